@@ -1,0 +1,1 @@
+"""Asyncio client SDK for the 互亿无线 (ihuyi) voice-notification API."""

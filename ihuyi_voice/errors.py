@@ -1,0 +1,152 @@
+"""Exceptions, in families by what the caller may do next.
+
+VoiceError
+├── InvalidRequest          fix the input; nothing was sent
+├── NotSent                 surely never reached the vendor; safe to send again
+│   └── RunStopped          a bulk run ended before this message's turn
+├── OutcomeUnknown          may have reached the vendor; sending again may ring twice
+│   └── UnreadableReply     a reply came, and it made no sense
+└── VendorError             the vendor said no: `code`, `msg`, `operation`, `action`
+    ├── SubmissionFailed    0 提交失败; retried by itself
+    ├── AccessDenied        400, 4052: the address may not call
+    ├── InvalidCredentials  401, 402, 405, 40501, 40502
+    ├── AccountUnavailable  4050, 40505, Submit's 408: frozen, or no contract
+    ├── BalanceExhausted    4051
+    ├── InvalidMobile       403, 406
+    ├── Blacklisted         4030
+    ├── ContentRejected     404, 407, 4077
+    ├── TemplateMismatch    4071, 4072, 40722
+    ├── TemplateExists      AddTemplate's 408
+    ├── TemplateNotFound    DelTemplate's 404
+    └── RateLimited         4080, 4081, 4082, …; also raised by the guard before anything is sent
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from ihuyi_voice.evidence import RawReply
+from ihuyi_voice.vocabulary import Action, Operation
+
+
+class VoiceError(Exception):
+    """Anything that this package raises on purpose.
+
+    Attributes:
+        attempts: How many requests were begun for this call, 0 if none.
+        raw: The vendor's reply, if one came; safe to show.
+    """
+
+    attempts: int = 0
+    raw: RawReply | None = None
+
+
+class InvalidRequest(VoiceError, ValueError):
+    """The input can't be sent as it is; nothing was sent.
+
+    Attributes:
+        field: The argument that is wrong, for example `mobile`; None if there is no single one.
+    """
+
+    def __init__(self, reason: str, *, field: str | None = None) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class NotSent(VoiceError):
+    """The request surely never reached the vendor: no connection, no pool slot, a stopped run."""
+
+    transient: bool = True
+
+
+class RunStopped(NotSent):
+    """The bulk run ended before this message was submitted; `__cause__` says why."""
+
+    transient = False
+
+
+class OutcomeUnknown(VoiceError):
+    """The request may have reached the vendor, and no usable reply came.
+
+    A delivery report may settle it; sending again may make the phone ring twice.
+    """
+
+
+class UnreadableReply(OutcomeUnknown):
+    """A reply came and can't be used: empty, cut off, an error page, or not what was asked."""
+
+
+class VendorError(VoiceError):
+    """The vendor replied a code that is not success.
+
+    Attributes:
+        code: The vendor's code; unlisted ones are kept as they came.
+        msg: What the vendor wrote, redacted; for people, not for programs.
+        operation: What was asked: the same code means different things in different operations.
+        action: What to do about it.
+    """
+
+    def __init__(self, code: int, msg: str, operation: Operation, action: Action) -> None:
+        super().__init__(code, msg, operation, action)
+        self.code = code
+        self.msg = msg
+        self.operation = operation
+        self.action = action
+
+    def __str__(self) -> str:
+        return f"{self.operation.value} {self.code}: {self.msg} [{self.action.value}]"
+
+
+class SubmissionFailed(VendorError):
+    """0 提交失败: the vendor could not take it this time."""
+
+
+class AccessDenied(VendorError):
+    """400, 4052: this machine's address may not use the account."""
+
+
+class InvalidCredentials(VendorError):
+    """401, 402, 405, 40501, 40502: account, key or dynamic password is wrong."""
+
+
+class AccountUnavailable(VendorError):
+    """4050, 40505, Submit's 408: the account is frozen or has no contract."""
+
+
+class BalanceExhausted(VendorError):
+    """4051: no notifications are left on the account."""
+
+
+class InvalidMobile(VendorError):
+    """403, 406: the vendor does not take this number."""
+
+
+class Blacklisted(VendorError):
+    """4030: the number is on the vendor's black list."""
+
+
+class ContentRejected(VendorError):
+    """404, 407, 4077: the content is empty, has sensitive words or isn't registered."""
+
+
+class TemplateMismatch(VendorError):
+    """4071, 4072, 40722: no template, or the content doesn't follow it."""
+
+
+class TemplateExists(VendorError):
+    """AddTemplate's 408: the account has this template already."""
+
+
+class TemplateNotFound(VendorError):
+    """DelTemplate's 404: there is no template of this id."""
+
+
+class RateLimited(VendorError):
+    """Too many calls to this number, said by the guard beforehand or by the vendor.
+
+    Attributes:
+        retry_at: When the number may be called again, aware and in UTC; None if nobody knows.
+        source: `guard` if nothing was sent, `vendor` if the vendor refused it.
+    """
+
+    retry_at: datetime | None = None
+    source: Literal["guard", "vendor"] = "vendor"
