@@ -100,6 +100,9 @@ DELETE_TEMPLATE: Final = _table(  # section 5.4
     *_OBSERVED,
 )
 
+RATE_WINDOWS: Final = {4080: 1.0, 4081: 60.0, 4082: 86_400.0}
+"""How long a number may be closed after each rate code, in seconds (section 2.5)."""
+
 TABLES: Final = {
     Operation.SUBMIT: SUBMIT,
     Operation.BALANCE: BALANCE,

@@ -1,0 +1,263 @@
+"""The client: the four operations of one account, awaited one call at a time."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterable, Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from ihuyi_voice.bulk import BulkOptions, BulkRun
+from ihuyi_voice.content import validate_content
+from ihuyi_voice.endpoint import Endpoint
+from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.exchange import Exchange, ExchangeOptions, TransportName
+from ihuyi_voice.guards import Guard, MemoryGuard
+from ihuyi_voice.models import AddedTemplate, Message, Submission
+from ihuyi_voice.numbers import normalise_mobile
+from ihuyi_voice.protocol.requests import (
+    DEFAULT_BASE_URL,
+    Call,
+    Method,
+    ReplyFormat,
+    RequestBuilder,
+)
+from ihuyi_voice.protocol.signing import Auth, Credentials
+from ihuyi_voice.redaction import Redactor
+from ihuyi_voice.repeating import repeat
+from ihuyi_voice.retries import RetryPolicy
+from ihuyi_voice.submitting import Delay, Job, Submitter
+from ihuyi_voice.vocabulary import Operation
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class _Default:
+    """Stands for an option that was not given, where None means something."""
+
+
+_DEFAULT: Final = _Default()
+
+
+class VoiceClient:
+    """Calls people: an asyncio client of the vendor's voice-notification API.
+
+    Use it as `async with VoiceClient(...) as client`, or make it once and `await client.aclose()`
+    at the end. It opens connections on first use, and belongs to the event loop of that use.
+
+    Args:
+        account: The APIID of the vendor's console; blanks around it are stripped.
+        api_key: The APIKEY; blanks around it are stripped. Shown nowhere.
+        base_url: The full address of voice.php.
+        auth: `signed` sends a dynamic password (section 7), `plain` the key itself.
+        template_auth: The same for AddTemplate and DelTemplate; None for what `auth` says. The
+            vendor's document gives no formula for them, so that the signed form is not confirmed.
+        method: `POST` (a form) or `GET`. With GET and `plain` the key stands in the URL, which
+            proxies and servers write into their logs: avoid it.
+        reply_format: `xml` or `json`; whichever comes is understood.
+        timeout: Seconds for each phase of a request, or an `httpx.Timeout`. None: 10 to connect
+            and 30 for all else, or the injected client's own.
+        max_connections: The most connections, and requests in flight, at a time.
+        guard: Holds back what would break the vendor's limits per number; by default a
+            `MemoryGuard` of this client's own, None for none at all.
+        retry: What is tried again and when.
+        http_client: An `httpx.AsyncClient` to send with instead; it is never closed here.
+        transport: `pool` for ours, `httpx` for the one of httpx.
+        proxy: The URL of a proxy, which httpx's transport then uses; None for the environment's.
+        verify: True, False or an `ssl.SSLContext`, as httpx takes it.
+        max_content_length: The longest content in characters; None for any. Older vendor
+            documents say 180.
+        clock: Returns Unix time in seconds, UTC; requests are signed with it.
+
+    Raises:
+        InvalidRequest: An option can't be right; the error says which and why.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        api_key: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        auth: Auth = "signed",
+        template_auth: Auth | None = None,
+        method: Method = "POST",
+        reply_format: ReplyFormat = "xml",
+        timeout: "float | httpx.Timeout | None" = None,
+        max_connections: int = 100,
+        guard: Guard | _Default | None = _DEFAULT,
+        retry: RetryPolicy | None = None,
+        http_client: "httpx.AsyncClient | None" = None,
+        transport: TransportName = "pool",
+        proxy: str | None = None,
+        verify: Any = True,  # noqa: ANN401 - whatever httpx takes
+        max_content_length: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        credentials = Credentials(account, api_key)
+        redact = Redactor(credentials.api_key)
+        builder = RequestBuilder(credentials, base_url, auth, template_auth, method, reply_format)
+        options = ExchangeOptions(
+            base_url, timeout, max_connections, http_client, transport, proxy, verify
+        )
+        self._exchange = Exchange(options, redact)
+        self._endpoint = Endpoint(builder, self._exchange, clock, redact)
+        self._policy = retry or RetryPolicy()
+        self._guard = MemoryGuard() if isinstance(guard, _Default) else guard
+        self._submitter = Submitter(
+            credentials.account, self._endpoint, self._guard, self._policy, clock
+        )
+        self._max_content_length = max_content_length
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Self:  # noqa: ANN401 - the options of __init__
+        """Return a client of IHUYI_ACCOUNT and IHUYI_API_KEY, and IHUYI_BASE_URL if it is set.
+
+        Args:
+            options: Any of the class's other options.
+
+        Raises:
+            InvalidRequest: A variable is missing; the error names it.
+        """
+        if "IHUYI_BASE_URL" in os.environ:
+            options.setdefault("base_url", os.environ["IHUYI_BASE_URL"])
+        return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
+
+    def __repr__(self) -> str:
+        builder = self._endpoint.builder
+        return f"VoiceClient({builder.credentials.account!r}, base_url={builder.base_url!r})"
+
+    async def __aenter__(self) -> Self:
+        self._exchange.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Wait for requests in flight and close the connections; safe to call twice."""
+        await self._exchange.aclose()
+
+    async def submit(self, mobile: str, content: str, *, max_wait: float = 0.0) -> Submission:
+        """Have the vendor call `mobile` and say `content` (section 2).
+
+        Args:
+            mobile: A mainland mobile of 11 digits or a landline with its area code; `+86`,
+                blanks, hyphens and full-width digits are understood.
+            content: What to say; it must follow an approved template of the account.
+            max_wait: The longest to wait for the per-number limits, in seconds.
+
+        Returns:
+            The vendor's acceptance. The call itself comes later; a delivery report tells of it.
+
+        Raises:
+            InvalidRequest: Number or content can't be right; nothing was sent.
+            RateLimited: The limits would have needed a longer wait; see `retry_at`.
+            NotSent: The request surely never reached the vendor; safe to send again.
+            OutcomeUnknown: It may have; sending again may make the phone ring twice.
+            VendorError: The vendor refused; its subclasses say for what cause.
+        """
+        job = self._job(Message(mobile, content), max_wait)
+        while True:
+            step = await self._submitter.step(job)
+            if isinstance(step, Submission):
+                return step
+            await self._wait(step, job)
+
+    def submit_many(
+        self,
+        messages: "Iterable[Message | tuple[str, str]] | AsyncIterable[Message | tuple[str, str]]",
+        *,
+        concurrency: int = 100,
+        max_wait: float = 120.0,
+        max_rate: float | None = None,
+        max_deferred: int = 10_000,
+        grace: float = 30.0,
+    ) -> BulkRun:
+        """Return a run that submits all of `messages`: `async with … as run: async for outcome …`.
+
+        Args:
+            messages: Messages or pairs of mobile and content, read lazily as the run goes on.
+            concurrency: The most submissions in flight.
+            max_wait: The longest a message may wait for its number's limits, in seconds.
+            max_rate: The most submissions a second over the whole run; None for no cap.
+            max_deferred: How many held-back messages are kept before reading pauses.
+            grace: When the run is left early, the seconds that those in flight may take to end.
+
+        Raises:
+            InvalidRequest: An option can't be right.
+        """
+        options = BulkOptions(concurrency, max_wait, max_rate, max_deferred, grace)
+        return BulkRun(messages, self._job, self._submitter, options)
+
+    async def balance(self) -> int:
+        """Return how many notifications are left on the account (GetNum, section 3).
+
+        Raises:
+            NotSent, OutcomeUnknown, VendorError: As for `submit`, after retries.
+        """
+        answer, _ = await repeat(self._endpoint, self._policy, Call(Operation.BALANCE))
+        return int(answer.value)
+
+    async def add_template(self, content: str) -> AddedTemplate:
+        """Hand in a template with 【变量】 in it for the vendor's audit (section 4).
+
+        Not retried if it may have arrived: a second try would only say that it exists.
+
+        Raises:
+            InvalidRequest: The content is empty.
+            TemplateExists: The account has it already.
+            NotSent, OutcomeUnknown, VendorError: As for `submit`.
+        """
+        text = validate_content(content, None)
+        answer, attempts = await repeat(
+            self._endpoint, self._policy, Call(Operation.ADD_TEMPLATE, {"content": text})
+        )
+        return AddedTemplate(answer.value, text, answer.msg, attempts, answer.raw)
+
+    async def delete_template(self, template_id: str) -> None:
+        """Delete a template (section 5).
+
+        An ambiguous try is made again; if the vendor then knows no such template, it is deleted.
+
+        Raises:
+            InvalidRequest: The id is empty.
+            TemplateNotFound: The account has no such template.
+            NotSent, OutcomeUnknown, VendorError: As for `submit`.
+        """
+        template_id = str(template_id).strip()
+        if not template_id:
+            raise InvalidRequest("template_id is empty", field="template_id")
+        await repeat(
+            self._endpoint,
+            self._policy,
+            Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}),
+        )
+
+    def _job(self, message: Message, max_wait: float) -> Job:
+        mobile = normalise_mobile(message.mobile)
+        content = validate_content(message.content, self._max_content_length)
+        return self._submitter.job(mobile, content, max_wait)
+
+    async def _wait(self, delay: Delay, job: Job) -> None:
+        if delay.seconds is not None:
+            await asyncio.sleep(delay.seconds)
+            return
+        try:
+            async with asyncio.timeout_at(job.deadline):
+                await self._submitter.freed(job)
+        except TimeoutError:  # the next step says what that means
+            return
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value.strip():
+        raise InvalidRequest(f"the environment variable {name} is not set", field=name)
+    return value

@@ -1,0 +1,43 @@
+"""What may be said: the check of a notification's content before it costs a call (section 2.3)."""
+
+import unicodedata
+
+from ihuyi_voice.errors import InvalidRequest
+
+_ALLOWED_CONTROLS = frozenset("\n\r\t")
+
+
+def validate_content(content: str, max_length: int | None) -> str:
+    """Return `content` as it is, if it can be said.
+
+    Args:
+        content: The whole text; it is not changed, because the dynamic password covers it.
+        max_length: The most characters; None for any number.
+
+    Raises:
+        InvalidRequest: It is empty, too long, or has characters that can't be sent.
+    """
+    if not isinstance(content, str):  # pyright: ignore[reportUnnecessaryIsInstance] - user input
+        raise InvalidRequest(
+            f"the content is of type {type(content).__name__}, not text", field="content"
+        )
+    if not content.strip():
+        raise InvalidRequest("the content is empty", field="content")
+    if max_length is not None and len(content) > max_length:
+        raise InvalidRequest(
+            f"the content has {len(content)} characters; at most {max_length} are allowed",
+            field="content",
+        )
+    if not content.isprintable():
+        _check_characters(content)
+    return content
+
+
+def _check_characters(content: str) -> None:
+    for place, char in enumerate(content):
+        if unicodedata.category(char) in {"Cc", "Cs"} and char not in _ALLOWED_CONTROLS:
+            raise InvalidRequest(
+                f"the content has the character U+{ord(char):04X} at place {place + 1}, "
+                "which can't be said",
+                field="content",
+            )

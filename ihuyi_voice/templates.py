@@ -1,0 +1,191 @@
+"""Templates with 【变量】 in them: render values into one, and match a content against it (1.6)."""
+
+import unicodedata
+from bisect import bisect_left
+from typing import Final
+
+import attrs
+
+from ihuyi_voice.errors import InvalidRequest
+
+VARIABLE: Final = "【变量】"
+
+
+def _check_text(_: object, __: object, text: str) -> None:
+    if not text.replace(VARIABLE, "").strip():
+        raise InvalidRequest("a template needs some text beside its variables", field="template")
+    if VARIABLE * 2 in text:
+        raise InvalidRequest(
+            f"two {VARIABLE} stand side by side, and nobody could tell their values apart; "
+            "put text between them",
+            field="template",
+        )
+
+
+def _check_length(_: object, __: object, length: int | None) -> None:
+    if length is not None and length < 1:
+        raise InvalidRequest(f"max_value_length is {length}; it must be 1 or more")
+
+
+@attrs.frozen
+class Template:
+    """A content with places for values, as the vendor approves them (section 1.6).
+
+    Values consist of digits, letters and Chinese characters; one at least.
+
+    Attributes:
+        text: The template with 【变量】 where values go.
+        max_value_length: The longest value in characters; longer ones would be refused with
+            40722. None for no check: the vendor's document names no number.
+    """
+
+    text: str = attrs.field(validator=_check_text)
+    max_value_length: int | None = attrs.field(default=None, validator=_check_length)
+    _literals: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        # attrs' documented way to set a derived field of a frozen class.
+        object.__setattr__(self, "_literals", tuple(self.text.split(VARIABLE)))
+
+    @property
+    def variables(self) -> int:
+        """How many values it takes."""
+        return len(self._literals) - 1
+
+    def render(self, *values: str | int) -> str:
+        """Return the content with `values` in the places of 【变量】, in order.
+
+        Raises:
+            InvalidRequest: There are too few or too many, or one can't be a value; the error
+                says which and why.
+        """
+        if len(values) != self.variables:
+            raise InvalidRequest(
+                f"the template takes {self.variables} values, {len(values)} were given",
+                field="values",
+            )
+        texts = [self._checked(str(value), place) for place, value in enumerate(values, 1)]
+        parts = zip(self._literals, [*texts, ""], strict=True)
+        return "".join(literal + text for literal, text in parts)
+
+    def match(self, content: str) -> tuple[str, ...] | None:
+        """Return the values that make this template into `content`, or None if none do.
+
+        Where several sets of values would, earlier values are the shortest possible. The time it
+        takes grows with the content's length, not faster.
+        """
+        found = self._find(content)
+        return found if isinstance(found, tuple) else None
+
+    def check(self, content: str) -> tuple[str, ...]:
+        """Return the values as `match` does, and say where the content departs if none fit.
+
+        Raises:
+            InvalidRequest: The vendor would refuse it with 4072 or, for a value that is too
+                long, with 40722.
+        """
+        found = self._find(content)
+        if isinstance(found, tuple):
+            return found
+        raise InvalidRequest(found, field="content")
+
+    def _checked(self, value: str, place: int) -> str:
+        if not value:
+            raise InvalidRequest(f"value {place} is empty", field="values")
+        bad = next((char for char in value if not _may_stand_in_value(char)), None)
+        if bad is not None:
+            raise InvalidRequest(
+                f"value {place} has {bad!r}; digits, letters and Chinese characters are allowed",
+                field="values",
+            )
+        limit = self.max_value_length
+        if limit is not None and len(value) > limit:
+            raise InvalidRequest(_too_long(place, len(value), limit), field="values")
+        return value
+
+    def _find(self, content: str) -> tuple[str, ...] | str:
+        """Return the values, or why there are none.
+
+        Literals are laid from left to right. Of the places where the one before may end, the
+        nearest is always the best: its gap is the shortest and the least likely to hold a
+        character that no value may have. So one pass over the content a literal is enough.
+        """
+        first, *others = self._literals
+        if not content.startswith(first) or (not others and content != first):
+            return _departs(content, first, 0)
+        ends, trail = [len(first)], list[dict[int, int]]()
+        for place, literal in enumerate(others, 1):
+            starts = _places(content, literal, anchored=place == len(others))
+            hops = _hops(content, ends, starts)
+            kept = self._short_enough(hops)
+            if not kept:
+                return self._why(content, literal, ends[0], hops, place)
+            trail.append(kept)
+            ends = [start + len(literal) for start in kept]
+        return self._values(content, trail)
+
+    def _short_enough(self, hops: dict[int, int]) -> dict[int, int]:
+        limit = self.max_value_length
+        if limit is None:
+            return hops
+        return {start: end for start, end in hops.items() if start - end <= limit}
+
+    def _why(self, content: str, literal: str, end: int, hops: dict[int, int], place: int) -> str:
+        if hops and self.max_value_length is not None:
+            shortest = min(start - end for start, end in hops.items())
+            return _too_long(place, shortest, self.max_value_length)
+        return _departs(content, literal, end)
+
+    def _values(self, content: str, trail: list[dict[int, int]]) -> tuple[str, ...]:
+        values: list[str] = []
+        start = next(iter(trail[-1]), 0) if trail else 0
+        for place in range(len(trail), 0, -1):
+            end = trail[place - 1][start]
+            values.append(content[end:start])
+            start = end - len(self._literals[place - 1])
+        return tuple(reversed(values))
+
+
+def _may_stand_in_value(char: str) -> bool:
+    # Section 1.6: digits, letters, Chinese characters. Full-width forms are punctuation to the
+    # vendor's matcher for all we know, so they are refused.
+    if char.isascii():
+        return char.isalnum()
+    return unicodedata.category(char) == "Lo" and unicodedata.name(char, "").startswith("CJK")
+
+
+def _places(content: str, literal: str, *, anchored: bool) -> list[int]:
+    """Return where `literal` stands, overlaps included; only at the very end if `anchored`."""
+    if anchored:
+        return [len(content) - len(literal)] if content.endswith(literal) else []
+    places: list[int] = []
+    start = content.find(literal)
+    while start >= 0:
+        places.append(start)
+        start = content.find(literal, start + 1)
+    return places
+
+
+def _hops(content: str, ends: list[int], starts: list[int]) -> dict[int, int]:
+    """Return each start that a value can reach, with the nearest of `ends` before it."""
+    hops: dict[int, int] = {}
+    bad = [place for place, char in enumerate(content) if not _may_stand_in_value(char)]
+    for start in starts:
+        nearest = bisect_left(ends, start) - 1
+        last_bad = bisect_left(bad, start) - 1
+        if nearest >= 0 and (last_bad < 0 or bad[last_bad] < ends[nearest]):
+            hops[start] = ends[nearest]
+    return hops
+
+
+def _departs(content: str, literal: str, start: int) -> str:
+    return (
+        f"the content doesn't follow the template (the vendor's 4072): {literal[:20]!r} is "
+        f"missing behind {content[max(0, start - 10) : start]!r}"
+    )
+
+
+def _too_long(place: int, length: int, limit: int) -> str:
+    return (
+        f"value {place} has {length} characters, at most {limit} are allowed (the vendor's 40722)"
+    )
