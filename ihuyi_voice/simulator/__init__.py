@@ -1,0 +1,7 @@
+"""The vendor in a box, for the demo, for our tests and for yours; it never imports the client."""
+
+from ihuyi_voice.simulator.app import Arrival, Disconnected, Simulator
+from ihuyi_voice.simulator.clock import ManualClock
+from ihuyi_voice.simulator.faults import Fault, FaultKind
+
+__all__ = ["Arrival", "Disconnected", "Fault", "FaultKind", "ManualClock", "Simulator"]

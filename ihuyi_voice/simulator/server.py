@@ -1,0 +1,85 @@
+"""The simulator over a real socket, by uvicorn (the extra `simulator`)."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+try:
+    import uvicorn
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+except ImportError as exc:
+    raise ImportError(
+        "serving the simulator needs an extra: pip install 'ihuyi-voice[simulator]'"
+    ) from exc
+
+from ihuyi_voice.simulator.app import ABORT
+
+if TYPE_CHECKING:
+    from ihuyi_voice.simulator.app import Simulator
+
+_LAST_WORDS = 2  # seconds that requests in flight get when the server stops
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, handing the app the means to break its connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so too
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, ABORT: transport.abort}
+
+
+class _Server(uvicorn.Server):
+    """A server inside somebody else's program: signals stay theirs, and readiness is awaited."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(
+    app: "Simulator", host: str, port: int, certfile: str | None, keyfile: str | None
+) -> AsyncIterator[str]:
+    """Serve `app` while inside and yield the address, without a path."""
+    options: dict[str, Any] = {"ssl_certfile": certfile, "ssl_keyfile": keyfile}
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # it would write passwords and numbers of GET requests
+        timeout_graceful_shutdown=_LAST_WORDS,
+        **options,
+    )
+    with socket.create_server((host, port), backlog=2048) as listening:
+        server = _Server(config)
+        running = asyncio.create_task(server.serve([listening]))
+        try:
+            await _ready(server, running)
+            scheme = "https" if certfile else "http"
+            yield f"{scheme}://{host}:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await running
+
+
+async def _ready(server: _Server, running: "asyncio.Task[None]") -> None:
+    """Wait until the server listens; if it ends before that, raise what ended it."""
+    ready = asyncio.create_task(server.ready.wait())
+    try:
+        await asyncio.wait({ready, running}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ready.cancel()
+    if running.done():
+        await running

@@ -1,0 +1,81 @@
+"""The vendor's codes and texts, copied from its document for the simulator alone.
+
+The client has tables of its own: sharing one would only prove that we agree with ourselves.
+"""
+
+from typing import Final
+
+SUBMIT: Final = {  # section 2.5
+    0: "提交失败",
+    2: "提交成功",
+    400: "非法ip访问",
+    401: "帐号不能为空",
+    402: "密码不能为空",
+    403: "手机号码不能为空",
+    4030: "手机号码已被列入黑名单",
+    404: "语音内容不能为空",
+    405: "用户名或密码不正确",
+    4050: "账号被冻结",
+    40505: "没有签定合同",
+    4051: "剩余条数不足",
+    4052: "访问 ip 与备案 ip 不符",
+    406: "手机格式不正确",
+    407: "短信内容含有敏感字符",
+    4071: "没有提交备案模板",
+    4072: "提交的语音内容必须与报备过的模板格式相匹配",
+    40722: "变量内容超过指定的长度",
+    4077: "发送内容未在运营商报备",
+    408: "您的帐户疑被恶意利用,已被自动冻结,如有疑问请与客服联系",
+    4080: "同一手机号码同一秒钟之内发送频率不能超过1条",
+    4081: "同一手机号一分钟之内发送超过3条",
+    4082: "超出同一手机号一天之内10条短信限制",
+}
+
+GET_NUM: Final = {  # section 3.5
+    2: "查询成功",
+    400: "非法ip访问",
+    401: "帐号不能为空",
+    402: "密码不能为空",
+    405: "用户名或密码不正确",
+    4050: "账号被冻结",
+}
+
+ADD_TEMPLATE: Final = {  # section 4.4
+    2: "添加成功",
+    400: "非法ip访问",
+    401: "用户名不能为空",
+    402: "密码不能为空",
+    404: "模板内容不能为空",
+    405: "用户名或密码不正确",
+    4050: "账号被冻结",
+    407: "模板内容含有敏感字符",
+    408: "模板己存在",
+}
+
+DEL_TEMPLATE: Final = {  # section 5.4
+    2: "删除成功",
+    400: "非法ip访问",
+    401: "用户名不能为空",
+    402: "密码不能为空",
+    404: "模板ID不能为空或模板ID不存在",
+    405: "用户名或密码不正确",
+    4050: "账号被冻结",
+}
+
+TEXTS: Final = {
+    "Submit": SUBMIT,
+    "GetNum": GET_NUM,
+    "AddTemplate": ADD_TEMPLATE,
+    "DelTemplate": DEL_TEMPLATE,
+}
+
+# operation -> root of the XML, name of the id, its value on failure (None: there is no id)
+SHAPES: Final = {
+    "Submit": ("SubmitResult", "voiceid", "0"),
+    "GetNum": ("GetNumResult", "num", "0"),
+    "AddTemplate": ("AddTemplateResult", "templateid", "0"),
+    "DelTemplate": ("AddTemplateResult", None, ""),  # the document names this root
+}
+
+LIMITS: Final = ((1, 1.0, 4080), (3, 60.0, 4081), (10, 86_400.0, 4082))
+"""The windows per number: at most so many calls, within so many seconds, or else this code."""
