@@ -1,1 +1,74 @@
-"""Asyncio client SDK for the 互亿无线 (ihuyi) voice-notification API."""
+"""Asyncio client SDK for the 互亿无线 (ihuyi) voice-notification API.
+
+async with VoiceClient("VM12345678", "api-key") as client:
+    await client.submit("13900000000", "您的订单号是：9633。已由顺风快递发出，请注意查收。")
+"""
+
+from ihuyi_voice.bulk import BulkRun
+from ihuyi_voice.client import VoiceClient
+from ihuyi_voice.errors import (
+    AccessDenied,
+    AccountUnavailable,
+    BalanceExhausted,
+    Blacklisted,
+    ContentRejected,
+    InvalidCredentials,
+    InvalidMobile,
+    InvalidRequest,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    RunStopped,
+    SubmissionFailed,
+    TemplateExists,
+    TemplateMismatch,
+    TemplateNotFound,
+    UnreadableReply,
+    VendorError,
+    VoiceError,
+)
+from ihuyi_voice.evidence import RawReply
+from ihuyi_voice.guards import Limits, MemoryGuard
+from ihuyi_voice.models import AddedTemplate, Message, Outcome, Submission
+from ihuyi_voice.progress import Progress
+from ihuyi_voice.retries import RetryEvent, RetryPolicy
+from ihuyi_voice.templates import Template
+from ihuyi_voice.vocabulary import Action, Operation, OutcomeStatus
+
+__all__ = [
+    "AccessDenied",
+    "AccountUnavailable",
+    "Action",
+    "AddedTemplate",
+    "BalanceExhausted",
+    "Blacklisted",
+    "BulkRun",
+    "ContentRejected",
+    "InvalidCredentials",
+    "InvalidMobile",
+    "InvalidRequest",
+    "Limits",
+    "MemoryGuard",
+    "Message",
+    "NotSent",
+    "Operation",
+    "Outcome",
+    "OutcomeStatus",
+    "OutcomeUnknown",
+    "Progress",
+    "RateLimited",
+    "RawReply",
+    "RetryEvent",
+    "RetryPolicy",
+    "RunStopped",
+    "Submission",
+    "SubmissionFailed",
+    "Template",
+    "TemplateExists",
+    "TemplateMismatch",
+    "TemplateNotFound",
+    "UnreadableReply",
+    "VendorError",
+    "VoiceClient",
+    "VoiceError",
+]

@@ -46,12 +46,19 @@ class Transmission:
     """How far one attempt got.
 
     Attributes:
-        first_byte: Whether the vendor may have seen any of it.
+        handed_over: Whether a transport has it.
+        first_byte: Whether the transport has begun to write it.
         observed: Whether the transport tells of itself, so that silence proves something.
     """
 
+    handed_over: bool = False
     first_byte: bool = False
     observed: bool = False
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether the vendor may have seen any of it."""
+        return self.first_byte or (self.handed_over and not self.observed)
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Take note of an event of httpx's own transport."""
@@ -194,6 +201,8 @@ class _Sender:
 
     async def send(self, wire: WireRequest, sent: Transmission) -> RawReply:
         request = self._request(wire, sent)
+        sent.handed_over = True
+        sent.observed = self._owned
         with quiet_httpx():
             async with self._slot(), self._stream(request) as response:
                 content = await _bounded(response)

@@ -6,7 +6,7 @@ The first attempt runs without any of this: a call that succeeds at once never b
 import logging
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from tenacity import (
@@ -52,7 +52,7 @@ class RetryEvent:
     error: VoiceError
 
 
-def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+def _positive(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
     if not value > 0:
         raise InvalidRequest(
             f"{attribute.name} is {value}; it must be above 0", field=attribute.name

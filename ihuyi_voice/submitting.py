@@ -48,7 +48,7 @@ class Job:
     Attributes:
         mobile: The number, normalised.
         content: What the voice says, checked.
-        started: When the first step was taken, in seconds of the event loop's clock.
+        started: When the first attempt was made, in seconds of the event loop's clock.
         deadline: No guard's wait may end later than this, same clock.
         attempts: Requests begun so far.
         unknown: The first attempt that may have reached the vendor; from then on nothing less
@@ -68,7 +68,9 @@ class Job:
 
     def verdict(self, error: VoiceError) -> VoiceError:
         """Return what the caller is told if the job ends with `error` now."""
-        final = self.unknown or error
+        final: VoiceError = self.unknown or error
+        if final is not error and final.__cause__ is None:
+            final.__cause__ = error
         final.attempts = self.attempts
         return final
 
@@ -97,6 +99,8 @@ class Submitter:
         lease = await self.guard.reserve(self.account, job.mobile) if self.guard else None
         if isinstance(lease, Wait):
             return self._held(job, lease)
+        if not job.attempts:
+            job.started = asyncio.get_running_loop().time()
         job.attempts += 1
         try:
             answer = await self._attempt(job, lease)
@@ -116,6 +120,8 @@ class Submitter:
         try:
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and sent.may_have_arrived:
+                job.unknown = job.unknown or OutcomeUnknown("the call was cancelled in flight")
             if lease is not None and self.guard is not None:
                 await _settle(self.guard, lease, error, sent)
             raise
@@ -170,7 +176,7 @@ async def _settle(guard: Guard, lease: Lease, error: BaseException, sent: Transm
     """End the lease of an attempt that failed, by what the vendor may have counted."""
     if isinstance(error, RateLimited):
         await guard.teach(lease, error.code)
-    elif isinstance(error, NotSent | VendorError) or not sent.first_byte:
+    elif isinstance(error, NotSent | VendorError) or not sent.may_have_arrived:
         await guard.release(lease)
     else:
         await guard.commit(lease)

@@ -1,4 +1,4 @@
-"""The vendor in a box: an ASGI app that answers as the vendor does, and fails when it is told to."""
+"""The vendor in a box: an ASGI app that answers as the vendor does, and fails when told to."""
 
 import asyncio
 import random
@@ -120,7 +120,7 @@ class Simulator:
             clock,
             balance=balance,
             limits=tuple(limits),
-            blacklist=blacklist,
+            blacklist=frozenset(blacklist),
             sensitive_words=tuple(sensitive_words),
             check_templates=templates is not None,
             max_value_length=max_value_length,

@@ -7,7 +7,7 @@ count in the limits, since no other makes a phone ring.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import md5
 from typing import Final
 
@@ -68,7 +68,7 @@ class Vendor:
     clock: Callable[[], float]
     balance: int = 1_000_000
     limits: tuple[tuple[int, float, int], ...] = tables.LIMITS
-    blacklist: Iterable[str] = attrs.field(factory=set, converter=set[str])
+    blacklist: frozenset[str] = frozenset()
     sensitive_words: tuple[str, ...] = ()
     check_templates: bool = False
     max_value_length: int | None = None
