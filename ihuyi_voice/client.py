@@ -11,7 +11,7 @@ from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.content import validate_content
 from ihuyi_voice.endpoint import Endpoint
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.exchange import Exchange, ExchangeOptions
+from ihuyi_voice.exchange import Exchange, ExchangeOptions, TransportName
 from ihuyi_voice.guards import Guard, MemoryGuard
 from ihuyi_voice.models import AddedTemplate, Message, Submission
 from ihuyi_voice.numbers import normalise_mobile
@@ -63,6 +63,7 @@ class VoiceClient:
             `MemoryGuard` of this client's own, None for none at all.
         retry: What is tried again and when.
         http_client: An `httpx.AsyncClient` to send with instead; it is never closed here.
+        transport: `pool` for ours, or `httpx` for the one of httpx, which proxies also use.
         proxy: The URL of a proxy; None for the environment's.
         verify: True, False or an `ssl.SSLContext`, as httpx takes it.
         max_content_length: The longest content in characters; None for any. Older vendor
@@ -88,6 +89,7 @@ class VoiceClient:
         guard: Guard | _Default | None = _DEFAULT,
         retry: RetryPolicy | None = None,
         http_client: "httpx.AsyncClient | None" = None,
+        transport: TransportName = "pool",
         proxy: str | None = None,
         verify: Any = True,  # noqa: ANN401 - whatever httpx takes
         max_content_length: int | None = None,
@@ -96,7 +98,9 @@ class VoiceClient:
         credentials = Credentials(account, api_key)
         redact = Redactor(credentials.api_key)
         builder = RequestBuilder(credentials, base_url, auth, template_auth, method, reply_format)
-        options = ExchangeOptions(base_url, timeout, max_connections, http_client, proxy, verify)
+        options = ExchangeOptions(
+            base_url, timeout, max_connections, http_client, transport, proxy, verify
+        )
         self._exchange = Exchange(options, redact)
         self._endpoint = Endpoint(builder, self._exchange, clock, redact)
         self._policy = retry or RetryPolicy()

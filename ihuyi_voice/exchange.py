@@ -3,6 +3,7 @@
 It knows when the first byte of a request may have gone out, because that alone decides between
 NotSent and OutcomeUnknown:
 
+- our own pool marks the request just before it writes;
 - httpx's transport reports `…send_request_headers.started` to a trace function;
 - any other transport reports nothing, and then only an error that can't come later than the
   connection is taken as NotSent.
@@ -14,7 +15,7 @@ Everything is bound to the event loop of its first use.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol, TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 import attrs
@@ -22,10 +23,14 @@ import httpx
 
 from ihuyi_voice.errors import NotSent, OutcomeUnknown, UnreadableReply, VoiceError
 from ihuyi_voice.evidence import RawReply
+from ihuyi_voice.pool import PoolTransport
+from ihuyi_voice.pool.transport import FIRST_BYTE_WRITTEN
 from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
 from ihuyi_voice.protocol.requests import WireRequest
 from ihuyi_voice.quiet import quiet_httpx
 from ihuyi_voice.redaction import Redactor
+
+TransportName: TypeAlias = Literal["pool", "httpx"]
 
 _NEVER_LATER_THAN_CONNECT: Final = (
     httpx.ConnectError,
@@ -77,12 +82,13 @@ class ExchangeOptions:
     timeout: "float | httpx.Timeout | None" = None
     max_connections: int = 100
     http_client: httpx.AsyncClient | None = None
+    transport: TransportName = "pool"
     proxy: str | None = attrs.field(default=None, repr=False)  # may hold a password
     verify: Any = True
 
 
 class Exchange:
-    """Sends requests of one client, through its own or an injected httpx client."""
+    """Sends requests of one client, through our pool or through an httpx client."""
 
     def __init__(self, options: ExchangeOptions, redact: Redactor) -> None:
         self._options = options
@@ -152,9 +158,14 @@ def _strip_request(exc: httpx.RequestError) -> None:
 
 def _make_sender(options: ExchangeOptions, redact: Redactor) -> "_Sender":
     if options.http_client is not None:
-        return _Sender(options.http_client, options.timeout, redact, owned=False)
+        return _HttpxSender(options.http_client, options.timeout, redact, owned=False)
     timeout = _timeout(options.timeout)
     proxy = options.proxy or _environment_proxy(options.base_url)
+    if options.transport == "pool" and proxy is None:
+        pool = PoolTransport(
+            options.base_url, max_connections=options.max_connections, verify=options.verify
+        )
+        return _PoolSender(pool, timeout, redact)
     # Keep-alive limit equal to max_connections, and never more in flight: httpx's idle count is
     # off otherwise, and its queue is rescanned at every step.
     limits = httpx.Limits(
@@ -164,7 +175,7 @@ def _make_sender(options: ExchangeOptions, redact: Redactor) -> "_Sender":
         timeout=timeout, limits=limits, verify=options.verify, proxy=proxy, trust_env=False
     )
     slots = asyncio.Semaphore(options.max_connections)
-    return _Sender(client, timeout, redact, owned=True, slots=slots)
+    return _HttpxSender(client, timeout, redact, owned=True, slots=slots)
 
 
 def _timeout(given: "float | httpx.Timeout | None") -> httpx.Timeout:
@@ -181,7 +192,57 @@ def _environment_proxy(url: str) -> str | None:
     return proxies.get(target.scheme) or proxies.get("all")
 
 
-class _Sender:
+class _Sender(Protocol):
+    async def send(self, wire: WireRequest, sent: Transmission) -> RawReply: ...
+
+    async def aclose(self) -> None: ...
+
+
+class _PoolSender:
+    """Sends through our pool, straight to the transport: no cookies, no redirects, no auth."""
+
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, timeout: httpx.Timeout, redact: Redactor
+    ) -> None:
+        self._transport = transport
+        self._extensions = {"timeout": timeout.as_dict()}
+        self._redact = redact
+        self._urls: dict[str, httpx.URL] = {}
+
+    async def send(self, wire: WireRequest, sent: Transmission) -> RawReply:
+        request = self._request(wire)
+        sent.handed_over = sent.observed = True
+        try:
+            response = await self._transport.handle_async_request(request)
+        finally:
+            sent.first_byte = FIRST_BYTE_WRITTEN in request.extensions
+        content = await _bounded(response)
+        return RawReply(response.status_code, response.headers.raw, content, self._redact)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    def _request(self, wire: WireRequest) -> httpx.Request:
+        url = self._url(wire)
+        headers = [(b"host", url.netloc), *_COMMON_HEADERS]
+        if wire.content_type is not None:
+            headers.append((b"content-type", wire.content_type.encode()))
+            headers.append((b"content-length", b"%d" % len(wire.body)))
+        stream = httpx.ByteStream(wire.body)
+        return httpx.Request(
+            wire.method, url, headers=headers, stream=stream, extensions=self._extensions
+        )
+
+    def _url(self, wire: WireRequest) -> httpx.URL:
+        if wire.method == "GET":  # each has its own password, so there is nothing to keep
+            return httpx.URL(wire.url)
+        url = self._urls.get(wire.url)
+        if url is None:
+            url = self._urls[wire.url] = httpx.URL(wire.url)
+        return url
+
+
+class _HttpxSender:
     """Sends through an httpx client: the caller's, or one of ours."""
 
     def __init__(

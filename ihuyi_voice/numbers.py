@@ -70,7 +70,7 @@ def _reason(digits: str) -> str:
         return "the number is empty"
     if _SEVERAL.search(digits):
         return "several numbers; only one can be submitted at a time"
-    strange = sorted({char for char in digits if not (char.isascii() and char.isdigit())})
+    strange = dict.fromkeys(char for char in digits if not (char.isascii() and char.isdigit()))
     if strange:
         return f"{''.join(strange)[:10]!r} can't be part of a number"
     return _reason_for_digits(digits)

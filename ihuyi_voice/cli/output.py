@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ihuyi_voice.codes import SUBMIT
+from ihuyi_voice.codes import SUBMIT, SUCCESS
 from ihuyi_voice.errors import (
     InvalidRequest,
     NotSent,
@@ -79,7 +79,7 @@ def outcome_table(counts: Mapping[OutcomeStatus, int]) -> Table:
         OutcomeStatus.ACCEPTED: "no, the phone will ring",
         OutcomeStatus.REJECTED: "see the codes",
         OutcomeStatus.HELD: "yes, after retry_at",
-        OutcomeStatus.NOT_SENT: "yes",
+        OutcomeStatus.NOT_SENT: "yes, once what is wrong is mended",
         OutcomeStatus.UNKNOWN: "no, it may ring already",
     }
     for status in OutcomeStatus:
@@ -91,7 +91,13 @@ def code_table(codes: Counter[int]) -> Table:
     """Return the vendor's codes that came, with their meaning."""
     table = Table("code", "messages", "the vendor's text", "what to do", title="Codes")
     for code, count in sorted(codes.items()):
-        row = SUBMIT.get(code)
-        text, action = (row.text, row.action.value) if row else ("unlisted", "fix_request")
+        text, action = _meaning(code)
         table.add_row(str(code), f"{count:,}", text, action)
     return table
+
+
+def _meaning(code: int) -> tuple[str, str]:
+    if code == SUCCESS:
+        return "提交成功", "nothing"
+    row = SUBMIT.get(code)
+    return (row.text, row.action.value) if row else ("in no table", "fix_request")

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ihuyi_voice.bulk import BulkRun
 from ihuyi_voice.cli.output import code_table, console, errors, outcome_table, print_json
 from ihuyi_voice.client import VoiceClient
+from ihuyi_voice.codes import SUCCESS
 from ihuyi_voice.errors import InvalidRequest, VendorError
 from ihuyi_voice.models import Outcome
 from ihuyi_voice.recipients import BadRow, Recipient, RecipientsFile
@@ -167,7 +168,7 @@ def _note(outcome: Outcome, report: Report, write: _Results) -> None:
     line = message.line if isinstance(message, Recipient) else 0
     code = error.code if isinstance(error, VendorError) else None
     if code is None and outcome.status is OutcomeStatus.ACCEPTED:
-        code = 2
+        code = SUCCESS
     if code is not None:
         report.codes[code] += 1
     report.note(line, outcome.status, str(error or ""))

@@ -1,0 +1,258 @@
+"""The pool: at most so many connections to one origin, handed out fairly, never leaked.
+
+Theory of operation. Whoever sends holds one of `max_connections` *slots*, given in the order of
+asking; with a slot it takes the idle connection that was used last, or opens a new one. Since
+only holders of a slot take or open, there are never more connections than slots. The slot is
+given back in a `finally`, whatever happens; the connection goes back to the idle ones if it is
+clean, and is aborted otherwise. So a cancellation costs at most its own connection:
+
+- waiting for a slot: the place in the queue is given up, nothing else has happened;
+- connecting: asyncio closes the half-open socket;
+- in the exchange: the connection is aborted, because its reply may still come.
+
+A connection that is not fresh is replaced before anything is written. After the first byte, which
+the request is marked with beforehand, nothing is ever sent again.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import attrs
+import httpx
+
+from ihuyi_voice.pool.connection import Bounds, Connection
+
+FIRST_BYTE_WRITTEN: Final = "ihuyi_voice.first_byte_written"
+"""The extension that marks a request from just before its first byte is written."""
+
+_HAPPY_EYEBALLS_DELAY: Final = 0.25  # seconds, as RFC 8305 recommends
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+@attrs.frozen
+class Statistics:
+    """A look at the pool: connections idle, requests in flight and waiting, opened ever."""
+
+    idle: int
+    in_flight: int
+    waiting: int
+    opened: int
+
+
+class PoolTransport(httpx.AsyncBaseTransport):
+    """An httpx transport for one origin.
+
+    Args:
+        url: Any URL of the origin.
+        max_connections: The most connections, and requests in flight, at a time.
+        verify: Certificates and host names are checked; False not to, or an `ssl.SSLContext`.
+        idle_expiry: A connection idle for so many seconds is not used again.
+        max_age: Nor is one that was opened so many seconds ago; None for no such limit.
+        bounds: How large replies may be.
+
+    The read timeout bounds the wait for a whole reply, which is always read into memory.
+    """
+
+    def __init__(
+        self,
+        url: httpx.URL | str,
+        *,
+        max_connections: int = 100,
+        verify: ssl.SSLContext | str | bool = True,
+        idle_expiry: float = 15.0,
+        max_age: float | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
+        origin = httpx.URL(url)
+        self._origin = (origin.scheme, origin.host, origin.port)
+        self._tls = httpx.create_ssl_context(verify) if origin.scheme == "https" else None
+        self._idle_expiry = idle_expiry
+        self._max_age = max_age
+        self._bounds = bounds or Bounds()
+        self._most = max_connections
+        self._slots = asyncio.Semaphore(max_connections)
+        self._idle: dict[Connection, None] = {}
+        self._active: set[Connection] = set()
+        self._waiting = self._opened = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its reply, read whole.
+
+        Raises:
+            httpx.TransportError: As httpx's own transport does. If the request lacks the
+                FIRST_BYTE_WRITTEN extension then, it surely never left.
+            RuntimeError: The pool is closed, or belongs to another event loop.
+        """
+        self._check(request)
+        wire = await _to_bytes(request)
+        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
+        try:
+            async with self._slot(timeouts.get("pool")):
+                connection = self._fresh() or await self._connect(timeouts.get("connect"))
+                return await self._exchange(connection, request, wire, timeouts)
+        except httpx.TransportError as exc:
+            exc.request = request
+            raise
+
+    async def aclose(self) -> None:
+        """Wait for requests in flight, then close all connections; queued ones are refused.
+
+        If it is cancelled while it waits, those in flight are cut off.
+        """
+        self._closed = True
+        try:
+            for _ in range(self._most):
+                await self._slots.acquire()
+        finally:
+            for connection in (*self._idle, *self._active):
+                connection.abort()
+            lost = [connection.lost for connection in (*self._idle, *self._active)]
+            self._idle.clear()
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+            self._slots = asyncio.Semaphore(self._most)  # so that closing twice is harmless
+        await asyncio.gather(*lost)
+
+    def statistics(self) -> Statistics:
+        """Return how the pool is used just now."""
+        return Statistics(len(self._idle), len(self._active), self._waiting, self._opened)
+
+    def _check(self, request: httpx.Request) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise RuntimeError("this pool belongs to another event loop; make one for each loop")
+        if self._closed:
+            raise RuntimeError("this pool is closed")
+        url = request.url
+        if (url.scheme, url.host, url.port) != self._origin:
+            scheme, host, port = self._origin
+            raise httpx.UnsupportedProtocol(
+                f"this pool only speaks to {scheme}://{host}:{port or _PORTS.get(scheme)}",
+                request=request,
+            )
+
+    @asynccontextmanager
+    async def _slot(self, wait: float | None) -> AsyncIterator[None]:
+        if self._slots.locked():
+            await self._wait_for_slot(wait)
+        else:
+            await self._slots.acquire()
+        slots = self._slots
+        try:
+            if self._closed:
+                raise RuntimeError("this pool was closed while the request waited")
+            yield
+        finally:
+            slots.release()
+
+    async def _wait_for_slot(self, wait: float | None) -> None:
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(wait):
+                await self._slots.acquire()
+        except TimeoutError as exc:
+            raise httpx.PoolTimeout("no connection became free in time") from exc
+        finally:
+            self._waiting -= 1
+
+    def _fresh(self) -> Connection | None:
+        """Return the idle connection that was used last, if it can be trusted."""
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if not self._expired(connection, now) and connection.is_fresh():
+                return connection
+            connection.abort()
+        return None
+
+    def _expired(self, connection: Connection, now: float) -> bool:
+        if now - connection.idle_since > self._idle_expiry:
+            return True
+        return self._max_age is not None and now - connection.born > self._max_age
+
+    async def _connect(self, wait: float | None) -> Connection:
+        loop = asyncio.get_running_loop()
+        scheme, host, port = self._origin
+        try:
+            async with asyncio.timeout(wait):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, self._bounds),
+                    host,
+                    port or _PORTS[scheme],
+                    ssl=self._tls,
+                    happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
+                )
+        except TimeoutError as exc:
+            raise httpx.ConnectTimeout("no connection in time") from exc
+        except OSError as exc:  # refused, unknown host, TLS
+            raise httpx.ConnectError(str(exc)) from exc
+        self._opened += 1
+        return connection
+
+    async def _exchange(
+        self,
+        connection: Connection,
+        request: httpx.Request,
+        wire: bytes,
+        timeouts: dict[str, float | None],
+    ) -> httpx.Response:
+        self._active.add(connection)
+        request.extensions[FIRST_BYTE_WRITTEN] = True
+        try:
+            reply = await connection.exchange(
+                wire,
+                read=timeouts.get("read"),
+                write=timeouts.get("write"),
+                head_only=request.method == "HEAD",
+            )
+        finally:
+            self._active.discard(connection)
+            if connection.clean and not self._closed:
+                self._rest(connection)
+            else:
+                connection.abort()
+        return httpx.Response(
+            reply.status, headers=reply.headers, stream=httpx.ByteStream(reply.body)
+        )
+
+    def _rest(self, connection: Connection) -> None:
+        self._idle[connection] = None
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(self._idle_expiry, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long, and come back while anything is idle."""
+        self._sweeper = None
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in [c for c in self._idle if not c.clean or self._expired(c, now)]:
+            del self._idle[connection]
+            connection.abort()
+        if self._idle:
+            self._sweeper = loop.call_later(self._idle_expiry, self._sweep)
+
+
+async def _to_bytes(request: httpx.Request) -> bytes:
+    """Return head and body of a request.
+
+    Raises:
+        httpx.LocalProtocolError: A line end stands where it would forge a header.
+    """
+    stream: Any = request.stream
+    body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+    lines += [b"%s: %s" % header for header in request.headers.raw]
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines) or b"\0" in head:
+        raise httpx.LocalProtocolError("a line end or NUL in the request's head", request=request)
+    if b"chunked" in request.headers.get("transfer-encoding", "").encode():
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    return b"%s\r\n\r\n%s" % (head, body)
