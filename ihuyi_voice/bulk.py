@@ -24,7 +24,7 @@ run cancels its attempts at once and still collects their outcomes.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sized
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -381,7 +381,7 @@ class BulkRun:
 
 
 def _length(messages: object) -> int | None:
-    return len(messages) if hasattr(messages, "__len__") else None
+    return len(messages) if isinstance(messages, Sized) else None
 
 
 def _stopped(reason: str, cause: Exception | None) -> RunStopped:

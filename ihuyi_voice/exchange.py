@@ -13,7 +13,7 @@ Everything is bound to the event loop of its first use.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, Protocol, TypeAlias
 from urllib.request import getproxies, proxy_bypass
@@ -288,7 +288,7 @@ class _HttpxSender:
         )
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _slot(self) -> AsyncGenerator[None]:
         """Hold one of our own client's places; wait for it no longer than the pool timeout."""
         if self._slots is None:
             yield
@@ -304,7 +304,7 @@ class _HttpxSender:
             self._slots.release()
 
     @asynccontextmanager
-    async def _stream(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+    async def _stream(self, request: httpx.Request) -> AsyncGenerator[httpx.Response]:
         response = await self._client.send(request, stream=True, follow_redirects=False)
         try:
             yield response

@@ -1,7 +1,7 @@
 """Keeps the URLs of our requests out of httpx's own log line: a GET's holds password and number."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -28,7 +28,7 @@ def _without_query(arg: object) -> object:
 
 
 @contextmanager
-def quiet_httpx() -> Iterator[None]:
+def quiet_httpx() -> Generator[None]:
     """Hide our queries from httpx's logger while inside; other requests are logged as ever."""
     logging.getLogger("httpx").addFilter(_FILTER)  # the same filter is only ever added once
     token = _sending.set(True)

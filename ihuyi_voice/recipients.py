@@ -74,7 +74,7 @@ class RecipientsFile:
 
     path: Path
     template: Template | None = None
-    columns: Mapping[str, str] = attrs.field(factory=dict)
+    columns: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
     def count(self) -> int:
         """Return how many rows there are, good or bad, without the header."""

@@ -116,7 +116,9 @@ def retry_after(error: VoiceError) -> float:
 
     A date is read against the reply's own Date, so that nobody's clock has to be right.
     """
-    headers = error.raw.headers if error.raw is not None else {}
+    if error.raw is None:
+        return 0.0
+    headers = error.raw.headers
     asked = headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():
         return float(asked)

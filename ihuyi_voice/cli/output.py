@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -28,7 +28,6 @@ EXIT_CODES: Final = (
     (VendorError, 3),
     (NotSent, 4),
     (OutcomeUnknown, 5),
-    (VoiceError, 1),
 )
 EXIT_HELP: Final = (
     "Exit codes: 0 done; 1 a bulk run in which not every message was accepted; 2 wrong usage or "
@@ -42,11 +41,11 @@ errors = Console(stderr=True)
 
 def exit_code(error: VoiceError) -> int:
     """Return the exit code for an error."""
-    return next(code for family, code in EXIT_CODES if isinstance(error, family))
+    return next((code for family, code in EXIT_CODES if isinstance(error, family)), 1)
 
 
 @contextmanager
-def reporting(*, as_json: bool) -> Iterator[None]:
+def reporting(*, as_json: bool) -> Generator[None]:
     """Turn an error inside into a message and an exit code."""
     try:
         yield

@@ -43,9 +43,9 @@ class SendJob:
 class Report:
     """What a run came to."""
 
-    counts: Counter[OutcomeStatus] = attrs.field(factory=Counter)
-    codes: Counter[int] = attrs.field(factory=Counter)
-    rows: list[tuple[int, str, str]] = attrs.field(factory=list)
+    counts: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
+    codes: Counter[int] = attrs.field(factory=Counter[int])
+    rows: list[tuple[int, str, str]] = attrs.field(factory=list[tuple[int, str, str]])
     not_shown: int = 0
     seconds: float = 0.0
 

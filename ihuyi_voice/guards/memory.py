@@ -33,16 +33,22 @@ def _key(mobile: str) -> _Key:
     return -int(mobile) if mobile[0] == "0" else int(mobile)
 
 
+def _as_tuple(times: _Times) -> tuple[float, ...]:
+    return times if isinstance(times, tuple) else (times,)
+
+
 @attrs.define(eq=False)
 class _Book:
     """What is known of the numbers of one account."""
 
-    times: dict[_Key, _Times] = attrs.field(factory=dict)
-    locked: dict[_Key, list[asyncio.Future[None]] | None] = attrs.field(factory=dict)
-    blocked: dict[_Key, float] = attrs.field(factory=dict)
+    times: dict[_Key, _Times] = attrs.field(factory=dict[_Key, _Times])
+    locked: dict[_Key, list[asyncio.Future[None]] | None] = attrs.field(
+        factory=dict[_Key, list[asyncio.Future[None]] | None]
+    )
+    blocked: dict[_Key, float] = attrs.field(factory=dict[_Key, float])
     purge_at: int = 1024
-    queue: deque[_Key] = attrs.field(factory=deque)
-    queued_at: deque[float] = attrs.field(factory=deque)
+    queue: deque[_Key] = attrs.field(factory=deque[_Key])
+    queued_at: deque[float] = attrs.field(factory=deque[float])
 
 
 @attrs.frozen
@@ -144,7 +150,7 @@ class MemoryGuard:
 
     def _closed_for(self, book: _Book, key: _Key, times: _Times | None) -> float:
         now = self._clock()
-        known = () if times is None else (times,) if isinstance(times, float) else times
+        known = () if times is None else _as_tuple(times)
         until = book.blocked.get(key, now)
         for count, seconds in self._windows:
             if len(known) >= count:
@@ -152,7 +158,7 @@ class MemoryGuard:
         return until - now
 
     def _appended(self, known: _Times, now: float) -> tuple[float, ...]:
-        earlier = (known,) if isinstance(known, float) else known
+        earlier = _as_tuple(known)
         since = now - self._longest
         return (*[t for t in earlier[1 - self._most :] if t > since], now)
 
@@ -171,6 +177,5 @@ class MemoryGuard:
             book.queued_at.popleft()
             key = book.queue.popleft()
             times = book.times.get(key)
-            last = times if times is None or isinstance(times, float) else times[-1]
-            if last is not None and last <= since:
+            if times is not None and _as_tuple(times)[-1] <= since:
                 del book.times[key]

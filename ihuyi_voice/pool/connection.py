@@ -12,7 +12,7 @@ A cancellation in an exchange aborts the connection: its reply may still come an
 
 import asyncio
 import select
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import httptools
@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._poller = select.poll()
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
+        self._head_size = self._body_size = 0
         self._complete = self._headers_complete = False
         self._reset()
 
@@ -232,8 +233,8 @@ class Connection(asyncio.Protocol):
         self, writable: "asyncio.Future[None]", waiter: "asyncio.Future[Reply]", wait: float | None
     ) -> None:
         """Wait until a large request is written; a reply may come first, and then ends it."""
-        first = asyncio.FIRST_COMPLETED
-        done, _ = await asyncio.wait({writable, waiter}, timeout=wait, return_when=first)
+        futures: set[asyncio.Future[Any]] = {writable, waiter}
+        done, _ = await asyncio.wait(futures, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         self._keep = self._keep and writable in done
         if not done:
             raise httpx.WriteTimeout("the server did not take the request in time")

@@ -16,7 +16,7 @@ the request is marked with beforehand, nothing is ever sent again.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -140,7 +140,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
             )
 
     @asynccontextmanager
-    async def _slot(self, wait: float | None) -> AsyncIterator[None]:
+    async def _slot(self, wait: float | None) -> AsyncGenerator[None]:
         if self._slots.locked():
             await self._wait_for_slot(wait)
         else:

@@ -95,7 +95,7 @@ def _local_name(tag: object) -> str:
     return str(tag).rpartition("}")[2].lower()
 
 
-def _leaf(element: "etree._Element") -> Any:  # noqa: ANN401 - checked by whoever reads it
+def _leaf(element: Any) -> Any:  # noqa: ANN401 - lxml keeps its element type private
     # None is refused wherever a text is needed; extra fields may nest as they like.
     return None if len(element) else (element.text or "").strip()
 

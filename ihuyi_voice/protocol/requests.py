@@ -23,7 +23,7 @@ class Call:
     """One operation with its own fields, before anybody signs it."""
 
     operation: Operation
-    fields: dict[str, str] = attrs.field(factory=dict, repr=False)
+    fields: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
 
 
 @attrs.frozen

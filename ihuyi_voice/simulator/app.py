@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
@@ -184,7 +184,7 @@ class Simulator:
         *,
         ssl_certfile: str | None = None,
         ssl_keyfile: str | None = None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """Serve over a real socket while inside, and yield the address of voice.php.
 
         Args:

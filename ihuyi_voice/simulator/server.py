@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +42,14 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 
 @asynccontextmanager
 async def serving(
     app: "Simulator", host: str, port: int, certfile: str | None, keyfile: str | None
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     """Serve `app` while inside and yield the address, without a path."""
     options: dict[str, Any] = {"ssl_certfile": certfile, "ssl_keyfile": keyfile}
     config = uvicorn.Config(

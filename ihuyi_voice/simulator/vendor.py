@@ -75,8 +75,10 @@ class Vendor:
     max_password_age: float | None = None
     auto_approve: bool = False
     frozen: bool = False
-    templates: dict[str, StoredTemplate] = attrs.field(factory=dict)
-    _times: dict[str, deque[float]] = attrs.field(factory=dict, init=False, repr=False)
+    templates: dict[str, StoredTemplate] = attrs.field(factory=dict[str, StoredTemplate])
+    _times: dict[str, deque[float]] = attrs.field(
+        factory=dict[str, deque[float]], init=False, repr=False
+    )
     _voice_ids: int = attrs.field(default=_FIRST_VOICE_ID, init=False)
     _template_ids: int = attrs.field(default=_FIRST_TEMPLATE_ID, init=False)
 
@@ -121,7 +123,8 @@ class Vendor:
             return False
         return abs(self.clock() - int(fields["time"])) > self.max_password_age
 
-    def _submit(self, fields: dict[str, str]) -> Answer:
+    def submit(self, fields: dict[str, str]) -> Answer:
+        """Call a number (section 2)."""
         mobile, content = fields.get("mobile", ""), fields.get("content", "")
         refusal = (
             self._number_refused(mobile)
@@ -173,10 +176,12 @@ class Vendor:
                 return code
         return None
 
-    def _get_num(self, _: dict[str, str]) -> Answer:
+    def get_num(self, _: dict[str, str]) -> Answer:
+        """Tell the balance (section 3)."""
         return Answer(2, str(self.balance))
 
-    def _add_template(self, fields: dict[str, str]) -> Answer:
+    def add_template(self, fields: dict[str, str]) -> Answer:
+        """Take a template for audit (section 4)."""
         content = fields.get("content", "")
         if not content:
             return Answer(404)
@@ -186,16 +191,17 @@ class Vendor:
             return Answer(408)
         return Answer(2, self.store_template(content, approved=self.auto_approve).template_id)
 
-    def _del_template(self, fields: dict[str, str]) -> Answer:
+    def del_template(self, fields: dict[str, str]) -> Answer:
+        """Forget a template (section 5)."""
         known = self.templates.pop(fields.get("templateid", ""), None)
         return Answer(404 if known is None else 2)
 
 
 _ACTS: Final[dict[str, Callable[[Vendor, dict[str, str]], Answer]]] = {
-    "Submit": Vendor._submit,  # noqa: SLF001 - the table of this class's own methods
-    "GetNum": Vendor._get_num,  # noqa: SLF001
-    "AddTemplate": Vendor._add_template,  # noqa: SLF001
-    "DelTemplate": Vendor._del_template,  # noqa: SLF001
+    "Submit": Vendor.submit,
+    "GetNum": Vendor.get_num,
+    "AddTemplate": Vendor.add_template,
+    "DelTemplate": Vendor.del_template,
 }
 
 
