@@ -103,6 +103,8 @@ def _leaf(element: Any) -> Any:  # noqa: ANN401 - lxml keeps its element type pr
 def _json_fields(body: bytes) -> dict[str, Any]:
     try:
         return dict(json.loads(body, object_pairs_hook=_once))
+    except ReplyUnreadable:
+        raise
     except (ValueError, RecursionError) as exc:
         raise ReplyUnreadable(f"broken JSON: {type(exc).__name__}") from exc
 

@@ -1,0 +1,188 @@
+"""Bytes become values, or one clear error; never a wrong success (sections 2.3 to 5.4)."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ihuyi_voice import Operation
+from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES, Reply, ReplyUnreadable, parse_reply
+
+SUBMIT = Operation.SUBMIT
+ACCEPTED = """<?xml version="1.0" encoding="utf-8"?>
+<SubmitResult xmlns="http://106.ihuyi.com/">
+<code>2</code>
+<msg>提交成功</msg>
+<voiceid>16842079209571524017</voiceid>
+</SubmitResult>
+""".encode()
+# Byte for byte as captured from a sibling service of the same vendor.
+CAPTURED = (
+    '<?xml version="1.0" encoding="utf-8"?>\n<SubmitResult xmlns="http://106.ihuyi.com/">\n'
+    "<code>401</code>\n<msg>帐号不能为空</msg>\n<smsid>0</smsid>\n</SubmitResult>\n"
+).encode()
+VALUES = {
+    SUBMIT: ("voiceid", "60495654"),
+    Operation.BALANCE: ("num", "856"),
+    Operation.ADD_TEMPLATE: ("templateid", "123"),
+}
+
+
+def test_the_captured_reply_is_read() -> None:
+    """The only byte-exact capture there is."""
+    assert parse_reply(SUBMIT, CAPTURED) == Reply(401, "帐号不能为空")
+
+
+def test_an_id_above_int64_stays_a_string() -> None:
+    """Ids of 20 digits are seen in the wild."""
+    assert parse_reply(SUBMIT, ACCEPTED) == Reply(2, "提交成功", "16842079209571524017")
+
+
+@pytest.mark.parametrize("operation", list(VALUES))
+@pytest.mark.parametrize("numbers_as_text", [True, False])
+def test_json_is_read_with_numbers_or_texts(operation: Operation, *, numbers_as_text: bool) -> None:
+    """The code may be a text and the id a number."""
+    name, value = VALUES[operation]
+    reply = {"code": "2", name: int(value)} if numbers_as_text else {"code": 2, name: value}
+    body = json.dumps({**reply, "msg": "成功", "new": {"x": [1]}}, ensure_ascii=False).encode()
+    assert parse_reply(operation, body) == Reply(2, "成功", value)
+
+
+def test_the_observed_json_failure_is_read() -> None:
+    """With the id of a sibling service and an id of 0."""
+    body = '{"code":406,"msg":"手机格式不正确，格式为11位的数字.","smsid":"0"}'.encode()
+    assert parse_reply(SUBMIT, body).code == 406
+
+
+@pytest.mark.parametrize("operation", list(Operation))
+@pytest.mark.parametrize("root", ["SubmitResult", "GetNumResult", "AddTemplateResult", "x"])
+@pytest.mark.parametrize("xmlns", ["", ' xmlns="http://106.ihuyi.cn/"', ' xmlns="urn:x"'])
+def test_xml_is_read_whatever_its_root_and_namespace(
+    operation: Operation, root: str, xmlns: str
+) -> None:
+    """Elements count by their local names."""
+    name, value = VALUES.get(operation, ("", ""))
+    tail = f"<{name}>{value}</{name}>" if name else ""
+    body = f"<{root}{xmlns}><code> 2 </code>{tail}<msg>ok</msg><extra><a/></extra></{root}>"
+    assert parse_reply(operation, body.encode()) == Reply(2, "ok", value)
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\r\n  ", b"\xef\xbb\xbf \n"])
+@pytest.mark.parametrize("body", [ACCEPTED, b'{"code":2,"msg":"","voiceid":"1"}'])
+def test_a_bom_and_stray_whitespace_do_no_harm(before: bytes, body: bytes) -> None:
+    """Around either format."""
+    assert parse_reply(SUBMIT, before + body + b"\n \n").code == 2
+
+
+def test_a_reply_in_gb2312_is_read_if_it_says_so() -> None:
+    """The declared encoding counts."""
+    body = '<?xml version="1.0" encoding="gb2312"?><r><code>0</code><msg>提交失败</msg></r>'
+    assert parse_reply(SUBMIT, body.encode("gb2312")) == Reply(0, "提交失败")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty body"),
+        (b" \n\xef\xbb\xbf", "neither"),
+        (b"OK", "neither"),
+        (b"[]", "neither"),
+        (b"<html><body><h1>502 Bad Gateway</h1></body></html>", "no code"),
+        (b"<!DOCTYPE html><html><head><title>x</title></head></html>", "document type"),
+        (b"<html><p>unclosed</html>", "broken XML"),
+        (ACCEPTED[:-30], "broken XML"),
+        (ACCEPTED[: len(ACCEPTED) // 2], "broken XML"),
+        (b'{"code":2,"voiceid":"1"', "broken JSON"),
+        (b'{"msg":"x"}', "no code"),
+        (b'{"code":null}', "no code"),
+        (b'{"code":true}', "no integer"),
+        (b'{"code":2.0}', "no integer"),
+        (b'{"code":"two"}', "no integer"),
+        ('{"code":"２"}'.encode(), "no integer"),
+        (b'{"code":[2]}', "no integer"),
+        (b"<r><code>2<b>3</b></code></r>", "no code"),
+        (b"<r><a><code>2</code></a></r>", "no code"),
+        (b'{"code":405,"msg":{}}', "msg is no text"),
+        (b'{"code":2,"msg":"x"}', "without a voiceid"),
+        (b'{"code":2,"voiceid":"0"}', "without a voiceid"),
+        (b'{"code":2,"voiceid":null}', "without a voiceid"),
+        (b'{"code":2,"voiceid":{}}', "voiceid is no text"),
+        (b'{"code":2,"voiceid":"a b"}', "voiceid is not what it should be"),
+        (b"<r><code>2</code><code>405</code><voiceid>1</voiceid></r>", "comes twice"),
+        (b'{"code":405,"code":2,"voiceid":"1"}', "comes twice"),
+        (b'{"code":1' + b"0" * 5000 + b"}", "broken JSON"),
+        (b'{"a":' * 10_000, "broken JSON"),
+        (b"<a>" * 10_000, "broken XML"),
+        (b"<a>" + b"x" * MAX_REPLY_BYTES, "longer than"),
+        (b"\0" * 10, "neither"),
+    ],
+)  # fmt: skip
+def test_what_is_no_reply_is_unreadable_and_the_error_says_why(body: bytes, reason: str) -> None:
+    """One kind of error for everything, and success only ever with its id."""
+    with pytest.raises(ReplyUnreadable, match=reason):
+        parse_reply(SUBMIT, body)
+
+
+def test_a_balance_must_be_a_number() -> None:
+    """A success whose number is none is unreadable; a negative one is a number."""
+    with pytest.raises(ReplyUnreadable, match="num"):
+        parse_reply(Operation.BALANCE, b'{"code":2,"num":"many"}')
+    assert parse_reply(Operation.BALANCE, b'{"code":2,"num":-3}').value == "-3"
+
+
+def test_an_entity_bomb_goes_off_nowhere() -> None:
+    """A billion laughs are refused before they are expanded."""
+    entities = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
+    bomb = f'<!DOCTYPE r [<!ENTITY l0 "lol">{entities}]><r><code>2</code><msg>&l9;</msg></r>'
+    with pytest.raises(ReplyUnreadable):
+        parse_reply(SUBMIT, bomb.encode())
+
+
+def test_an_external_entity_reads_no_file(tmp_path: Path) -> None:
+    """Neither a file nor a number in it ever becomes part of a reply."""
+    secret = tmp_path / "id"
+    secret.write_text("12345678")
+    attack = (
+        f'<!DOCTYPE r [<!ENTITY x SYSTEM "file://{secret}">]>'
+        "<r><code>2</code><voiceid>&x;</voiceid></r>"
+    )
+    with pytest.raises(ReplyUnreadable, match="document type"):
+        parse_reply(SUBMIT, attack.encode())
+
+
+@given(st.binary(max_size=300))
+def test_random_bytes_never_crash_and_never_succeed(body: bytes) -> None:
+    """Success takes a whole reply."""
+    try:
+        reply = parse_reply(SUBMIT, body)
+    except ReplyUnreadable:
+        return
+    assert reply.code != 2
+
+
+@given(st.integers(0, len(ACCEPTED) - 2))
+def test_a_reply_cut_anywhere_is_unreadable(length: int) -> None:
+    """Half a success is none (the last line end may be missing)."""
+    with pytest.raises(ReplyUnreadable):
+        parse_reply(SUBMIT, ACCEPTED[:length])
+
+
+@given(st.integers(0, len(ACCEPTED) - 1), st.integers(0, 255))
+def test_one_flipped_byte_never_makes_another_id(place: int, byte: int) -> None:
+    """Either it is unreadable, or it is some reply; what is read never crashes."""
+    body = ACCEPTED[:place] + bytes([byte]) + ACCEPTED[place + 1 :]
+    try:
+        reply = parse_reply(SUBMIT, body)
+    except ReplyUnreadable:
+        return
+    assert isinstance(reply.code, int)
+    assert reply.code != 2 or reply.value
+
+
+@given(st.integers(-99999, 99999), st.text(st.characters(exclude_categories=["Cs", "Cc"])))
+def test_json_replies_come_through_unchanged(code: int, msg: str) -> None:
+    """Whatever the code and the text."""
+    body = json.dumps({"code": code, "msg": msg, "voiceid": "77"}).encode()
+    assert parse_reply(SUBMIT, body) == Reply(code, msg, "77" if code == 2 else "")
