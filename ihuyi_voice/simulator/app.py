@@ -137,6 +137,7 @@ class Simulator:
         self.codes: Counter[int | None] = Counter()
         self._chance = random.Random(seed)  # noqa: S311 - faults, not secrets
         self._closing = asyncio.Event()
+        self._news = asyncio.Event()
 
     @property
     def account(self) -> str:
@@ -167,6 +168,12 @@ class Simulator:
         template = self.vendor.templates[template_id]
         template.approved = True
         return template
+
+    async def arrived(self, count: int = 1) -> None:
+        """Return once at least `count` requests have arrived and are still kept."""
+        while len(self.arrivals) < count:
+            self._news.clear()
+            await self._news.wait()
 
     def rung(self) -> Counter[tuple[str, str]]:
         """Return how often each (number, content) was accepted: how often its phone rings."""
@@ -254,6 +261,7 @@ class Simulator:
         code = answer.code if acted else None
         self.codes[code] += 1
         self.arrivals.append(Arrival(now, operation, fields, code, fault.kind if fault else None))
+        self._news.set()
         return answer
 
     async def _fail(self, scope: Scope, send: Send, fault: Fault, reply: _HttpReply) -> None:

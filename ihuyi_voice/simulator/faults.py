@@ -32,6 +32,10 @@ class FaultKind(StrEnum):
     CODE = "code"
 
 
+def _kind(kind: str) -> FaultKind:
+    return FaultKind(kind)
+
+
 @attrs.define(eq=False)
 class Fault:
     """A rule: every request that fits all of its conditions goes wrong.
@@ -50,7 +54,7 @@ class Fault:
         hits: How many of them went wrong.
     """
 
-    kind: FaultKind = attrs.field(converter=FaultKind)
+    kind: FaultKind = attrs.field(converter=_kind)
     operation: str | None = None
     mobile: str | None = None
     share: float = 1.0

@@ -1,0 +1,248 @@
+"""What was surely not sent, and what nobody can know: exactly as the design's section 1."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from ihuyi_voice import (
+    NotSent,
+    OutcomeUnknown,
+    UnreadableReply,
+    VendorError,
+    VoiceClient,
+)
+from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
+from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE, answering
+
+TRANSPORTS = ["pool", "httpx"]
+
+
+@asynccontextmanager
+async def socket_server(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any],
+) -> AsyncIterator[str]:
+    """Serve raw sockets and yield the address of its voice.php."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/webservice/voice.php"
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol],
+)
+async def test_what_can_only_happen_before_the_connection_is_not_sent(
+    raised: type[httpx.RequestError],
+) -> None:
+    """Even if the transport tells nothing of itself, as a mock does not."""
+    with respx.mock:
+        respx.post(BASE_URL).mock(side_effect=raised)
+        async with httpx.AsyncClient() as http_client:
+            client = _client(http_client)
+            with pytest.raises(NotSent):
+                await client.submit(MOBILE, CONTENT)
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        httpx.ReadTimeout,
+        httpx.WriteTimeout,
+        httpx.ReadError,
+        httpx.WriteError,
+        httpx.RemoteProtocolError,
+        httpx.DecodingError,
+        httpx.TooManyRedirects,
+        ValueError,
+    ],
+)
+async def test_whatever_may_happen_later_is_unknown(raised: type[Exception]) -> None:
+    """A transport that tells nothing gives no proof that nothing was sent."""
+    with respx.mock:
+        respx.post(BASE_URL).mock(side_effect=raised("boom"))
+        async with httpx.AsyncClient() as http_client:
+            with pytest.raises(OutcomeUnknown) as caught:
+                await _client(http_client).submit(MOBILE, CONTENT)
+    assert isinstance(caught.value.__cause__, raised)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 403, 404, 429, 500, 502, 503, 504])
+async def test_any_status_but_success_is_unknown_and_no_redirect_is_followed(status: int) -> None:
+    """Even if the body looks like an acceptance: the vendor's own replies come with 200."""
+    asked: list[httpx.Request] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        body = b'{"code":2,"msg":"","voiceid":"1"}'
+        return httpx.Response(status, content=body, headers={"Location": "http://else.test/"})
+
+    async with answering(reply) as client:
+        with pytest.raises(UnreadableReply, match=f"HTTP {status}") as caught:
+            await client.submit(MOBILE, CONTENT)
+    assert len(asked) == 1
+    assert caught.value.raw is not None
+    assert caught.value.raw.status == status
+    assert "location" not in caught.value.raw.headers
+
+
+async def test_an_unreadable_reply_shows_the_masked_start_of_its_body() -> None:
+    """Numbers and keys are masked, and the reason is there."""
+    page = f"<html>sorry {MOBILE} key</html>".encode()
+    async with answering(lambda _: httpx.Response(200, content=page)) as client:
+        with pytest.raises(UnreadableReply, match="no code") as caught:
+            await client.submit(MOBILE, CONTENT)
+    assert "139****0000" in str(caught.value)
+    assert MOBILE not in str(caught.value)
+    assert "[redacted]" in str(caught.value)
+
+
+async def test_a_huge_body_is_given_up_at_the_bound() -> None:
+    """A hundred megabytes are neither read nor kept."""
+    sent = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(1600):
+            sent += 65_536
+            yield b"x" * 65_536
+
+    async with answering(lambda _: httpx.Response(200, content=body())) as client:
+        with pytest.raises(UnreadableReply, match="longer than"):
+            await client.submit(MOBILE, CONTENT)
+    assert sent < MAX_REPLY_BYTES + 3 * 65_536
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_refused_connection_is_not_sent(transport: Any) -> None:
+    """Nobody listens there."""
+    async with socket_server(_hang_up) as url:
+        pass
+    async with _over(url, transport) as client:
+        with pytest.raises(NotSent) as caught:
+            await client.submit(MOBILE, CONTENT)
+    assert caught.value.attempts == 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_close_after_the_request_is_unknown(transport: Any) -> None:
+    """The peer took it and hung up."""
+    async with socket_server(_hang_up) as url, _over(url, transport) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.submit(MOBILE, CONTENT)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_no_reply_in_time_is_unknown(transport: Any) -> None:
+    """The read timeout comes after the first byte was written."""
+    simulator = Simulator()
+    simulator.add_fault(Fault("silence"))
+    async with simulator.serve() as url:
+        timeout = httpx.Timeout(5.0, read=0.01)
+        options: dict[str, Any] = {"timeout": timeout, "transport": transport, "retry": ONCE}
+        async with VoiceClient(
+            simulator.account, simulator.api_key, base_url=url, **options
+        ) as client:
+            with pytest.raises(OutcomeUnknown, match="ReadTimeout"):
+                await client.submit(MOBILE, CONTENT)
+    assert simulator.arrivals[0].processed
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_no_free_connection_in_time_is_not_sent(transport: Any) -> None:
+    """The pool timeout comes before anything is written."""
+    simulator = Simulator()
+    simulator.add_fault(Fault("silence", times=1))
+    async with simulator.serve() as url:
+        options: dict[str, Any] = {
+            "timeout": httpx.Timeout(5.0, pool=0.01), "transport": transport,
+            "retry": ONCE, "max_connections": 1,
+        }  # fmt: skip
+        async with VoiceClient(
+            simulator.account, simulator.api_key, base_url=url, **options
+        ) as client:
+            first = asyncio.create_task(client.submit(MOBILE, CONTENT))
+            await simulator.arrived()
+            with pytest.raises(NotSent, match="PoolTimeout"):
+                await client.submit("13911111111", CONTENT)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+
+
+async def test_an_injected_client_is_observed_exactly_and_never_closed() -> None:
+    """The transport of httpx tells by its trace what was sent; the owner closes the client."""
+    async with httpx.AsyncClient() as http_client:
+        async with socket_server(_hang_up) as url:
+            client = VoiceClient("a", "key", base_url=url, http_client=http_client, retry=ONCE)
+            async with client:
+                with pytest.raises(OutcomeUnknown):
+                    await client.submit(MOBILE, CONTENT)
+        async with VoiceClient(
+            "a", "key", base_url=url, http_client=http_client, retry=ONCE
+        ) as client:
+            with pytest.raises(NotSent):
+                await client.submit(MOBILE, CONTENT)
+        assert not http_client.is_closed
+
+
+async def test_an_injected_clients_hooks_and_timeout_are_its_own() -> None:
+    """Event hooks run; a hook that fails before sending leaves the outcome open, not the app."""
+    seen: list[str] = []
+
+    async def hook(request: httpx.Request) -> None:
+        seen.append(request.url.path)
+        raise LookupError("the hook failed")
+
+    hooks = {"request": [hook]}
+    async with httpx.AsyncClient(event_hooks=hooks) as http_client:
+        with pytest.raises(OutcomeUnknown, match="the hook failed"):
+            await _client(http_client).submit(MOBILE, CONTENT)
+    assert seen == ["/webservice/voice.php"]
+
+
+async def test_a_reply_in_the_other_format_is_taken_too() -> None:
+    """The vendor answers 401 in XML when it doesn't know the Content-Type."""
+    body = "<r><code>401</code><msg>帐号不能为空</msg></r>".encode()
+    async with answering(
+        lambda _: httpx.Response(200, content=body, headers={"Content-Type": "text/plain"}),
+        reply_format="json",
+    ) as client:
+        with pytest.raises(VendorError, match="401"):
+            await client.submit(MOBILE, CONTENT)
+
+
+async def test_an_error_keeps_no_password_among_its_evidence() -> None:
+    """The httpx error behind it has lost the URL's query and the body."""
+    with respx.mock:
+        respx.get(url__startswith=BASE_URL).mock(side_effect=httpx.ReadTimeout)
+        async with httpx.AsyncClient() as http_client:
+            client = VoiceClient(
+                "a", "key", base_url=BASE_URL, http_client=http_client, method="GET",
+                auth="plain", retry=ONCE,
+            )  # fmt: skip
+            with pytest.raises(OutcomeUnknown) as caught:
+                await client.submit(MOBILE, CONTENT)
+    cause = caught.value.__cause__
+    assert isinstance(cause, httpx.ReadTimeout)
+    assert cause.request.url == BASE_URL
+    assert cause.request.content == b""
+
+
+async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+
+
+def _client(http_client: httpx.AsyncClient) -> VoiceClient:
+    return VoiceClient("test", "key", base_url=BASE_URL, http_client=http_client, retry=ONCE)
+
+
+def _over(url: str, transport: Any) -> VoiceClient:
+    return VoiceClient("test", "key", base_url=url, transport=transport, retry=ONCE)
