@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import Message
@@ -115,7 +115,7 @@ class AsyncSource:
             await self._room.wait()
 
 
-def as_message(given: object) -> Message:
+def as_message(given: Any) -> Message:  # noqa: ANN401 - whatever the caller's iterable gives
     """Return what the caller gave as a message.
 
     Raises:
@@ -123,12 +123,8 @@ def as_message(given: object) -> Message:
     """
     if isinstance(given, Message):
         return given
-    if isinstance(given, tuple):
-        pair = cast("tuple[Any, ...]", given)
-        if len(pair) == 2:  # noqa: PLR2004 - mobile and content
-            return Message(*pair)
-    raise InvalidRequest(f"a message is a Message or a pair (mobile, content), not {_kind(given)}")
-
-
-def _kind(given: object) -> str:
-    return type(given).__name__
+    if isinstance(given, tuple) and len(given) == 2:  # noqa: PLR2004 - mobile and content
+        return Message(*given)
+    raise InvalidRequest(
+        f"a message is a Message or a pair (mobile, content), not a {type(given).__name__}"
+    )

@@ -119,7 +119,7 @@ async def test_tls_is_checked_by_default_and_can_be_told_whom_to_trust(
     cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     issued.private_key_pem.write_to_path(str(key))
     trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
+    authority.configure_trust(trusting)  # pyright: ignore[reportUnknownMemberType] - half typed
     account, api_key = simulator.account, simulator.api_key
     async with simulator.serve(ssl_certfile=str(cert), ssl_keyfile=str(key)) as url:
         for transport in ("pool", "httpx"):

@@ -1,7 +1,7 @@
 """What was surely not sent, and what nobody can know: exactly as the design's section 1."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ TRANSPORTS = ["pool", "httpx"]
 @asynccontextmanager
 async def socket_server(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any],
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     """Serve raw sockets and yield the address of its voice.php."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:

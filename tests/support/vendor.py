@@ -1,5 +1,6 @@
 """Simulators and clients that tests talk to, in process, with nothing to wait for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -28,7 +29,7 @@ def in_process(simulator: Simulator, **options: Any) -> VoiceClient:
     )
 
 
-def answering(handler: Any, **options: Any) -> VoiceClient:
+def answering(handler: Callable[[httpx.Request], httpx.Response], **options: Any) -> VoiceClient:
     """Return a client whose requests `handler` answers."""
     http_client = httpx.AsyncClient(transport=httpx.MockTransport(handler))
     options.setdefault("retry", ONCE)
