@@ -128,6 +128,11 @@ class VoiceClient:
         builder = self._endpoint.builder
         return f"VoiceClient({builder.credentials.account!r}, base_url={builder.base_url!r})"
 
+    @property
+    def account(self) -> str:
+        """The APIID, which together with a number is what guards count by."""
+        return self._endpoint.builder.credentials.account
+
     async def __aenter__(self) -> Self:
         self._exchange.open()
         return self

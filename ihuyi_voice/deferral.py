@@ -81,12 +81,11 @@ class Deferral:
 
     def clear(self) -> list[Item]:
         """Return all that wait, and forget them; what is in flight keeps its numbers."""
-        waiting = [heapq.heappop(self._heap)[2] for _ in range(len(self._heap))]
+        waiting = [item for _, _, item in sorted(self._heap)]
+        self._heap.clear()
+        behind = [item for queue in self._busy.values() for item in queue or ()]
         for item in waiting:
-            queue = self._busy.pop(item.job.mobile)
-            waiting.extend(queue or ())
-        for mobile, queue in self._busy.items():
-            waiting.extend(queue or ())
-            self._busy[mobile] = None
+            del self._busy[item.job.mobile]
+        self._busy = dict.fromkeys(self._busy)
         self._behind = 0
-        return waiting
+        return [*waiting, *behind]

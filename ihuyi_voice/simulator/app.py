@@ -266,10 +266,10 @@ class Simulator:
 
     async def _fail(self, scope: Scope, send: Send, fault: Fault, reply: _HttpReply) -> None:
         if fault.kind in {FaultKind.DISCONNECT_BEFORE, FaultKind.DISCONNECT_AFTER}:
-            _disconnect(scope)
+            await _disconnect(scope)
         elif fault.kind is FaultKind.SILENCE:
             await self._closing.wait()
-            _disconnect(scope)
+            await _disconnect(scope)
         else:
             await _respond(send, _spoilt(fault, reply))
 
@@ -284,11 +284,12 @@ def _spoilt(fault: Fault, reply: _HttpReply) -> _HttpReply:
     }[fault.kind]
 
 
-def _disconnect(scope: Scope) -> None:
+async def _disconnect(scope: Scope) -> None:
     abort = scope.get("state", {}).get(ABORT)
     if abort is None:
         raise Disconnected("the simulator breaks the connection, as it was told to")
     abort()
+    await asyncio.sleep(0)  # the server hears of it before it misses the response
 
 
 def _reply(operation: str, answer: Answer, fields: dict[str, str]) -> _HttpReply:

@@ -1,0 +1,102 @@
+"""A client opens on first use, closes once, and belongs to one event loop."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from ihuyi_voice import InvalidRequest, VoiceClient
+from ihuyi_voice.simulator import Simulator
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE
+
+
+async def test_a_client_works_without_a_with_block() -> None:
+    """It opens on first use, and aclose may be called twice."""
+    simulator = Simulator()
+    async with simulator.serve() as url:
+        client = VoiceClient(simulator.account, simulator.api_key, base_url=url)
+        assert (await client.submit(MOBILE, CONTENT)).voice_id
+        await client.aclose()
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.balance()
+
+
+async def test_closing_a_client_that_was_never_used_is_harmless() -> None:
+    """Nothing was opened."""
+    await VoiceClient("a", "k").aclose()
+
+
+@pytest.mark.parametrize("transport", ["pool", "httpx"])
+def test_another_event_loop_is_a_clear_error(transport: Any) -> None:
+    """One client for each loop."""
+    client = VoiceClient("a", "k", base_url="http://127.0.0.1:9/v.php", transport=transport)
+
+    async def enter() -> None:
+        await client.__aenter__()
+
+    asyncio.run(enter())
+    with pytest.raises(RuntimeError, match="another event loop"):
+        asyncio.run(enter())
+
+
+def test_the_environment_makes_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Account, key and address; options may be given beside it."""
+    monkeypatch.setenv("IHUYI_ACCOUNT", "VM1")
+    monkeypatch.setenv("IHUYI_API_KEY", "secret-key")
+    monkeypatch.setenv("IHUYI_BASE_URL", BASE_URL)
+    client = VoiceClient.from_env(max_connections=7)
+    assert repr(client) == f"VoiceClient('VM1', base_url={BASE_URL!r})"
+    assert client.account == "VM1"
+
+
+@pytest.mark.parametrize("missing", ["IHUYI_ACCOUNT", "IHUYI_API_KEY"])
+def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """Before anything is sent."""
+    monkeypatch.setenv("IHUYI_ACCOUNT", "VM1")
+    monkeypatch.setenv("IHUYI_API_KEY", "k")
+    monkeypatch.setenv(missing, " ")
+    with pytest.raises(InvalidRequest, match=missing):
+        VoiceClient.from_env()
+
+
+async def test_a_proxy_is_used_by_option_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request goes to the proxy with the vendor's whole address."""
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n"))
+        body = b'{"code":2,"num":"5"}'
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        writer.write(head + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    async with server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with VoiceClient("a", "k", base_url=BASE_URL, proxy=address) as client:
+            assert await client.balance() == 5
+        monkeypatch.setenv("http_proxy", address)
+        async with VoiceClient("a", "k", base_url=BASE_URL) as client:
+            assert await client.balance() == 5
+    assert asked == [b"POST http://vendor.test/webservice/voice.php?method=GetNum HTTP/1.1\r\n"] * 2
+
+
+async def test_a_timeout_may_be_seconds_or_an_httpx_timeout() -> None:
+    """Both forms are taken, and the injected client's own is left alone by default."""
+    seen: list[Any] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(request.extensions["timeout"])
+        return httpx.Response(200, content=b'{"code":2,"num":"5"}')
+
+    for timeout in (None, 3.0, httpx.Timeout(4.0, pool=1.0)):
+        transport = httpx.MockTransport(reply)
+        async with httpx.AsyncClient(transport=transport, timeout=9.0) as http_client:
+            client = VoiceClient(
+                "a", "k", base_url=BASE_URL, http_client=http_client, timeout=timeout
+            )
+            await client.balance()
+    assert [(each["read"], each["pool"]) for each in seen] == [(9.0, 9.0), (3.0, 3.0), (4.0, 1.0)]

@@ -1,0 +1,132 @@
+"""Key, dynamic password and whole numbers appear nowhere: not in logs, reprs, errors or reports."""
+
+import logging
+import re
+import traceback
+from typing import Any
+
+import httpx
+import pytest
+
+from ihuyi_voice import Message, Submission, VoiceClient, VoiceError
+from ihuyi_voice.redaction import Redactor, mask_mobile, mask_numbers
+from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.vendor import CONTENT, MOBILE, ONCE, answering
+
+KEY = "1q784322ba1d9bb88d50cf5cdfd89k7d"
+DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+
+
+def assert_clean(text: str) -> None:
+    """Fail if there is a key, a dynamic password or a whole number in a text."""
+    assert KEY not in text
+    assert not DIGEST.search(text)
+    assert MOBILE not in text
+
+
+@pytest.mark.parametrize("auth", ["signed", "plain"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("way", ["pool", "httpx", "injected"])
+async def test_no_log_line_shows_a_secret_or_a_number(
+    caplog: pytest.LogCaptureFixture, auth: Any, method: Any, way: str
+) -> None:
+    """Everything at DEBUG, the lines of httpx and httpcore included, in success and failure."""
+    caplog.set_level(logging.DEBUG)
+    simulator = Simulator(api_key=KEY)
+    async with simulator.serve() as url, httpx.AsyncClient() as http_client:
+        options: dict[str, Any] = {"base_url": url, "auth": auth, "method": method}
+        options |= {"guard": None, "retry": ONCE}
+        if way == "injected":
+            options["http_client"] = http_client
+        else:
+            options["transport"] = way
+        async with VoiceClient(simulator.account, KEY, **options) as client:
+            await client.submit(MOBILE, CONTENT)
+            await client.balance()
+            for kind in ("status", "truncated", "disconnect_after", "code"):
+                simulator.add_fault(Fault(kind, times=1))
+                with pytest.raises(VoiceError) as caught:
+                    await client.submit(MOBILE, CONTENT)
+                assert_clean("".join(traceback.format_exception(caught.value)))
+                simulator.clear_faults()
+                simulator.vendor.limits = ()
+    assert any(record.name == "ihuyi_voice" for record in caplog.records)
+    assert_clean(caplog.text)
+    if way != "pool":
+        assert "HTTP Request: " in caplog.text
+
+
+async def test_other_requests_of_an_injected_client_are_logged_as_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Only ours lose their query."""
+    caplog.set_level(logging.INFO)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"code":2,"num":"1"}'))
+    async with httpx.AsyncClient(transport=transport) as http_client:
+        url = "http://vendor.test/voice.php"
+        client = VoiceClient("a", KEY, base_url=url, http_client=http_client, method="GET")
+        await client.balance()
+        await http_client.get("http://else.test/?page=2")
+    assert "voice.php?[redacted]" in caplog.text
+    assert "http://else.test/?page=2" in caplog.text
+
+
+async def test_what_the_vendor_echoes_is_redacted() -> None:
+    """A 405 of an older host showed the credentials that it was sent."""
+    echo = f"account=test&password={KEY.upper()}&mobile={MOBILE}&md5={'0a' * 16}"
+    body = f'{{"code":405,"msg":"{echo}"}}'.encode()
+    options: dict[str, Any] = {"retry": ONCE}
+    headers = {"X-Echo": KEY, "Set-Cookie": "session=1"}
+    reply = httpx.Response(200, content=body, headers=headers)
+    transport = httpx.MockTransport(lambda _: reply)
+    async with httpx.AsyncClient(transport=transport) as http_client:
+        url = "http://vendor.test/voice.php"
+        client = VoiceClient("test", KEY, base_url=url, http_client=http_client, **options)
+        with pytest.raises(VoiceError) as caught:
+            await client.submit(MOBILE, CONTENT)
+    error = caught.value
+    assert error.raw is not None
+    for text in (str(error), repr(error), error.raw.body, error.raw.excerpt, repr(error.raw)):
+        assert_clean(text)
+        assert KEY.upper() not in text
+    assert error.raw.headers["x-echo"] == "[redacted]"
+    assert "set-cookie" not in error.raw.headers
+
+
+async def test_reprs_show_nothing() -> None:
+    """Of the client, of messages, submissions and simulators."""
+    async with answering(lambda _: httpx.Response(200)) as client:
+        assert_clean(repr(client))
+    assert_clean(repr(VoiceClient("a", KEY)))
+    assert_clean(repr(Simulator(api_key=KEY).vendor))
+    assert_clean(repr(Message(MOBILE, f"call {MOBILE}")))
+    assert_clean(repr(Submission("1", MOBILE, "ok")))
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (MOBILE, "139****0000"),
+        ("02151000029", "021****0029"),
+        ("075526000000", "075****0000"),
+        ("12345678", "123****78"),
+        ("12", "12****"),
+        ("", "****"),
+    ],
+)
+def test_numbers_are_masked_in_the_middle(number: str, shown: str) -> None:
+    """As the vendor's own document masks them."""
+    assert mask_mobile(number) == shown
+
+
+def test_numbers_are_found_in_texts_and_ids_are_not() -> None:
+    """With or without the country code; a voice id of 20 digits stays whole."""
+    text = "13900000000, +8613900000000, 02151000029, id 16842079209571524017"
+    masked = "139****0000, +86139****0000, 02151****29, id 16842079209571524017"
+    assert mask_numbers(text) == masked
+
+
+def test_a_redactor_shows_no_secret_of_its_own() -> None:
+    """Its repr is empty, and without a secret it still takes digests out."""
+    assert KEY not in repr(Redactor(KEY))
+    assert Redactor()("a" * 32) == "[redacted]"
