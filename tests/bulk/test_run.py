@@ -31,7 +31,8 @@ def numbers(count: int, start: int = 0) -> list[str]:
 
 def vendor(**options: Any) -> Simulator:
     """Return a simulator on virtual time with a little latency."""
-    return Simulator(**{"latency": 0.005, "jitter": 0.075, "clock": loop_time, **options})
+    usual: dict[str, Any] = {"latency": 0.005, "jitter": 0.075, "clock": loop_time}
+    return Simulator(**{**usual, **options})
 
 
 async def collect(client: VoiceClient, messages: Any, **options: Any) -> list[Outcome]:

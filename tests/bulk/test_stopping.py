@@ -33,7 +33,8 @@ def pairs(count: int) -> list[tuple[str, str]]:
 
 def vendor(**options: Any) -> Simulator:
     """Return a simulator on virtual time that takes 100 ms a request."""
-    return Simulator(**{"latency": 0.1, "clock": loop_time, **options})
+    usual: dict[str, Any] = {"latency": 0.1, "clock": loop_time}
+    return Simulator(**{**usual, **options})
 
 
 def count(outcomes: list[Outcome]) -> Counter[OutcomeStatus]:
@@ -72,7 +73,7 @@ def test_a_wrong_key_is_tried_no_more_often_than_there_are_places() -> None:
         simulator = vendor()
         async with in_process(simulator) as client:
             simulator.vendor.api_key = "changed meanwhile"
-            messages = [*pairs(500), *pairs(500), 7]
+            messages: list[Any] = [*pairs(500), *pairs(500), 7]
             async with client.submit_many(messages, concurrency=10) as run:
                 outcomes = [outcome async for outcome in run]
         assert count(outcomes) == {REJECTED: 10, NOT_SENT: 991}

@@ -92,7 +92,7 @@ CALLS: dict[Operation, Callable[[VoiceClient], Awaitable[Any]]] = {
 
 
 def _rows() -> list[tuple[Operation, int, str, str, str]]:
-    rows = []
+    rows: list[tuple[Operation, int, str, str, str]] = []
     for operation, table in DOCUMENT.items():
         for line in table.strip().splitlines():
             said, _, ours = line.partition(" | ")
