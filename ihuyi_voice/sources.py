@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import Message
@@ -123,8 +123,8 @@ def as_message(given: Any) -> Message:  # noqa: ANN401 - whatever the caller's i
     """
     if isinstance(given, Message):
         return given
-    if isinstance(given, tuple) and len(given) == 2:  # noqa: PLR2004 - mobile and content
-        return Message(*given)
-    raise InvalidRequest(
-        f"a message is a Message or a pair (mobile, content), not a {type(given).__name__}"
-    )
+    pair: tuple[Any, ...] = given if isinstance(given, tuple) else ()
+    if len(pair) == 2:  # noqa: PLR2004 - mobile and content
+        return Message(*pair)
+    kind = type(cast("object", given)).__name__
+    raise InvalidRequest(f"a message is a Message or a pair (mobile, content), not a {kind}")

@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+import string
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_from_bytes
 
 try:
     import uvicorn
@@ -19,6 +21,7 @@ from ihuyi_voice.simulator.app import ABORT
 if TYPE_CHECKING:
     from ihuyi_voice.simulator.app import Simulator
 
+_PRINTABLE = string.printable  # these stay as they are, everything else is percent-encoded
 _LAST_WORDS = 2  # seconds that requests in flight get when the server stops
 
 
@@ -28,6 +31,14 @@ class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so too
         super().connection_made(transport)
         self.app_state = {**self.app_state, ABORT: transport.abort}
+
+    def data_received(self, data: bytes) -> None:
+        # Some clients send raw UTF-8 in the URL; the vendor takes it, the parser would not.
+        between_requests = self.cycle is None or self.cycle.response_complete
+        line, end, rest = data.partition(b"\n")
+        if between_requests and not line.isascii():
+            data = quote_from_bytes(line, safe=_PRINTABLE).encode() + end + rest
+        super().data_received(data)
 
 
 class _Server(uvicorn.Server):
