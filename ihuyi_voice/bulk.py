@@ -35,12 +35,11 @@ from ihuyi_voice.errors import (
     InvalidRequest,
     NotSent,
     OutcomeUnknown,
-    RateLimited,
-    RunStopped,
     VendorError,
     VoiceError,
 )
 from ihuyi_voice.models import Message, Outcome, Submission
+from ihuyi_voice.outcomes import accepted, ended, stopped
 from ihuyi_voice.progress import Progress, Tally
 from ihuyi_voice.sources import NOTHING, AsyncSource, Source, SyncSource, as_message
 from ihuyi_voice.submitting import Delay, Job, Submitter
@@ -205,12 +204,12 @@ class BulkRun:
         try:
             message = as_message(given)
         except InvalidRequest as error:
-            self._emit(_ended(Message("", repr(given)[:80]), error))
+            self._emit(ended(Message("", repr(given)[:80]), error))
             return None
         try:
             item = Item(message, self._make_job(message, self._options.max_wait))
         except InvalidRequest as error:
-            self._emit(_ended(message, error))
+            self._emit(ended(message, error))
             return None
         return item if self._deferral.claim(item) else None
 
@@ -240,7 +239,7 @@ class BulkRun:
         times = [now] if at_once else []
         if self._deferral.next_time is not None:
             times.append(self._deferral.next_time)
-        if self._options.max_rate is not None and not self._source_ended():
+        if self._options.max_rate is not None and not self._sourceended():
             times.append(self._next_start)
         wanted = [when for when in times if at_once or when > now]
         if wanted:
@@ -254,15 +253,15 @@ class BulkRun:
             if isinstance(step, Delay):
                 await self._defer(item, step)
                 return
-            outcome = _accepted(item.message, step)
+            outcome = accepted(item.message, step)
         except VoiceError as error:
-            outcome = _ended(item.message, error)
+            outcome = ended(item.message, error)
             self._stop_if_told(error)
         except asyncio.CancelledError:  # only `_leave` cancels
-            outcome = _ended(item.message, item.job.verdict(_stopped("it was cut short", None)))
+            outcome = ended(item.message, item.job.verdict(stopped("it was cut short", None)))
         # A guard or a hook of the caller's failed: the run can't go on, but no outcome is lost.
         except Exception as exc:  # noqa: BLE001
-            outcome = _ended(item.message, self._broken(item.job, exc))
+            outcome = ended(item.message, self._broken(item.job, exc))
         self._deferral.finish(item, self._loop.time())
         self._emit(outcome)
 
@@ -311,17 +310,17 @@ class BulkRun:
 
     def _broken(self, job: Job, exc: Exception) -> VoiceError:
         self._failure = self._failure or exc
-        self._cause = self._cause or _stopped("the run broke", exc)
+        self._cause = self._cause or stopped("the run broke", exc)
         self._stopped.set()
         if job.attempts:
             return job.verdict(OutcomeUnknown(f"the run broke at this message: {exc!r}"))
-        return job.verdict(_stopped("the run broke", exc))
+        return job.verdict(stopped("the run broke", exc))
 
     def _abandon(self, cause: VoiceError) -> None:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
         for item in self._deferral.clear():
-            error = item.job.verdict(_stopped("the run was stopped", cause))
-            self._emit(_ended(item.message, error))
+            error = item.job.verdict(stopped("the run was stopped", cause))
+            self._emit(ended(item.message, error))
         while not self._left and len(self._outcomes) < self._options.concurrency:
             given = self._source.take() if self._source else NOTHING
             if given is NOTHING:
@@ -333,16 +332,16 @@ class BulkRun:
         try:
             message = as_message(given)
         except InvalidRequest as error:
-            self._emit(_ended(Message("", repr(given)[:80]), error))
+            self._emit(ended(Message("", repr(given)[:80]), error))
         else:
-            self._emit(_ended(message, _stopped("the run was stopped", cause)))
+            self._emit(ended(message, stopped("the run was stopped", cause)))
 
     async def _leave(self) -> None:
         if self._left or self._source is None:
             return
         self._left = True
         self._stopped.set()
-        self._cause = self._cause or _stopped("the run was left early", None)
+        self._cause = self._cause or stopped("the run was left early", None)
         for task in self._parked:
             task.cancel()
         try:
@@ -362,9 +361,9 @@ class BulkRun:
             self._pump()
 
     def _finished(self) -> bool:
-        return not self._tasks and not len(self._deferral) and self._source_ended()
+        return not self._tasks and not len(self._deferral) and self._sourceended()
 
-    def _source_ended(self) -> bool:
+    def _sourceended(self) -> bool:
         return self._left or self._source is None or self._source.ended
 
     def _ending(self) -> Exception:
@@ -382,28 +381,3 @@ class BulkRun:
 
 def _length(messages: object) -> int | None:
     return len(messages) if isinstance(messages, Sized) else None
-
-
-def _stopped(reason: str, cause: Exception | None) -> RunStopped:
-    error = RunStopped(f"{reason} before this message's turn" + (f": {cause}" if cause else ""))
-    error.__cause__ = cause
-    return error
-
-
-def _accepted(message: Message, submission: Submission) -> Outcome:
-    return Outcome(
-        message, OutcomeStatus.ACCEPTED, submission.voice_id, attempts=submission.attempts
-    )
-
-
-def _ended(message: Message, error: VoiceError) -> Outcome:
-    retry_at = error.retry_at if isinstance(error, RateLimited) else None
-    return Outcome(message, _status(error), None, error, error.attempts, retry_at)
-
-
-def _status(error: VoiceError) -> OutcomeStatus:
-    if isinstance(error, RateLimited) and error.source == "guard":
-        return OutcomeStatus.HELD
-    if isinstance(error, VendorError):
-        return OutcomeStatus.REJECTED
-    return OutcomeStatus.UNKNOWN if isinstance(error, OutcomeUnknown) else OutcomeStatus.NOT_SENT

@@ -1,4 +1,4 @@
-"""What is tried again, and when: the tenacity policy (its table is section 1 of the design).
+"""What is tried again, and when: the tenacity policy.
 
 The first attempt runs without any of this: a call that succeeds at once never builds a `Backoff`.
 """

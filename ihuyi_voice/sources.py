@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import Message
@@ -121,10 +121,14 @@ def as_message(given: Any) -> Message:  # noqa: ANN401 - whatever the caller's i
     Raises:
         InvalidRequest: It is neither a Message nor a pair.
     """
-    if isinstance(given, Message):
-        return given
-    pair: tuple[Any, ...] = given if isinstance(given, tuple) else ()
-    if len(pair) == 2:  # noqa: PLR2004 - mobile and content
-        return Message(*pair)
-    kind = type(cast("object", given)).__name__
-    raise InvalidRequest(f"a message is a Message or a pair (mobile, content), not a {kind}")
+    match given:
+        case Message():
+            return given
+        case tuple((mobile, content)):
+            # Whatever they are: client and numbers check them, and say what is wrong.
+            return Message(mobile, content)  # pyright: ignore[reportUnknownArgumentType]
+        case _:
+            kind = type(given).__name__
+            raise InvalidRequest(
+                f"a message is a Message or a pair (mobile, content), not a {kind}"
+            )

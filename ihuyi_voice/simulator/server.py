@@ -5,7 +5,7 @@ import socket
 import string
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote_from_bytes
 
 try:
@@ -34,7 +34,8 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         # Some clients send raw UTF-8 in the URL; the vendor takes it, the parser would not.
-        between_requests = self.cycle is None or self.cycle.response_complete
+        cycle = cast("Any", self.cycle)  # None before the first request, which uvicorn hides
+        between_requests = cycle is None or cycle.response_complete
         line, end, rest = data.partition(b"\n")
         if between_requests and not line.isascii():
             data = quote_from_bytes(line, safe=_PRINTABLE).encode() + end + rest
