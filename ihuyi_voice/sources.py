@@ -124,8 +124,8 @@ def as_message(given: Any) -> Message:  # noqa: ANN401 - whatever the caller's i
     match given:
         case Message():
             return given
-        case tuple((mobile, content)):
-            # Whatever they are: client and numbers check them, and say what is wrong.
+        # Whatever the two are: the client checks them, and says what is wrong.
+        case tuple((mobile, content)):  # pyright: ignore[reportUnknownVariableType]
             return Message(mobile, content)  # pyright: ignore[reportUnknownArgumentType]
         case _:
             kind = type(given).__name__

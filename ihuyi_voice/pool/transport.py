@@ -7,7 +7,8 @@ given back in a `finally`, whatever happens; the connection goes back to the idl
 clean, and is aborted otherwise. So a cancellation costs at most its own connection:
 
 - waiting for a slot: the place in the queue is given up, nothing else has happened;
-- connecting: asyncio closes the half-open socket;
+- connecting: the attempt runs on, slot in hand, and the connection joins the idle ones (asyncio
+  leaks the socket of an attempt that is cancelled at the wrong moment, up to Python 3.12);
 - in the exchange: the connection is aborted, because its reply may still come.
 
 A connection that is not fresh is replaced before anything is written. After the first byte, which
@@ -16,8 +17,6 @@ the request is marked with beforehand, nothing is ever sent again.
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import attrs
@@ -76,6 +75,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: dict[Connection, None] = {}
         self._active: set[Connection] = set()
+        self._opening: set[asyncio.Task[Connection]] = set()
         self._waiting = self._opened = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -93,9 +93,9 @@ class PoolTransport(httpx.AsyncBaseTransport):
         wire = await _to_bytes(request)
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         try:
-            async with self._slot(timeouts.get("pool")):
-                connection = self._fresh() or await self._connect(timeouts.get("connect"))
-                return await self._exchange(connection, request, wire, timeouts)
+            await self._take_slot(timeouts.get("pool"))
+            connection = self._fresh() or await self._connect(timeouts.get("connect"))
+            return await self._exchange(connection, request, wire, timeouts)
         except httpx.TransportError as exc:
             exc.request = request
             raise
@@ -110,6 +110,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
             for _ in range(self._most):
                 await self._slots.acquire()
         finally:
+            for opening in self._opening:
+                opening.cancel()
             for connection in (*self._idle, *self._active):
                 connection.abort()
             lost = [connection.lost for connection in (*self._idle, *self._active)]
@@ -139,19 +141,14 @@ class PoolTransport(httpx.AsyncBaseTransport):
                 request=request,
             )
 
-    @asynccontextmanager
-    async def _slot(self, wait: float | None) -> AsyncGenerator[None]:
+    async def _take_slot(self, wait: float | None) -> None:
         if self._slots.locked():
             await self._wait_for_slot(wait)
         else:
             await self._slots.acquire()
-        slots = self._slots
-        try:
-            if self._closed:
-                raise RuntimeError("this pool was closed while the request waited")
-            yield
-        finally:
-            slots.release()
+        if self._closed:
+            self._slots.release()
+            raise RuntimeError("this pool was closed while the request waited")
 
     async def _wait_for_slot(self, wait: float | None) -> None:
         self._waiting += 1
@@ -179,6 +176,18 @@ class PoolTransport(httpx.AsyncBaseTransport):
         return self._max_age is not None and now - connection.born > self._max_age
 
     async def _connect(self, wait: float | None) -> Connection:
+        """Open a connection; the slot is given back if that fails, and only when it has ended."""
+        opening = asyncio.create_task(self._open(wait))
+        self._opening.add(opening)
+        try:
+            connection = await asyncio.shield(opening)
+        except BaseException:
+            opening.add_done_callback(self._adopt)
+            raise
+        self._opening.discard(opening)
+        return connection
+
+    async def _open(self, wait: float | None) -> Connection:
         loop = asyncio.get_running_loop()
         scheme, host, port = self._origin
         try:
@@ -196,6 +205,13 @@ class PoolTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(str(exc)) from exc
         self._opened += 1
         return connection
+
+    def _adopt(self, opening: "asyncio.Task[Connection]") -> None:
+        """Take over an attempt whose request has gone, and give its slot back."""
+        self._opening.discard(opening)
+        if not opening.cancelled() and opening.exception() is None:
+            self._rest(opening.result())
+        self._slots.release()
 
     async def _exchange(
         self,
@@ -215,15 +231,17 @@ class PoolTransport(httpx.AsyncBaseTransport):
             )
         finally:
             self._active.discard(connection)
-            if connection.clean and not self._closed:
-                self._rest(connection)
-            else:
-                connection.abort()
+            self._rest(connection)
+            self._slots.release()
         return httpx.Response(
             reply.status, headers=reply.headers, stream=httpx.ByteStream(reply.body)
         )
 
     def _rest(self, connection: Connection) -> None:
+        """Keep a connection for the next request if it is clean."""
+        if self._closed or not connection.clean:
+            connection.abort()
+            return
         self._idle[connection] = None
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(self._idle_expiry, self._sweep)
