@@ -103,8 +103,8 @@ def test_nothing_is_left_open_when_the_loop_ends() -> None:
         simulator = Simulator(limits=())
         async with simulator.serve() as url:
             pool = PoolTransport(url, max_connections=3)
+            asked = [httpx.Request("GET", f"{url}?method=GetNum") for _ in range(9)]
             for _ in range(3):
-                asked = [httpx.Request("GET", f"{url}?method=GetNum") for _ in range(9)]
                 await asyncio.gather(*(pool.handle_async_request(each) for each in asked))
             task = asyncio.create_task(pool.handle_async_request(asked[0]))
             await asyncio.sleep(0)
