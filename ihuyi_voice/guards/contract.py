@@ -10,10 +10,17 @@ from typing import NamedTuple, Protocol
 
 
 class Lease(NamedTuple):
-    """A reservation: the number stays locked until the lease is committed, released or taught."""
+    """A reservation: the number stays locked until the lease is committed, released or taught.
+
+    Attributes:
+        account: Whose call it is.
+        mobile: The number.
+        key: How the guard that gave the lease finds it again.
+    """
 
     account: str
     mobile: str
+    key: int | str = ""
 
 
 class Wait(NamedTuple):

@@ -28,9 +28,9 @@ _SWEPT_EACH_TIME: Final = 3  # more than one, so that the queue shrinks as it is
 
 def _key(mobile: str) -> _Key:
     """A number in few bytes: an int, negative for landlines, whose leading 0 would be lost."""
-    if not (mobile.isascii() and mobile.isdigit()):
-        return mobile
-    return -int(mobile) if mobile[0] == "0" else int(mobile)
+    if mobile.isdigit() and mobile.isascii():
+        return -int(mobile) if mobile[0] == "0" else int(mobile)
+    return mobile
 
 
 def _as_tuple(times: _Times) -> tuple[float, ...]:
@@ -94,7 +94,7 @@ class MemoryGuard:
             if seconds > 0:
                 return Wait(seconds)
         book.locked[key] = None
-        return Lease(account, mobile)
+        return Lease(account, mobile, key)
 
     async def commit(self, lease: Lease) -> None:
         """End the lease; the number's windows start now."""
@@ -163,8 +163,9 @@ class MemoryGuard:
         return (*[t for t in earlier[1 - self._most :] if t > since], now)
 
     def _unlock(self, lease: Lease) -> tuple[_Book, _Key]:
-        book, key = self._books[lease.account], _key(lease.mobile)
-        for waiter in book.locked.pop(key) or ():
+        book, key = self._books[lease.account], lease.key
+        waiters = book.locked.pop(key)
+        for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
         return book, key

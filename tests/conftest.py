@@ -1,0 +1,41 @@
+"""Over the whole test run, no log line of anybody may show a secret or a whole number."""
+
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+_FORBIDDEN = re.compile(
+    r"simulator-key|1q784322ba1d9bb88d50cf5cdfd89k7d"
+    r"|(?<![0-9A-Fa-f])[0-9a-f]{32}(?![0-9A-Fa-f])"
+    r"|(?<!\d)(?:86)?1[3-9]\d{9}(?!\d)"
+)
+
+
+class _Watch(logging.Handler):
+    """Keeps the lines that show what they must not."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.offending: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at one line."""
+        line = record.getMessage()
+        if _FORBIDDEN.search(line):
+            self.offending.append(f"{record.name}: {line}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_in_any_log_line() -> Iterator[None]:
+    """Watch all loggers at DEBUG, those of httpx, httpcore, asyncio and uvicorn included."""
+    watch = _Watch()
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(watch)
+    root.setLevel(logging.DEBUG)
+    yield
+    root.removeHandler(watch)
+    root.setLevel(level)
+    assert not watch.offending
