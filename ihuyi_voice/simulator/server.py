@@ -29,6 +29,9 @@ class _Protocol(HttpToolsProtocol):
     """uvicorn's protocol, handing the app the means to break its connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so too
+        # asyncio only does so for sockets whose protocol number is set; without it, head and body
+        # of a reply, written apart, wait 40 ms for each other.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         self.app_state = {**self.app_state, ABORT: transport.abort}
 

@@ -1,0 +1,148 @@
+"""Measure the clients side by side, the server in another process.
+
+    python -m benchmarks [--connections 10 50 200 1000] [--server-ms 0 50] [--repeats 5] [--json]
+
+Each measurement runs in a fresh process, interleaved over the repeats; medians are shown. CPU is
+the client process's own, user and system, a submission, after a warm-up of one submission for each
+connection.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.clients import CLIENTS
+
+SLOW = "httpx, stock"  # it gets fewer requests, or the run would take an hour
+
+
+def child(name: str, url: str, many: int, connections: int) -> None:
+    """Measure one client in this process."""
+
+    async def run() -> dict[str, float]:
+        await CLIENTS[name](url, connections, connections)
+        cpu, started = time.process_time(), time.perf_counter()
+        latencies = sorted(await CLIENTS[name](url, many, connections))
+        cpu, seconds = time.process_time() - cpu, time.perf_counter() - started
+        result = {"cpu_us": cpu / many * 1e6, "per_second": many / seconds}
+        if latencies:
+            result["p50_ms"] = latencies[len(latencies) // 2] * 1e3
+            result["p99_ms"] = latencies[len(latencies) * 99 // 100] * 1e3
+        result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return result
+
+    print(json.dumps(asyncio.run(run())))
+
+
+def serve(server_ms: float) -> None:
+    """Be the vendor: print the address, then serve until the parent ends this process."""
+    from ihuyi_voice.simulator import Simulator  # noqa: PLC0415 - only the server needs it
+
+    async def run() -> None:
+        simulator = Simulator(limits=(), balance=10**9, keep_arrivals=0, latency=server_ms / 1000)
+        async with simulator.serve() as url:
+            print(url, flush=True)
+            await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
+@contextmanager
+def server(server_ms: float) -> Iterator[str]:
+    """Run the vendor in another process and yield its address."""
+    command = [sys.executable, "-m", "benchmarks", "--serve", str(server_ms)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    try:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(name: str, url: str, many: int, connections: int) -> dict[str, float]:
+    """Measure one client in a fresh process."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "--child",
+        name,
+        url,
+        str(many),
+        str(connections),
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - ours
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure everything; return a row for each client, connections and server time."""
+    rows: list[dict[str, Any]] = []
+    for server_ms in options.server_ms:
+        for connections in options.connections:
+            runs: dict[str, list[dict[str, float]]] = {name: [] for name in CLIENTS}
+            for _ in range(options.repeats):
+                for name, results in runs.items():
+                    many = options.requests // 8 if name == SLOW else options.requests
+                    with server(server_ms) as url:
+                        results.append(measure(name, url, max(many, connections), connections))
+            for name, results in runs.items():
+                medians = {
+                    key: statistics.median(result[key] for result in results) for key in results[0]
+                }
+                where = {"server_ms": server_ms, "connections": connections, "client": name}
+                rows.append(where | medians)
+                show(rows[-1])
+    return rows
+
+
+def show(row: dict[str, Any]) -> None:
+    """Print a row of the table."""
+    latency = f"{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}" if "p50_ms" in row else " " * 18
+    print(
+        f"{row['server_ms']:6.0f}{row['connections']:7}  {row['client']:24}"
+        f"{row['cpu_us']:9.0f}{row['per_second']:10.0f}{latency}{row['peak_mb']:9.0f}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Run everything and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--connections", type=int, nargs="+", default=[10, 50, 200, 1000])
+    parser.add_argument("--server-ms", type=float, nargs="+", default=[0, 50])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=8_000)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--child", nargs=4)
+    parser.add_argument("--serve", type=float)
+    options = parser.parse_args()
+    if options.child:
+        name, url, many, connections = options.child
+        child(name, url, int(many), int(connections))
+    elif options.serve is not None:
+        serve(options.serve)
+    else:
+        print(
+            f"{'ms':>6}{'conns':>7}  {'client':24}{'µs CPU':>9}{'a second':>10}"
+            f"{'p50 ms':>9}{'p99 ms':>9}{'peak MB':>9}",
+            file=sys.stderr,
+        )
+        rows = compare(options)
+        if options.json:
+            print(json.dumps(rows, indent=2))
+
+
+if __name__ == "__main__":
+    main()
