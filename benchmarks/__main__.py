@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,7 +56,7 @@ def serve(server_ms: float) -> None:
 
 
 @contextmanager
-def server(server_ms: float) -> Iterator[str]:
+def server(server_ms: float) -> Generator[str]:
     """Run the vendor in another process and yield its address."""
     command = [sys.executable, "-m", "benchmarks", "--serve", str(server_ms)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from ihuyi_voice.cli.app import app
 from ihuyi_voice.simulator import Fault, Simulator
@@ -129,7 +128,7 @@ def test_an_unreachable_vendor_is_safe_to_try_again(
     vendor: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 4."""
-    monkeypatch.setattr("ihuyi_voice.retries.RetryPolicy.allows", lambda *_: False)
+    monkeypatch.setattr("ihuyi_voice.retries.RetryPolicy.allows", _never)
     result = run("balance", "--base-url", "http://127.0.0.1:9/voice.php")
     assert result.exit_code == 4
     assert "never went out" in result.output
@@ -250,6 +249,10 @@ def test_simulate_serves_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch
     result = run("simulate", "--port", "0", "--template", TEMPLATE)
     assert "listening at http://127.0.0.1:" in result.stdout
     assert result.exit_code != 0
+
+
+def _never(*_: object) -> bool:
+    return False
 
 
 async def _ready(*_: object) -> None:

@@ -285,3 +285,17 @@ async def _end(client: Any, place: int, chance: random.Random) -> str:
     except SubmissionFailed:
         return "failed"
     return "accepted"
+
+
+def test_a_call_that_succeeds_at_once_never_touches_the_retry_rules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They cost it nothing."""
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("built for nothing")
+
+    monkeypatch.setattr("ihuyi_voice.submitting.Backoff", forbidden)
+    monkeypatch.setattr("ihuyi_voice.repeating.Backoff", forbidden)
+    assert ask("submit", MOBILE, CONTENT, steps=(2,))[0].attempts == 1
+    assert ask("balance", steps=(2,)) == (9, [])
