@@ -48,7 +48,7 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 def example(mark: str) -> str:
     """Return the one example that has a certain text in it."""
-    (found,) = (code for code in EXAMPLES if mark in code)
+    found: str = next(code for code in EXAMPLES if mark in code)
     return found
 
 
