@@ -216,7 +216,7 @@ class _PoolSender:
             response = await self._transport.handle_async_request(request)
         finally:
             sent.first_byte = FIRST_BYTE_WRITTEN in request.extensions
-        content = await _bounded(response)
+        content = _whole(response) or await _bounded(response)
         return RawReply(response.status_code, response.headers.raw, content, self._redact)
 
     async def aclose(self) -> None:
@@ -310,6 +310,15 @@ class _HttpxSender:
             yield response
         finally:
             await response.aclose()
+
+
+def _whole(response: httpx.Response) -> bytes | None:
+    """Return a body that is there already, as the pool's are; to read it otherwise costs 40 µs."""
+    stream = response.stream
+    if not isinstance(stream, httpx.ByteStream) or "content-encoding" in response.headers:
+        return None
+    content = b"".join(stream)
+    return content if len(content) <= MAX_REPLY_BYTES else None
 
 
 async def _bounded(response: httpx.Response) -> bytes:

@@ -52,7 +52,12 @@ def _check_base_url(url: str) -> None:
 
 
 def _encoded(fields: dict[str, str]) -> str:
-    return "&".join([f"{name}={quote(value, safe='')}" for name, value in fields.items()])
+    return "&".join([f"{name}={_quoted(value)}" for name, value in fields.items()])
+
+
+def _quoted(value: str) -> str:
+    # Most values are digits and letters, and quote takes 2 µs to find that out.
+    return value if value.isascii() and value.isalnum() else quote(value, safe="")
 
 
 @attrs.frozen
