@@ -32,6 +32,7 @@ from ihuyi_voice.redaction import Redactor
 
 TransportName: TypeAlias = Literal["pool", "httpx"]
 
+_MOST_KEPT: Final = 1_000
 _NEVER_LATER_THAN_CONNECT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -208,6 +209,7 @@ class _PoolSender:
         self._extensions = {"timeout": timeout.as_dict()}
         self._redact = redact
         self._urls: dict[str, httpx.URL] = {}
+        self._headers: dict[tuple[str | None, int], httpx.Headers] = {}
 
     async def send(self, wire: WireRequest, sent: Transmission) -> RawReply:
         request = self._request(wire)
@@ -224,14 +226,25 @@ class _PoolSender:
 
     def _request(self, wire: WireRequest) -> httpx.Request:
         url = self._url(wire)
-        headers = [(b"host", url.netloc), *_COMMON_HEADERS]
-        if wire.content_type is not None:
-            headers.append((b"content-type", wire.content_type.encode()))
-            headers.append((b"content-length", b"%d" % len(wire.body)))
         stream = httpx.ByteStream(wire.body)
+        headers = self._headers_of(wire, url)
         return httpx.Request(
             wire.method, url, headers=headers, stream=stream, extensions=self._extensions
         )
+
+    def _headers_of(self, wire: WireRequest, url: httpx.URL) -> httpx.Headers:
+        """Return the headers, kept by all that they depend on: there are few lengths."""
+        key = (wire.content_type, len(wire.body))
+        headers = self._headers.get(key)
+        if headers is None:
+            pairs = [(b"host", url.netloc), *_COMMON_HEADERS]
+            if wire.content_type is not None:
+                pairs.append((b"content-type", wire.content_type.encode()))
+                pairs.append((b"content-length", b"%d" % len(wire.body)))
+            if len(self._headers) >= _MOST_KEPT:
+                self._headers.clear()
+            headers = self._headers[key] = httpx.Headers(pairs)
+        return headers
 
     def _url(self, wire: WireRequest) -> httpx.URL:
         if wire.method == "GET":  # each has its own password, so there is nothing to keep

@@ -27,6 +27,16 @@ _BOM: Final = b"\xef\xbb\xbf"
 _ID: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
+# One for all: lxml locks a parser while it is in use, also among threads.
+_PARSER: Final = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    remove_comments=True,
+    remove_pis=True,
+)
+
+
 class ReplyUnreadable(ValueError):
     """The body is not a reply of the vendor; the text says what is wrong with it."""
 
@@ -73,17 +83,8 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _xml_fields(body: bytes) -> dict[str, Any]:
-    # A parser of its own for each reply: lxml's are not safe to share among threads, and
-    # making one costs 2 µs.
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
     try:
-        root = etree.fromstring(body, parser)
+        root = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as exc:
         raise ReplyUnreadable(f"broken XML: {exc}") from exc
     if root.getroottree().docinfo.internalDTD is not None:
