@@ -45,6 +45,14 @@ _COMMON_HEADERS: Final = (
     (b"accept-encoding", b"identity"),
     (b"user-agent", b"ihuyi-voice"),
 )
+# Ours never raises one of these before the first byte; a mock in its place may.
+_NEVER_BEFORE_WRITING: Final = (
+    httpx.ReadError,
+    httpx.ReadTimeout,
+    httpx.RemoteProtocolError,
+    httpx.WriteError,
+    httpx.WriteTimeout,
+)
 
 
 @attrs.define
@@ -143,7 +151,8 @@ class Exchange:
         reason = self._redact(f"{type(exc).__name__}: {exc}".rstrip(": "))
         if sent.first_byte:
             return OutcomeUnknown(f"no usable reply after the request went out ({reason})")
-        if sent.observed or isinstance(exc, _NEVER_LATER_THAN_CONNECT):
+        observed = sent.observed and not isinstance(exc, _NEVER_BEFORE_WRITING)
+        if observed or isinstance(exc, _NEVER_LATER_THAN_CONNECT):
             return NotSent(f"the request never went out ({reason})")
         return OutcomeUnknown(f"the request may have gone out ({reason})")
 

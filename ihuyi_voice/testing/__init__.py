@@ -1,0 +1,1 @@
+"""What helps users to test their own code that calls people."""
