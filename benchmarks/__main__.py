@@ -1,10 +1,11 @@
 """Measure the clients side by side, the server in another process.
 
-    python -m benchmarks [--connections 10 50 200 1000] [--server-ms 0 50] [--repeats 5] [--json]
+    python -m benchmarks [--connections 10 50 200 1000] [--server-ms 0 50] [--repeats 5]
+        [--json] [--chart FILE]
 
 Each measurement runs in a fresh process, interleaved over the repeats; medians are shown. CPU is
 the client process's own, user and system, a submission, after a warm-up of one submission for each
-connection.
+connection; lag is the 99th percentile of how late a neighbouring coroutine's timers fire.
 """
 
 import argparse
@@ -24,15 +25,28 @@ from benchmarks.clients import CLIENTS
 SLOW = "httpx, stock"  # it gets fewer requests, or the run would take an hour
 
 
+async def feel(lags: list[float]) -> None:
+    """Be the neighbour: note how late each of its timers fires."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + 0.01
+        await asyncio.sleep(0.01)
+        lags.append(loop.time() - due)
+
+
 def child(name: str, url: str, many: int, connections: int) -> None:
     """Measure one client in this process."""
 
     async def run() -> dict[str, float]:
         await CLIENTS[name](url, connections, connections)
+        lags: list[float] = []
+        neighbour = asyncio.create_task(feel(lags))
         cpu, started = time.process_time(), time.perf_counter()
         latencies = sorted(await CLIENTS[name](url, many, connections))
         cpu, seconds = time.process_time() - cpu, time.perf_counter() - started
+        neighbour.cancel()
         result = {"cpu_us": cpu / many * 1e6, "per_second": many / seconds}
+        result["lag_p99_ms"] = sorted(lags)[len(lags) * 99 // 100] * 1e3 if lags else 0.0
         if latencies:
             result["p50_ms"] = latencies[len(latencies) // 2] * 1e3
             result["p99_ms"] = latencies[len(latencies) * 99 // 100] * 1e3
@@ -94,6 +108,8 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
             for _ in range(options.repeats):
                 for name, results in runs.items():
                     many = options.requests // 8 if name == SLOW else options.requests
+                    if server_ms:  # nobody can be faster than connections / server time
+                        many = min(many, 200 * connections)
                     with server(server_ms) as url:
                         results.append(measure(name, url, max(many, connections), connections))
             for name, results in runs.items():
@@ -111,10 +127,34 @@ def show(row: dict[str, Any]) -> None:
     latency = f"{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}" if "p50_ms" in row else " " * 18
     print(
         f"{row['server_ms']:6.0f}{row['connections']:7}  {row['client']:24}"
-        f"{row['cpu_us']:9.0f}{row['per_second']:10.0f}{latency}{row['peak_mb']:9.0f}",
+        f"{row['cpu_us']:9.0f}{row['per_second']:10.0f}{latency}{row['lag_p99_ms']:9.1f}"
+        f"{row['peak_mb']:9.0f}",
         file=sys.stderr,
         flush=True,
     )
+
+
+def draw(rows: list[dict[str, Any]], path: str) -> None:
+    """Draw CPU a submission over the number of connections, one panel for each server time."""
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - only charts need it
+
+    times = sorted({row["server_ms"] for row in rows})
+    figure, panels = plt.subplots(1, len(times), figsize=(5 * len(times), 4), squeeze=False)
+    for panel, server_ms in zip(panels[0], times, strict=True):
+        for name in CLIENTS:
+            mine = [row for row in rows if (row["client"], row["server_ms"]) == (name, server_ms)]
+            panel.plot(
+                [row["connections"] for row in mine],
+                [row["cpu_us"] for row in mine],
+                marker="o",
+                label=name,
+            )
+        panel.set(xscale="log", yscale="log", xlabel="connections", ylabel="µs CPU a submission")
+        panel.set_title(f"server time {server_ms:.0f} ms")
+        panel.grid(visible=True, alpha=0.3)
+    panels[0][0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path)  # pyright: ignore[reportUnknownMemberType] - matplotlib half types it
 
 
 def main() -> None:
@@ -125,6 +165,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--requests", type=int, default=8_000)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--chart", help="write a chart to this SVG or PNG file")
     parser.add_argument("--child", nargs=4)
     parser.add_argument("--serve", type=float)
     options = parser.parse_args()
@@ -136,10 +177,12 @@ def main() -> None:
     else:
         print(
             f"{'ms':>6}{'conns':>7}  {'client':24}{'µs CPU':>9}{'a second':>10}"
-            f"{'p50 ms':>9}{'p99 ms':>9}{'peak MB':>9}",
+            f"{'p50 ms':>9}{'p99 ms':>9}{'lag ms':>9}{'peak MB':>9}",
             file=sys.stderr,
         )
         rows = compare(options)
+        if options.chart:
+            draw(rows, options.chart)
         if options.json:
             print(json.dumps(rows, indent=2))
 

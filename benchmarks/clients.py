@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from hashlib import md5
 from itertools import count
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import httpx
@@ -129,10 +129,39 @@ async def bare_aiohttp(url: str, many: int, connections: int) -> Latencies:
         return await _bounded(post, many, connections)
 
 
+async def bare_streams(url: str, many: int, connections: int) -> Latencies:
+    """Write and read by hand over asyncio streams: the floor, with no HTTP client at all."""
+    parts = urlsplit(url)
+    waiting = numbers(many)
+    latencies: Latencies = []
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        while waiting:
+            started = time.perf_counter()
+            form = signed_form(waiting.pop())
+            writer.write(_HEAD % (parts.path.encode(), len(form)) + form)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
+            check(await reader.readexactly(length))
+            latencies.append(time.perf_counter() - started)
+        writer.close()
+        await writer.wait_closed()
+
+    await asyncio.gather(*(one() for _ in range(connections)))
+    return latencies
+
+
+_HEAD = (
+    b"POST %s?method=Submit HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+)
+
 CLIENTS: dict[str, Callable[[str, int, int], Awaitable[Latencies]]] = {
     "ours, submit_many": submit_many,
     "ours, gather(submit)": gather_submit,
     "aiohttp, bare": bare_aiohttp,
     "httpx-aiohttp": httpx_aiohttp,
     "httpx, stock": stock_httpx,
+    "asyncio streams, the floor": bare_streams,
 }
