@@ -26,10 +26,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable, Sized
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import attrs
 
+from ihuyi_voice.checks import above_zero, not_negative
 from ihuyi_voice.deferral import Deferral, Item
 from ihuyi_voice.errors import (
     InvalidRequest,
@@ -48,29 +49,15 @@ from ihuyi_voice.vocabulary import Action, OutcomeStatus
 _READ_AT_ONCE: Final = 64  # then the event loop gets a turn
 
 
-def _above_zero(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise InvalidRequest(
-            f"{attribute.name} is {value}; it must be above 0", field=attribute.name
-        )
-
-
-def _not_below_zero(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not value >= 0:
-        raise InvalidRequest(
-            f"{attribute.name} is {value}; it can't be negative", field=attribute.name
-        )
-
-
 @attrs.frozen
 class BulkOptions:
     """The options of `submit_many`, which documents them."""
 
-    concurrency: int = attrs.field(default=100, validator=_above_zero)
-    max_wait: float = attrs.field(default=120.0, validator=_not_below_zero)
-    max_rate: float | None = attrs.field(default=None, validator=_above_zero)
-    max_deferred: int = attrs.field(default=10_000, validator=_above_zero)
-    grace: float = attrs.field(default=30.0, validator=_not_below_zero)
+    concurrency: int = attrs.field(default=100, validator=above_zero)
+    max_wait: float = attrs.field(default=120.0, validator=not_negative)
+    max_rate: float | None = attrs.field(default=None, validator=above_zero)
+    max_deferred: int = attrs.field(default=10_000, validator=above_zero)
+    grace: float = attrs.field(default=30.0, validator=not_negative)
 
 
 class BulkRun:

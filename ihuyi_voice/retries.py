@@ -6,7 +6,7 @@ The first attempt runs without any of this: a call that succeeds at once never b
 import logging
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from tenacity import (
@@ -19,8 +19,8 @@ from tenacity import (
     wait_random,
 )
 
+from ihuyi_voice.checks import above_zero, not_negative
 from ihuyi_voice.errors import (
-    InvalidRequest,
     NotSent,
     OutcomeUnknown,
     VendorError,
@@ -52,20 +52,6 @@ class RetryEvent:
     error: VoiceError
 
 
-def _positive(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    if not value > 0:
-        raise InvalidRequest(
-            f"{attribute.name} is {value}; it must be above 0", field=attribute.name
-        )
-
-
-def _not_negative(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not value >= 0:
-        raise InvalidRequest(
-            f"{attribute.name} is {value}; it can't be negative", field=attribute.name
-        )
-
-
 @attrs.frozen
 class RetryPolicy:
     """How often and how long a call is tried again; each attempt is signed afresh.
@@ -84,11 +70,11 @@ class RetryPolicy:
         on_retry: Called with a `RetryEvent` before each wait.
     """
 
-    attempts: int = attrs.field(default=4, validator=_positive)
-    initial: float = attrs.field(default=0.5, validator=_not_negative)
-    maximum: float = attrs.field(default=30.0, validator=_not_negative)
-    jitter: float = attrs.field(default=0.5, validator=_not_negative)
-    total_time: float = attrs.field(default=60.0, validator=_positive)
+    attempts: int = attrs.field(default=4, validator=above_zero)
+    initial: float = attrs.field(default=0.5, validator=not_negative)
+    maximum: float = attrs.field(default=30.0, validator=not_negative)
+    jitter: float = attrs.field(default=0.5, validator=not_negative)
+    total_time: float = attrs.field(default=60.0, validator=above_zero)
     resend_unknown: bool = False
     on_retry: Callable[[RetryEvent], None] | None = None
 
