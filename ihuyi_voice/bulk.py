@@ -299,9 +299,7 @@ class BulkRun:
         self._failure = self._failure or exc
         self._cause = self._cause or stopped("the run broke", exc)
         self._stopped.set()
-        if job.attempts:
-            return job.verdict(OutcomeUnknown(f"the run broke at this message: {exc!r}"))
-        return job.verdict(stopped("the run broke", exc))
+        return job.verdict(job.failed or stopped("the run broke", exc))
 
     def _abandon(self, cause: VoiceError) -> None:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""

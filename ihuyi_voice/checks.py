@@ -1,10 +1,11 @@
 """Checks of options that are numbers, as attrs validators: a wrong one is named."""
 
-from typing import Any
-
-import attrs
+from typing import TYPE_CHECKING, Any
 
 from ihuyi_voice.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    import attrs
 
 
 def above_zero(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:

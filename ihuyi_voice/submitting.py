@@ -120,8 +120,8 @@ class Submitter:
         try:
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and sent.may_have_arrived:
-                job.unknown = job.unknown or OutcomeUnknown("the call was cancelled in flight")
+            if not isinstance(error, VoiceError) and sent.may_have_arrived:
+                job.unknown = job.unknown or OutcomeUnknown("the call was cut off in flight")
             if lease is not None and self.guard is not None:
                 await _settle(self.guard, lease, error, sent)
             raise

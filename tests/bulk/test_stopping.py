@@ -368,7 +368,24 @@ def test_a_hook_that_fails_ends_the_run_and_loses_nothing() -> None:
                     async for outcome in run:
                         outcomes.append(outcome)  # noqa: PERF401 - it must survive the exception
         assert len(outcomes) == 50
-        assert count(outcomes)[UNKNOWN] == 1
+        assert count(outcomes)[REJECTED] == 1
+
+    run_virtual(main())
+
+
+def test_a_client_that_was_closed_sends_nothing_and_says_so() -> None:
+    """Every message comes out not sent, and the mistake reaches the consumer."""
+
+    async def main() -> None:
+        simulator = vendor()
+        client = in_process(simulator)
+        await client.aclose()
+        async with client.submit_many(pairs(5)) as run:
+            with pytest.raises(RuntimeError, match="closed"):
+                async for outcome in run:
+                    assert outcome.status is NOT_SENT
+        assert run.summary[NOT_SENT] == 5
+        assert not simulator.arrivals
 
     run_virtual(main())
 
