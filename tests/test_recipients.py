@@ -2,6 +2,8 @@
 
 import csv
 import io
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,49 @@ def test_a_bad_row_is_reported_with_its_line_and_the_rest_goes_on(
     assert good.line == 4
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("broken", [b"\xff", "赵".encode()[:2], "赵".encode("gb18030")])
+def test_a_broken_byte_turns_no_name_of_a_utf8_file_into_another(
+    tmp_path: Path, mark: bytes, broken: bytes
+) -> None:
+    """Read as GB18030 because of it, 张茜 would be 寮犺寽, and her phone would ring with that."""
+    text = GOOD.replace("赵鑫", "赵匡胤").encode() + b"13900000002," + broken + b",4\n"
+    first, second, bad = RecipientsFile(write(tmp_path, mark + text), TEMPLATE)
+    assert isinstance(first, Recipient)
+    assert isinstance(second, Recipient)
+    assert first.content == "您的客户张茜将于2天后过生日"
+    assert second.content == "您的客户赵匡胤将于3天后过生日"
+    assert isinstance(bad, BadRow)
+    assert (bad.line, bad.reason) == (4, "bytes that are neither UTF-8 nor GB18030")
+
+
+def test_a_broken_byte_leaves_a_gb18030_file_one(tmp_path: Path) -> None:
+    """The names around it are read as they were written."""
+    text = GOOD.encode("gb18030") + b"13900000002,\xff\xff,4\n"
+    first, second, bad = RecipientsFile(write(tmp_path, text), TEMPLATE)
+    contents = [row.content for row in (first, second) if isinstance(row, Recipient)]
+    assert contents == ["您的客户张茜将于2天后过生日", "您的客户赵鑫将于3天后过生日"]
+    assert isinstance(bad, BadRow)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_twenty_common_characters_tell_gb18030_from_utf8(tmp_path: Path, seed: int) -> None:
+    """Even though some pairs of its bytes make sense in both."""
+    chance = random.Random(seed)
+    pairs = [bytes((chance.randint(0xB0, 0xD6), chance.randint(0xA1, 0xFE))) for _ in range(20)]
+    names = b"".join(pairs)
+    (row,) = RecipientsFile(write(tmp_path, b"mobile,content\n13900000000," + names))
+    assert row == Recipient("13900000000", names.decode("gb18030"), line=2)
+
+
+def test_the_encoding_is_told_from_the_whole_file(tmp_path: Path) -> None:
+    """GB18030 whose first Chinese character comes after a megabyte of ASCII is still GB18030."""
+    rows = "".join(f"139{place:08d},ok\n" for place in range(80_000))
+    text = f"mobile,content\n{rows}13911111111,张茜\n".encode("gb18030")
+    *_, last = RecipientsFile(write(tmp_path, text))
+    assert last == Recipient("13911111111", "张茜", line=80_002)
+
+
 def test_bytes_of_no_encoding_spoil_their_row_only(tmp_path: Path) -> None:
     """Neither UTF-8 nor GB18030."""
     text = "mobile,content\n13900000000,".encode("gb18030") + b"\xff\xff\n13900000001,ok\n"
@@ -93,6 +138,7 @@ def test_bytes_of_no_encoding_spoil_their_row_only(tmp_path: Path) -> None:
         ("phone,name,days", "no column 'mobile' for the mobile; it has: phone, name, days"),
         ("", "it has: none"),
         ("mobile,name", "takes 2 values, and recipients.csv has 1 columns"),
+        ('mobile,"name', "the header of recipients.csv can't be read: unexpected end"),
     ],
 )
 def test_a_header_that_lacks_a_column_is_an_error_that_names_those_found(
@@ -101,6 +147,53 @@ def test_a_header_that_lacks_a_column_is_an_error_that_names_those_found(
     """Nothing is sent from such a file."""
     with pytest.raises(InvalidRequest, match=reason):
         list(RecipientsFile(write(tmp_path, f"{header}\n1,2,3\n"), TEMPLATE))
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"2": "name"}, "takes 2 values, and only 2 has a column named; name all of them or none"),
+        ({"3": "name"}, "no column is needed for '3'; there are: mobile, content, reference, 1, 2"),
+        ({"moblie": "name"}, "no column is needed for 'moblie'"),
+        ({"1": "name", "2": "day"}, "no column 'day' for the 2; it has: mobile, name, days"),
+        ({"reference": "order"}, "no column 'order' for the reference"),
+        ({"mobile": "手机号"}, "no column '手机号' for the mobile"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_an_error(
+    tmp_path: Path, columns: dict[str, str], reason: str
+) -> None:
+    """Ignored, it would put the wrong values into calls, or lose the references."""
+    with pytest.raises(InvalidRequest, match=reason):
+        list(RecipientsFile(write(tmp_path, GOOD), TEMPLATE, columns))
+
+
+def test_a_content_column_is_no_value_of_the_template(tmp_path: Path) -> None:
+    """The template makes the contents, and the columns of our own names are left out."""
+    text = "content,mobile,name,reference,days\nx,13900000000,张茜,r,2\n"
+    (row,) = RecipientsFile(write(tmp_path, text), TEMPLATE)
+    assert row == Recipient("13900000000", "您的客户张茜将于2天后过生日", "r", line=2)
+
+
+def test_a_template_of_no_values_takes_no_columns(tmp_path: Path) -> None:
+    """Whatever columns there are besides are of no concern to it."""
+    file = RecipientsFile(write(tmp_path, "mobile\n13900000000\n"), Template("今天停水"))
+    assert [row.content for row in file if isinstance(row, Recipient)] == ["今天停水"]
+
+
+def test_a_row_shows_neither_number_nor_text_in_logs(tmp_path: Path) -> None:
+    """A recipient's repr masks the number, a bad row's leaves its line out."""
+    good, bad = RecipientsFile(write(tmp_path, "mobile,content\n13900000000,a\n13900000000\n"))
+    assert "13900000000" not in repr(good) + repr(bad)
+
+
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+    """For counting and for reading."""
+    file = RecipientsFile(tmp_path / "none.csv")
+    with pytest.raises(FileNotFoundError):
+        file.count()
+    with pytest.raises(FileNotFoundError):
+        next(iter(file))
 
 
 def test_without_a_template_a_content_column_is_needed(tmp_path: Path) -> None:
@@ -129,3 +222,42 @@ def test_every_line_is_one_recipient_or_one_bad_row(
     expected = [number for number, line in enumerate(lines, 1) if number > 1 and line.strip()]
     assert [row.line for row in file] == expected
     assert file.count() == len(expected)
+
+
+junk = st.binary(max_size=24) | st.text(max_size=8).map(
+    lambda text: text.encode("gb18030", "replace")
+)
+ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
+files = st.lists(st.tuples(junk, ends), max_size=12).map(
+    lambda lines: b"".join(line + end for line, end in lines)
+)
+
+
+def lines_of(data: bytes, encoding: str) -> set[int]:
+    """Return the numbers of the lines that aren't blank, the first line being the header."""
+    lines = enumerate(re.split(rb"\r\n|\r|\n", data), 2)
+    return {number for number, line in lines if line.decode(encoding, "replace").strip()}
+
+
+@given(files)
+def test_any_bytes_are_one_row_a_line(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    """Whatever the lines hold and end with, none is lost, doubled or numbered wrong."""
+    path = write(tmp_path_factory.mktemp("csv"), b"mobile,content\n" + data)
+    rows = list(RecipientsFile(path))
+    numbers = [row.line for row in rows]
+    in_utf8, in_gb18030 = lines_of(data, "utf-8"), lines_of(data, "gb18030")
+    assert numbers == sorted(set(numbers))
+    assert in_utf8 & in_gb18030 <= set(numbers) <= in_utf8 | in_gb18030
+    assert RecipientsFile(path).count() == len(rows)
+
+
+@given(files)
+def test_any_header_is_usable_or_an_error_of_ours(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    """No file at all makes reading fail in another way."""
+    file = RecipientsFile(write(tmp_path_factory.mktemp("csv"), data), TEMPLATE)
+    with pytest.raises(InvalidRequest):
+        list(file)

@@ -96,7 +96,9 @@ def add_template(
         if as_json:
             print_json({"template_id": added.template_id})
         else:
-            console.print(f"handed in, template_id {added.template_id}", highlight=False)
+            console.print(
+                f"handed in, template_id {added.template_id}", markup=False, highlight=False
+            )
 
 
 @templates.command("delete")
@@ -118,7 +120,7 @@ def delete_template(
         if as_json:
             print_json({"deleted": template_id})
         else:
-            console.print(f"deleted {template_id}", highlight=False)
+            console.print(f"deleted {template_id}", markup=False, highlight=False)
 
 
 @templates.command("check")
@@ -170,7 +172,9 @@ def send(
 
 @app.command()
 def simulate(
-    port: Annotated[int, typer.Option(help="Where to listen; 0 for any free port.")] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Where to listen; 0 for any free port.", min=0, max=65535)
+    ] = 8000,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     account: Annotated[str, typer.Option(help="The APIID it knows.")] = "VM00000000",
     api_key: Annotated[str, typer.Option(help="Its made-up APIKEY.")] = "simulator-key",

@@ -53,7 +53,7 @@ def reporting(*, as_json: bool) -> Generator[None]:
         report_error(error, as_json=as_json)
         raise typer.Exit(exit_code(error)) from error
     except (OSError, ImportError) as error:
-        errors.print(f"ihuyi-voice: {error}", markup=False, style="red")
+        errors.print(f"ihuyi-voice: {error}", markup=False, style="red", soft_wrap=True)
         raise typer.Exit(2) from error
 
 
@@ -63,7 +63,7 @@ def report_error(error: VoiceError, *, as_json: bool) -> None:
         code = error.code if isinstance(error, VendorError) else None
         print_json({"error": type(error).__name__, "code": code, "message": str(error)})
     else:
-        errors.print(f"{type(error).__name__}: {error}", markup=False, style="red")
+        errors.print(f"{type(error).__name__}: {error}", markup=False, style="red", soft_wrap=True)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

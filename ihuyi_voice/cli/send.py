@@ -91,7 +91,11 @@ async def send(client: VoiceClient, job: SendJob, *, as_json: bool) -> int:
 
 
 async def run(client: VoiceClient, job: SendJob, *, as_json: bool = False) -> Report:
-    """Send everything in the file under a progress bar."""
+    """Send everything in the file under a progress bar.
+
+    Interrupted, it still writes the results of those in flight: their phones may ring.
+    """
+    _spare_the_recipients(job)
     report = Report()
     with ExitStack() as stack:
         write = stack.enter_context(_Results(job.out))
@@ -101,12 +105,21 @@ async def run(client: VoiceClient, job: SendJob, *, as_json: bool = False) -> Re
         async with client.submit_many(
             good, concurrency=job.concurrency, max_wait=job.max_wait, max_rate=job.max_rate
         ) as bulk:
-            async for outcome in bulk:
-                _note(outcome, report, write)
-                bar.update(task, completed=report.counts.total(), note=_note_line(bulk))
+            try:
+                async for outcome in bulk:
+                    _note(outcome, report, write)
+                    bar.update(task, completed=report.counts.total(), note=_note_line(bulk))
+            finally:
+                for outcome in await bulk.drain():
+                    _note(outcome, report, write)
             report.seconds = bulk.progress.elapsed
         bar.update(task, completed=report.counts.total())
     return report
+
+
+def _spare_the_recipients(job: SendJob) -> None:
+    if job.out is not None and job.out.exists() and job.out.samefile(job.recipients.path):
+        raise InvalidRequest("--out is the recipients' own file, which it would overwrite")
 
 
 def print_report(report: Report, *, as_json: bool) -> None:
@@ -116,7 +129,9 @@ def print_report(report: Report, *, as_json: bool) -> None:
         print_json({"outcomes": counts, "codes": report.codes, "per_second": round(report.rate, 1)})
         return
     for line, status, reason in report.rows:
-        errors.print(f"line {line}: {status}: {reason}", markup=False, highlight=False)
+        errors.print(
+            f"line {line}: {status}: {reason}", markup=False, highlight=False, soft_wrap=True
+        )
     if report.not_shown:
         errors.print(f"… and {report.not_shown} more; --out writes them all", highlight=False)
     console.print(outcome_table(report.counts))
