@@ -234,7 +234,7 @@ class Simulator:
         fault = self._fault(operation, fields)
         whole = self.latency + self._chance.uniform(0.0, self.jitter)
         if fault is not None and fault.kind is FaultKind.LATENCY:
-            whole += fault.seconds
+            whole += fault.seconds + self._chance.uniform(0.0, fault.jitter)
         there = whole * self._chance.random()
         await _pause(there)
         answer = self._act(operation, fields, fault)

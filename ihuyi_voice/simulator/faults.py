@@ -10,7 +10,7 @@ class FaultKind(StrEnum):
     """What goes wrong.
 
     Attributes:
-        LATENCY: The reply takes `seconds` longer.
+        LATENCY: The reply takes `seconds` longer, and up to `jitter` random seconds more.
         DISCONNECT_BEFORE: The connection breaks before the vendor acts.
         DISCONNECT_AFTER: The vendor acts, then the connection breaks.
         STATUS: The vendor acts, then a gateway answers the HTTP `status`.
@@ -48,6 +48,7 @@ class Fault:
         nth: Only every nth request that fits.
         times: At most so many times.
         seconds: How much latency.
+        jitter: How much random latency beside it.
         status: Which HTTP status.
         code: Which vendor code.
         seen: How many requests have fitted so far.
@@ -61,6 +62,7 @@ class Fault:
     nth: int = 1
     times: int | None = None
     seconds: float = 0.0
+    jitter: float = 0.0
     status: int = 502
     code: int = 0
     seen: int = attrs.field(default=0, init=False)

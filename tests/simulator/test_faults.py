@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from ihuyi_voice.simulator import Disconnected, Fault, FaultKind, Simulator
+from tests.support.virtual_time import loop_time, run_virtual
 
 FORM = {
     "account": "VM00000000",
@@ -85,6 +86,25 @@ def test_a_fault_strikes_by_operation_number_share_nth_and_times() -> None:
     assert (every_third.seen, every_third.hits) == (12, 2)
     share = Fault("empty", share=0.25)
     assert 180 < sum(share.strikes("Submit", "1", chance) for _ in range(1_000)) < 320
+
+
+def test_latency_may_jitter() -> None:
+    """On virtual time: never less than its seconds, never more than its jitter beside them."""
+
+    async def main() -> list[float]:
+        simulator = Simulator(limits=(), clock=loop_time)
+        simulator.add_fault(Fault("latency", seconds=1.0, jitter=2.0))
+        took: list[float] = []
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=simulator)) as client:
+            for _ in range(50):
+                started = loop_time()
+                await submit(client)
+                took.append(loop_time() - started)
+        return took
+
+    took = run_virtual(main())
+    assert 1.0 <= min(took) < 1.5
+    assert 2.5 < max(took) <= 3.0
 
 
 async def test_clearing_the_faults_makes_everything_right_again() -> None:
