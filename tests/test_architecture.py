@@ -60,13 +60,32 @@ def test_every_test_names_the_fact_that_it_proves(path: Path) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", ".guards", ".pool", ".simulator"],
-)
+def calls(path: Path, name: str) -> Iterator[ast.Call]:
+    """Yield every call of a function of this name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            yield node
+
+
+def modules_with_public_names() -> list[str]:
+    """Return the names of the modules that define `__all__`."""
+    return [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in PACKAGE
+        if "\n__all__" in path.read_text(encoding="utf-8")
+    ]
+
+
+def test_only_the_command_prints() -> None:
+    """A library leaves its user's terminal alone."""
+    printing = {path.parent.name for path in PACKAGE if any(calls(path, "print"))}
+    assert printing == {"cli"}
+
+
+@pytest.mark.parametrize("name", modules_with_public_names())
 def test_public_names_are_sorted_and_there(name: str) -> None:
     """What __all__ promises exists."""
-    module = importlib.import_module(f"ihuyi_voice{name}")
+    module = importlib.import_module(name)
     assert module.__all__ == sorted(module.__all__)
     assert all(hasattr(module, each) for each in module.__all__)
 
@@ -76,16 +95,37 @@ def test_nothing_relies_on_being_collected() -> None:
     assert not [path for path in PACKAGE if any(f.name == "__del__" for f in functions(path))]
 
 
+BLOCKER = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def without(program: str, *blocked: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program where none of these modules can be imported."""
+    text = f"BLOCKED = {blocked}\n{BLOCKER}\n{program}"
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", text], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+
+
+def test_the_blocker_blocks() -> None:
+    """Or the tests that rely on it would prove nothing."""
+    assert "No module named 'rich'" in without("import typer.main, rich.table", "rich").stderr
+
+
 @pytest.mark.parametrize("module", ["ihuyi_voice", "ihuyi_voice.simulator", "ihuyi_voice.cli"])
 def test_the_core_needs_no_extra(module: str) -> None:
     """It imports where none of them is installed."""
-    program = (
-        "import sys\n"
-        "for name in ('typer', 'rich', 'uvicorn', 'sqlalchemy', 'aiosqlite', 'asyncpg'):\n"
-        "    sys.modules[name] = None\n"
-        f"import {module}\n"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - our own program
+    extras = ("typer", "rich", "uvicorn", "sqlalchemy", "aiosqlite", "asyncpg")
+    done = without(f"import {module}", *extras)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -97,9 +137,7 @@ def test_the_core_needs_no_extra(module: str) -> None:
 )
 def test_a_missing_extra_is_named(program: str, extra: str) -> None:
     """The error says what to install."""
-    blocked = "import sys; sys.modules['typer'] = sys.modules['uvicorn'] = None; "
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", blocked + program], check=False, capture_output=True, text=True
-    )
+    done = without(program, "typer", "uvicorn")
     assert done.returncode != 0
     assert extra in done.stderr
+    assert "No module named" in done.stderr
