@@ -12,19 +12,22 @@ A cancellation in an exchange aborts the connection: its reply may still come an
 
 import asyncio
 import select
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import httptools
 import httpx
 
 _INFORMATIONAL: Final = range(100, 200)
-_BODYLESS: Final = frozenset({204, 304})
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 @attrs.frozen
 class Bounds:
-    """How large a reply may be, in bytes; a larger one is an error."""
+    """How large a reply may be, in bytes; a larger one is an error.
+
+    Chunk sizes and trailers, which end up in neither, may fill what head and body leave of the sum.
+    """
 
     head: int = 65_536
     body: int = 1_048_576
@@ -57,10 +60,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Reply] | None = None
         self._writable: asyncio.Future[None] | None = None
-        self._poller = select.poll()
+        self._poller = _new_poller()
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._head_size = self._body_size = 0
+        self._size = self._body_size = 0
         self._complete = self._headers_complete = False
         self._reset()
 
@@ -68,16 +71,16 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream's always is
-        self._transport = transport
-        self._poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in deed only
+        if self._poller is not None:
+            self._poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; bytes that nobody waits for end the connection."""
         if self._waiter is None or self._waiter.done():
             self.abort()
             return
-        self._head_size += 0 if self._headers_complete else len(data)
+        self._size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -87,7 +90,7 @@ class Connection(asyncio.Protocol):
             # Garbage behind a complete reply spoils the connection, not the reply.
             self._keep = False
             if not self._complete:
-                self._fail(httpx.RemoteProtocolError(f"not HTTP: {exc}"))
+                self._fail(httpx.RemoteProtocolError(f"not HTTP: {exc}"), exc)
                 return
         self._check_bounds()
         if self._complete:
@@ -96,20 +99,17 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Take the server's close as the end of a reply that has no other end."""
         self.clean = False
-        if self._headers_complete and not self._delimited and not self._complete:
-            self._keep = False
+        if self._ends_with_close():
             self._succeed()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits that nothing more will come."""
         self.clean = False
-        if self._headers_complete and not self._delimited and exc is None:
-            self._succeed()
-        elif exc is not None:
-            self._fail(httpx.ReadError(f"the connection broke: {type(exc).__name__}"))
-        else:
+        if exc is None:
             self._fail(httpx.RemoteProtocolError("the server closed without a whole reply"))
+        else:
+            self._fail(httpx.ReadError(f"the connection broke: {type(exc).__name__}"), exc)
         self.resume_writing()
         if not self.lost.done():
             self.lost.set_result(None)
@@ -130,25 +130,18 @@ class Connection(asyncio.Protocol):
         """Notice a second reply behind the first."""
         if self._complete:
             self._keep = False
-            self._surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header, or a trailer, which is dropped."""
-        if self._headers_complete or self._surplus:
-            return
-        self._headers.append((name, value))
-        lower = name.lower()
-        if lower in {b"content-length", b"transfer-encoding"}:
-            self._delimited = True
+        if not self._headers_complete and not self._complete:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Remember that what follows is body."""
-        if self._surplus:
+        if self._complete:
             return
         self._status = self._parser.get_status_code()
         self._headers_complete = True
-        if self._status in _BODYLESS:
-            self._delimited = True
         if self._head_only and self._status not in _INFORMATIONAL:
             self._complete = True
             self._keep = False  # the parser would wait for a body that never comes
@@ -164,7 +157,7 @@ class Connection(asyncio.Protocol):
         if self._complete:
             return
         if self._status in _INFORMATIONAL:
-            self._headers, self._headers_complete, self._delimited = [], False, False
+            self._headers, self._headers_complete = [], False
             return
         self._complete = True
         self._keep = self._keep and self._parser.should_keep_alive()
@@ -173,7 +166,7 @@ class Connection(asyncio.Protocol):
 
     def is_fresh(self) -> bool:
         """Say whether nothing has come, not even a close, since the last exchange ended."""
-        return self.clean and not self._poller.poll(0)
+        return self.clean and not (self._poller is not None and self._poller.poll(0))
 
     def abort(self) -> None:
         """Close at once; whoever waits is told."""
@@ -221,13 +214,17 @@ class Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self._status = 0
+        self._status = self._size = self._body_size = 0
         self._headers = []
         self._body = []
-        self._head_size = self._body_size = 0
-        self._headers_complete = self._delimited = self._complete = False
-        self._surplus = self._head_only = False
+        self._headers_complete = self._complete = self._head_only = False
         self._keep = True
+
+    def _ends_with_close(self) -> bool:
+        """Say whether the reply has begun and only the close ends it (RFC 9112, section 6.3)."""
+        if self._complete or not self._headers_complete:
+            return False
+        return not any(name.lower() in _FRAMING for name, _ in self._headers)
 
     async def _written(
         self, writable: "asyncio.Future[None]", waiter: "asyncio.Future[Reply]", wait: float | None
@@ -243,15 +240,22 @@ class Connection(asyncio.Protocol):
         self._fail(httpx.ReadTimeout("no whole reply in time"))
 
     def _check_bounds(self) -> None:
-        if self._head_size > self._bounds.head and not self._headers_complete:
-            self._fail(httpx.RemoteProtocolError(f"head over {self._bounds.head} bytes"))
-        elif self._body_size > self._bounds.body:
-            self._fail(httpx.RemoteProtocolError(f"body over {self._bounds.body} bytes"))
+        bounds = self._bounds
+        if self._size > bounds.head and not self._headers_complete:
+            self._fail(httpx.RemoteProtocolError(f"head over {bounds.head} bytes"))
+        elif self._body_size > bounds.body or self._size > bounds.head + bounds.body:
+            self._fail(httpx.RemoteProtocolError(f"body over {bounds.body} bytes"))
 
     def _succeed(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(Reply(self._status, self._headers, b"".join(self._body)))
 
-    def _fail(self, error: httpx.TransportError) -> None:
+    def _fail(self, error: httpx.TransportError, cause: Exception | None = None) -> None:
+        error.__cause__ = cause
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
+
+
+def _new_poller() -> "select.poll | None":
+    """Return what looks at a socket once more; Windows has none, there the event loop suffices."""
+    return select.poll() if hasattr(select, "poll") else None

@@ -11,8 +11,9 @@ clean, and is aborted otherwise. So a cancellation costs at most its own connect
   leaks the socket of an attempt that is cancelled at the wrong moment, up to Python 3.12);
 - in the exchange: the connection is aborted, because its reply may still come.
 
-A connection that is not fresh is replaced before anything is written. After the first byte, which
-the request is marked with beforehand, nothing is ever sent again.
+A connection that is not fresh is replaced before anything is written; a new one that the server
+has closed by then is a failed attempt to connect. After the first byte, which the request is marked
+with beforehand, nothing is ever sent again.
 """
 
 import asyncio
@@ -74,11 +75,12 @@ class PoolTransport(httpx.AsyncBaseTransport):
         self._most = max_connections
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: dict[Connection, None] = {}
-        self._active: set[Connection] = set()
+        self._alive: set[Connection] = set()
         self._opening: set[asyncio.Task[Connection]] = set()
-        self._waiting = self._opened = 0
+        self._in_flight = self._waiting = self._opened = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._draining = asyncio.Lock()
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -90,6 +92,9 @@ class PoolTransport(httpx.AsyncBaseTransport):
             RuntimeError: The pool is closed, or belongs to another event loop.
         """
         self._check(request)
+        if FIRST_BYTE_WRITTEN in request.extensions:  # of an earlier attempt
+            request.extensions = {**request.extensions}
+            del request.extensions[FIRST_BYTE_WRITTEN]
         wire = await _to_bytes(request)
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         try:
@@ -105,32 +110,43 @@ class PoolTransport(httpx.AsyncBaseTransport):
 
         If it is cancelled while it waits, those in flight are cut off.
         """
+        self._check_loop()
         self._closed = True
+        slots = 0
         try:
-            for _ in range(self._most):
-                await self._slots.acquire()
+            async with self._draining:  # two that close at once would each hold half of the slots
+                for _ in range(self._most):
+                    await self._slots.acquire()
+                    slots += 1
         finally:
-            for opening in self._opening:
-                opening.cancel()
-            for connection in (*self._idle, *self._active):
-                connection.abort()
-            lost = [connection.lost for connection in (*self._idle, *self._active)]
-            self._idle.clear()
-            if self._sweeper is not None:
-                self._sweeper.cancel()
-            self._slots = asyncio.Semaphore(self._most)  # so that closing twice is harmless
-        await asyncio.gather(*lost)
+            self._cut()
+            for _ in range(slots):
+                self._slots.release()  # whoever still waits for one learns that the pool is closed
+        await asyncio.gather(*(connection.lost for connection in self._alive))
+
+    def _cut(self) -> None:
+        """End every connection, whatever it is doing."""
+        for opening in self._opening:
+            opening.cancel()
+        for connection in self._alive:
+            connection.abort()
+        self._idle.clear()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
 
     def statistics(self) -> Statistics:
         """Return how the pool is used just now."""
-        return Statistics(len(self._idle), len(self._active), self._waiting, self._opened)
+        return Statistics(len(self._idle), self._in_flight, self._waiting, self._opened)
 
-    def _check(self, request: httpx.Request) -> None:
+    def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
             raise RuntimeError("this pool belongs to another event loop; make one for each loop")
+
+    def _check(self, request: httpx.Request) -> None:
+        self._check_loop()
         if self._closed:
             raise RuntimeError("this pool is closed")
         url = request.url
@@ -180,12 +196,16 @@ class PoolTransport(httpx.AsyncBaseTransport):
         opening = asyncio.create_task(self._open(wait))
         self._opening.add(opening)
         try:
-            connection = await asyncio.shield(opening)
-        except BaseException:
+            await asyncio.wait({opening})
+        except asyncio.CancelledError:
             opening.add_done_callback(self._adopt)
             raise
         self._opening.discard(opening)
-        return connection
+        try:
+            return _usable(opening)
+        except BaseException:
+            self._slots.release()
+            raise
 
     async def _open(self, wait: float | None) -> Connection:
         loop = asyncio.get_running_loop()
@@ -197,14 +217,20 @@ class PoolTransport(httpx.AsyncBaseTransport):
                     host,
                     port or _PORTS[scheme],
                     ssl=self._tls,
-                    happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
+                    **_happy_eyeballs(loop),
                 )
         except TimeoutError as exc:
             raise httpx.ConnectTimeout("no connection in time") from exc
         except OSError as exc:  # refused, unknown host, TLS
             raise httpx.ConnectError(str(exc)) from exc
         self._opened += 1
+        self._alive.add(connection)
+        connection.lost.add_done_callback(lambda _: self._forget(connection))
         return connection
+
+    def _forget(self, connection: Connection) -> None:
+        self._alive.discard(connection)
+        self._idle.pop(connection, None)
 
     def _adopt(self, opening: "asyncio.Task[Connection]") -> None:
         """Take over an attempt whose request has gone, and give its slot back."""
@@ -220,8 +246,9 @@ class PoolTransport(httpx.AsyncBaseTransport):
         wire: bytes,
         timeouts: dict[str, float | None],
     ) -> httpx.Response:
-        self._active.add(connection)
-        request.extensions[FIRST_BYTE_WRITTEN] = True
+        self._in_flight += 1
+        # A dict of its own: httpx before 0.28 lets requests share the one they were made with.
+        request.extensions = {**request.extensions, FIRST_BYTE_WRITTEN: True}
         try:
             reply = await connection.exchange(
                 wire,
@@ -230,7 +257,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
                 head_only=request.method == "HEAD",
             )
         finally:
-            self._active.discard(connection)
+            self._in_flight -= 1
             self._rest(connection)
             self._slots.release()
         return httpx.Response(
@@ -258,11 +285,29 @@ class PoolTransport(httpx.AsyncBaseTransport):
             self._sweeper = loop.call_later(self._idle_expiry, self._sweep)
 
 
+def _usable(opening: "asyncio.Task[Connection]") -> Connection:
+    """Return the connection that was opened, if the server has not closed it since."""
+    if opening.cancelled():
+        raise httpx.ConnectError("the pool was closed meanwhile")
+    connection = opening.result()
+    if not connection.clean:
+        connection.abort()
+        raise httpx.ConnectError("the server took the connection and closed it at once")
+    return connection
+
+
+def _happy_eyeballs(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """Return the option for RFC 8305 where the loop has it; uvloop's, for one, has not."""
+    if isinstance(loop, asyncio.BaseEventLoop):
+        return {"happy_eyeballs_delay": _HAPPY_EYEBALLS_DELAY}
+    return {}
+
+
 async def _to_bytes(request: httpx.Request) -> bytes:
     """Return head and body of a request.
 
     Raises:
-        httpx.LocalProtocolError: A line end stands where it would forge a header.
+        httpx.LocalProtocolError: A line end would forge a header, or a length another request.
     """
     stream: Any = request.stream
     body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
@@ -271,6 +316,14 @@ async def _to_bytes(request: httpx.Request) -> bytes:
     head = b"\r\n".join(lines)
     if head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines) or b"\0" in head:
         raise httpx.LocalProtocolError("a line end or NUL in the request's head", request=request)
-    if b"chunked" in request.headers.get("transfer-encoding", "").encode():
-        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-    return b"%s\r\n\r\n%s" % (head, body)
+    return b"%s\r\n\r\n%s" % (head, _framed(request, head.lower() + b"\r\n", body))
+
+
+def _framed(request: httpx.Request, head: bytes, body: bytes) -> bytes:
+    """Return the body as the head, in small letters, announces it."""
+    if b"\r\ntransfer-encoding: chunked\r\n" in head:
+        return b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    announced = b"\r\ncontent-length:" in head
+    if (body or announced) and b"\r\ncontent-length: %d\r\n" % len(body) not in head:
+        raise httpx.LocalProtocolError("Content-Length is not the body's", request=request)
+    return body
