@@ -3,35 +3,46 @@
 The vendor counts a call when its request arrives; we only know when it left and when the reply
 came. So a number is locked while a request to it is in flight, and its windows start when the
 reply arrives or the request is given up. Then no delay on the way can bring two arrivals closer
-together than the limit allows.
+together than the limit allows. (One case is left: a request that was given up before it arrived
+may still arrive after its window began. Nobody here can see that; the vendor's 408x then teaches.)
 """
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import attrs
+
+from ihuyi_voice.redaction import mask_mobile
 
 
-class Lease(NamedTuple):
+@attrs.define(eq=False, repr=False)  # not frozen: one is made for each call, and that costs more
+class Lease:
     """A reservation: the number stays locked until the lease is committed, released or taught.
 
     Attributes:
         account: Whose call it is.
         mobile: The number.
-        key: How the guard that gave the lease finds it again.
     """
 
     account: str
     mobile: str
-    key: int | str = ""
+
+    def __repr__(self) -> str:
+        return f"Lease({self.account!r}, {mask_mobile(self.mobile)!r})"
 
 
-class Wait(NamedTuple):
+@attrs.frozen
+class Wait:
     """Held back.
 
     Attributes:
         seconds: How long until `reserve` is worth trying again; None while a call to the number
             is in flight, and then `freed` tells when it has ended.
+        window: Which limit holds it back, by its length in seconds: 1, 60 or 86,400 for the
+            vendor's; None while a call is in flight. Two waits of the same `seconds` are equal.
     """
 
     seconds: float | None
+    window: float | None = attrs.field(default=None, eq=False)
 
 
 class Guard(Protocol):
@@ -52,8 +63,9 @@ class Guard(Protocol):
     async def teach(self, lease: Lease, code: int) -> None:
         """End the lease of a call that the vendor refused with a rate code (4080, 4081, 4082 …).
 
-        Others used the number too, at times unknown to us, so it is closed for the whole length
-        of that window from now on.
+        Others used the number too, at times unknown to us: the last may have been just now, so
+        only the whole length of that window from now on is surely enough. For 4082 that is 24
+        hours, whether the vendor's day is rolling or ends at midnight.
         """
         ...
 

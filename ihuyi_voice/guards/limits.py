@@ -1,5 +1,6 @@
 """The limits per number, as settings: the vendor's are 1 a second, 3 a minute and 10 a day."""
 
+from math import isfinite
 from typing import Final
 
 import attrs
@@ -21,9 +22,10 @@ class Window:
     seconds: float
 
     def __attrs_post_init__(self) -> None:
-        if self.count < 1 or not self.seconds > 0:
+        whole = isinstance(self.count, int)  # pyright: ignore[reportUnnecessaryIsInstance] - settings come from files
+        if not whole or self.count < 1 or not isfinite(self.seconds) or self.seconds <= 0:
             raise InvalidRequest(
-                f"{self} can't be a limit: count must be 1 or more, seconds above 0",
+                f"{self} can't be a limit: count must be a whole number from 1, seconds above 0",
                 field="limits",
             )
 

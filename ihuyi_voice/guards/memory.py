@@ -3,7 +3,9 @@
 State of a number: nothing; locked (in flight); the times of its last calls; a block taught by the
 vendor. Times are one float for a number called once, which nearly all are, and a tuple after
 that. The queue holds every call in order of time, so what has expired lies at its front: each
-commit takes a few of those away, and no background task is needed.
+commit takes a few of those away, and no background task is needed. The times are spread over many
+small dicts: growing one of a million numbers would hold up the event loop for tens of
+milliseconds. A number is kept as an int; the caller's text is not kept.
 
 Nothing but `freed` ever suspends, so a cancellation can't come in between.
 """
@@ -21,15 +23,17 @@ from ihuyi_voice.guards.limits import Limits, window_of_code
 
 _Key: TypeAlias = int | str
 _Times: TypeAlias = float | tuple[float, ...]
+_Shard: TypeAlias = dict[_Key, _Times]
 
 _IN_FLIGHT: Final = Wait(None)
 _SWEPT_EACH_TIME: Final = 3  # more than one, so that the queue shrinks as it is used
+_SHARDS: Final = 61  # prime: a power of 2 would leave the keys of a dict with equal low bits
 
 
 def _key(mobile: str) -> _Key:
-    """A number in few bytes: an int, negative for landlines, whose leading 0 would be lost."""
+    """A number in few bytes: an int; below 0 and led by a 1 if leading zeros would be lost."""
     if mobile.isdigit() and mobile.isascii():
-        return -int(mobile) if mobile[0] == "0" else int(mobile)
+        return -int(f"1{mobile}") if mobile[0] == "0" else int(mobile)
     return mobile
 
 
@@ -41,14 +45,26 @@ def _as_tuple(times: _Times) -> tuple[float, ...]:
 class _Book:
     """What is known of the numbers of one account."""
 
-    times: dict[_Key, _Times] = attrs.field(factory=dict[_Key, _Times])
-    locked: dict[_Key, list[asyncio.Future[None]] | None] = attrs.field(
-        factory=dict[_Key, list[asyncio.Future[None]] | None]
+    times: tuple[_Shard, ...] = attrs.field(factory=lambda: tuple(_Shard() for _ in range(_SHARDS)))
+    locked: dict[_Key, Lease] = attrs.field(factory=dict[_Key, Lease])
+    waiters: dict[_Key, list[asyncio.Future[None]]] = attrs.field(
+        factory=dict[_Key, list[asyncio.Future[None]]]
     )
-    blocked: dict[_Key, float] = attrs.field(factory=dict[_Key, float])
+    blocked: dict[_Key, tuple[float, float]] = attrs.field(
+        factory=dict[_Key, tuple[float, float]]
+    )  # until when, and for which window
     purge_at: int = 1024
     queue: deque[_Key] = attrs.field(factory=deque[_Key])
     queued_at: deque[float] = attrs.field(factory=deque[float])
+
+
+@attrs.define(eq=False, repr=False)
+class _Held(Lease):
+    """A lease that knows its place, so that ending it looks nothing up again."""
+
+    book: _Book
+    key: _Key
+    shard: _Shard
 
 
 @attrs.frozen
@@ -64,6 +80,7 @@ class MemoryGuard:
     """Keeps the limits per number within one process; the default guard.
 
     Share one among clients of the same account: what one of them called is then known to all.
+    It belongs to one event loop at a time, and may serve many accounts.
 
     Args:
         limits: The windows.
@@ -88,22 +105,24 @@ class MemoryGuard:
         key = _key(mobile)
         if key in book.locked:
             return _IN_FLIGHT
-        times = book.times.get(key)
-        if times is not None or book.blocked:
-            seconds = self._closed_for(book, key, times)
-            if seconds > 0:
-                return Wait(seconds)
-        book.locked[key] = None
-        return Lease(account, mobile, key)
+        shard = book.times[hash(key) % _SHARDS]
+        times = shard.get(key)
+        if times is not None or key in book.blocked:
+            wait = self._closed(book, key, times)
+            if wait is not None:
+                return wait
+        lease = book.locked[key] = _Held(account, mobile, book, key, shard)
+        return lease
 
     async def commit(self, lease: Lease) -> None:
         """End the lease; the number's windows start now."""
-        book, key = self._unlock(lease)
+        held = self._unlock(lease)
         if not self._windows:
             return
+        book, key, shard = held.book, held.key, held.shard
         now = self._clock()
-        known = book.times.get(key)
-        book.times[key] = now if known is None else self._appended(known, now)
+        known = shard.get(key)
+        shard[key] = now if known is None else self._appended(known, now)
         book.queue.append(key)
         book.queued_at.append(now)
         if book.queued_at[0] <= now - self._longest:
@@ -115,60 +134,61 @@ class MemoryGuard:
 
     async def teach(self, lease: Lease, code: int) -> None:
         """End the lease; the number is closed for the window of `code` from now on."""
-        book, key = self._unlock(lease)
-        now = self._clock()
-        until = now + window_of_code(code)
-        book.blocked[key] = max(until, book.blocked.get(key, until))
+        held = self._unlock(lease)
+        book, key = held.book, held.key
+        now, window = self._clock(), window_of_code(code)
+        block = (now + window, window)
+        book.blocked[key] = max(block, book.blocked.get(key, block))
         if len(book.blocked) > book.purge_at:
-            book.blocked = {k: t for k, t in book.blocked.items() if t > now}
+            book.blocked = {k: block for k, block in book.blocked.items() if block[0] > now}
             book.purge_at = max(1024, 2 * len(book.blocked))
 
     async def freed(self, account: str, mobile: str) -> None:
-        """Return once the call in flight has ended; everybody who waits is woken, then tries.
+        """Return once the call in flight has ended.
 
-        If it is cancelled, the wait is forgotten and nothing else changes.
+        Everybody who waits is woken, in the order in which they came; who reserves first, wins.
+        A wait that is cancelled changes nothing.
         """
         book, key = self._books.get(account), _key(mobile)
         if book is None or key not in book.locked:
             return
         waiter = asyncio.get_running_loop().create_future()
-        waiters = book.locked[key]
-        if waiters is None:
-            book.locked[key] = [waiter]
-        else:
-            waiters.append(waiter)
+        book.waiters.setdefault(key, []).append(waiter)
         await waiter
 
     def statistics(self) -> Statistics:
         """Return how much is remembered just now."""
         books = self._books.values()
         return Statistics(
-            sum(len(book.times) for book in books),
+            sum(len(shard) for book in books for shard in book.times),
             sum(len(book.locked) for book in books),
             sum(len(book.blocked) for book in books),
         )
 
-    def _closed_for(self, book: _Book, key: _Key, times: _Times | None) -> float:
+    def _closed(self, book: _Book, key: _Key, times: _Times | None) -> Wait | None:
         now = self._clock()
         known = () if times is None else _as_tuple(times)
-        until = book.blocked.get(key, now)
+        until, window = book.blocked.get(key, (now, 0.0))
         for count, seconds in self._windows:
-            if len(known) >= count:
-                until = max(until, known[-count] + seconds)
-        return until - now
+            if len(known) >= count and known[-count] + seconds > until:
+                until, window = known[-count] + seconds, seconds
+        return Wait(until - now, window) if until > now else None
 
     def _appended(self, known: _Times, now: float) -> tuple[float, ...]:
         earlier = _as_tuple(known)
         since = now - self._longest
         return (*[t for t in earlier[1 - self._most :] if t > since], now)
 
-    def _unlock(self, lease: Lease) -> tuple[_Book, _Key]:
-        book, key = self._books[lease.account], lease.key
-        waiters = book.locked.pop(key)
-        for waiter in waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
-        return book, key
+    def _unlock(self, lease: Lease) -> _Held:
+        if not isinstance(lease, _Held) or lease.book.locked.get(lease.key) is not lease:
+            raise RuntimeError(f"{lease} has ended already, or is another guard's")
+        book = lease.book
+        del book.locked[lease.key]
+        if book.waiters:
+            for waiter in book.waiters.pop(lease.key, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
+        return lease
 
     def _sweep(self, book: _Book, now: float) -> None:
         since = now - self._longest
@@ -177,6 +197,7 @@ class MemoryGuard:
                 return
             book.queued_at.popleft()
             key = book.queue.popleft()
-            times = book.times.get(key)
+            shard = book.times[hash(key) % _SHARDS]
+            times = shard.get(key)
             if times is not None and _as_tuple(times)[-1] <= since:
-                del book.times[key]
+                del shard[key]

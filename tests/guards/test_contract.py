@@ -49,6 +49,13 @@ async def take(guard: Guard, mobile: str = A, account: str = "a") -> Lease:
     return lease
 
 
+async def window(guard: Guard, mobile: str = A) -> float | None:
+    """Return the window that holds a number back."""
+    wait = await guard.reserve("a", mobile)
+    assert isinstance(wait, Wait)
+    return wait.window
+
+
 async def call(guard: Guard, mobile: str = A) -> None:
     """Make one call that is accepted at once."""
     await guard.commit(await take(guard, mobile))
@@ -97,6 +104,25 @@ async def test_three_a_minute_and_ten_a_day(guard: Guard, clock: Clock) -> None:
     assert wait == Wait(86_400.0 - 60.0 - 420.0)
     clock.now += 86_400.0 - 480.0
     await take(guard)
+
+
+async def test_a_wait_says_which_window_holds_the_number_back(guard: Guard, clock: Clock) -> None:
+    """The longest wait decides; while a call is in flight, no window does yet."""
+    seen: list[float | None] = []
+    for count in range(1, 11):
+        await call(guard)
+        seen += [await window(guard)] if count in {1, 3, 10} else []
+        clock.now += 1.0 if count < 3 else 60.0
+    assert seen == [1.0, 60.0, 86_400.0]
+    lease = await take(guard, B)
+    assert await window(guard, B) is None
+    await guard.teach(lease, 4081)
+    assert await window(guard, B) == 60.0
+
+
+async def test_a_lease_shows_no_number() -> None:
+    """It may end up in a log."""
+    assert repr(Lease("a", A)) == "Lease('a', '139****0000')"
 
 
 async def test_no_windows_hold_nothing_back_but_a_call_in_flight(

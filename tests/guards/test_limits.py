@@ -1,5 +1,7 @@
 """The limits are settings, and wrong ones are refused."""
 
+from typing import Any
+
 import pytest
 
 from ihuyi_voice import InvalidRequest
@@ -17,6 +19,13 @@ def test_each_limit_can_be_set_or_dropped_and_more_added() -> None:
     assert limits.windows == (Window(3, 60.0), Window(5, 86_400.0), Window(100, 604_800.0))
 
 
+@pytest.mark.parametrize("count", [1.5, "3"])
+def test_a_limit_that_is_no_whole_number_is_refused(count: Any) -> None:
+    """Settings come from files and environments."""
+    with pytest.raises(InvalidRequest, match="whole number"):
+        Limits(per_day=count)
+
+
 @pytest.mark.parametrize("count", [0, -1])
 def test_a_limit_of_nothing_is_refused(count: int) -> None:
     """It would hold everything for ever."""
@@ -25,7 +34,7 @@ def test_a_limit_of_nothing_is_refused(count: int) -> None:
 
 
 def test_a_window_of_no_length_is_refused() -> None:
-    """Not a number is no length either."""
-    for seconds in (0.0, -1.0, float("nan")):
+    """Not a number is no length either, and infinity would close a number for good."""
+    for seconds in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(InvalidRequest):
             Window(1, seconds)
