@@ -1,78 +1,64 @@
-"""The command, as a person and as a script use it, against a simulator in another thread."""
+"""The commands that ask one thing, as a person and as a script use them."""
 
 import asyncio
-import csv
+import errno
 import json
-import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from ihuyi_voice.cli.app import app
+from ihuyi_voice import (
+    InvalidRequest,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    RetryPolicy,
+    VendorError,
+    VoiceClient,
+    VoiceError,
+)
+from ihuyi_voice.cli import demo, main
+from ihuyi_voice.cli.output import EXIT_HELP, console, exit_code
 from ihuyi_voice.simulator import Fault, Simulator
+from ihuyi_voice.vocabulary import Action, Operation
+from tests.support.command import CONTENT, KEY, MOBILE, TEMPLATE, run
 
-KEY = "1q784322ba1d9bb88d50cf5cdfd89k7d"
-TEMPLATE = "您的订单号是：【变量】。"
-CONTENT = "您的订单号是：9633。"
-MOBILE = "13900000000"
-
-
-class Vendor:
-    """A simulator that serves from a thread of its own, because the command owns the main one."""
-
-    def __init__(self) -> None:
-        self.simulator = Simulator(api_key=KEY, templates=[TEMPLATE], balance=856, limits=())
-        self.url = ""
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        async with self.simulator.serve() as self.url:
-            self._ready.set()
-            await self._stop.wait()
+PROGRAM = (sys.executable, "-c", "from ihuyi_voice.cli import main; main()")
+COMMANDS = (
+    ("demo",),
+    ("submit",),
+    ("balance",),
+    ("send",),
+    ("simulate",),
+    ("template", "add"),
+    ("template", "delete"),
+    ("template", "check"),
+)
 
 
-@pytest.fixture
-def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """A vendor that the environment points to."""
-    with Vendor() as served:
-        monkeypatch.setenv("IHUYI_ACCOUNT", served.simulator.account)
-        monkeypatch.setenv("IHUYI_API_KEY", KEY)
-        monkeypatch.setenv("IHUYI_BASE_URL", served.url)
-        yield served.simulator
-
-
-def run(*args: str) -> Result:
-    """Run the command; its key must never show."""
-    logging.disable(logging.NOTSET)
-    result = CliRunner().invoke(app, args)
-    assert KEY not in result.output
-    return result
+def never(*_: object) -> bool:
+    """Stand in for RetryPolicy.allows."""
+    return False
 
 
 def test_submit_prints_the_voice_id(vendor: Simulator) -> None:
-    """For a person and for a program."""
+    """For a person one line, for a program one JSON object, and each call is one submission."""
     result = run("submit", MOBILE, CONTENT)
     assert result.exit_code == 0
-    assert "accepted, voice_id 1684" in result.stdout
+    assert re.fullmatch(r"accepted, voice_id \d+\n", result.stdout)
     result = run("submit", "13911111111", CONTENT, "--json")
-    assert json.loads(result.stdout)["status"] == "ACCEPTED"
-    assert vendor.balance == 854
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told.pop("voice_id").isdigit()) == (0, True)
+    assert told == {"status": "ACCEPTED"}
+    assert vendor.rung() == {(MOBILE, CONTENT): 1, ("13911111111", CONTENT): 1}
 
 
 def test_balance_prints_a_number(vendor: Simulator) -> None:
@@ -81,179 +67,343 @@ def test_balance_prints_a_number(vendor: Simulator) -> None:
     assert json.loads(run("balance", "--json").stdout) == {"balance": 856}
 
 
-def test_templates_are_added_deleted_and_tried_out(vendor: Simulator) -> None:
-    """The check costs no call."""
-    added = json.loads(run("template", "add", "a【变量】", "--json").stdout)["template_id"]
-    assert "template_id" in run("template", "add", "b【变量】").stdout
-    assert run("template", "delete", added).stdout == f"deleted {added}\n"
-    assert run("template", "delete", added).exit_code == 3
-    other = next(reversed(vendor.vendor.templates))
-    assert json.loads(run("template", "delete", other, "--json").stdout) == {"deleted": other}
-    asked = len(vendor.arrivals)
-    assert "values: 9633" in run("template", "check", TEMPLATE, CONTENT).stdout
-    checked = run("template", "check", TEMPLATE, CONTENT, "--json")
-    assert json.loads(checked.stdout) == {"values": ["9633"]}
-    refused = run("template", "check", TEMPLATE, "别的")
-    assert (refused.exit_code, "4072" in refused.output) == (2, True)
-    too_long = run("template", "check", TEMPLATE, CONTENT, "--max-value-length", "3")
-    assert (too_long.exit_code, "40722" in too_long.output) == (2, True)
-    assert len(vendor.arrivals) == asked
+def test_a_template_is_handed_in(vendor: Simulator) -> None:
+    """Its id is printed, and the vendor has it under that id."""
+    told = run("template", "add", "a【变量】")
+    assert told.exit_code == 0
+    found = re.fullmatch(r"handed in, template_id (\d+)\n", told.stdout)
+    assert found is not None
+    added = json.loads(run("template", "add", "b【变量】", "--json").stdout)
+    assert vendor.vendor.templates[found[1]].content == "a【变量】"
+    assert vendor.vendor.templates[added["template_id"]].content == "b【变量】"
+
+
+def test_a_template_that_exists_is_refused_by_its_code(vendor: Simulator) -> None:
+    """408 means that in AddTemplate, and something else in Submit."""
+    result = run("template", "add", TEMPLATE, "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["error"], told["code"]) == (3, "TemplateExists", 408)
+
+
+@pytest.mark.parametrize("name", ["1", "[/x]"])
+def test_a_template_is_deleted_once(vendor: Simulator, name: str) -> None:
+    """The second time there is none; an id is printed as it is, brackets included."""
+    stored = vendor.vendor.templates
+    stored[name] = next(iter(stored.values()))
+    assert run("template", "delete", name).stdout == f"deleted {name}\n"
+    assert name not in stored
+    again = run("template", "delete", name)
+    assert (again.exit_code, "TemplateNotFound" in again.stderr) == (3, True)
+
+
+def test_a_deletion_can_be_told_to_programs(vendor: Simulator) -> None:
+    """As an object with the id."""
+    name = next(iter(vendor.vendor.templates))
+    told = run("template", "delete", name, "--json").stdout
+    assert json.loads(told) == {"deleted": name}
 
 
 @pytest.mark.parametrize(
-    ("fault", "args", "code", "shown"),
+    ("content", "options", "shown"),
     [
-        (None, ("12", CONTENT), 2, "InvalidRequest"),
-        (None, (MOBILE, "x"), 3, "4072"),
-        (Fault("code", code=4081), (MOBILE, CONTENT), 4, "RateLimited"),
-        (Fault("disconnect_after"), (MOBILE, CONTENT), 5, "OutcomeUnknown"),
+        (CONTENT, (), "it follows; values: 9633\n"),
+        (CONTENT, ("--json",), '{"values": ["9633"]}\n'),
+        ("您的订单号是：9 33。", (), "InvalidRequest: the content doesn't follow"),
+        ("别的", (), "4072"),
+        (CONTENT, ("--max-value-length", "3"), "40722"),
+    ],
+)
+def test_checking_a_template_asks_nobody(
+    vendor: Simulator, content: str, options: tuple[str, ...], shown: str
+) -> None:
+    """A wrong content is found before it costs a call."""
+    result = run("template", "check", TEMPLATE, content, *options)
+    assert shown in result.output
+    assert result.exit_code == (2 if "follows" not in shown and "values" not in shown else 0)
+    assert not vendor.arrivals
+
+
+def test_a_template_of_no_values_says_none(vendor: Simulator) -> None:
+    """Rather than an empty list."""
+    assert run("template", "check", "今天停水", "今天停水").stdout == "it follows; values: none\n"
+
+
+@pytest.mark.parametrize(
+    ("fault", "args", "exit_status", "error", "code"),
+    [
+        (None, ("12", CONTENT), 2, "InvalidRequest", None),
+        (None, (MOBILE, " "), 2, "InvalidRequest", None),
+        (None, (MOBILE, "x"), 3, "TemplateMismatch", 4072),
+        (Fault("code", code=4051), (MOBILE, CONTENT), 3, "BalanceExhausted", 4051),
+        (Fault("code", code=9999), (MOBILE, CONTENT), 3, "VendorError", 9999),
+        (Fault("code", code=4081), (MOBILE, CONTENT), 4, "RateLimited", 4081),
+        (Fault("disconnect_after"), (MOBILE, CONTENT), 5, "OutcomeUnknown", None),
+        (Fault("unreadable"), (MOBILE, CONTENT), 5, "UnreadableReply", None),
     ],
 )
 def test_each_family_of_errors_has_its_exit_code(
-    vendor: Simulator, fault: Fault | None, args: tuple[str, str], code: int, shown: str
+    vendor: Simulator,
+    fault: Fault | None,
+    args: tuple[str, str],
+    exit_status: int,
+    error: str,
+    code: int | None,
 ) -> None:
-    """So that a script knows whether it may simply try again."""
+    """Told on stderr to people, as an object on stdout to programs; the number stays masked."""
     if fault is not None:
         vendor.add_fault(fault)
     result = run("submit", *args)
-    assert result.exit_code == code
-    assert shown in result.output
-    assert MOBILE not in result.output
-    told = json.loads(run("submit", *args, "--json").stdout)
-    assert told["error"]
-    assert told["message"]
+    assert (result.exit_code, result.stdout) == (exit_status, "")
+    assert result.stderr.startswith(f"{error}: ")
+    told = run("submit", *args, "--json")
+    assert (told.exit_code, told.stderr) == (exit_status, "")
+    object_told = json.loads(told.stdout)
+    assert (object_told["error"], object_told["code"]) == (error, code)
+    assert object_told["message"]
+    assert MOBILE not in result.output + told.output
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidRequest("x"), 2),
+        (VendorError(1, "x", Operation.SUBMIT, Action.STOP), 3),
+        (RateLimited(4081, "x", Operation.SUBMIT, Action.WAIT), 4),
+        (NotSent("x"), 4),
+        (OutcomeUnknown("x"), 5),
+        (VoiceError("x"), 1),
+    ],
+)
+def test_exit_codes_are_as_the_help_says(error: VoiceError, code: int) -> None:
+    """The number of each family is explained."""
+    assert exit_code(error) == code
+    assert re.search(rf"\b{code} \w", EXIT_HELP)
 
 
 def test_an_unreachable_vendor_is_safe_to_try_again(
     vendor: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 4."""
-    monkeypatch.setattr("ihuyi_voice.retries.RetryPolicy.allows", _never)
-    result = run("balance", "--base-url", "http://127.0.0.1:9/voice.php")
+    """Exit code 4; the option's address goes before the environment's."""
+    monkeypatch.setattr(RetryPolicy, "allows", never)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/voice.php"
+        result = run("balance", "--base-url", url)
     assert result.exit_code == 4
-    assert "never went out" in result.output
+    assert result.stderr.startswith("NotSent: ")
+    assert not vendor.arrivals
+
+
+def test_another_account_may_be_given_as_an_option(vendor: Simulator) -> None:
+    """It goes before the environment's; this vendor doesn't know it."""
+    assert run("balance", "--account", "VM99999999").exit_code == 3
+    assert vendor.arrivals[-1].fields["account"] == "VM99999999"
 
 
 @pytest.mark.parametrize("missing", ["IHUYI_ACCOUNT", "IHUYI_API_KEY"])
-def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    """Exit code 2; the account may come as an option, the key may not."""
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, missing: str, value: str | None
+) -> None:
+    """Exit code 2, whether it isn't set or is empty."""
     for name in ("IHUYI_ACCOUNT", "IHUYI_API_KEY"):
         monkeypatch.setenv(name, "x")
     monkeypatch.delenv(missing)
+    if value is not None:
+        monkeypatch.setenv(missing, value)
     result = run("balance")
     assert result.exit_code == 2
-    assert missing in result.output
+    assert missing in result.stderr
+
+
+def test_the_key_is_no_option() -> None:
+    """Options show in the list of processes and in the shell's history."""
+    for command in COMMANDS:
+        if command != ("simulate",):
+            assert "key" not in run(*command, "--help").output.lower()
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """Answers with a text that has the key and all that it was sent in it."""
+
+    def do_POST(self) -> None:
+        sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        body = f'<?xml version="1.0"?><r><code>9999</code><msg>{KEY} {sent}</msg></r>'
+        data = body.replace("&", " ").encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+        """Say nothing."""
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    """A vendor that says back what it heard; its address."""
+    with HTTPServer(("127.0.0.1", 0), _Echo) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/voice.php"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_vendor_that_echoes_the_key_does_not_bring_it_to_the_screen(
+    monkeypatch: pytest.MonkeyPatch, echo: str, options: tuple[str, ...]
+) -> None:
+    """Nor the dynamic password, nor the whole number."""
+    monkeypatch.setenv("IHUYI_ACCOUNT", "VM00000000")
+    monkeypatch.setenv("IHUYI_API_KEY", KEY)
+    result = run("submit", MOBILE, CONTENT, "--base-url", echo, *options)
+    assert result.exit_code == 3
+    assert "[redacted]" in result.output
+    assert MOBILE not in result.output
+    assert not re.search(r"[0-9a-f]{32}", result.output)
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
+def test_help_needs_no_manual(args: tuple[str, ...]) -> None:
+    """Each command says what it does and has each option explained."""
+    result = run(*args, "--help")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"Usage: root {' '.join(args)} [OPTIONS]" in result.stdout
+    options = [line for line in result.stdout.splitlines() if line.startswith("│ --")]
+    assert options
+    assert not [line for line in options if re.fullmatch(r"│ --\S+ +(<.+>)? *│", line)]
+
+
+def test_the_help_of_all_names_commands_variables_and_exit_codes() -> None:
+    """So that nobody needs another page to begin."""
+    shown = " ".join(run("--help").stdout.split())
+    for name, *_ in COMMANDS:
+        assert f" {name} " in shown
+    assert "IHUYI_ACCOUNT and IHUYI_API_KEY" in shown
+    assert EXIT_HELP in shown
+
+
+@pytest.mark.parametrize("args", [(), ("template",)])
+def test_no_arguments_show_the_help(args: tuple[str, ...]) -> None:
+    """As wrong usage, exit code 2."""
+    result = run(*args)
+    assert (result.exit_code, "Usage" in result.output) == (2, True)
 
 
 @pytest.mark.parametrize(
     "args",
-    [(), ("submit",), ("send",), ("demo",), ("balance",), ("template",), ("simulate",)],
-)
-def test_help_needs_no_manual(args: tuple[str, ...]) -> None:
-    """Each command has its own."""
-    result = run(*args, "--help")
-    assert result.exit_code == 0
-    assert "Usage" in result.output
-    if not args:
-        assert "Exit codes" in result.output
-
-
-def write(path: Path, text: str, encoding: str = "utf-8") -> str:
-    """Write a recipients file and return its name."""
-    file = path / "名单.csv"
-    file.write_text(text, encoding=encoding)
-    return str(file)
-
-
-ROWS = f"手机号,订单,备注\n{MOBILE},1,a\n12,2,b\n13911111111,3,c\n13922222222,x y,d\n"
-MAPPING = ("--column", "mobile=手机号", "--column", "1=订单", "--column", "reference=备注")
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
-def test_send_sends_the_good_rows_and_reports_the_others(
-    vendor: Simulator, tmp_path: Path, encoding: str
-) -> None:
-    """By their line, and each result is in the file asked for."""
-    vendor.vendor.blacklist = frozenset({"13911111111"})
-    out = tmp_path / "结果.csv"
-    file = write(tmp_path, ROWS, encoding)
-    result = run("send", file, "--template", TEMPLATE, *MAPPING, "--out", str(out))
-    assert result.exit_code == 1
-    assert "line 3: NOT_SENT: '12': a mobile has 11 digits" in result.output
-    assert "line 5: NOT_SENT: value 1 has ' '" in result.output
-    assert "line 4: REJECTED: Submit 4030" in result.output
-    assert "黑名单" in result.stdout
-    with out.open(encoding="utf-8-sig", newline="") as lines:
-        rows = {row["line"]: row for row in csv.DictReader(lines)}
-    statuses = {line: row["status"] for line, row in rows.items()}
-    assert statuses == {"2": "ACCEPTED", "3": "NOT_SENT", "4": "REJECTED", "5": "NOT_SENT"}
-    assert (rows["2"]["mobile"], rows["2"]["reference"]) == (MOBILE, "a")
-    assert rows["4"]["code"] == "4030"
-    assert vendor.rung() == {(MOBILE, "您的订单号是：1。"): 1}
-
-
-def test_send_can_speak_to_programs(vendor: Simulator, tmp_path: Path) -> None:
-    """Counts and codes on one line; exit code 0 if everything was accepted."""
-    file = write(tmp_path, f"mobile,content\n{MOBILE},{CONTENT}\n")
-    result = run("send", file, "--json", "--max-rate", "100")
-    assert result.exit_code == 0
-    told = json.loads(result.stdout)
-    assert told["outcomes"]["ACCEPTED"] == 1
-    assert told["codes"] == {"2": 1}
-
-
-def test_send_shows_the_first_bad_rows_only(vendor: Simulator, tmp_path: Path) -> None:
-    """A file full of them doesn't flood the screen."""
-    file = write(tmp_path, "mobile,content\n" + "12,x\n" * 30)
-    assert "… and 10 more" in run("send", file).output
-
-
-@pytest.mark.parametrize(
-    ("text", "args", "shown"),
     [
-        ("phone\n1\n", (), "has no column 'mobile'"),
-        ("mobile,a\n1,2\n", ("--template", TEMPLATE, "--column", "oops"), "write it as mobile="),
-        (None, (), "No such file"),
+        ("nonsense",),
+        ("submit", MOBILE),
+        ("balance", "--nonsense"),
+        ("submit", MOBILE, CONTENT, "--max-wait", "-1"),
+        ("send", "x.csv", "--concurrency", "0"),
+        ("demo", "--count", "19"),
+        ("simulate", "--port", "65536"),
     ],
+    ids=" ".join,
 )
-def test_a_file_that_cannot_be_used_is_told_at_once(
-    vendor: Simulator, tmp_path: Path, text: str | None, args: tuple[str, ...], shown: str
-) -> None:
-    """Exit code 2, and nothing is sent."""
-    file = write(tmp_path, text) if text is not None else str(tmp_path / "none.csv")
-    result = run("send", file, *args)
+def test_wrong_usage_is_told_without_a_traceback(args: tuple[str, ...]) -> None:
+    """Exit code 2, on stderr."""
+    result = run(*args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_console_script_runs(vendor: Simulator) -> None:
+    """In a process of its own, from the environment alone, on stdout and nothing on stderr."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*PROGRAM, "balance", "--json"], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, '{"balance": 856}\n', "")
+
+
+def test_main_is_the_app(monkeypatch: pytest.MonkeyPatch, vendor: Simulator) -> None:
+    """It takes its arguments from the command line and ends with the exit code."""
+    monkeypatch.setattr(sys, "argv", ["ihuyi-voice", "submit", "12", CONTENT])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the line that installs it, and what could not be imported."""
+    monkeypatch.setitem(sys.modules, "ihuyi_voice.cli.app", None)
+    with pytest.raises(SystemExit, match=r"pip install 'ihuyi-voice\[cli\]' \(.*cli.app") as ended:
+        main()
+    assert ended.value.code != 0
+
+
+async def test_simulate_serves_until_it_is_interrupted() -> None:
+    """In a process of its own: it prints its address, answers there, and Ctrl-C ends it."""
+    args = ("simulate", "--port", "0", "--account", "VM1", "--api-key", KEY, "--balance", "7")
+    with subprocess.Popen(  # noqa: S603, ASYNC220 - our own program, whose lines come at once
+        [*PROGRAM, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = process.stdout.readline().removeprefix("listening at ").strip()
+        assert process.stdout.readline() == "account VM1\n"
+        async with VoiceClient("VM1", KEY, base_url=url) as client:
+            assert await client.balance() == 7
+        process.send_signal(signal.SIGINT)
+        rest, told = process.communicate()
+    assert process.returncode not in {0, -signal.SIGINT}
+    assert (rest, "Traceback" in told) == ("", False)
+    assert KEY not in url + rest + told
+
+
+def test_simulate_takes_the_vendors_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every option reaches the simulator; its key doesn't show in a repr."""
+    served: list[demo.SimulatorSettings] = []
+
+    class Recorded(Simulator):
+        def __init__(self, *args: object, **options: object) -> None:
+            served.append(settings_of(args, options))
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+    monkeypatch.setattr(demo, "Simulator", Recorded)
+    options = ("--balance", "3", "--template", "a", "--template", "b", "--latency", "1", "--jitter")
+    result = run("simulate", "--account", "VM1", "--api-key", KEY, *options, "0.5")
     assert result.exit_code == 2
-    assert shown in result.output.replace("\n", " ")
-    assert not vendor.arrivals
+    assert served == [demo.SimulatorSettings("VM1", KEY, 3, ("a", "b"), 1.0, 0.5)]
+    assert KEY not in repr(served)
 
 
-def test_the_demo_shows_everything_at_once() -> None:
-    """Outcomes, codes with their meaning, throughput, and the balance before and after."""
-    result = run("demo", "--count", "60")
-    assert result.exit_code == 0
-    for shown in ("ACCEPTED", "提交成功", "4030", "黑名单", "a second", "balance before 1,000,000"):
-        assert shown in result.output
-    assert "line 14: NOT_SENT" in result.output
-    told: dict[str, Any] = json.loads(run("demo", "--count", "60", "--json").stdout)
-    assert told["outcomes"]["ACCEPTED"] == 53
+def settings_of(args: tuple[object, ...], options: dict[str, object]) -> demo.SimulatorSettings:
+    """Return what a simulator was made of."""
+    names = ("balance", "templates", "latency", "jitter")
+    return demo.SimulatorSettings(*args, *(options[name] for name in names))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - compared, not used
 
 
-def test_simulate_serves_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It prints where it listens."""
-
-    async def interrupted(_: asyncio.Event) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("asyncio.Event.wait", interrupted)
-    monkeypatch.setattr("ihuyi_voice.simulator.server._ready", _ready)
-    result = run("simulate", "--port", "0", "--template", TEMPLATE)
-    assert "listening at http://127.0.0.1:" in result.stdout
-    assert result.exit_code != 0
+def test_a_port_that_is_taken_is_told() -> None:
+    """Exit code 2, with the system's reason."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run("simulate", "--port", str(taken.getsockname()[1]))
+    assert (result.exit_code, "in use" in result.stderr) == (2, True)
 
 
-def _never(*_: object) -> bool:
-    return False
+async def test_the_simulator_prints_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it does listen; cancelled, it closes."""
+    lines: list[str] = []
+    told = asyncio.Event()
 
+    def note(line: str, **_: object) -> None:
+        lines.append(line)
+        if line == "account VM1":
+            told.set()
 
-async def _ready(*_: object) -> None:
-    """Don't wait: the one who would be awaited is patched away."""
+    monkeypatch.setattr(console, "print", note)
+    settings = demo.SimulatorSettings("VM1", KEY, 7, (), 0.0, 0.0)
+    serving = asyncio.create_task(demo.simulate("127.0.0.1", 0, settings))
+    await told.wait()
+    url = lines[0].removeprefix("listening at ")
+    async with VoiceClient("VM1", KEY, base_url=url, retry=RetryPolicy(attempts=1)) as client:
+        assert await client.balance() == 7
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        with pytest.raises(NotSent):
+            await client.balance()

@@ -1,0 +1,18 @@
+"""The vendor that the commands under test talk to."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ihuyi_voice.simulator import Simulator
+from tests.support.command import KEY, ServedVendor
+
+
+@pytest.fixture
+def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A vendor that the environment points to."""
+    with ServedVendor() as served:
+        monkeypatch.setenv("IHUYI_ACCOUNT", served.simulator.account)
+        monkeypatch.setenv("IHUYI_API_KEY", KEY)
+        monkeypatch.setenv("IHUYI_BASE_URL", served.url)
+        yield served.simulator

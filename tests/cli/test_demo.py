@@ -1,0 +1,96 @@
+"""The demo: what somebody sees who tries the package for the first time."""
+
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ihuyi_voice import InvalidRequest
+from ihuyi_voice.cli import demo
+from ihuyi_voice.recipients import BadRow, Recipient, RecipientsFile
+from ihuyi_voice.templates import Template
+from tests.support.command import run
+
+SIMULATORS_KEY = "simulator-key"
+TEMPLATE = "您的订单号是：【变量】。已由【变量】发出，请注意查收。"
+ROWS = 60
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_the_demo_shows_everything_at_once(folder: Path) -> None:
+    """Outcomes, codes with their meaning, rows that went wrong, throughput, and the balance."""
+    result = run("demo", "--count", str(ROWS))
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert re.fullmatch(r"The vendor, simulated, listens at http://127\.0\.0\.1:\d+/\S+", lines[0])
+    assert lines[1] == f"Template: {TEMPLATE}"
+    assert re.fullmatch(r"60 rows in [\d.]+ s: \d+ a second", lines[-2])
+    assert lines[-1] == "balance before 1,000,000, after 999,947: 53 used"
+    cells = [tuple(re.split(r" *│ *", line)[1:-1]) for line in lines if line.startswith("│")]
+    assert cells == [
+        ("ACCEPTED", "53", "no, the phone will ring"),
+        ("REJECTED", "3", "see the codes"),
+        ("HELD", "0", "yes, after retry_at"),
+        ("NOT_SENT", "4", "yes, once what is wrong is mended"),
+        ("UNKNOWN", "0", "no, it may ring already"),
+        ("2", "53", "提交成功", "nothing"),
+        ("4030", "3", "手机号码已被列入黑名单", "fix_request"),
+    ]
+    bad = set(re.findall(r"^line (\d+): (\w+): ", result.stderr, re.MULTILINE))
+    not_sent = {(str(line), "NOT_SENT") for line in (14, 15, 16, 20)}
+    assert bad == not_sent | {(str(line), "REJECTED") for line in (17, 18, 19)}
+    assert SIMULATORS_KEY not in result.output
+    assert not list(folder.iterdir())
+
+
+def test_the_demo_can_speak_to_programs(folder: Path) -> None:
+    """One object on stdout, nothing on stderr."""
+    result = run("demo", "--count", "20", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = json.loads(result.stdout)
+    assert told.pop("per_second") > 0
+    assert told == {
+        "outcomes": {"ACCEPTED": 13, "REJECTED": 3, "HELD": 0, "NOT_SENT": 4, "UNKNOWN": 0},
+        "codes": {"2": 13, "4030": 3},
+    }
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("count", [20, 1000])
+def test_the_demos_file_has_a_few_rows_of_each_kind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Bad numbers, a bad value, numbers twice, and all others good."""
+    rows: list[Recipient | BadRow] = []
+
+    async def read(_: object, path: Path, *__: object, **___: object) -> None:
+        rows.extend(RecipientsFile(path, Template(TEMPLATE)))
+
+    monkeypatch.setattr(demo, "_show", read)
+    assert run("demo", "--count", str(count)).exit_code == 0
+    good = [row.mobile for row in rows if isinstance(row, Recipient)]
+    assert len(rows) == count
+    assert [row.line for row in rows if isinstance(row, BadRow)] == [14, 15, 16, 20]
+    assert len(good) - len(set(good)) == 2
+
+
+def test_a_demo_that_fails_leaves_nothing_behind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its file nor its server."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise InvalidRequest("it broke")
+
+    monkeypatch.setattr(demo, "_show", fail)
+    result = run("demo", "--count", "20")
+    assert (result.exit_code, result.stderr) == (2, "InvalidRequest: it broke\n")
+    assert not list(folder.iterdir())

@@ -1,0 +1,50 @@
+"""The command as tests run it, and a vendor in another thread that it can talk to."""
+
+import asyncio
+import logging
+import threading
+from typing import Self
+
+from typer.testing import CliRunner, Result
+
+from ihuyi_voice.cli.app import app
+from ihuyi_voice.simulator import Simulator
+
+KEY = "1q784322ba1d9bb88d50cf5cdfd89k7d"
+TEMPLATE = "您的订单号是：【变量】。"
+CONTENT = "您的订单号是：9633。"
+MOBILE = "13900000000"
+
+
+class ServedVendor:
+    """A simulator that serves from a thread of its own, because the command owns the main one."""
+
+    def __init__(self) -> None:
+        self.simulator = Simulator(api_key=KEY, templates=[TEMPLATE], balance=856, limits=())
+        self.url = ""
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        async with self.simulator.serve() as self.url:
+            self._ready.set()
+            await self._stop.wait()
+
+
+def run(*args: str) -> Result:
+    """Run the command; its key must never show."""
+    logging.disable(logging.NOTSET)
+    result = CliRunner().invoke(app, args)
+    assert KEY not in result.output
+    return result
