@@ -91,10 +91,10 @@ class PoolTransport(httpx.AsyncBaseTransport):
                 FIRST_BYTE_WRITTEN extension then, it surely never left.
             RuntimeError: The pool is closed, or belongs to another event loop.
         """
-        self._check(request)
         if FIRST_BYTE_WRITTEN in request.extensions:  # of an earlier attempt
             request.extensions = {**request.extensions}
             del request.extensions[FIRST_BYTE_WRITTEN]
+        self._check(request)
         wire = await _to_bytes(request)
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         try:

@@ -192,6 +192,36 @@ async def parse(chunks: list[bytes]) -> Reply:
     return await waiting
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * 3000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;" + b"x" * 3000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 100,
+    ],
+    ids=["trailer", "chunk extension", "informational"],
+)
+async def test_what_is_neither_head_nor_body_is_bounded_too(reply: bytes) -> None:
+    """Nothing of it is kept, but it may not go on for ever."""
+    async with pool_to(always(reply), bounds=Bounds(head=1000, body=1000)) as pool:
+        error, written = await failing(pool)
+        assert "over 1000 bytes" in str(error)
+        assert written
+
+
+async def test_a_reset_names_its_cause() -> None:
+    """The operating system's error hangs on ours."""
+    connection = Connection(asyncio.get_running_loop(), Bounds())
+    connection.connection_made(FakeTransport(0))
+    waiting = asyncio.create_task(connection.exchange(b"x", read=None, write=None, head_only=False))
+    await asyncio.sleep(0)
+    reset = ConnectionResetError()
+    connection.connection_lost(reset)
+    with pytest.raises(httpx.ReadError) as caught:
+        await waiting
+    assert caught.value.__cause__ is reset
+
+
 @settings(deadline=None)
 @given(st.sampled_from([OK, CHUNKED]), st.lists(st.integers(1, 60), max_size=12))
 def test_no_chunk_boundary_changes_a_reply(reply: bytes, cuts: list[int]) -> None:

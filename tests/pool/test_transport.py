@@ -37,25 +37,6 @@ async def test_connections_are_kept_and_used_again() -> None:
         assert (pool.statistics().idle, pool.statistics().in_flight) == (1, 0)
 
 
-async def test_the_request_arrives_byte_for_byte() -> None:
-    """Request line, headers and body, once each."""
-    seen: list[bytes] = []
-
-    async def serve(reader: Reader, writer: Writer) -> None:
-        seen.append(await read_request(reader))
-        writer.write(OK)
-
-    async with pool_to(serve) as pool:
-        asked = request(pool, headers={"X-One": "1"}, content="您好".encode())
-        await pool.handle_async_request(asked)
-    head, _, body = seen[0].partition(b"\r\n\r\n")
-    lines = head.split(b"\r\n")
-    assert lines[0] == b"POST /v.php HTTP/1.1"
-    assert b"X-One: 1" in lines
-    assert b"Content-Length: 6" in lines
-    assert body == "您好".encode()
-
-
 @pytest.mark.parametrize(
     ("reply", "status", "body"),
     [
@@ -125,23 +106,6 @@ async def test_it_works_as_the_transport_of_an_httpx_client() -> None:
         async with httpx.AsyncClient(transport=pool) as client:
             url = request(pool).url
             assert (await client.post(url, data={"a": "1"})).text == "ok"
-
-
-async def test_a_streamed_body_may_be_chunked() -> None:
-    """As httpx sends a body of unknown length."""
-    seen = bytearray()
-
-    async def body() -> object:
-        yield b"ab"
-        yield b"cd"
-
-    async def serve(reader: Reader, writer: Writer) -> None:
-        seen.extend(await reader.readuntil(b"0\r\n\r\n"))
-        writer.write(OK)
-
-    async with pool_to(serve) as pool:
-        await send(pool, content=body())
-    assert seen.endswith(b"\r\n\r\n4\r\nabcd\r\n0\r\n\r\n")
 
 
 async def test_a_stale_idle_connection_is_replaced_before_anything_is_written() -> None:
@@ -290,15 +254,6 @@ async def test_another_origin_is_refused() -> None:
         asked = httpx.Request("GET", "http://127.0.0.1:1/")
         with pytest.raises(httpx.UnsupportedProtocol, match="only speaks to http"):
             await pool.handle_async_request(asked)
-
-
-async def test_a_line_end_in_a_header_is_refused_before_it_is_sent() -> None:
-    """It would forge another header."""
-    async with pool_to(always()) as pool:
-        for value in ("a\r\nX-Evil: 1", "a\nb", "a\0b", "a\rb"):
-            error, written = await failing(pool, headers={"X": value})
-            assert isinstance(error, httpx.LocalProtocolError)
-            assert not written
 
 
 def test_another_event_loop_is_a_clear_error() -> None:
