@@ -198,6 +198,16 @@ async def test_what_has_expired_goes_as_the_guard_is_used() -> None:
     assert most <= 1_250
 
 
+async def test_a_burst_is_forgotten_faster_than_it_came() -> None:
+    """Each new call takes more than one expired away, so the memory of a large run shrinks."""
+    now = 0.0
+    guard = MemoryGuard(clock=lambda: now)
+    await remember(guard, 900)
+    now += 86_400.0
+    await remember(guard, 450, start=900)
+    assert guard.statistics().numbers == 450
+
+
 async def test_a_number_called_for_days_keeps_no_more_than_its_windows_need() -> None:
     """Ten times at the most."""
     now = 0.0
