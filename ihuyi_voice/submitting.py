@@ -25,6 +25,7 @@ from ihuyi_voice.protocol.requests import Call
 from ihuyi_voice.retries import Backoff, RetryPolicy
 from ihuyi_voice.vocabulary import Action, Operation
 
+_CODE_OF_WINDOW: dict[float | None, int] = {seconds: code for code, seconds in RATE_WINDOWS.items()}
 _HELD_TEXT = "此号码的提交频率已达上限; this number may not be called again yet"
 
 
@@ -135,7 +136,8 @@ class Submitter:
             return Delay(wait.seconds)
         # Where the call in flight will end is anybody's guess; its window is a second at least.
         seconds = RATE_WINDOWS[4080] if wait.seconds is None else wait.seconds
-        error = job.failed or RateLimited(4080, _HELD_TEXT, Operation.SUBMIT, Action.WAIT)
+        code = _CODE_OF_WINDOW.get(wait.window, 4080)
+        error = job.failed or RateLimited(code, _HELD_TEXT, Operation.SUBMIT, Action.WAIT)
         if isinstance(error, RateLimited):
             error.source = "guard" if job.failed is None else "vendor"
             error.retry_at = self._in(seconds)

@@ -44,6 +44,20 @@ def test_a_second_call_within_the_second_is_held_back_before_it_costs_anything()
     run_virtual(main())
 
 
+def test_the_guard_names_the_code_that_the_vendor_would_have_given() -> None:
+    """By the window that holds the number back: here three calls a minute."""
+
+    async def main() -> None:
+        async with in_process(vendor()) as client:
+            for _ in range(3):
+                await client.submit(MOBILE, CONTENT, max_wait=2.0)
+            with pytest.raises(RateLimited) as caught:
+                await client.submit(MOBILE, CONTENT, max_wait=2.0)
+            assert (caught.value.code, caught.value.source) == (4081, "guard")
+
+    run_virtual(main())
+
+
 def test_max_wait_lets_it_wait_for_its_turn() -> None:
     """A second, measured from the reply."""
 
