@@ -336,3 +336,10 @@ def test_every_row_has_one_result(
 def test_a_report_of_no_time_has_no_rate() -> None:
     """Rather than a division by it."""
     assert sends.Report().rate == 0.0
+
+
+def test_a_report_masks_numbers_whatever_text_they_come_in() -> None:
+    """It is for the screen, and screens are copied into tickets."""
+    report = sends.Report()
+    report.note(2, OutcomeStatus.REJECTED, f"{MOBILE} can't be called")
+    assert report.rows == [(2, "REJECTED", "139****0000 can't be called")]
