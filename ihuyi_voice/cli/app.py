@@ -148,7 +148,7 @@ def send(
         list[str] | None,
         typer.Option(help="Another column's name: mobile=手机号, content=…, reference=…, 1=姓名."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write each result to this CSV.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write each result to this new CSV.")] = None,
     concurrency: Annotated[int, typer.Option(help="Most submissions in flight.", min=1)] = 100,
     max_wait: MaxWait = 120.0,
     max_rate: Annotated[float | None, typer.Option(help="Most submissions a second.")] = None,

@@ -151,8 +151,9 @@ class _Results:
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            # A BOM, or the spreadsheets of our users would guess another encoding.
-            self._file = self._path.open("w", encoding="utf-8-sig", newline="")
+            # Never over an older file: it says whose phone rang. A BOM, or the spreadsheets of our
+            # users would guess another encoding.
+            self._file = self._path.open("x", encoding="utf-8-sig", newline="")
             self._writer = csv.writer(self._file)
             self._writer.writerow(_COLUMNS)
         return self

@@ -67,10 +67,9 @@ def test_good_rows_are_sent_and_the_others_reported_by_their_line(
 
 
 def test_the_results_hold_all_that_is_known_of_a_row(vendor: Simulator, tmp_path: Path) -> None:
-    """With a BOM, so that spreadsheets read it; an older file of that name is replaced."""
+    """With a BOM, so that spreadsheets read it."""
     vendor.vendor.blacklist = frozenset({"13911111111"})
     out = tmp_path / "out.csv"
-    out.write_text("an older one")
     run("send", write(tmp_path, ROWS), "--template", TEMPLATE, *MAPPING, "--out", str(out))
     assert out.read_bytes().startswith(b"\xef\xbb\xbfline,")
     rows = results(out)
@@ -343,3 +342,16 @@ def test_a_report_masks_numbers_whatever_text_they_come_in() -> None:
     report = sends.Report()
     report.note(2, OutcomeStatus.REJECTED, f"{MOBILE} can't be called")
     assert report.rows == [(2, "REJECTED", "139****0000 can't be called")]
+
+
+def test_results_are_never_written_over_older_ones(vendor: Simulator, tmp_path: Path) -> None:
+    """An older file says whose phone rang; nothing is sent before another name is given."""
+    out = tmp_path / "results.csv"
+    out.write_text("older")
+    file = tmp_path / "recipients.csv"
+    file.write_text("mobile,content\n13900000000,x\n")
+    result = run("send", str(file), "--out", str(out))
+    assert result.exit_code == 2
+    assert "File exists" in result.output
+    assert out.read_text() == "older"
+    assert not vendor.arrivals
