@@ -10,7 +10,17 @@ import pytest
 
 from ihuyi_voice.pool import PoolTransport
 from ihuyi_voice.simulator import Simulator
-from tests.support.sockets import OK, Reader, Writer, always, pool_to, read_request, request, send
+from tests.support.sockets import (
+    OK,
+    Reader,
+    Writer,
+    always,
+    pool_to,
+    read_request,
+    request,
+    send,
+    until,
+)
 
 
 async def usable(pool: PoolTransport, slots: int) -> None:
@@ -32,8 +42,7 @@ async def test_200_requests_that_time_out_leave_all_10_slots_usable() -> None:
 
     async with pool_to(serve, max_connections=10) as pool:
         tasks = [asyncio.create_task(send(pool)) for _ in range(200)]
-        while pool.statistics().in_flight < 10:  # noqa: ASYNC110 - the condition is the pool's own
-            await asyncio.sleep(0)
+        await until(lambda: pool.statistics().in_flight == 10)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -63,22 +72,23 @@ async def test_cancelling_anywhere_leaves_every_slot_usable(seed: int) -> None:
 async def test_a_cancelled_exchange_never_leaves_its_reply_to_the_next() -> None:
     """The connection is aborted, because the reply may still come."""
     number = 0
+    arrived = asyncio.Event()
 
     async def serve(reader: Reader, writer: Writer) -> None:
         nonlocal number
         while True:
             await read_request(reader)
             number += 1
+            arrived.set()
             body = str(number).encode()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
     async with pool_to(serve, max_connections=1) as pool:
         await send(pool)
         for _ in range(100):
-            before = number
+            arrived.clear()
             task = asyncio.create_task(send(pool))
-            while number == before:  # noqa: ASYNC110 - the server has the request
-                await asyncio.sleep(0)
+            await arrived.wait()
             task.cancel()
             await asyncio.wait({task})
             expected = number + 1

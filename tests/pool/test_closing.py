@@ -18,13 +18,8 @@ from tests.support.sockets import (
     pool_to,
     read_request,
     send,
+    until,
 )
-
-
-async def in_flight(pool: PoolTransport, count: int) -> None:
-    """Wait until so many requests are in flight."""
-    while pool.statistics().in_flight < count:  # noqa: ASYNC110 - the condition is the pool's own
-        await asyncio.sleep(0)
 
 
 async def test_two_that_close_at_once_both_come_to_an_end() -> None:
@@ -38,7 +33,7 @@ async def test_two_that_close_at_once_both_come_to_an_end() -> None:
 
     async with pool_to(slow, max_connections=4) as pool:
         sending = [asyncio.create_task(send(pool)) for _ in range(4)]
-        await in_flight(pool, 4)
+        await until(lambda: pool.statistics().in_flight == 4)
         closing = [asyncio.create_task(pool.aclose()) for _ in range(2)]
         await asyncio.sleep(0)
         answer.set()
@@ -50,13 +45,14 @@ async def test_those_who_wait_for_a_slot_learn_of_a_close_that_was_cancelled() -
     """They don't wait on for a slot that nobody will give back."""
     async with pool_to(never, max_connections=1) as pool:
         first = asyncio.create_task(failing(pool))
-        await in_flight(pool, 1)
+        await until(lambda: pool.statistics().in_flight == 1)
         queued = asyncio.create_task(failing(pool, timeout={"pool": None}))
         await asyncio.sleep(0)
         closing = asyncio.create_task(pool.aclose())
         await asyncio.sleep(0)
         closing.cancel()
-        await asyncio.wait({closing, first, queued})
+        async with asyncio.timeout(30.0):
+            await asyncio.wait({closing, first, queued})
         error, written = await queued
         assert isinstance(error, RuntimeError)
         assert not written
@@ -151,10 +147,9 @@ async def test_a_connection_that_the_server_closed_is_not_counted_as_idle() -> N
         writer.write(OK)
         await leave.wait()
 
-    async with pool_to(serve) as pool:
+    async with pool_to(serve, idle_expiry=3600.0) as pool:
         await send(pool)
         assert pool.statistics().idle == 1
         leave.set()
-        while pool.statistics().idle:  # noqa: ASYNC110 - the condition is the pool's own
-            await asyncio.sleep(0)
+        await until(lambda: pool.statistics().idle == 0)
         assert (await send(pool)).text == "ok"

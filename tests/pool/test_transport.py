@@ -23,6 +23,7 @@ from tests.support.sockets import (
     read_request,
     request,
     send,
+    until,
 )
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -193,8 +194,7 @@ async def test_no_slot_in_time_is_a_pool_timeout() -> None:
     """Nothing was written, and the one in flight is none the worse."""
     async with pool_to(never, max_connections=1) as pool:
         first = asyncio.create_task(send(pool))
-        while not pool.statistics().in_flight:  # noqa: ASYNC110 - the condition is the pool's own
-            await asyncio.sleep(0)
+        await until(lambda: pool.statistics().in_flight)
         error, written = await failing(pool, timeout={"pool": 0.001})
         assert isinstance(error, httpx.PoolTimeout)
         assert not written
@@ -280,8 +280,7 @@ async def test_closing_waits_for_those_in_flight_and_refuses_the_queued() -> Non
 
     async with pool_to(slow, max_connections=1) as pool:
         first = asyncio.create_task(send(pool))
-        while not pool.statistics().in_flight:  # noqa: ASYNC110 - the condition is the pool's own
-            await asyncio.sleep(0)
+        await until(lambda: pool.statistics().in_flight)
         queued = asyncio.create_task(failing(pool))
         await asyncio.sleep(0)
         closing = asyncio.create_task(pool.aclose())
@@ -302,8 +301,7 @@ async def test_closing_that_is_cancelled_cuts_off_those_in_flight() -> None:
     """Somebody is in a hurry."""
     async with pool_to(never) as pool:
         first = asyncio.create_task(failing(pool))
-        while not pool.statistics().in_flight:  # noqa: ASYNC110 - the condition is the pool's own
-            await asyncio.sleep(0)
+        await until(lambda: pool.statistics().in_flight)
         closing = asyncio.create_task(pool.aclose())
         await asyncio.sleep(0)
         closing.cancel()

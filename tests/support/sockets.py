@@ -39,7 +39,8 @@ async def pool_to(serve: Serve, **options: Any) -> AsyncGenerator[PoolTransport]
     try:
         yield pool
     finally:
-        await pool.aclose()
+        async with asyncio.timeout(30.0):  # a pool that never closes is a failure, not a hang
+            await pool.aclose()
         server.close()
         for writer in writers:
             writer.transport.abort()
@@ -61,6 +62,13 @@ async def send(pool: PoolTransport, **options: Any) -> httpx.Response:
     response = await pool.handle_async_request(request(pool, **options))
     await response.aread()
     return response
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the event loop turn until something is so."""
+    async with asyncio.timeout(30.0):
+        while not condition():  # noqa: ASYNC110 - the condition is some state, not an event
+            await asyncio.sleep(0)
 
 
 async def failing(pool: PoolTransport, **options: Any) -> tuple[Exception, bool]:
