@@ -68,7 +68,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
     ) -> None:
         origin = httpx.URL(url)
         self._origin = (origin.scheme, origin.host, origin.port)
-        self._tls = httpx.create_ssl_context(verify) if origin.scheme == "https" else None
+        # By name: before httpx 0.28 the first argument is another one.
+        self._tls = httpx.create_ssl_context(verify=verify) if origin.scheme == "https" else None
         self._idle_expiry = idle_expiry
         self._max_age = max_age
         self._bounds = bounds or Bounds()

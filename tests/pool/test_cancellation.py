@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from ihuyi_voice.pool import PoolTransport
+from ihuyi_voice.pool.connection import Connection
 from ihuyi_voice.simulator import Simulator
 from tests.support.sockets import (
     OK,
@@ -104,6 +105,30 @@ async def test_a_cancelled_wait_for_a_slot_gives_up_its_place_only() -> None:
             task.cancel()
         await asyncio.wait(tasks)
         assert [task.cancelled() for task in tasks] == [False, True] * 5
+
+
+async def test_a_cancelled_request_whose_connection_then_fails_gives_its_slot_back() -> None:
+    """Nobody is left to hear the error, and the slot is free again."""
+    refuse = asyncio.Event()
+
+    class Refuses(PoolTransport):
+        """A pool that is refused when the test says so."""
+
+        async def _open(self, wait: float | None) -> Connection:
+            await refuse.wait()
+            return await super()._open(wait)
+
+    async with pool_to(always()) as gone:
+        asked = request(gone)
+    pool = Refuses(asked.url, max_connections=1)
+    task = asyncio.create_task(pool.handle_async_request(asked))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    refuse.set()
+    with pytest.raises(httpx.ConnectError):
+        await pool.handle_async_request(asked)
+    await pool.aclose()
 
 
 def test_nothing_is_left_open_when_the_loop_ends() -> None:

@@ -155,6 +155,25 @@ async def test_idle_connections_are_closed_in_time_without_being_asked_for() -> 
         assert pool.statistics().idle == 0
 
 
+async def test_idle_connections_are_looked_after_until_the_last_is_closed() -> None:
+    """One that became idle later than the others has its turn later."""
+    answer = asyncio.Event()
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        if b"late" in await read_request(reader):
+            await answer.wait()
+        writer.write(OK)
+        await reader.read()
+
+    async with pool_to(serve, idle_expiry=0.05) as pool:
+        late = asyncio.create_task(send(pool, content=b"late"))
+        await send(pool)
+        answer.set()
+        await late
+        await until(lambda: pool.statistics().idle == 0)
+        assert pool.statistics().opened == 2
+
+
 async def test_never_more_connections_than_allowed_and_everybody_gets_a_turn() -> None:
     """In the order of asking."""
     order: list[int] = []
