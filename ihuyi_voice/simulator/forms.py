@@ -13,7 +13,8 @@ _MULTIPART: Final = "multipart/form-data"
 def read_fields(query: bytes, content_type: str, body: bytes) -> dict[str, str]:
     """Return the fields of query and body; those of the body win.
 
-    A body whose type the vendor doesn't recognise has no fields.
+    With a body of a type that the vendor doesn't recognise the request has no fields, not even
+    those of its query; the method remains, being part of the address.
     """
     kind = content_type.partition(";")[0].strip().lower()
     fields = _urlencoded(query)
@@ -21,6 +22,8 @@ def read_fields(query: bytes, content_type: str, body: bytes) -> dict[str, str]:
         fields |= _urlencoded(body)
     elif kind == _MULTIPART:
         fields |= _multipart(content_type, body)
+    elif body:
+        return {name: value for name, value in fields.items() if name == "method"}
     return fields
 
 

@@ -112,7 +112,7 @@ class Vendor:
         if password == self.api_key:
             return True
         time = fields.get("time", "")
-        if not (len(time) == 10 and time.isdigit()):  # noqa: PLR2004 - section 7: 10 digits
+        if not (len(time) == 10 and time.isascii() and time.isdigit()):  # noqa: PLR2004 - section 7: 10 digits
             return False
         said = fields.get("mobile", "") + fields.get("content", "") if operation == "Submit" else ""
         text = f"{self.account}{self.api_key}{said}{time}"

@@ -1,164 +1,235 @@
 """Every form of request that real clients send, over a real socket, built by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from hashlib import md5
-from urllib.parse import quote, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ihuyi_voice.simulator import Simulator
-
-CONTENT = "您的订单号是：9633"
-FORM = f"account=VM00000000&password=simulator-key&mobile=13900000000&content={quote(CONTENT)}"
-RAW_FORM = f"account=VM00000000&password=simulator-key&mobile=13900000000&content={CONTENT}"
-TARGET = "/webservice/voice.php"
-URLENCODED = "Content-Type: application/x-www-form-urlencoded"
-
-
-@pytest.fixture
-async def simulator() -> Simulator:
-    """A vendor that takes any content."""
-    return Simulator(limits=())
-
-
-@pytest.fixture
-async def url(simulator: Simulator) -> AsyncIterator[str]:
-    """Its address."""
-    async with simulator.serve() as address:
-        yield address
-
-
-async def exchange(url: str, request: bytes) -> tuple[bytes, bytes]:
-    """Send raw bytes and return head and body of the reply."""
-    parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    lines = head.decode().lower().split("\r\n")
-    length = next(int(line.split(":")[1]) for line in lines if line.startswith("content-length:"))
-    body = await reader.readexactly(length)
-    writer.close()
-    await writer.wait_closed()
-    return head, body
-
-
-def post(target: str, body: bytes, *headers: str, version: str = "1.1") -> bytes:
-    """Return a POST request."""
-    lines = [f"POST {target} HTTP/{version}", "Host: x", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-def get(target: str) -> bytes:
-    """Return a GET request."""
-    return f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-
+from ihuyi_voice.simulator.forms import read_fields
+from ihuyi_voice.simulator.server import (
+    _Protocol,  # pyright: ignore[reportPrivateUsage] - where segments come in
+)
+from tests.simulator.conftest import (
+    CONTENT,
+    FORM,
+    MOBILE,
+    RAW_FORM,
+    SUBMIT,
+    TARGET,
+    URLENCODED,
+    dial,
+    exchange,
+    get,
+    post,
+)
 
 MULTIPART = "\r\n".join(
     f'--xyz\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}'
     for name, value in (
         ("account", "VM00000000"),
         ("password", "simulator-key"),
-        ("mobile", "13900000000"),
+        ("mobile", MOBILE),
         ("content", CONTENT),
     )
 ) + "\r\n--xyz--\r\n"  # fmt: skip
 
 CHUNKED = (
-    f"POST {TARGET}?method=Submit HTTP/1.1\r\nHost: x\r\n{URLENCODED}\r\n"
+    f"POST {SUBMIT} HTTP/1.1\r\nHost: x\r\n{URLENCODED}\r\n"
     f"Transfer-Encoding: chunked\r\n\r\n"
     f"{10:x}\r\n{FORM[:10]}\r\n{len(FORM) - 10:x}\r\n{FORM[10:]}\r\n0\r\n\r\n"
 ).encode()
 
 FORMS = {
     "method in the query, the rest in the form": post(
-        f"{TARGET}?method=Submit", FORM.encode(), URLENCODED
+        SUBMIT, FORM.encode(), URLENCODED
     ),
     "everything in the form": post(TARGET, f"method=Submit&{FORM}".encode(), URLENCODED),
-    "GET with everything in the query": get(f"{TARGET}?method=Submit&{FORM}"),
-    "POST with everything in the query": post(f"{TARGET}?method=Submit&{FORM}", b""),
-    "the same with a form's type": post(f"{TARGET}?method=Submit&{FORM}", b"", URLENCODED),
+    "GET with everything in the query": get(f"{SUBMIT}&{FORM}"),
+    "POST with everything in the query": post(f"{SUBMIT}&{FORM}", b""),
+    "the same with a form's type": post(f"{SUBMIT}&{FORM}", b"", URLENCODED),
     "multipart": post(
-        f"{TARGET}?method=Submit",
+        SUBMIT,
         MULTIPART.encode(),
         "Content-Type: multipart/form-data; boundary=xyz",
     ),
     "chunked": CHUNKED,
-    "HTTP/1.0": post(f"{TARGET}?method=Submit", FORM.encode(), URLENCODED, version="1.0"),
+    "HTTP/1.0": post(SUBMIT, FORM.encode(), URLENCODED, version="1.0"),
     "a charset": post(
-        f"{TARGET}?method=Submit", FORM.encode(), f"{URLENCODED}; charset=utf-8"
+        SUBMIT, FORM.encode(), f"{URLENCODED}; charset=utf-8"
     ),
     "another parameter": post(
-        f"{TARGET}?method=Submit", FORM.encode(), f"{URLENCODED}; param=value"
+        SUBMIT, FORM.encode(), f"{URLENCODED}; param=value"
     ),
-    "raw UTF-8 in the body": post(f"{TARGET}?method=Submit", RAW_FORM.encode(), URLENCODED),
-    "raw UTF-8 in the URL": get(f"{TARGET}?method=Submit&{RAW_FORM}"),
-    "a Host that is a whole URL": get(f"{TARGET}?method=Submit&{FORM}").replace(
+    "raw UTF-8 in the body": post(SUBMIT, RAW_FORM.encode(), URLENCODED),
+    "raw UTF-8 in the URL": get(f"{SUBMIT}&{RAW_FORM}"),
+    "a Host that is a whole URL": get(f"{SUBMIT}&{FORM}").replace(
         b"Host: x", b"Host: http://api.vm.ihuyi.com/webservice/voice.php"
     ),
-    "unknown parameters": get(f"{TARGET}?method=Submit&{FORM}&rd=1&sign=x&md5=y"),
-    "a plain key with time": get(f"{TARGET}?method=Submit&{FORM}&time=1451544941"),
+    "unknown parameters": get(f"{SUBMIT}&{FORM}&rd=1&sign=x&md5=y"),
+    "a plain key with time": get(f"{SUBMIT}&{FORM}&time=1451544941"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_request_is_understood(simulator: Simulator, url: str, form: str) -> None:
     """Each form observed in the wild is accepted, with its content whole."""
-    head, body = await exchange(url, FORMS[form])
-    assert b" 200 " in head.splitlines()[0]
-    assert b"<code>2</code>" in body
-    assert simulator.rung() == {("13900000000", CONTENT): 1}
+    reply = await exchange(url, FORMS[form])
+    assert reply.status == 200
+    assert "<code>2</code>" in reply.text
+    assert simulator.rung() == {(MOBILE, CONTENT): 1}
 
 
-async def test_format_may_stand_in_the_query_or_in_the_form(url: str) -> None:
-    """JSON is flat, raw UTF-8, with an int code and a text id."""
-    for request in (
-        post(f"{TARGET}?method=Submit&format=json", FORM.encode(), URLENCODED),
-        post(f"{TARGET}?method=Submit", f"{FORM}&format=json".encode(), URLENCODED),
-    ):
-        head, body = await exchange(url, request)
-        assert body.startswith('{"code":2,"msg":"提交成功","voiceid":"'.encode())
-        assert b"application/json" in head
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_request_is_understood_however_it_is_cut_into_segments(
+    simulator: Simulator, url: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network may deliver each byte by itself, in the middle of a Chinese character too."""
+    whole = _Protocol.data_received
+
+    def by_bytes(self: _Protocol, data: bytes) -> None:
+        for place in range(len(data)):
+            whole(self, data[place : place + 1])
+
+    monkeypatch.setattr(_Protocol, "data_received", by_bytes)
+    assert "<code>2</code>" in (await exchange(url, FORMS[form])).text
+    assert simulator.rung() == {(MOBILE, CONTENT): 1}
 
 
-async def test_an_unknown_content_type_has_no_fields(url: str) -> None:
-    """401, in XML, even when JSON was asked for in the body."""
-    body = f"{FORM}&format=json".encode()
-    _, reply = await exchange(
-        url, post(f"{TARGET}?method=Submit", body, "Content-Type: text/plain")
-    )
-    assert "<code>401</code>\n<msg>帐号不能为空</msg>" in reply.decode()
+async def test_all_forms_are_understood_on_one_connection_kept_alive(
+    simulator: Simulator, url: str
+) -> None:
+    """No request leaves anything behind that spoils the next one."""
+    lasting = [request for form, request in FORMS.items() if form != "HTTP/1.0"]
+    line = await dial(url)
+    for request in lasting * 2:
+        assert "<code>2</code>" in (await line.exchange(request)).text
+    await line.close()
+    assert simulator.rung() == {(MOBILE, CONTENT): 2 * len(lasting)}
 
 
-async def test_a_signed_password_is_the_documents_formula(simulator: Simulator, url: str) -> None:
-    """Account, key, mobile, content, time for Submit; account, key, time for all else."""
-    time = "1451544941"
-    who = f"account=VM00000000&time={time}"
-    submit = f"VM00000000simulator-key13900000000{CONTENT}{time}"
-    other = f"VM00000000simulator-key{time}"
-    digest = {text: md5(text.encode()).hexdigest() for text in (submit, other)}  # noqa: S324
-    said = f"mobile=13900000000&content={quote(CONTENT)}"
-    asked = {
-        f"method=Submit&{who}&{said}&password={digest[submit]}": b"<code>2</code>",
-        f"method=Submit&{who}&{said}&password={digest[other]}": b"<code>405</code>",
-        f"method=GetNum&{who}&password={digest[other].upper()}": b"<code>2</code>",
-        f"method=AddTemplate&{who}&content=a&password={digest[other]}": b"<code>2</code>",
-        f"method=GetNum&account=VM00000000&password={digest[other]}": b"<code>405</code>",
-    }
-    for query, expected in asked.items():
-        _, body = await exchange(url, get(f"{TARGET}?{query}"))
-        assert expected in body, query
-    assert simulator.codes == {2: 3, 405: 2}
+async def test_http_1_0_is_answered_and_the_connection_closed(url: str) -> None:
+    """Such a client reads until the end."""
+    line = await dial(url)
+    reply = await line.exchange(FORMS["HTTP/1.0"])
+    assert "<code>2</code>" in reply.text
+    async with asyncio.timeout(30.0):
+        assert await line.reader.read() == b""
+    await line.close()
 
 
-async def test_an_unknown_method_is_no_operation(url: str) -> None:
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        post(f"{SUBMIT}&format=json", FORM.encode(), URLENCODED),
+        post(SUBMIT, f"{FORM}&format=json".encode(), URLENCODED),
+        get(f"{SUBMIT}&{FORM}&format=json"),
+    ],
+    ids=["query of a POST", "form", "GET"],
+)
+async def test_format_may_stand_in_the_query_or_in_the_form(url: str, request_bytes: bytes) -> None:
+    """JSON is flat, raw UTF-8, with an int code and a text id, and its type says so."""
+    reply = await exchange(url, request_bytes)
+    assert reply.text == '{"code":2,"msg":"提交成功","voiceid":"16842079209571520001"}'
+    assert b"content-type: application/json" in reply.head.lower()
+
+
+@pytest.mark.parametrize("wish", ["", "&format=xml", "&format=yaml", "&format="])
+async def test_xml_is_what_comes_without_a_valid_wish(url: str, wish: str) -> None:
+    """The document: 系统默认为xml."""
+    reply = await exchange(url, get(f"{SUBMIT}&{FORM}{wish}"))
+    assert reply.text.startswith('<?xml version="1.0" encoding="utf-8"?>\n<SubmitResult ')
+    assert b"content-type: text/xml" in reply.head.lower()
+
+
+@pytest.mark.parametrize("kind", [["Content-Type: text/plain"], ["Content-Type: nonsense"], []])
+@pytest.mark.parametrize("target", [SUBMIT, f"{SUBMIT}&format=json", f"{SUBMIT}&{FORM}"])
+async def test_a_body_of_unknown_type_leaves_the_request_without_fields(
+    url: str, target: str, kind: list[str]
+) -> None:
+    """401, in XML, even when JSON was asked for, and whatever else stands in the query."""
+    reply = await exchange(url, post(target, f"{FORM}&format=json".encode(), *kind))
+    assert reply.status == 200
+    assert "<code>401</code>\n<msg>帐号不能为空</msg>\n<voiceid>0</voiceid>" in reply.text
+
+
+async def test_an_unknown_type_without_a_body_does_no_harm(url: str) -> None:
+    """Clients declare JSON on a GET too."""
+    request = post(f"{SUBMIT}&{FORM}", b"", "Content-Type: application/json")
+    assert "<code>2</code>" in (await exchange(url, request)).text
+
+
+async def test_a_field_of_the_form_wins_over_the_query(simulator: Simulator, url: str) -> None:
+    """What is said twice is said once."""
+    await exchange(url, post(f"{SUBMIT}&content=other", FORM.encode(), URLENCODED))
+    assert simulator.arrivals[0].content == CONTENT
+
+
+async def test_a_plus_sign_and_an_escaped_one_differ(simulator: Simulator, url: str) -> None:
+    """A form's + is a space, its %2B a plus; a line's end and an ampersand survive too."""
+    form = FORM.replace("content=", "content=a+b%2Bc%26%0D%0A")
+    await exchange(url, post(SUBMIT, form.encode(), URLENCODED))
+    assert simulator.arrivals[0].content == f"a b+c&\r\n{CONTENT}"
+
+
+@pytest.mark.parametrize("query", ["?method=Nothing", "?method=submit", ""])
+async def test_an_unknown_method_is_no_operation(
+    simulator: Simulator, url: str, query: str
+) -> None:
     """404, and nothing is recorded."""
-    head, _ = await exchange(url, get(f"{TARGET}?method=Nothing"))
-    assert b" 404 " in head.splitlines()[0]
+    assert (await exchange(url, get(f"{TARGET}{query}"))).status == 404
+    assert not simulator.arrivals
 
 
 async def test_too_many_fields_are_none(url: str) -> None:
     """A flood of parameters can't keep the simulator busy."""
-    fields = "&".join(f"x{n}=1" for n in range(200))
-    _, body = await exchange(url, post(f"{TARGET}?method=Submit", fields.encode(), URLENCODED))
-    assert b"<code>401</code>" in body
+    flood = "&".join(f"x{place}=1" for place in range(200))
+    reply = await exchange(url, post(SUBMIT, f"{FORM}&{flood}".encode(), URLENCODED))
+    assert "<code>401</code>" in reply.text
+
+
+async def test_a_body_is_cut_off_after_a_mebibyte(simulator: Simulator, url: str) -> None:
+    """A flood of bytes can't fill the memory, and is answered."""
+    flood = b"x" * 3_000_000
+    reply = await exchange(url, post(SUBMIT, f"{FORM}&content=".encode() + flood, URLENCODED))
+    assert "<code>2</code>" in reply.text
+    assert len(simulator.arrivals[0].content) == 1_048_576 - len(f"{FORM}&content=")
+
+
+async def test_a_request_that_never_ends_did_not_arrive(simulator: Simulator, url: str) -> None:
+    """The vendor acts on whole requests only."""
+    line = await dial(url)
+    line.writer.write(post(SUBMIT, FORM.encode(), URLENCODED)[:-1])
+    await line.writer.drain()
+    await line.close()
+    assert "<code>2</code>" in (await exchange(url, get(f"{TARGET}?method=GetNum&{FORM}"))).text
+    assert [arrival.operation for arrival in simulator.arrivals] == ["GetNum"]
+
+
+NAMELESS = (
+    '--xyz\r\nContent-Disposition: form-data\r\n\r\n1\r\n'
+    '--xyz\r\nContent-Type: text/plain\r\n\r\n2\r\n'
+    '--xyz\r\nContent-Disposition: form-data; name="a"; filename="a.txt"\r\n'
+    'Content-Type: text/plain\r\n\r\n3\r\n--xyz--\r\n'
+)  # fmt: skip
+
+
+def test_parts_without_a_name_are_passed_over() -> None:
+    """And a part of any type has its value."""
+    fields = read_fields(b"b=4", 'Multipart/Form-Data; boundary="xyz"', NAMELESS.encode())
+    assert fields == {"a": "3", "b": "4"}
+
+
+@given(
+    query=st.binary(max_size=40),
+    kind=st.sampled_from(["multipart/form-data", "application/x-www-form-urlencoded", ""]),
+    parameters=st.text(alphabet="; boundary=x\"*'%\\é", max_size=30),
+    body=st.binary(max_size=40) | st.sampled_from([MULTIPART.encode(), NAMELESS.encode()]),
+)
+def test_no_request_can_break_the_reader(
+    query: bytes, kind: str, parameters: str, body: bytes
+) -> None:
+    """Whatever comes, fields of text come out."""
+    fields = read_fields(query, kind + parameters, body)
+    assert all(isinstance(text, str) for pair in fields.items() for text in pair)
