@@ -5,16 +5,20 @@ import unicodedata
 from typing import Final
 
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.redaction import mask_numbers
+from ihuyi_voice.redaction import mask_mobile
 
 _MOBILE: Final = re.compile(r"1[3-9][0-9]{9}")
 # Area codes: 010 and 02x have three digits, all others four; the number follows with 7 or 8.
 _LANDLINE: Final = re.compile(r"0(?:10|2[0-9])[0-9]{7,8}|0[3-9][0-9]{2}[0-9]{7,8}")
 _COUNTRY: Final = re.compile(r"(?:\+|00)?86(?=1[3-9][0-9]{9}$|0?(?:10|[2-9][0-9]{1,2})[0-9]{7,8}$)")
-_SEVERAL: Final = re.compile(r"[,;/|、，；]")
+_SEVERAL: Final = re.compile(r"[,;/|、]")
+# Not NFKC: it would make a digit of a footnote mark, and another phone would ring.
+_FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_MINUS: Final = "\N{MINUS SIGN}"  # looks like a dash and isn't of their category
 _MOBILE_DIGITS: Final = 11
 _SHORTEST: Final = 10
 _LONGEST: Final = 12
+_HARMLESS: Final = 6  # so few digits are nobody's number
 
 
 def normalise_mobile(number: str) -> str:
@@ -40,17 +44,19 @@ def normalise_mobile(number: str) -> str:
     digits = _without_country(_without_decoration(number))
     if _MOBILE.fullmatch(digits) or _LANDLINE.fullmatch(digits):
         return digits
-    raise InvalidRequest(f"{mask_numbers(number)[:40]!r}: {_reason(digits)}", field="mobile")
+    shown = mask_mobile(digits) if len(digits) > _HARMLESS else digits
+    raise InvalidRequest(f"{shown!r}: {_reason(digits)}", field="mobile")
 
 
 def _without_decoration(number: str) -> str:
-    plain = unicodedata.normalize("NFKC", number)  # full-width forms become ASCII
-    return "".join(char for char in plain if not _is_decoration(char))
+    return "".join(char for char in number.translate(_FULL_WIDTH) if not _is_decoration(char))
 
 
 def _is_decoration(char: str) -> bool:
     # Blanks, dashes of every kind, brackets, and the invisible marks that spreadsheets leave.
-    return char.isspace() or unicodedata.category(char) in {"Pd", "Ps", "Pe", "Cf"}
+    if char.isspace() or char == _MINUS:
+        return True
+    return unicodedata.category(char) in {"Pd", "Ps", "Pe", "Cf"}
 
 
 def _without_country(digits: str) -> str:

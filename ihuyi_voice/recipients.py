@@ -137,11 +137,12 @@ class RecipientsFile:
 
     def _find(self, names: list[str], wanted: str) -> int:
         name = self.columns.get(wanted, wanted)
-        if name in names:
+        if names.count(name) == 1:
             return names.index(name)
         found = ", ".join(names) or "none"
+        count = "two columns" if name in names else "no column"
         raise InvalidRequest(
-            f"{self.path.name} has no column {name!r} for the {wanted}; it has: {found}",
+            f"{self.path.name} has {count} {name!r} for the {wanted}; it has: {found}",
             field="columns",
         )
 
@@ -171,8 +172,8 @@ class RecipientsFile:
         if any("�" in cell for cell in cells):
             raise InvalidRequest("bytes that are neither UTF-8 nor GB18030")
         mobile = normalise_mobile(cells[layout.mobile])
-        reference = cells[layout.reference] if layout.reference is not None else None
-        return Recipient(mobile, self._content(layout, cells), reference, line=number)
+        named = cells[layout.reference].strip() if layout.reference is not None else ""
+        return Recipient(mobile, self._content(layout, cells), named or None, line=number)
 
     def _content(self, layout: _Layout, cells: list[str]) -> str:
         if self.template is None or layout.content is not None:

@@ -64,15 +64,15 @@ class Template:
                 f"the template takes {self.variables} values, {len(values)} were given",
                 field="values",
             )
-        texts = [self._checked(str(value), place) for place, value in enumerate(values, 1)]
+        texts = [self._checked(value, place) for place, value in enumerate(values, 1)]
         parts = zip(self._literals, [*texts, ""], strict=True)
         return "".join(literal + text for literal, text in parts)
 
     def match(self, content: str) -> tuple[str, ...] | None:
         """Return the values that make this template into `content`, or None if none do.
 
-        Where several sets of values would, earlier values are the shortest possible. The time it
-        takes grows with the content's length, not faster.
+        Where several sets of values would, the last value is the shortest possible, then the one
+        before it, and so on. The time it takes grows with the content's length, not faster.
         """
         found = self._find(content)
         return found if isinstance(found, tuple) else None
@@ -89,19 +89,21 @@ class Template:
             return found
         raise InvalidRequest(found, field="content")
 
-    def _checked(self, value: str, place: int) -> str:
-        if not value:
-            raise InvalidRequest(f"value {place} is empty", field="values")
-        bad = next((char for char in value if not _may_stand_in_value(char)), None)
-        if bad is not None:
+    def _checked(self, value: str | int, place: int) -> str:
+        if isinstance(value, bool) or not isinstance(value, str | int):  # pyright: ignore[reportUnnecessaryIsInstance] - user input
+            # Or a None from a database would be said as "None".
             raise InvalidRequest(
-                f"value {place} has {bad!r}; digits, letters and Chinese characters are allowed",
+                f"value {place} is of type {type(value).__name__}; give text or an int",
                 field="values",
             )
+        text = str(value)
         limit = self.max_value_length
-        if limit is not None and len(value) > limit:
-            raise InvalidRequest(_too_long(place, len(value), limit), field="values")
-        return value
+        fault = _fault(text)
+        if fault is None and limit is not None and len(text) > limit:
+            fault = _too_long(len(text), limit)
+        if fault is not None:
+            raise InvalidRequest(f"value {place} {fault}", field="values")
+        return text
 
     def _find(self, content: str) -> tuple[str, ...] | str:
         """Return the values, or why there are none.
@@ -111,15 +113,18 @@ class Template:
         character that no value may have. So one pass over the content a literal is enough.
         """
         first, *others = self._literals
-        if not content.startswith(first) or (not others and content != first):
-            return _departs(content, first, 0)
+        if not content.startswith(first):
+            return _departs(f"{first[:20]!r} is missing at its beginning")
+        if not others and content != first:
+            return _departs(f"it goes on behind {first[-20:]!r}")
+        bad = [place for place, char in enumerate(content) if not _may_stand_in_value(char)]
         ends, trail = [len(first)], list[dict[int, int]]()
         for place, literal in enumerate(others, 1):
             starts = _places(content, literal, anchored=place == len(others))
-            hops = _hops(content, ends, starts)
+            hops = _hops(bad, ends, starts)
             kept = self._short_enough(hops)
             if not kept:
-                return self._why(content, literal, ends[0], hops, place)
+                return self._why(content, place, ends[0], starts, hops)
             trail.append(kept)
             ends = [start + len(literal) for start in kept]
         return self._values(content, trail)
@@ -130,11 +135,17 @@ class Template:
             return hops
         return {start: end for start, end in hops.items() if start - end <= limit}
 
-    def _why(self, content: str, literal: str, end: int, hops: dict[int, int], place: int) -> str:
+    def _why(
+        self, content: str, place: int, end: int, starts: list[int], hops: dict[int, int]
+    ) -> str:
         if hops and self.max_value_length is not None:
             shortest = min(start - end for start, end in hops.items())
-            return _too_long(place, shortest, self.max_value_length)
-        return _departs(content, literal, end)
+            return f"value {place} {_too_long(shortest, self.max_value_length)}"
+        start = next((start for start in starts if start >= end), None)
+        if start is not None:  # the literal is there, so what stands before it is no value
+            return _departs(f"value {place} {_fault(content[end:start])}")
+        where = "at its end" if place == self.variables else f"behind value {place}"
+        return _departs(f"{self._literals[place][:20]!r} is missing {where}")
 
     def _values(self, content: str, trail: list[dict[int, int]]) -> tuple[str, ...]:
         values: list[str] = []
@@ -154,6 +165,15 @@ def _may_stand_in_value(char: str) -> bool:
     return unicodedata.category(char) == "Lo" and unicodedata.name(char, "").startswith("CJK")
 
 
+def _fault(value: str) -> str | None:
+    if not value:
+        return "is empty"
+    bad = next((char for char in value if not _may_stand_in_value(char)), None)
+    if bad is None:
+        return None
+    return f"has {bad!r}; digits, letters and Chinese characters are allowed"
+
+
 def _places(content: str, literal: str, *, anchored: bool) -> list[int]:
     """Return where `literal` stands, overlaps included; only at the very end if `anchored`."""
     if anchored:
@@ -166,10 +186,12 @@ def _places(content: str, literal: str, *, anchored: bool) -> list[int]:
     return places
 
 
-def _hops(content: str, ends: list[int], starts: list[int]) -> dict[int, int]:
-    """Return each start that a value can reach, with the nearest of `ends` before it."""
+def _hops(bad: list[int], ends: list[int], starts: list[int]) -> dict[int, int]:
+    """Return each start that a value can reach, with the nearest of `ends` before it.
+
+    `bad` are the places of characters that no value may have.
+    """
     hops: dict[int, int] = {}
-    bad = [place for place, char in enumerate(content) if not _may_stand_in_value(char)]
     for start in starts:
         nearest = bisect_left(ends, start) - 1
         last_bad = bisect_left(bad, start) - 1
@@ -178,14 +200,9 @@ def _hops(content: str, ends: list[int], starts: list[int]) -> dict[int, int]:
     return hops
 
 
-def _departs(content: str, literal: str, start: int) -> str:
-    return (
-        f"the content doesn't follow the template (the vendor's 4072): {literal[:20]!r} is "
-        f"missing behind {content[max(0, start - 10) : start]!r}"
-    )
+def _departs(how: str) -> str:
+    return f"the content doesn't follow the template (the vendor's 4072): {how}"
 
 
-def _too_long(place: int, length: int, limit: int) -> str:
-    return (
-        f"value {place} has {length} characters, at most {limit} are allowed (the vendor's 40722)"
-    )
+def _too_long(length: int, limit: int) -> str:
+    return f"has {length} characters, at most {limit} are allowed (the vendor's 40722)"

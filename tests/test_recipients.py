@@ -137,6 +137,7 @@ def test_bytes_of_no_encoding_spoil_their_row_only(tmp_path: Path) -> None:
     [
         ("phone,name,days", "no column 'mobile' for the mobile; it has: phone, name, days"),
         ("", "it has: none"),
+        ("mobile,mobile,name", "two columns 'mobile' for the mobile; it has: mobile, mobile, name"),
         ("mobile,name", "takes 2 values, and recipients.csv has 1 columns"),
         ('mobile,"name', "the header of recipients.csv can't be read: unexpected end"),
     ],
@@ -173,6 +174,14 @@ def test_a_content_column_is_no_value_of_the_template(tmp_path: Path) -> None:
     text = "content,mobile,name,reference,days\nx,13900000000,张茜,r,2\n"
     (row,) = RecipientsFile(write(tmp_path, text), TEMPLATE)
     assert row == Recipient("13900000000", "您的客户张茜将于2天后过生日", "r", line=2)
+
+
+def test_an_empty_reference_is_none(tmp_path: Path) -> None:
+    """Or all rows without one would share the same."""
+    rows = RecipientsFile(
+        write(tmp_path, "mobile,content,reference\n13900000000,a,\n13900000001,b, r2 \n")
+    )
+    assert [row.reference for row in rows if isinstance(row, Recipient)] == [None, "r2"]
 
 
 def test_a_template_of_no_values_takes_no_columns(tmp_path: Path) -> None:

@@ -31,6 +31,23 @@ def test_a_template_without_variables_matches_itself_only() -> None:
     assert plain.render() == "系统告警"
     assert plain.match("系统告警") == ()
     assert plain.match("系统告警！") is None
+    with pytest.raises(InvalidRequest, match="it goes on behind '系统告警'"):
+        plain.check("系统告警！")
+
+
+def test_a_variable_at_the_end_takes_the_rest_of_the_content() -> None:
+    """What can't be a value in the rest is named."""
+    template = Template("您好【变量】")
+    assert template.match("您好张茜") == ("张茜",)
+    with pytest.raises(InvalidRequest, match="value 1 has '！'"):
+        template.check("您好张茜！")
+    with pytest.raises(InvalidRequest, match="value 1 is empty"):
+        template.check("您好")
+
+
+def test_of_several_readings_the_last_value_is_the_shortest() -> None:
+    """So the same content always gives the same values."""
+    assert Template("x【变量】a【变量】b").match("xzazazb") == ("zaz", "z")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +68,13 @@ def test_a_value_that_the_vendor_would_refuse_is_refused_here(
         BIRTHDAY.render(*values)
 
 
+@pytest.mark.parametrize("value", [None, True, b"2", 2.5])
+def test_a_value_of_another_type_is_refused(value: object) -> None:
+    """A None from a database would be said as "None"."""
+    with pytest.raises(InvalidRequest, match=f"value 2 is of type {type(value).__name__}"):
+        BIRTHDAY.render("张茜", value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - the mistake under test
+
+
 def test_a_value_that_is_too_long_means_40722() -> None:
     """Both ways of meeting one say so before it costs a call."""
     short = Template("验证码【变量】。", max_value_length=4)
@@ -66,12 +90,14 @@ def test_a_value_that_is_too_long_means_40722() -> None:
     [
         ("尊敬的客户赵鑫将于3天后过生日", "'您的客户'"),
         ("您的客户赵鑫于3天后过生日", "'将于'"),
-        ("您的客户赵鑫将于3天后过生日！", "'天后过生日'"),
-        ("您的客户将于3天后过生日", "'将于'"),
+        ("您的客户赵鑫将于3天后过生日！", "'天后过生日' is missing at its end"),
+        ("您的客户将于3天后过生日", "value 1 is empty"),
+        ("您的客户赵 鑫将于3天后过生日", "value 1 has ' '"),
+        ("您的客户赵鑫将于3.5天后过生日", "value 2 has '.'"),
     ],
 )
 def test_a_departure_from_the_template_is_named(content: str, missing: str) -> None:
-    """4072 is found before it costs a call, with the literal that isn't there."""
+    """4072 is found before it costs a call: a text that isn't there, or a value that is none."""
     assert BIRTHDAY.match(content) is None
     with pytest.raises(InvalidRequest, match=rf"4072.*{missing}"):
         BIRTHDAY.check(content)
@@ -124,7 +150,14 @@ def test_match_agrees_with_trying_everything(
     """It succeeds if and only if some set of values makes the content (oracle: backtracking)."""
     gap = f"[ab]{{1,{longest or ''}}}"
     oracle = re.fullmatch(gap.join(re.escape(part) for part in parts), content)
-    assert (Template(VARIABLE.join(parts), longest).match(content) is None) == (oracle is None)
+    template = Template(VARIABLE.join(parts), longest)
+    found = template.match(content)
+    assert (found is None) == (oracle is None)
+    if found is not None:
+        assert template.render(*found) == content
+        return
+    with pytest.raises(InvalidRequest, match=r"4072(?!.* None)"):
+        template.check(content)
 
 
 def test_hostile_content_takes_linear_time() -> None:
