@@ -41,3 +41,5 @@ def _check_characters(content: str) -> None:
                 "which can't be said",
                 field="content",
             )
+    if all(char.isspace() or not char.isprintable() for char in content):
+        raise InvalidRequest("the content has nothing to say", field="content")
