@@ -1,0 +1,82 @@
+"""Who may push: an allow list of networks, and the proxies whose word about a sender is taken."""
+
+from collections.abc import Iterable
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import TypeAlias
+
+import attrs
+
+from ihuyi_voice.errors import InvalidRequest
+
+Network: TypeAlias = IPv4Network | IPv6Network
+NetworkLike: TypeAlias = str | IPv4Address | IPv6Address | Network
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+
+def networks(given: Iterable[NetworkLike], name: str) -> tuple[Network, ...]:
+    """Return networks as they were named; a single address is a network of one.
+
+    Raises:
+        InvalidRequest: One of them is no network.
+    """
+    if isinstance(given, str):
+        raise InvalidRequest(f"{name} must be a list of networks", field=name)
+    try:
+        return tuple(ip_network(each) for each in given)
+    except ValueError as exc:
+        raise InvalidRequest(f"{name}: {exc}", field=name) from exc
+
+
+@attrs.frozen
+class AllowList:
+    """Decides by address.
+
+    Attributes:
+        allowed: The networks that may push; None for everybody.
+        proxies: The networks whose X-Forwarded-For is believed.
+    """
+
+    allowed: tuple[Network, ...] | None
+    proxies: tuple[Network, ...] = ()
+
+    def admits(self, peer: str | None, headers: Headers) -> bool:
+        """Say whether a request may pass.
+
+        Args:
+            peer: The address at the other end of the connection; None if it has none.
+            headers: The request's; names in lower case.
+        """
+        if self.allowed is None:
+            return True
+        sender = self._sender(peer, headers)
+        return sender is not None and _within(sender, self.allowed)
+
+    def _sender(self, peer: str | None, headers: Headers) -> IPv4Address | IPv6Address | None:
+        """The address nearest to us that is no trusted proxy; None if anything is unclear."""
+        forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+        hops = forwarded.decode("latin-1").split(",") if forwarded else []
+        for hop in (peer or "", *reversed(hops)):
+            address = _address(hop)
+            if address is None or not _within(address, self.proxies):
+                return address
+        return None
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _within(address: IPv4Address | IPv6Address, among: Iterable[Network]) -> bool:
+    return any(address in network for network in among)

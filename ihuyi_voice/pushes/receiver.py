@@ -1,0 +1,205 @@
+"""The receiver: an ASGI application that answers `success` to a push once it has been stored."""
+
+import asyncio
+import hmac
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.protocol.pushes import PushUnreadable, parse_push
+from ihuyi_voice.pushes.addresses import AllowList, NetworkLike, networks
+from ihuyi_voice.pushes.errors import InboxUnavailable
+from ihuyi_voice.pushes.inbox import Inbox
+from ihuyi_voice.pushes.log import logger
+from ihuyi_voice.reports import DeliveryReport, TemplateAudit
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY: Final = 65_536
+"""The largest body that is read, in bytes; a push has about 200."""
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_TOKEN: Final = re.compile(r"[0-9A-Za-z_.~-]+")
+_CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]{1,32})", re.ASCII | re.IGNORECASE)
+_PLAIN: Final = (b"content-type", b"text/plain; charset=utf-8")
+
+
+@attrs.frozen
+class _Refused(Exception):
+    """A push that is not taken, and why."""
+
+    status: HTTPStatus
+    reason: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class _Gone(Exception):
+    """The sender hung up before its push was complete."""
+
+
+class PushReceiver:
+    """Receives the vendor's pushes, as an ASGI application by itself or mounted in another.
+
+    The address to give the vendor ends in `/<token>`, one for both kinds of push. By itself
+    (`uvicorn module:receiver`), it opens the inbox and closes it. Mounted in FastAPI, Starlette or
+    Litestar, it is told nothing of start and end: enter the inbox in the lifespan of your own
+    application; until then pushes are answered 503, and the vendor tries again.
+
+    Answers: 200 `success` once the push is stored, also for one that is stored already; 404 for a
+    wrong token, 403 for an address that isn't allowed, 405 for anything but POST, 415 if it is no
+    form, 413 beyond 64 KiB, 408 if the body takes too long, 422 for what can't be understood, 503
+    if it could not be stored.
+
+    Args:
+        inbox: Where pushes are stored.
+        token: The secret of the address: letters, digits, `_`, `.`, `~` and `-`. Web servers log
+            addresses, so keep their logs to yourself.
+        on_report: Called for every delivery report, at least once, after the answer.
+        on_audit: Called for every template audit, likewise.
+        allow: The networks that may push; None for any. The vendor doesn't publish its own.
+        trusted_proxies: The networks of your proxies: only their X-Forwarded-For is believed.
+        timeout: Seconds that the body may take, and that storing it may take.
+
+    Raises:
+        InvalidRequest: An argument can't be right.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        *,
+        token: str,
+        on_report: Callable[[DeliveryReport], Awaitable[object]] | None = None,
+        on_audit: Callable[[TemplateAudit], Awaitable[object]] | None = None,
+        allow: Iterable[NetworkLike] | None = None,
+        trusted_proxies: Iterable[NetworkLike] = (),
+        timeout: float = 10.0,
+    ) -> None:
+        if not _TOKEN.fullmatch(token):
+            raise InvalidRequest("a token is made of letters, digits, _ . ~ -", field="token")
+        if not timeout > 0:
+            raise InvalidRequest(f"timeout is {timeout}; it must be above 0", field="timeout")
+        self.inbox = inbox
+        self._token = token.encode()
+        self._timeout = timeout
+        self._allow = AllowList(
+            None if allow is None else networks(allow, "allow"),
+            networks(trusted_proxies, "trusted_proxies"),
+        )
+        inbox.handle(on_report=on_report, on_audit=on_audit)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or open and close the inbox (ASGI 3)."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            headers = self._admit(scope)
+            body = await self._read(headers, receive)
+            await self._store(body, headers)
+        except _Gone:
+            return
+        except _Refused as refused:
+            logger.warning("push refused, %d: %s", refused.status, refused.reason)
+            text = f"{refused.status.phrase}\n".encode()
+            await _respond(
+                send, refused.status, text, (*refused.headers, (b"connection", b"close"))
+            )
+        else:
+            await _respond(send, HTTPStatus.OK, b"success", ())
+
+    def _admit(self, scope: Scope) -> dict[bytes, bytes]:
+        """Check everything that can be checked before the body is read."""
+        if not hmac.compare_digest(_last_segment(scope["path"]), self._token):
+            raise _Refused(HTTPStatus.NOT_FOUND, "wrong token")
+        client = scope.get("client")
+        if not self._allow.admits(client[0] if client else None, scope["headers"]):
+            raise _Refused(HTTPStatus.FORBIDDEN, "address not allowed")
+        if scope["method"] != "POST":
+            raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "not POST", ((b"allow", b"POST"),))
+        headers = dict[bytes, bytes](scope["headers"])
+        kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0]
+        if kind.strip().lower() != _FORM:
+            raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not a form")
+        return headers
+
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length[:10]) > MAX_BODY:
+            raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body too large")
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await _read_body(receive)
+        except TimeoutError:
+            raise _Refused(HTTPStatus.REQUEST_TIMEOUT, "body too slow") from None
+
+    async def _store(self, body: bytes, headers: dict[bytes, bytes]) -> None:
+        charset = _CHARSET.search(headers[b"content-type"].decode("latin-1"))
+        try:
+            push = parse_push(body, charset[1] if charset else "")
+            async with asyncio.timeout(self._timeout):
+                await self.inbox.put(push)
+        except PushUnreadable as exc:
+            raise _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
+        except InboxUnavailable as exc:
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {exc}") from exc
+        except TimeoutError as exc:
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "not stored in time") from exc
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        if self.inbox.is_open:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        else:
+            try:
+                await self.inbox.__aenter__()
+            except InboxUnavailable as exc:
+                await send({"type": "lifespan.startup.failed", "message": str(exc)})
+                return
+            try:
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+            finally:
+                await self.inbox.__aexit__(None, None, None)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _last_segment(path: str) -> bytes:
+    # However an application mounts another one, with the prefix or without, and with a slash at
+    # the end or without, this is the token.
+    return path.rstrip("/").rpartition("/")[2].encode("utf-8", "replace")
+
+
+async def _read_body(receive: Receive) -> bytes:
+    body = bytearray()
+    more = True
+    while more:
+        event = await receive()
+        if event["type"] != "http.request":
+            raise _Gone
+        body += event.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body too large")
+        more = event.get("more_body", False)
+    return bytes(body)
+
+
+async def _respond(
+    send: Send, status: HTTPStatus, text: bytes, headers: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    length = (b"content-length", b"%d" % len(text))
+    start = {"status": int(status), "headers": [_PLAIN, length, *headers]}
+    await send({"type": "http.response.start", **start})
+    await send({"type": "http.response.body", "body": text})

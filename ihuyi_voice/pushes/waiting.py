@@ -1,0 +1,136 @@
+"""Tells those who wait what has been stored, by this process or by another on the same database."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from itertools import chain
+from typing import Final
+
+from ihuyi_voice.pushes.database import Database
+from ihuyi_voice.pushes.errors import InboxUnavailable
+from ihuyi_voice.pushes.log import logger
+from ihuyi_voice.pushes.store import Store
+
+_BATCH: Final = 1000
+
+
+async def wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Return when the event is set, or after so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+class News:
+    """Wakes everybody in this process who watches for new pushes."""
+
+    def __init__(self) -> None:
+        self._events: set[asyncio.Event] = set()
+
+    def tell(self) -> None:
+        """Wake them all."""
+        for event in self._events:
+            event.set()
+
+    @contextmanager
+    def watched(self) -> Generator[asyncio.Event]:
+        """Yield an event that is set whenever there are news."""
+        event = asyncio.Event()
+        self._events.add(event)
+        try:
+            yield event
+        finally:
+            self._events.discard(event)
+
+
+class Tail:
+    """Follows the table, for those who wait for a certain subject, with one query for all of them.
+
+    While nobody waits, it only looks from time to time how far the table has grown.
+
+    Args:
+        database: Where to look.
+        store: How to look.
+        news: Wakes it for what this process stores.
+        poll: Seconds between two looks for what other processes store.
+        seen: The sequence number that the table ends with.
+    """
+
+    def __init__(
+        self, database: Database, store: Store, news: News, poll: float, seen: int
+    ) -> None:
+        self.seen = seen
+        self.closed = False
+        self._database = database
+        self._store = store
+        self._news = news
+        self._poll = poll
+        self._kick = asyncio.Event()
+        self._waiting: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
+
+    @contextmanager
+    def watched(self, kind: str, subject: str) -> Generator[asyncio.Event]:
+        """Yield an event that is set when a push of this subject has been stored, or on closing."""
+        event = asyncio.Event()
+        waiting = self._waiting[kind, subject]
+        waiting.add(event)
+        self._kick.set()  # from now on every push counts, not just how far the table has grown
+        try:
+            yield event
+        finally:
+            waiting.discard(event)
+            if not waiting:
+                self._waiting.pop((kind, subject), None)
+
+    async def run(self) -> None:
+        """Follow the table until closed."""
+        while not self.closed:
+            self._kick.clear()
+            if self._waiting:
+                await self._follow()
+            else:
+                await self._measure()
+
+    def close(self) -> None:
+        """Wake everybody and let `run` end."""
+        self.closed = True
+        self._kick.set()
+        self._news.tell()
+        for event in chain.from_iterable(self._waiting.values()):
+            event.set()
+
+    async def _measure(self) -> None:
+        with _logged():
+            async with self._database.reading() as connection:
+                last = await self._store.last_seq(connection)
+            if not self._waiting:  # else something between `seen` and `last` may be waited for
+                self.seen = last
+        if not self._waiting:
+            await wait_for(self._kick, self._poll)
+
+    async def _follow(self) -> None:
+        with self._news.watched() as event:
+            while self._waiting and not self.closed:
+                event.clear()
+                if not await self._wake():
+                    await wait_for(event, self._poll)
+
+    async def _wake(self) -> bool:
+        with _logged():
+            async with self._database.reading() as connection:
+                rows = await self._store.subjects_after(connection, self.seen, _BATCH)
+            for seq, kind, subject in rows:
+                self.seen = seq
+                for event in self._waiting.get((kind, subject), ()):
+                    event.set()
+            return bool(rows)
+        return False
+
+
+@contextmanager
+def _logged() -> Generator[None]:
+    try:
+        yield
+    except InboxUnavailable as exc:
+        logger.warning("can't look for new pushes: %s", exc)
