@@ -8,20 +8,22 @@ be forgotten (pushes never are): their pushes are handled again, in order, which
 promised, and so turns needn't wait for the disk. A handler that fails is tried again after
 a growing pause; one that has failed `max_tries` times is DEAD. On closing, handlers get `grace`
 seconds to end and are then cancelled; their pushes stay PENDING and the try does not count.
-Cancelled while closing, the same happens without the grace.
+Cancelled, the same happens without the grace: no handler outlives the worker.
 """
 
 import asyncio
+import inspect
 import random
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
 from ihuyi_voice.checks import above_zero, not_negative
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.protocol.pushes import PushKind, parse_push
+from ihuyi_voice.protocol.pushes import PushKind, PushValue, parse_push
 from ihuyi_voice.pushes.database import Database
 from ihuyi_voice.pushes.errors import InboxUnavailable
 from ihuyi_voice.pushes.log import logger
@@ -29,9 +31,12 @@ from ihuyi_voice.pushes.store import Claim, PushState, Store, Terms, Verdict
 from ihuyi_voice.pushes.waiting import News, wait_for
 from ihuyi_voice.redaction import mask_numbers
 
+if TYPE_CHECKING:  # or whoever lacks the extra is not told its name
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
 Handler: TypeAlias = Callable[[Any], Awaitable[object]]
 
-_LONGEST_ERROR: Final = 500
+_LONGEST_ERROR: Final = 500  # characters, as the table has it
 _BREATH: Final = 0.01  # seconds between two turns, for each to do more and pushes to go first
 
 
@@ -100,7 +105,7 @@ class Worker:
         self._news = news
         self._poll = poll
         self._clock = clock
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Verdict]] = set()
         self._verdicts: list[Verdict] = []
         self._wake = asyncio.Event()
         self._closing = False
@@ -110,76 +115,82 @@ class Worker:
         self._wake.set()
 
     async def run(self) -> None:
-        """Handle pushes until closed."""
-        with self._news.watched() as self._wake:
-            while not self._closing:
-                self._wake.clear()
-                for claim in await self._turn():
-                    task = asyncio.create_task(self._handle(claim))
-                    self._running.add(task)
-                    task.add_done_callback(self._ended)
-                await wait_for(self._wake, self._poll)
-                await asyncio.sleep(_BREATH)
-
-    async def close(self, run: "asyncio.Task[None]") -> None:
-        """Let `run` end, then the handlers, by cancellation if they take longer than the grace."""
-        self._closing = True
-        self._wake.set()
+        """Handle pushes until closed, and end what has begun."""
         try:
-            await run
+            with self._news.watched() as self._wake:
+                while not self._closing:
+                    self._wake.clear()
+                    for claim in await self._turn():
+                        self._start(claim)
+                    await wait_for(self._wake, self._poll)
+                    await asyncio.sleep(_BREATH)
             if self._running:
                 await asyncio.wait(self._running, timeout=self._handling.grace)
         finally:
+            self._closing = True  # also if this was cancelled: then what we cancel doesn't count
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
             await self._turn()
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    async def close(self, run: "asyncio.Task[None]") -> None:
+        """Let `run` end, and with it the handlers, by cancellation if they outlast the grace."""
+        self._closing = True
+        self._wake.set()
+        await run
+
+    def _start(self, claim: Claim) -> None:
+        task = asyncio.create_task(self._handle(claim))
+        self._running.add(task)
+        task.add_done_callback(partial(self._ended, claim))
+
+    def _ended(self, claim: Claim, task: "asyncio.Task[Verdict]") -> None:
         self._running.discard(task)
+        self._verdicts.append(self._interrupted(claim) if task.cancelled() else task.result())
         self._wake.set()
 
     async def _turn(self) -> list[Claim]:
-        """End claims and make new ones in one transaction; on failure, the ends are kept."""
+        """End claims and make new ones in one transaction; return the new ones."""
         room = self._handling.concurrency - len(self._running)
         claiming = bool(self._handlers) and room > 0 and not self._closing
-        verdicts, self._verdicts = self._verdicts, []
-        if not verdicts and not claiming:
+        verdicts = self._verdicts.copy()
+        if not (verdicts or claiming):
             return []
         try:
             async with self._database.writing(durable=False) as connection:
                 await self._store.judge(connection, verdicts)
-                if not claiming:
-                    return []
-                now = self._clock()
-                return await self._store.claim(connection, self._handlers, room, now, self._terms)
+                claims = await self._claim(connection, room) if claiming else []
         except InboxUnavailable as exc:
-            self._verdicts = verdicts + self._verdicts
             logger.warning("can't claim pushes: %s", exc)
             return []
+        # Only now: what can't be stored, or was cut short, is judged again in the next turn.
+        del self._verdicts[: len(verdicts)]
+        return claims
 
-    async def _handle(self, claim: Claim) -> None:
-        """Call the handler of one push, and note what came of it."""
+    async def _claim(self, connection: "AsyncConnection", room: int) -> list[Claim]:
+        now = self._clock()
+        return await self._store.claim(connection, self._handlers, room, now, self._terms)
+
+    async def _handle(self, claim: Claim) -> Verdict:
+        """Call the handler of one push, and return what came of it."""
         try:
             push = parse_push(claim.push.body, claim.push.charset)
             async with asyncio.timeout(self._handling.timeout):
-                await self._handlers[push.kind](push.value)
-        except asyncio.CancelledError:
-            # Ours when closing. Elsewhere a handler let one out, which is a failure like any other.
-            verdict = self._interrupted(claim) if self._closing else self._failed(claim, None)
+                await _call(self._handlers[push.kind], push.value)
+        except asyncio.CancelledError as exc:
+            if self._closing:  # by us, see `run`
+                raise
+            return self._failed(claim, exc)  # let out by the handler: a failure like any other
         except Exception as exc:  # noqa: BLE001 - handlers are other people's code
-            verdict = self._failed(claim, exc)
-        else:
-            verdict = Verdict(claim, PushState.HANDLED)
-        self._verdicts.append(verdict)
+            return self._failed(claim, exc)
+        return Verdict(claim, PushState.HANDLED)
 
     def _interrupted(self, claim: Claim) -> Verdict:
         return Verdict(claim, PushState.PENDING, self._clock(), counts=False)
 
-    def _failed(self, claim: Claim, exc: Exception | None) -> Verdict:
-        error = "cancelled" if exc is None else f"{type(exc).__name__}: {exc}"
-        error = _storable(mask_numbers(error))
-        trace = "" if exc is None else mask_numbers("".join(traceback.format_exception(exc)))
+    def _failed(self, claim: Claim, exc: BaseException) -> Verdict:
+        error = _storable("".join(traceback.format_exception_only(exc)).strip())[:_LONGEST_ERROR]
+        trace = _storable("".join(traceback.format_exception(exc)))
         seq, tries = claim.push.seq, claim.tries
         if tries >= self._handling.max_tries:
             logger.error("push %d is dead after %d tries: %s\n%s", seq, tries, error, trace)
@@ -191,6 +202,13 @@ class Worker:
         return Verdict(claim, PushState.PENDING, self._clock() + pause, error)
 
 
+async def _call(handler: Handler, value: PushValue) -> None:
+    # A plain function has done its work by now: to fail it would only call it again.
+    result: object = handler(value)
+    if inspect.isawaitable(result):
+        await result
+
+
 def _storable(text: str) -> str:
-    # PostgreSQL takes no NUL, and neither database takes half a surrogate pair.
-    return text.replace("\0", "").encode("utf-8", "replace").decode()[:_LONGEST_ERROR]
+    # PostgreSQL takes no NUL, and neither database takes half a surrogate pair; nor do log files.
+    return mask_numbers(text).replace("\0", "").encode("utf-8", "replace").decode()
