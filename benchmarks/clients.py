@@ -1,14 +1,17 @@
 """The same submissions through this package and through what a user would pick instead.
 
 Each sends a signed form, POSTs it and parses the XML of the reply; ours does all else too: guard,
-retries, classification and, in `submit_many`, scheduling and outcomes.
+retries, classification and, in `submit_many`, scheduling and outcomes. Each is a context manager
+that holds the client open and yields `send(many)`, which returns the latencies in seconds.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import md5
 from itertools import count
+from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -23,7 +26,8 @@ ACCOUNT, KEY = Simulator().account, Simulator().api_key
 CONTENT = "您的订单号是：9633。已由顺风快递发出，请注意查收。"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
-Latencies = list[float]
+Latencies: TypeAlias = list[float]
+Send: TypeAlias = Callable[[int], Awaitable[Latencies]]
 _numbers = count()
 
 
@@ -66,58 +70,81 @@ async def _bounded(
     return latencies
 
 
-async def submit_many(url: str, many: int, connections: int) -> Latencies:
-    """Send ours, in bulk, with everything on."""
-    messages = [(mobile, CONTENT) for mobile in numbers(many)]
+@asynccontextmanager
+async def submit_many(url: str, connections: int) -> AsyncGenerator[Send]:
+    """Send ours, in bulk, with everything on; a latency is from the reading of a message on."""
     async with VoiceClient(ACCOUNT, KEY, base_url=url, max_connections=connections) as client:
-        async with client.submit_many(messages, concurrency=connections) as run:
-            async for outcome in run:
-                if outcome.status is not OutcomeStatus.ACCEPTED:
-                    raise RuntimeError(str(outcome))
-    return []
+
+        async def send(many: int) -> Latencies:
+            started: dict[str, float] = {}
+            latencies: Latencies = []
+
+            def messages() -> Generator[tuple[str, str]]:
+                for mobile in numbers(many):
+                    started[mobile] = time.perf_counter()
+                    yield mobile, CONTENT
+
+            async with client.submit_many(messages(), concurrency=connections) as run:
+                async for outcome in run:
+                    if outcome.status is not OutcomeStatus.ACCEPTED:
+                        raise RuntimeError(str(outcome))
+                    latencies.append(time.perf_counter() - started.pop(outcome.message.mobile))
+            return latencies
+
+        yield send
 
 
-async def gather_submit(url: str, many: int, connections: int) -> Latencies:
+@asynccontextmanager
+async def gather_submit(url: str, connections: int) -> AsyncGenerator[Send]:
     """Send ours, one call each, gathered."""
-    slots = asyncio.Semaphore(connections)
-    latencies: Latencies = []
     async with VoiceClient(ACCOUNT, KEY, base_url=url, max_connections=connections) as client:
 
-        async def one(mobile: str) -> None:
-            async with slots:
-                started = time.perf_counter()
-                await client.submit(mobile, CONTENT)
-                latencies.append(time.perf_counter() - started)
+        async def send(many: int) -> Latencies:
+            slots = asyncio.Semaphore(connections)
+            latencies: Latencies = []
 
-        await asyncio.gather(*(one(mobile) for mobile in numbers(many)))
-    return latencies
+            async def one(mobile: str) -> None:
+                async with slots:
+                    started = time.perf_counter()
+                    await client.submit(mobile, CONTENT)
+                    latencies.append(time.perf_counter() - started)
+
+            await asyncio.gather(*(one(mobile) for mobile in numbers(many)))
+            return latencies
+
+        yield send
 
 
-async def stock_httpx(url: str, many: int, connections: int) -> Latencies:
+@asynccontextmanager
+async def stock_httpx(url: str, connections: int) -> AsyncGenerator[Send]:
     """Share one httpx.AsyncClient."""
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    # Some of its connections idle for seconds beside busy ones; the server closes them after 5 s,
+    # and a request that meets that fails, which would end the measurement.
+    limits = httpx.Limits(
+        max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=3.0
+    )
     async with httpx.AsyncClient(limits=limits, timeout=60) as client:
-
-        async def post(form: bytes) -> bytes:
-            reply = await client.post(f"{url}?method=Submit", content=form, headers=FORM)
-            return reply.content
-
-        return await _bounded(post, many, connections)
+        yield _through_httpx(client, url, connections)
 
 
-async def httpx_aiohttp(url: str, many: int, connections: int) -> Latencies:
+@asynccontextmanager
+async def httpx_aiohttp(url: str, connections: int) -> AsyncGenerator[Send]:
     """Share one httpx client on aiohttp's connections."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     async with HttpxAiohttpClient(limits=limits, timeout=60) as client:
-
-        async def post(form: bytes) -> bytes:
-            reply = await client.post(f"{url}?method=Submit", content=form, headers=FORM)
-            return reply.content
-
-        return await _bounded(post, many, connections)
+        yield _through_httpx(client, url, connections)
 
 
-async def bare_aiohttp(url: str, many: int, connections: int) -> Latencies:
+def _through_httpx(client: httpx.AsyncClient, url: str, connections: int) -> Send:
+    async def post(form: bytes) -> bytes:
+        reply = await client.post(f"{url}?method=Submit", content=form, headers=FORM)
+        return reply.content
+
+    return lambda many: _bounded(post, many, connections)
+
+
+@asynccontextmanager
+async def bare_aiohttp(url: str, connections: int) -> AsyncGenerator[Send]:
     """Share one aiohttp session."""
     connector = aiohttp.TCPConnector(limit=connections)
     async with aiohttp.ClientSession(connector=connector) as session:
@@ -126,30 +153,36 @@ async def bare_aiohttp(url: str, many: int, connections: int) -> Latencies:
             async with session.post(f"{url}?method=Submit", data=form, headers=FORM) as reply:
                 return await reply.read()
 
-        return await _bounded(post, many, connections)
+        yield lambda many: _bounded(post, many, connections)
 
 
-async def bare_streams(url: str, many: int, connections: int) -> Latencies:
+@asynccontextmanager
+async def bare_streams(url: str, connections: int) -> AsyncGenerator[Send]:
     """Write and read by hand over asyncio streams: the floor, with no HTTP client at all."""
     parts = urlsplit(url)
-    waiting = numbers(many)
-    latencies: Latencies = []
+    opened = [await asyncio.open_connection(parts.hostname, parts.port) for _ in range(connections)]
 
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        while waiting:
-            started = time.perf_counter()
-            form = signed_form(waiting.pop())
-            writer.write(_HEAD % (parts.path.encode(), len(form)) + form)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
-            check(await reader.readexactly(length))
-            latencies.append(time.perf_counter() - started)
+    async def send(many: int) -> Latencies:
+        waiting = numbers(many)
+        latencies: Latencies = []
+
+        async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while waiting:
+                started = time.perf_counter()
+                form = signed_form(waiting.pop())
+                writer.write(_HEAD % (parts.path.encode(), len(form)) + form)
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
+                check(await reader.readexactly(length))
+                latencies.append(time.perf_counter() - started)
+
+        await asyncio.gather(*(one(reader, writer) for reader, writer in opened))
+        return latencies
+
+    yield send
+    for _, writer in opened:
         writer.close()
         await writer.wait_closed()
-
-    await asyncio.gather(*(one() for _ in range(connections)))
-    return latencies
 
 
 _HEAD = (
@@ -157,7 +190,7 @@ _HEAD = (
     b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
 )
 
-CLIENTS: dict[str, Callable[[str, int, int], Awaitable[Latencies]]] = {
+CLIENTS: dict[str, Callable[[str, int], AbstractAsyncContextManager[Send]]] = {
     "ours, submit_many": submit_many,
     "ours, gather(submit)": gather_submit,
     "aiohttp, bare": bare_aiohttp,

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,16 +42,13 @@ def serve(url: str, *, handle: bool) -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     receiver = PushReceiver(Inbox.open(url), token=TOKEN, on_report=on_report if handle else None)
     config = uvicorn.Config(receiver, port=0, log_level="warning", access_log=False)
-    server = uvicorn.Server(config)
 
-    async def run() -> None:
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-        await serving
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(self.servers[0].sockets[0].getsockname()[1], flush=True)
 
-    asyncio.run(run())
+    Server(config).run()
 
 
 @contextmanager
