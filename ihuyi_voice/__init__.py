@@ -31,6 +31,7 @@ from ihuyi_voice.evidence import RawReply
 from ihuyi_voice.guards import Limits, MemoryGuard
 from ihuyi_voice.models import AddedTemplate, Message, Outcome, Submission
 from ihuyi_voice.progress import Progress
+from ihuyi_voice.reports import DeliveryReport, DeliveryStatus, TemplateAudit
 from ihuyi_voice.retries import RetryEvent, RetryPolicy
 from ihuyi_voice.templates import Template
 from ihuyi_voice.vocabulary import Action, Operation, OutcomeStatus
@@ -44,6 +45,8 @@ __all__ = [
     "Blacklisted",
     "BulkRun",
     "ContentRejected",
+    "DeliveryReport",
+    "DeliveryStatus",
     "InvalidCredentials",
     "InvalidMobile",
     "InvalidRequest",
@@ -64,6 +67,7 @@ __all__ = [
     "Submission",
     "SubmissionFailed",
     "Template",
+    "TemplateAudit",
     "TemplateExists",
     "TemplateMismatch",
     "TemplateNotFound",

@@ -133,13 +133,22 @@ def extras() -> set[str]:
 
 def test_the_extras_are_known() -> None:
     """Those that matter most are among the modules that the next test blocks."""
-    assert {"typer", "rich", "uvicorn", "respx", "pytest"} <= extras()
+    known = {"typer", "rich", "uvicorn", "respx", "pytest", "sqlalchemy", "aiosqlite", "asyncpg"}
+    assert known <= extras()
 
 
-@pytest.mark.parametrize("module", ["ihuyi_voice", "ihuyi_voice.simulator", "ihuyi_voice.cli"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "ihuyi_voice",
+        "ihuyi_voice.simulator",
+        "ihuyi_voice.cli",
+        "ihuyi_voice.protocol.pushes",
+    ],
+)
 def test_the_core_needs_no_extra(module: str) -> None:
     """It imports where none of them is installed."""
-    later = {"sqlalchemy", "aiosqlite", "asyncpg", "redis", "opentelemetry"}
+    later = {"redis", "opentelemetry"}
     done = without(f"import {module}", *sorted(extras() | later))
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -149,11 +158,12 @@ def test_the_core_needs_no_extra(module: str) -> None:
     [
         ("from ihuyi_voice.cli import main; main()", "ihuyi-voice[cli]"),
         ("import ihuyi_voice.simulator.server", "ihuyi-voice[simulator]"),
+        ("import ihuyi_voice.pushes", "ihuyi-voice[pushes]"),
     ],
 )
 def test_a_missing_extra_is_named(program: str, extra: str) -> None:
     """The error says what to install."""
-    done = without(program, "typer", "uvicorn")
+    done = without(program, "typer", "uvicorn", "sqlalchemy")
     assert done.returncode != 0
     assert extra in done.stderr
     assert "No module named" in done.stderr

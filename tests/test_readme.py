@@ -13,8 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from ihuyi_voice import OutcomeStatus, errors
+from ihuyi_voice import OutcomeStatus, VoiceClient, errors
 from ihuyi_voice.simulator import Fault, Simulator
+from tests.pushes.servers import serving
+from tests.pushes.support import states
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,6 +95,28 @@ async def test_the_simulator_example_is_a_test_that_passes() -> None:
     await run(example("simulator.rung()")).test_a_lost_reply_is_no_reason_to_call_twice()
 
 
+async def test_the_reports_example_tells_how_a_call_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over real sockets: the vendor pushes, the app answers, handles, and tells."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IHUYI_PUSH_TOKEN", "s3cret")
+    module = run(example("# reports.py"))
+    simulator = Simulator(results=-6, report_delay=0.0, audit_delay=0.0, auto_approve=True)
+    async with serving(module.app) as address, httpx.AsyncClient() as web:
+        simulator.push_to = f"{address}/ihuyi/s3cret"
+        async with simulator.serve() as url:
+            async with VoiceClient(simulator.account, simulator.api_key, base_url=url) as client:
+                voice_id = (await client.submit("13900000000", "您好。")).voice_id
+                told = await web.get(f"{address}/calls/{voice_id}")
+                template_id = (await client.add_template("您好，【变量】。")).template_id
+                await module.inbox.audit_of(template_id, timeout=30)
+                await states(module.inbox, handled=2)
+    assert told.json() == {"answered": False, "status": "no_answer", "text": "无人接听"}
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [f"{voice_id} no_answer 0 s", f"{template_id} approved"]
+
+
 def test_the_chinese_example_calls_and_asks_for_the_balance(
     vendor: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,7 +129,7 @@ def test_the_chinese_example_calls_and_asks_for_the_balance(
 
 def test_every_python_example_is_tested_here() -> None:
     """A new one needs a test of its own."""
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
 def test_the_error_table_names_every_error() -> None:

@@ -7,9 +7,19 @@ from typing import Annotated
 import typer
 
 from ihuyi_voice.cli import demo as demos
+from ihuyi_voice.cli import receive as receives
 from ihuyi_voice.cli import send as sends
-from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
-from ihuyi_voice.cli.output import EXIT_HELP, console, print_json, reporting
+from ihuyi_voice.cli import simulate as simulates
+from ihuyi_voice.cli.options import (
+    DEFAULT_INBOX,
+    Account,
+    BaseUrl,
+    InboxAddress,
+    Json,
+    MaxWait,
+    make_client,
+)
+from ihuyi_voice.cli.output import EXIT_HELP, console, errors, print_json, reporting
 from ihuyi_voice.models import AddedTemplate, Submission
 from ihuyi_voice.templates import Template
 
@@ -171,6 +181,63 @@ def send(
 
 
 @app.command()
+def receive(
+    inbox: InboxAddress = DEFAULT_INBOX,
+    port: Annotated[
+        int, typer.Option(help="Where to listen; 0 for any free port.", min=0, max=65535)
+    ] = 8080,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    token: Annotated[
+        str,
+        typer.Option(
+            help="The secret that the address ends in; the environment keeps it out of sight.",
+            envvar="IHUYI_PUSH_TOKEN",
+        ),
+    ] = "",
+    allow: Annotated[
+        list[str] | None, typer.Option(help="A network that may push; none: any.")
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None, typer.Option(help="A network of proxies whose X-Forwarded-For counts.")
+    ] = None,
+    *,
+    store_only: Annotated[
+        bool, typer.Option("--store-only", help="Leave the handling to other processes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Take the vendor's pushes until Ctrl-C: store each durably, answer, then print it."""
+    settings = receives.ReceiverSettings(
+        inbox, host, port, token, tuple(allow or ()), tuple(trusted_proxy or ()), store_only
+    )
+    with reporting(as_json=as_json):
+        asyncio.run(receives.receive(settings, as_json=as_json))
+
+
+@app.command()
+def report(
+    voice_id: Annotated[str, typer.Argument(help="The voice_id that submit printed.")],
+    inbox: InboxAddress = DEFAULT_INBOX,
+    wait: Annotated[float, typer.Option(help="Longest wait for it, in seconds.", min=0)] = 0.0,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Print how a call ended, if its report has come."""
+    with reporting(as_json=as_json):
+        found = asyncio.run(receives.show_report(inbox, voice_id, wait, as_json=as_json))
+    if not found:
+        errors.print(f"no report of {voice_id} has come", markup=False, highlight=False)
+        raise typer.Exit(1)
+
+
+@app.command()
+def replay(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> None:
+    """Have pushes whose handler failed too often handled again."""
+    with reporting(as_json=as_json):
+        asyncio.run(receives.replay(inbox, as_json=as_json))
+
+
+@app.command()
 def simulate(
     port: Annotated[
         int, typer.Option(help="Where to listen; 0 for any free port.", min=0, max=65535)
@@ -184,10 +251,23 @@ def simulate(
     ] = None,
     latency: Annotated[float, typer.Option(help="Seconds a request takes.", min=0)] = 0.0,
     jitter: Annotated[float, typer.Option(help="Random seconds more.", min=0)] = 0.0,
+    push_to: Annotated[
+        str, typer.Option(help="Where to push reports and audits, token included.")
+    ] = "",
+    report_delay: Annotated[
+        float, typer.Option(help="Seconds from a call to its report.", min=0)
+    ] = 1.0,
 ) -> None:
     """Be the vendor, on this machine, until Ctrl-C."""
     with reporting(as_json=False):
-        settings = demos.SimulatorSettings(
-            account, api_key, balance, tuple(template or ()), latency, jitter
+        settings = simulates.SimulatorSettings(
+            account,
+            api_key,
+            balance,
+            tuple(template or ()),
+            latency,
+            jitter,
+            push_to,
+            report_delay,
         )
-        asyncio.run(demos.simulate(host, port, settings))
+        asyncio.run(simulates.simulate(host, port, settings))

@@ -1,64 +1,111 @@
-"""The demo and the simulator: the vendor on this machine, over real HTTP."""
+"""The demo: recipients in a file, the vendor on this machine, real HTTP, reports coming back."""
 
-import asyncio
 import csv
+import random
+import secrets
 import tempfile
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import attrs
+from rich.table import Table
 
 from ihuyi_voice.cli import send
-from ihuyi_voice.cli.output import console
+from ihuyi_voice.cli.output import console, print_json
 from ihuyi_voice.client import VoiceClient
+from ihuyi_voice.pushes import Inbox, PushReceiver
 from ihuyi_voice.recipients import RecipientsFile
+from ihuyi_voice.reports import DELIVERY_STATUSES, DeliveryReport, DeliveryStatus
 from ihuyi_voice.simulator import Fault, Simulator
+from ihuyi_voice.simulator.server import serving
 from ihuyi_voice.templates import Template
+from ihuyi_voice.vocabulary import OutcomeStatus
 
 _TEMPLATE: Final = "您的订单号是：【变量】。已由【变量】发出，请注意查收。"
 _COURIERS: Final = ("顺风快递", "圆通快递", "中通快递")
 _BAD_NUMBERS: Final = ("1390000", "12345678901", "not a number")
 _BLACK: Final = ("13700000001", "13700000002", "13700000003")
-
-
-@attrs.frozen
-class SimulatorSettings:
-    """What `ihuyi-voice simulate` can be told."""
-
-    account: str
-    api_key: str = attrs.field(repr=False)
-    balance: int
-    templates: tuple[str, ...]
-    latency: float
-    jitter: float
+_ENDS: Final = {2: 88, -6: 6, -4: 3, -1: 2, -12: 1}  # how calls end, in per cent
 
 
 async def demo(count: int, *, as_json: bool) -> None:
     """Send a file of `count` rows to a simulator and print what came of it."""
-    simulator = Simulator(templates=[_TEMPLATE], blacklist=_BLACK, latency=0.005, jitter=0.03)
+    chance = random.Random(1)  # noqa: S311 - how made-up calls end
+    simulator = Simulator(
+        templates=[_TEMPLATE],
+        blacklist=_BLACK,
+        latency=0.005,
+        jitter=0.03,
+        results=lambda _: chance.choices(tuple(_ENDS), tuple(_ENDS.values()))[0],
+        report_delay=0.5,
+        report_jitter=0.5,
+    )
     simulator.add_fault(Fault("code", operation="Submit", share=0.005, code=0))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recipients.csv"
         _write_recipients(path, count)
-        async with simulator.serve() as url:
-            client = VoiceClient(simulator.account, simulator.api_key, base_url=url)
-            async with client:
-                await _show(client, path, url, as_json=as_json)
+        async with (
+            _receiver(Path(folder) / "pushes.sqlite3") as (inbox, simulator.push_to),
+            simulator.serve() as url,
+            VoiceClient(simulator.account, simulator.api_key, base_url=url) as client,
+        ):
+            if not as_json:
+                console.print(f"The vendor, simulated, listens at {url}", highlight=False)
+                console.print(f"Template: {_TEMPLATE}", markup=False, highlight=False)
+            await _show(client, inbox, path, as_json=as_json)
 
 
-async def _show(client: VoiceClient, path: Path, url: str, *, as_json: bool) -> None:
+@asynccontextmanager
+async def _receiver(path: Path) -> AsyncGenerator[tuple[Inbox, str]]:
+    """Serve a receiver over a real socket; yield its inbox and the address to give the vendor."""
+    token = secrets.token_urlsafe()
+    async with Inbox.open(path) as inbox:
+        receiver = PushReceiver(inbox, token=token)
+        async with serving(receiver, "127.0.0.1", 0, None, None) as address:
+            yield inbox, f"{address}/{token}"
+
+
+async def _show(client: VoiceClient, inbox: Inbox, path: Path, *, as_json: bool) -> None:
     before = await client.balance()
-    if not as_json:
-        console.print(f"The vendor, simulated, listens at {url}", highlight=False)
-        console.print(f"Template: {_TEMPLATE}", markup=False, highlight=False)
+    reports = inbox.reports()  # from now on
     job = send.SendJob(RecipientsFile(path, Template(_TEMPLATE)))
-    report = await send.run(client, job, as_json=as_json)
-    send.print_report(report, as_json=as_json)
+    sent = await send.run(client, job, as_json=as_json)
+    accepted = sent.counts[OutcomeStatus.ACCEPTED]
+    ends = await _count(reports, accepted, as_json=as_json)
     after = await client.balance()
-    if not as_json:
-        console.print(
-            f"balance before {before:,}, after {after:,}: {before - after:,} used", highlight=False
-        )
+    if as_json:
+        statuses = {status.value: number for status, number in ends.items()}
+        print_json(send.report_values(sent) | {"reports": statuses})
+        return
+    send.print_report(sent)
+    console.print(_ends_table(ends))
+    console.print(
+        f"balance before {before:,}, after {after:,}: {before - after:,} used", highlight=False
+    )
+
+
+async def _count(
+    reports: AsyncGenerator[DeliveryReport], expected: int, *, as_json: bool
+) -> Counter[DeliveryStatus]:
+    """Count how the calls ended, under a progress bar, until every report is back."""
+    ends = Counter[DeliveryStatus]()
+    with send.progress_bar(hidden=as_json) as bar:
+        task = bar.add_task("reports", total=expected, note="")
+        async with aclosing(reports):
+            while ends.total() < expected:
+                ends[(await anext(reports)).status] += 1
+                bar.update(task, completed=ends.total())
+    return ends
+
+
+def _ends_table(ends: Counter[DeliveryStatus]) -> Table:
+    table = Table("code", "calls", "the vendor's text", "how it ended", title="Delivery reports")
+    for code, row in DELIVERY_STATUSES.items():
+        if ends[row.status]:
+            table.add_row(str(code), f"{ends[row.status]:,}", row.text, row.status.value)
+    return table
 
 
 def _write_recipients(path: Path, count: int) -> None:
@@ -73,20 +120,3 @@ def _write_recipients(path: Path, count: int) -> None:
         for place, number in enumerate(numbers):
             order = "96 33" if place == 18 else str(9633 + place)  # noqa: PLR2004 - one bad value
             writer.writerow((number, order, _COURIERS[place % len(_COURIERS)]))
-
-
-async def simulate(host: str, port: int, settings: SimulatorSettings) -> None:
-    """Serve the simulator until it is interrupted."""
-    simulator = Simulator(
-        settings.account,
-        settings.api_key,
-        balance=settings.balance,
-        templates=settings.templates or None,
-        latency=settings.latency,
-        jitter=settings.jitter,
-        keep_arrivals=0,
-    )
-    async with simulator.serve(host, port) as url:
-        console.print(f"listening at {url}", highlight=False, soft_wrap=True)
-        console.print(f"account {settings.account}", highlight=False)
-        await asyncio.Event().wait()

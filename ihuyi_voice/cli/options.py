@@ -1,7 +1,7 @@
 """The options that commands share, and the client made of them."""
 
 import os
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
@@ -20,6 +20,14 @@ BaseUrl: TypeAlias = Annotated[
 MaxWait: TypeAlias = Annotated[
     float, typer.Option(help="Longest wait for a number's limits, in seconds.", min=0)
 ]
+InboxAddress: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="The inbox: a file, or postgresql://…; the password belongs in the environment.",
+        envvar="IHUYI_INBOX",
+    ),
+]
+DEFAULT_INBOX: Final = "ihuyi-pushes.sqlite3"
 
 
 def make_client(account: str | None, base_url: str | None) -> VoiceClient:

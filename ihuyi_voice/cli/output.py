@@ -30,7 +30,8 @@ EXIT_CODES: Final = (
     (OutcomeUnknown, 5),
 )
 EXIT_HELP: Final = (
-    "Exit codes: 0 done; 1 a bulk run in which not every message was accepted; 2 wrong usage or "
+    "Exit codes: 0 done; 1 a bulk run in which not every message was accepted, or a report that "
+    "has not come; 2 wrong usage or "
     "input; 3 refused by the vendor; 4 not sent or held back, safe to try again; 5 unknown, do "
     "not just send it again."
 )
@@ -68,7 +69,7 @@ def report_error(error: VoiceError, *, as_json: bool) -> None:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line."""
-    print(json.dumps(value, ensure_ascii=False))
+    print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
 def outcome_table(counts: Mapping[OutcomeStatus, int]) -> Table:

@@ -86,7 +86,10 @@ async def send(client: VoiceClient, job: SendJob, *, as_json: bool) -> int:
     """Send everything in the file, print the report and return the exit code."""
     async with client:
         report = await run(client, job, as_json=as_json)
-    print_report(report, as_json=as_json)
+    if as_json:
+        print_json(report_values(report))
+    else:
+        print_report(report)
     return 0 if report.counts.total() == report.counts[OutcomeStatus.ACCEPTED] else 1
 
 
@@ -99,7 +102,7 @@ async def run(client: VoiceClient, job: SendJob, *, as_json: bool = False) -> Re
     report = Report()
     with ExitStack() as stack:
         write = stack.enter_context(_Results(job.out))
-        bar = stack.enter_context(_bar(hidden=as_json))
+        bar = stack.enter_context(progress_bar(hidden=as_json))
         task = bar.add_task("sending", total=job.recipients.count(), note="")
         good = _good_rows(job.recipients, report, write)
         async with client.submit_many(
@@ -122,12 +125,14 @@ def _spare_the_recipients(job: SendJob) -> None:
         raise InvalidRequest("--out is the recipients' own file, which it would overwrite")
 
 
-def print_report(report: Report, *, as_json: bool) -> None:
-    """Print what a run came to."""
-    if as_json:
-        counts = {status.value: report.counts[status] for status in OutcomeStatus}
-        print_json({"outcomes": counts, "codes": report.codes, "per_second": round(report.rate, 1)})
-        return
+def report_values(report: Report) -> dict[str, Any]:
+    """Return what a run came to, as JSON has it."""
+    counts = {status.value: report.counts[status] for status in OutcomeStatus}
+    return {"outcomes": counts, "codes": report.codes, "per_second": round(report.rate, 1)}
+
+
+def print_report(report: Report) -> None:
+    """Print what a run came to, for a person."""
     for line, status, reason in report.rows:
         errors.print(
             f"line {line}: {status}: {reason}", markup=False, highlight=False, soft_wrap=True
@@ -194,7 +199,8 @@ def _note(outcome: Outcome, report: Report, write: _Results) -> None:
     )  # fmt: skip
 
 
-def _bar(*, hidden: bool) -> Progress:
+def progress_bar(*, hidden: bool) -> Progress:
+    """Return a bar whose tasks have a field `note`."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -25,7 +25,7 @@ from ihuyi_voice import (
     VoiceClient,
     VoiceError,
 )
-from ihuyi_voice.cli import demo, main
+from ihuyi_voice.cli import main, simulate
 from ihuyi_voice.cli.output import EXIT_HELP, console, exit_code
 from ihuyi_voice.simulator import Fault, Simulator
 from ihuyi_voice.vocabulary import Action, Operation
@@ -357,25 +357,25 @@ async def test_simulate_serves_until_it_is_interrupted() -> None:
 
 def test_simulate_takes_the_vendors_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every option reaches the simulator; its key doesn't show in a repr."""
-    served: list[demo.SimulatorSettings] = []
+    served: list[simulate.SimulatorSettings] = []
 
     class Recorded(Simulator):
         def __init__(self, *args: object, **options: object) -> None:
             served.append(settings_of(args, options))
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
-    monkeypatch.setattr(demo, "Simulator", Recorded)
+    monkeypatch.setattr(simulate, "Simulator", Recorded)
     options = ("--balance", "3", "--template", "a", "--template", "b", "--latency", "1", "--jitter")
     result = run("simulate", "--account", "VM1", "--api-key", KEY, *options, "0.5")
     assert result.exit_code == 2
-    assert served == [demo.SimulatorSettings("VM1", KEY, 3, ("a", "b"), 1.0, 0.5)]
+    assert served == [simulate.SimulatorSettings("VM1", KEY, 3, ("a", "b"), 1.0, 0.5)]
     assert KEY not in repr(served)
 
 
-def settings_of(args: tuple[object, ...], options: dict[str, object]) -> demo.SimulatorSettings:
+def settings_of(args: tuple[object, ...], options: dict[str, object]) -> simulate.SimulatorSettings:
     """Return what a simulator was made of."""
     names = ("balance", "templates", "latency", "jitter")
-    return demo.SimulatorSettings(*args, *(options[name] for name in names))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - compared, not used
+    return simulate.SimulatorSettings(*args, *(options[name] for name in names))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - compared, not used
 
 
 def test_a_port_that_is_taken_is_told() -> None:
@@ -396,8 +396,8 @@ async def test_the_simulator_prints_where_it_listens(monkeypatch: pytest.MonkeyP
             told.set()
 
     monkeypatch.setattr(console, "print", note)
-    settings = demo.SimulatorSettings("VM1", KEY, 7, (), 0.0, 0.0)
-    serving = asyncio.create_task(demo.simulate("127.0.0.1", 0, settings))
+    settings = simulate.SimulatorSettings("VM1", KEY, 7, (), 0.0, 0.0)
+    serving = asyncio.create_task(simulate.simulate("127.0.0.1", 0, settings))
     await told.wait()
     url = lines[0].removeprefix("listening at ")
     async with VoiceClient("VM1", KEY, base_url=url, retry=RetryPolicy(attempts=1)) as client:
