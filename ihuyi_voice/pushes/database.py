@@ -21,17 +21,19 @@ import attrs
 
 try:
     from sqlalchemy import URL, Connection, event, make_url, text
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.exc import ArgumentError, DBAPIError
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 except ImportError as exc:
     raise ImportError("receiving pushes needs an extra: pip install 'ihuyi-voice[pushes]'") from exc
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.pushes.errors import InboxClosed, InboxUnavailable
+from ihuyi_voice.redaction import mask_numbers
 
 _BUSY: Final = 10.0  # seconds to wait for another process's turn on SQLite
 _COMMAND: Final = 30.0  # seconds that one statement may take on PostgreSQL
 _READERS: Final = 4
+_LONGEST_REASON: Final = 200
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:table, 0))")
 
 
@@ -222,7 +224,18 @@ def _translated() -> Generator[None]:
         raise
     except Exception as exc:
         # Broad: what a driver raises when its server goes away is no closed list.
-        raise InboxUnavailable(f"the inbox's database failed: {type(exc).__name__}") from exc
+        raise InboxUnavailable(f"the inbox's database failed: {_reason(exc)}") from exc
+
+
+def _reason(exc: Exception) -> str:
+    """Say what a person can do something about: a full disk, a refused connection or password."""
+    told = exc.orig if isinstance(exc, DBAPIError) and exc.orig else exc
+    name = type(told).__name__
+    # An error of anything else may quote the URL, and with it the password.
+    if told is exc and not (isinstance(exc, OSError) or hasattr(exc, "sqlstate")):
+        return name
+    line = str(told).partition("\n")[0]
+    return mask_numbers(f"{name}: {line}")[:_LONGEST_REASON]
 
 
 class _HideParameters(logging.Filter):

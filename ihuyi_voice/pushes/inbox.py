@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -249,7 +249,7 @@ class Inbox:
             row = await parts.store.newest(connection, kind, subject)
         return None if row is None else parse_push(row.body, row.charset).value
 
-    def reports(self) -> AsyncIterator[DeliveryReport]:
+    def reports(self) -> AsyncGenerator[DeliveryReport]:
         """Iterate over reports as they are stored, from now on, until the inbox is closed.
 
         Each comes once, in the order of arrival; one that arrives after a later report of the same
