@@ -1,5 +1,6 @@
 """Who may push: an allow list of networks, and the proxies whose word about a sender is taken."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import (
     IPv4Address,
@@ -9,7 +10,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -19,6 +20,9 @@ Network: TypeAlias = IPv4Network | IPv6Network
 NetworkLike: TypeAlias = str | IPv4Address | IPv6Address | Network
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
+_WITH_PORT: Final = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]*)\](?::[0-9]{1,5})?", re.ASCII)
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")  # IPv4 on a socket of IPv6
+
 
 def networks(given: Iterable[NetworkLike], name: str) -> tuple[Network, ...]:
     """Return networks as they were named; a single address is a network of one.
@@ -26,12 +30,25 @@ def networks(given: Iterable[NetworkLike], name: str) -> tuple[Network, ...]:
     Raises:
         InvalidRequest: One of them is no network.
     """
-    if isinstance(given, str):
+    if isinstance(given, str | bytes):
         raise InvalidRequest(f"{name} must be a list of networks", field=name)
     try:
-        return tuple(ip_network(each) for each in given)
+        return tuple(_unmapped(ip_network(each)) for each in given)
     except ValueError as exc:
         raise InvalidRequest(f"{name}: {exc}", field=name) from exc
+
+
+def _unmapped(network: Network) -> Network:
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        first = int(network.network_address) - int(_MAPPED.network_address)
+        return IPv4Network((first, network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def _not_empty(_: object, __: object, allowed: tuple[Network, ...] | None) -> None:
+    # More likely a setting that was forgotten than one that turns everybody away.
+    if allowed == ():
+        raise InvalidRequest("allow is empty: leave it out to allow everybody", field="allow")
 
 
 @attrs.frozen
@@ -41,9 +58,12 @@ class AllowList:
     Attributes:
         allowed: The networks that may push; None for everybody.
         proxies: The networks whose X-Forwarded-For is believed.
+
+    Raises:
+        InvalidRequest: Nobody would be allowed.
     """
 
-    allowed: tuple[Network, ...] | None
+    allowed: tuple[Network, ...] | None = attrs.field(validator=_not_empty)
     proxies: tuple[Network, ...] = ()
 
     def admits(self, peer: str | None, headers: Headers) -> bool:
@@ -70,8 +90,10 @@ class AllowList:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    text = text.strip()
+    with_port = _WITH_PORT.fullmatch(text)  # as some load balancers write it
     try:
-        address = ip_address(text.strip())
+        address = ip_address(text if with_port is None else with_port[1] or with_port[2])
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
