@@ -79,7 +79,7 @@ class AllowList:
         return sender is not None and _within(sender, self.allowed)
 
     def _sender(self, peer: str | None, headers: Headers) -> IPv4Address | IPv6Address | None:
-        """The address nearest to us that is no trusted proxy; None if anything is unclear."""
+        """The address nearest to us that is no proxy; None if it is unclear, or there is none."""
         forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for")
         hops = forwarded.decode("latin-1").split(",") if forwarded else []
         for hop in (peer or "", *reversed(hops)):

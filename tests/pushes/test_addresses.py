@@ -123,11 +123,18 @@ def test_the_sender_is_whom_the_proxies_name(headers: Headers) -> None:
         forwarded("[]:80"),
         forwarded("::ffff:203.0.113.7:80"),
         forwarded("\xb2\xff"),
+        [(b"x-real-ip", VENDOR.encode()), (b"forwarded", f"for={VENDOR}".encode())],
     ],
 )
 def test_whom_the_proxies_do_not_name_clearly_is_refused(headers: Headers) -> None:
     """A gap in the chain is never skipped, for what stands before it is anybody's to write."""
     assert not admits(NEAR, headers, behind="10.0.0.0/8")
+
+
+def test_a_proxy_by_itself_is_no_sender() -> None:
+    """Even where proxies are allowed: it may just have left out whom it speaks for."""
+    for headers in ([], forwarded(FAR)):
+        assert not admits(NEAR, headers, allow="10.0.0.0/8", behind="10.0.0.0/8")
 
 
 @given(
