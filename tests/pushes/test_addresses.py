@@ -123,7 +123,8 @@ def test_the_sender_is_whom_the_proxies_name(headers: Headers) -> None:
         forwarded("[]:80"),
         forwarded("::ffff:203.0.113.7:80"),
         forwarded("\xb2\xff"),
-        [(b"x-real-ip", VENDOR.encode()), (b"forwarded", f"for={VENDOR}".encode())],
+        [(b"x-real-ip", VENDOR.encode())],
+        [(b"forwarded", f"for={VENDOR}".encode())],
     ],
 )
 def test_whom_the_proxies_do_not_name_clearly_is_refused(headers: Headers) -> None:
