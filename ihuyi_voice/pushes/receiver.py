@@ -2,19 +2,22 @@
 
 import asyncio
 import hmac
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 import attrs
 
-from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.protocol.pushes import PushUnreadable, parse_push
 from ihuyi_voice.pushes.addresses import AllowList, NetworkLike, networks
 from ihuyi_voice.pushes.errors import InboxUnavailable
 from ihuyi_voice.pushes.inbox import Inbox
 from ihuyi_voice.pushes.log import logger
+from ihuyi_voice.redaction import mask_numbers
 from ihuyi_voice.reports import DeliveryReport, TemplateAudit
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -25,9 +28,13 @@ MAX_BODY: Final = 65_536
 """The largest body that is read, in bytes; a push has about 200."""
 
 _FORM: Final = "application/x-www-form-urlencoded"
-_TOKEN: Final = re.compile(r"[0-9A-Za-z_.~-]+")
+_TOKEN: Final = re.compile(r"(?!\.{1,2}\Z)[0-9A-Za-z_.~-]+")  # `.` and `..` never arrive in a path
+_LENGTH: Final = re.compile(rb"[0-9]{1,20}")
+_LONGEST_REASON: Final = 200
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]{1,32})", re.ASCII | re.IGNORECASE)
 _PLAIN: Final = (b"content-type", b"text/plain; charset=utf-8")
+_CLOSE: Final = (b"connection", b"close")  # or the server would go on reading what nobody wants
+_LEVELS: Final = {HTTPStatus.NOT_FOUND: logging.INFO}  # of scanners, the internet is full
 
 
 @attrs.frozen
@@ -59,10 +66,12 @@ class PushReceiver:
     Args:
         inbox: Where pushes are stored.
         token: The secret of the address: letters, digits, `_`, `.`, `~` and `-`. Web servers log
-            addresses, so keep their logs to yourself.
+            addresses, so keep their logs to yourself. Mount the receiver above it: at `/pushes`
+            for `/pushes/<token>`.
         on_report: Called for every delivery report, at least once, after the answer.
         on_audit: Called for every template audit, likewise.
-        allow: The networks that may push; None for any. The vendor doesn't publish its own.
+        allow: The networks that may push; None for any. The vendor doesn't publish its own. A
+            sender without an address, on a Unix socket, is refused then.
         trusted_proxies: The networks of your proxies: only their X-Forwarded-For is believed.
         timeout: Seconds that the body may take, and that storing it may take.
 
@@ -81,7 +90,7 @@ class PushReceiver:
         trusted_proxies: Iterable[NetworkLike] = (),
         timeout: float = 10.0,
     ) -> None:
-        if not _TOKEN.fullmatch(token):
+        if not _TOKEN.fullmatch(token or ""):  # None is what an unset variable gives
             raise InvalidRequest("a token is made of letters, digits, _ . ~ -", field="token")
         if not timeout > 0:
             raise InvalidRequest(f"timeout is {timeout}; it must be above 0", field="timeout")
@@ -111,11 +120,10 @@ class PushReceiver:
         except _Gone:
             return
         except _Refused as refused:
-            logger.warning("push refused, %d: %s", refused.status, refused.reason)
+            level = _LEVELS.get(refused.status, logging.WARNING)
+            logger.log(level, "push refused, %d: %s", refused.status, _loggable(refused.reason))
             text = f"{refused.status.phrase}\n".encode()
-            await _respond(
-                send, refused.status, text, (*refused.headers, (b"connection", b"close"))
-            )
+            await _respond(send, refused.status, text, (*refused.headers, _CLOSE))
         else:
             await _respond(send, HTTPStatus.OK, b"success", ())
 
@@ -135,8 +143,9 @@ class PushReceiver:
         return headers
 
     async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        # What is declared only saves the reading: the bound holds for what comes, too.
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length[:10]) > MAX_BODY:
+        if _LENGTH.fullmatch(length) and int(length) > MAX_BODY:
             raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body too large")
         try:
             async with asyncio.timeout(self._timeout):
@@ -165,7 +174,7 @@ class PushReceiver:
         else:
             try:
                 await self.inbox.__aenter__()
-            except InboxUnavailable as exc:
+            except VoiceError as exc:
                 await send({"type": "lifespan.startup.failed", "message": str(exc)})
                 return
             try:
@@ -174,6 +183,12 @@ class PushReceiver:
             finally:
                 await self.inbox.__aexit__(None, None, None)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _loggable(reason: str) -> str:
+    """A reason as one short line, without numbers: it may quote what somebody sent."""
+    line = mask_numbers(reason)[:_LONGEST_REASON]
+    return "".join(each if each.isprintable() else "?" for each in line)
 
 
 def _last_segment(path: str) -> bytes:
@@ -201,5 +216,6 @@ async def _respond(
 ) -> None:
     length = (b"content-length", b"%d" % len(text))
     start = {"status": int(status), "headers": [_PLAIN, length, *headers]}
-    await send({"type": "http.response.start", **start})
-    await send({"type": "http.response.body", "body": text})
+    with suppress(OSError):  # by which ASGI says that nobody is there to hear it
+        await send({"type": "http.response.start", **start})
+        await send({"type": "http.response.body", "body": text})

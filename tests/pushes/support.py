@@ -124,3 +124,82 @@ async def drop(url: str, table: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute(f"DROP TABLE IF EXISTS {table}")
     await connection.close()
+
+
+@attrs.frozen
+class Answer:
+    """What an ASGI application answered."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+@attrs.define
+class Exchange:
+    """One request to an ASGI application, event by event.
+
+    Attributes:
+        path: Its path, as ASGI gives it: decoded.
+        headers: Its headers; a form's Content-Type if none are given.
+        method: Its method.
+        client: The address of whoever sends it; None if there is none.
+        events: What `receive` returns, in order; after that it never returns.
+        root_path: Where the application is mounted, as ASGI gives it.
+        sent: What the application sent.
+        received: How many events it took.
+    """
+
+    path: str
+    events: list[dict[str, Any]] = attrs.Factory(list)
+    headers: list[tuple[bytes, bytes]] = attrs.Factory(lambda: [(b"content-type", FORM.encode())])
+    method: str = "POST"
+    client: tuple[str, int] | None = ("192.0.2.1", 5555)
+    root_path: str = ""
+    sent: list[dict[str, Any]] = attrs.Factory(list)
+    received: int = 0
+
+    async def receive(self) -> dict[str, Any]:
+        """Return the next event; wait for ever when there are no more."""
+        if self.received == len(self.events):
+            await asyncio.Event().wait()
+        self.received += 1
+        return self.events[self.received - 1]
+
+    async def send(self, event: Any) -> None:
+        """Keep what the application sends."""
+        self.sent.append(event)
+
+    async def put_to(self, app: Callable[..., Awaitable[None]]) -> Answer | None:
+        """Run it; return the answer, None if there was none."""
+        await app(self._scope(), self.receive, self.send)
+        if not self.sent:
+            return None
+        start, body = self.sent
+        assert (start["type"], body["type"]) == ("http.response.start", "http.response.body")
+        answer = Answer(start["status"], dict(start["headers"]), body["body"])
+        assert answer.headers[b"content-length"] == b"%d" % len(answer.body)
+        return answer
+
+    def _scope(self) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": self.method,
+            "path": self.path,
+            "raw_path": self.path.encode("utf-8", "replace"),
+            "root_path": self.root_path,
+            "query_string": b"",
+            "headers": self.headers,
+            "client": self.client,
+        }
+
+
+def body_events(*chunks: bytes) -> list[dict[str, Any]]:
+    """Return the events of a body that comes in these chunks."""
+    last = len(chunks) - 1
+    return [
+        {"type": "http.request", "body": chunk, "more_body": number < last}
+        for number, chunk in enumerate(chunks)
+    ]
