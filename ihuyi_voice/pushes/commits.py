@@ -5,6 +5,7 @@ A push that has been put is written even if whoever put it is cancelled meanwhil
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from ihuyi_voice.pushes.database import Database
@@ -85,8 +86,7 @@ class GroupCommit:
         error: InboxUnavailable | None = InboxUnavailable("cut short while it was stored")
         try:
             if group.rows:
-                async with self._database.writing() as connection:
-                    await self._store.insert(connection, group.rows)
+                await self._database.write(partial(self._store.insert, rows=group.rows))
                 self._on_commit()
         except InboxUnavailable as exc:
             error = exc

@@ -5,17 +5,18 @@ SQLite's), among processes by SQLite's own lock or PostgreSQL's advisory one. So
 transaction sees can't change under it, sequence numbers become visible in their order, and both
 databases behave alike. Group commit makes one writer at a time enough.
 
-Cancelled while it waits or writes, a transaction is rolled back.
+Each access is a task of its own: if whoever asked for it is cancelled, it still goes on to its
+end. Closing waits for all of them.
 """
 
 import asyncio
 import importlib.util
 import logging
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 
@@ -34,6 +35,8 @@ _BUSY: Final = 10.0  # seconds to wait for another process's turn on SQLite
 _COMMAND: Final = 30.0  # seconds that one statement may take on PostgreSQL
 _READERS: Final = 4
 _LONGEST_REASON: Final = 200
+T = TypeVar("T")
+
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:table, 0))")
 
 
@@ -107,57 +110,83 @@ class Database:
         self._relaxed = _engine(address, 1, relaxed=True)
         self._readers = _engine(address, _READERS, isolation_level="AUTOCOMMIT")
         self._closed = False
-        self._reads = 0
-        self._idle = asyncio.Event()
+        self._running: set[asyncio.Task[Any]] = set()
         if self.dialect == "sqlite":
             _hide_parameters(table)
             for engine in (self._durable, self._relaxed):
                 event.listen(engine.sync_engine, "begin", _begin_immediate)
 
-    @asynccontextmanager
-    async def writing(self, *, durable: bool = True) -> AsyncGenerator[AsyncConnection]:
-        """Run a transaction, committed at the end of the block.
+    async def write(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], *, durable: bool = True
+    ) -> T:
+        """Do some work in a transaction, which is committed at its end.
 
         Args:
+            work: What to do; it is done to the end even if this call is cancelled.
             durable: Whether the commit survives the machine; else it survives the process.
 
         Raises:
             InboxUnavailable: It failed and was rolled back.
         """
-        async with self._turn:
-            self._check()
-            with _translated():
-                async with (self._durable if durable else self._relaxed).begin() as connection:
-                    if self.dialect == "postgresql":
-                        await connection.execute(_LOCK, {"table": self._table})
-                    yield connection
+        return await self._finished(self._write(work, self._durable if durable else self._relaxed))
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[AsyncConnection]:
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Read what has been committed.
 
         Raises:
             InboxUnavailable: It failed.
         """
-        self._check()
-        self._reads += 1
-        try:
-            with _translated():
-                async with self._readers.connect() as connection:
-                    yield connection
-        finally:
-            self._reads -= 1
-            self._idle.set()
+        return await self._finished(self._read(work))
 
     async def close(self) -> None:
-        """Wait for the transaction and the reads that run, then close all connections."""
+        """Wait for what runs, then close all connections; a cancellation counts after that."""
         self._closed = True
+        closing = asyncio.create_task(self._disconnect())
+        cancelled: asyncio.CancelledError | None = None
+        while not closing.done():
+            try:
+                await asyncio.wait({closing})
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        closing.result()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _finished(self, work: Coroutine[Any, Any, T]) -> T:
+        # Drivers leak a connection that is cancelled while it opens, and drop one that is cancelled
+        # in a statement; and callers are cancelled all the time, by their timeouts.
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked for it may be gone
+
+    async def _write(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], engine: AsyncEngine
+    ) -> T:
         async with self._turn:
-            while self._reads:
-                self._idle.clear()
-                await self._idle.wait()
-            for engine in (self._durable, self._relaxed, self._readers):
-                await engine.dispose()
+            self._check()
+            with _translated():
+                async with engine.begin() as connection:
+                    if self.dialect == "postgresql":
+                        await connection.execute(_LOCK, {"table": self._table})
+                    return await work(connection)
+
+    async def _read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        self._check()
+        with _translated():
+            async with self._readers.connect() as connection:
+                return await work(connection)
+
+    async def _disconnect(self) -> None:
+        while self._running:
+            await asyncio.wait(self._running)
+        for engine in (self._durable, self._relaxed, self._readers):
+            await engine.dispose()
 
     def _check(self) -> None:
         if self._closed:

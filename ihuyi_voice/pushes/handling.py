@@ -157,9 +157,8 @@ class Worker:
         if not (verdicts or claiming):
             return []
         try:
-            async with self._database.writing(durable=False) as connection:
-                await self._store.judge(connection, verdicts)
-                claims = await self._claim(connection, room) if claiming else []
+            turn = partial(self._judge_and_claim, verdicts, room if claiming else 0)
+            claims = await self._database.write(turn, durable=False)
         except InboxUnavailable as exc:
             logger.warning("can't claim pushes: %s", exc)
             return []
@@ -167,7 +166,12 @@ class Worker:
         del self._verdicts[: len(verdicts)]
         return claims
 
-    async def _claim(self, connection: "AsyncConnection", room: int) -> list[Claim]:
+    async def _judge_and_claim(
+        self, verdicts: list[Verdict], room: int, connection: "AsyncConnection"
+    ) -> list[Claim]:
+        await self._store.judge(connection, verdicts)
+        if not room:
+            return []
         now = self._clock()
         return await self._store.claim(connection, self._handlers, room, now, self._terms)
 

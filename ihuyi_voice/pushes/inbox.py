@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -138,9 +139,8 @@ class Inbox:
         database = Database(self._address, self._table)
         store = Store(self._table, database.dialect)
         try:
-            async with database.writing() as connection:
-                await store.create(connection)
-                seen = await store.last_seq(connection)
+            await database.write(store.create)
+            seen = await database.read(store.last_seq)
         except BaseException:
             await database.close()
             raise
@@ -170,8 +170,10 @@ class Inbox:
             parts.tail.close()
             await tasks.tail
         finally:
-            await _cancelled(tasks)
-            await parts.database.close()
+            try:
+                await _cancelled(tasks)
+            finally:
+                await parts.database.close()
 
     def handle(
         self,
@@ -245,8 +247,7 @@ class Inbox:
     async def _newest(self, parts: _Parts, kind: PushKind, subject: str) -> PushValue | None:
         if parts.tail.closed:
             raise InboxClosed("the inbox was closed while somebody waited for a push")
-        async with parts.database.reading() as connection:
-            row = await parts.store.newest(connection, kind, subject)
+        row = await parts.database.read(partial(parts.store.newest, kind=kind, subject=subject))
         return None if row is None else parse_push(row.body, row.charset).value
 
     def reports(self) -> AsyncGenerator[DeliveryReport]:
@@ -263,8 +264,8 @@ class Inbox:
         with parts.news.watched() as event:
             while not parts.tail.closed:
                 event.clear()
-                async with parts.database.reading() as connection:
-                    rows = await parts.store.after(connection, PushKind.REPORT, seq, _BATCH)
+                asked = partial(parts.store.after, kind=PushKind.REPORT, seq=seq, limit=_BATCH)
+                rows = await parts.database.read(asked)
                 for row in rows:
                     seq = row.seq
                     yield _expect(parse_push(row.body, row.charset).value, DeliveryReport)
@@ -278,8 +279,7 @@ class Inbox:
             InboxUnavailable: The database failed.
         """
         parts = self._open_parts()
-        async with parts.database.writing() as connection:
-            replayed = await parts.store.replay(connection, self._clock())
+        replayed = await parts.database.write(partial(parts.store.replay, now=self._clock()))
         parts.worker.wake()
         return replayed
 
@@ -290,8 +290,7 @@ class Inbox:
             InboxUnavailable: The database failed.
         """
         parts = self._open_parts()
-        async with parts.database.reading() as connection:
-            return await parts.store.counts(connection)
+        return await parts.database.read(parts.store.counts)
 
     def _open_parts(self) -> _Parts:
         if self._parts is None:

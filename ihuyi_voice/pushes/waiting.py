@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -102,8 +103,7 @@ class Tail:
 
     async def _measure(self) -> None:
         with _logged():
-            async with self._database.reading() as connection:
-                last = await self._store.last_seq(connection)
+            last = await self._database.read(self._store.last_seq)
             if not self._waiting:  # else something between `seen` and `last` may be waited for
                 self.seen = last
         if not self._waiting:
@@ -118,8 +118,8 @@ class Tail:
 
     async def _wake(self) -> bool:
         with _logged():
-            async with self._database.reading() as connection:
-                rows = await self._store.subjects_after(connection, self.seen, _BATCH)
+            asked = partial(self._store.subjects_after, seq=self.seen, limit=_BATCH)
+            rows = await self._database.read(asked)
             for seq, kind, subject in rows:
                 self.seen = seq
                 for event in self._waiting.get((kind, subject), ()):

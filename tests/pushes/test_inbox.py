@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 
 import pytest
 
@@ -39,8 +40,7 @@ async def test_the_payload_is_kept_as_it_came(place: Place) -> None:
     async with place.inbox() as inbox:
         await inbox.put(report("7"))
         parts = inbox._open_parts()
-        async with parts.database.reading() as connection:
-            stored = await parts.store.newest(connection, "report", "7")
+        stored = await parts.database.read(partial(parts.store.newest, kind="report", subject="7"))
     assert stored is not None
     assert stored.body == report_form("7")
 
@@ -115,8 +115,7 @@ async def test_closing_ends_every_wait(place: Place) -> None:
         wait = asyncio.create_task(inbox.report_of("1"))
         reports = inbox.reports()
         follow = asyncio.ensure_future(anext(reports, None))
-        async with inbox._open_parts().database.reading():
-            pass  # both have begun to wait by the time that a query has been answered
+        await inbox.counts()  # both have begun to wait by the time that a query has been answered
     with pytest.raises(InboxClosed):
         await wait
     assert await follow is None
@@ -215,7 +214,7 @@ async def test_a_failed_commit_fails_all_of_its_pushes_and_no_later_ones(
     """Nobody is told that something was stored which wasn't."""
     insert = Store.insert
 
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
     async with place.inbox() as inbox:
@@ -281,7 +280,7 @@ async def test_a_database_that_goes_away_and_comes_back_is_bridged(
     follow = Store.subjects_after
     failed = asyncio.Event()
 
-    async def broken(*_: object) -> list[tuple[int, str, str]]:
+    async def broken(*_: object, **__: object) -> list[tuple[int, str, str]]:
         failed.set()
         raise ConnectionResetError
 
@@ -306,7 +305,7 @@ async def test_closing_that_is_cancelled_leaves_nothing_running(
     async def never(_: GroupCommit) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(GroupCommit, "_write", lambda self, group: never(self))
+    monkeypatch.setattr(GroupCommit, "_write", never)
     put = asyncio.create_task(inbox.put(report()))
     await asyncio.sleep(0)
     closing = asyncio.create_task(inbox.__aexit__(None, None, None))
@@ -324,12 +323,10 @@ async def test_a_closed_database_is_not_used_again(place: Place) -> None:
     async with place.inbox() as inbox:
         database = inbox._open_parts().database
         commits = inbox._open_parts().commits
-    with pytest.raises(InboxClosed):
-        async with database.reading():
-            pass
-    with pytest.raises(InboxClosed):
-        async with database.writing():
-            pass
+        store = inbox._open_parts().store
+    for use in (database.read, database.write):
+        with pytest.raises(InboxClosed):
+            await use(store.counts)
     with pytest.raises(InboxClosed):
         await commits.put({})
 
