@@ -135,7 +135,7 @@ class Answer:
     body: bytes
 
 
-@attrs.define
+@attrs.define(slots=False)  # tests put their own `receive` and `send` in
 class Exchange:
     """One request to an ASGI application, event by event.
 
