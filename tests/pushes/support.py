@@ -151,12 +151,12 @@ class Exchange:
     """
 
     path: str
-    events: list[dict[str, Any]] = attrs.Factory(list)
+    events: list[dict[str, Any]]
     headers: list[tuple[bytes, bytes]] = attrs.Factory(lambda: [(b"content-type", FORM.encode())])
     method: str = "POST"
     client: tuple[str, int] | None = ("192.0.2.1", 5555)
     root_path: str = ""
-    sent: list[dict[str, Any]] = attrs.Factory(list)
+    sent: list[dict[str, Any]] = attrs.Factory(list[dict[str, Any]])
     received: int = 0
 
     async def receive(self) -> dict[str, Any]:

@@ -205,7 +205,7 @@ async def test_handlers_are_called_after_the_answer(inbox: Inbox) -> None:
     assert on_audit.seen[0].template_id == "8"
 
 
-REFUSED = [  # what is wrong, and what it is answered
+REFUSED: list[tuple[dict[str, Any], int]] = [  # what is wrong, and what it is answered
     ({"path": "/wrong"}, 404),
     ({"path": "/wrong", "method": "GET", "client": ("198.51.100.9", 1), "headers": []}, 404),
     ({"client": ("198.51.100.9", 1)}, 403),
