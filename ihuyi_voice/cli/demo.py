@@ -63,7 +63,7 @@ async def _receiver(path: Path) -> AsyncGenerator[tuple[Inbox, str]]:
     token = secrets.token_urlsafe()
     async with Inbox.open(path) as inbox:
         receiver = PushReceiver(inbox, token=token)
-        async with serving(receiver, "127.0.0.1", 0, None, None) as address:
+        async with serving(receiver) as address:
             yield inbox, f"{address}/{token}"
 
 

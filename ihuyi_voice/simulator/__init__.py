@@ -2,6 +2,17 @@
 
 from ihuyi_voice.simulator.app import Arrival, Disconnected, Simulator
 from ihuyi_voice.simulator.clock import ManualClock
-from ihuyi_voice.simulator.faults import Fault, FaultKind
+from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault, PushFaultKind
+from ihuyi_voice.simulator.pushes import PushTry
 
-__all__ = ["Arrival", "Disconnected", "Fault", "FaultKind", "ManualClock", "Simulator"]
+__all__ = [
+    "Arrival",
+    "Disconnected",
+    "Fault",
+    "FaultKind",
+    "ManualClock",
+    "PushFault",
+    "PushFaultKind",
+    "PushTry",
+    "Simulator",
+]

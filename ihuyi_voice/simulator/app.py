@@ -1,18 +1,31 @@
 """The vendor in a box: an ASGI app that answers as the vendor does, and fails when told to."""
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeAlias
 
 import attrs
+import httpx
 
-from ihuyi_voice.simulator import tables
-from ihuyi_voice.simulator.faults import Fault, FaultKind
+from ihuyi_voice.simulator import pushes, tables
+from ihuyi_voice.simulator.clock import ManualClock
+from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault
 from ihuyi_voice.simulator.forms import read_fields
+from ihuyi_voice.simulator.pushes import Pusher, PushTry
 from ihuyi_voice.simulator.vendor import Answer, StoredTemplate, Vendor, write_reply
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -22,6 +35,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ABORT: Final = "ihuyi_voice.simulator.abort"
 """Where the server leaves the function that breaks a connection, in the scope's state."""
 
+_DONE: Final = 2
 _MAX_BODY: Final = 1_048_576
 _HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>\n"
 
@@ -57,7 +71,11 @@ class Arrival:
     @property
     def processed(self) -> bool:
         """Whether the vendor did what was asked."""
-        return self.code == 2  # noqa: PLR2004 - success
+        return self.code == _DONE and self.fault is not FaultKind.CODE
+
+
+Codes: TypeAlias = int | Sequence[int]
+Results: TypeAlias = Codes | Mapping[str, Codes] | Callable[[Arrival], Codes]
 
 
 @attrs.frozen
@@ -87,12 +105,24 @@ class Simulator:
         sensitive_words: Words in a content or template that get 407.
         max_value_length: The longest value of a variable, else 40722; None for any.
         max_password_age: The oldest dynamic password in seconds, else 40501; None for any.
-        auto_approve: Whether a new template is approved at once; else call `approve`.
+        auto_approve: Whether a new template is approved at once; else `audit`, or call `approve`.
         latency: Seconds that every request takes, part of it on the way to the vendor.
         jitter: Up to so many random seconds more.
         clock: Unix time in seconds, UTC; a `ManualClock` can be moved by tests.
-        keep_arrivals: How many arrivals are kept; None for all.
+        keep_arrivals: How many arrivals, and tries of pushes, are kept; None for all.
         seed: Of everything random.
+        push_to: Where reports and audits are pushed, token included; empty: nowhere. Pushes go out
+            while the simulator is served, inside `pushing()`, and by `push_due()`.
+        push_client: Whom they go through, for a receiver in process:
+            `httpx.AsyncClient(transport=httpx.ASGITransport(app=receiver))`.
+        results: How calls end (section 6.2): a code, codes by number, or a function of the
+            arrival; several codes make several reports of one call.
+        report_delay: Seconds from a call to its report.
+        report_jitter: Up to so many random seconds more.
+        report_interval: Seconds between the reports of one call.
+        audit: The rule by which templates are audited: the reason to turn a content down, or None
+            to approve it.
+        audit_delay: Seconds from handing a template in to its audit.
     """
 
     def __init__(
@@ -113,6 +143,14 @@ class Simulator:
         clock: Callable[[], float] = time.time,
         keep_arrivals: int | None = None,
         seed: int = 0,
+        push_to: str = "",
+        push_client: httpx.AsyncClient | None = None,
+        results: Results = _DONE,
+        report_delay: float = 1.0,
+        report_jitter: float = 0.0,
+        report_interval: float = 1.0,
+        audit: Callable[[str], str | None] | None = None,
+        audit_delay: float = 1.0,
     ) -> None:
         self.vendor = Vendor(
             account,
@@ -136,6 +174,11 @@ class Simulator:
         self.arrivals: deque[Arrival] = deque(maxlen=keep_arrivals)
         self.codes: Counter[int | None] = Counter()
         self._chance = random.Random(seed)  # noqa: S311 - faults, not secrets
+        self._pusher = Pusher(clock, push_client, keep_arrivals, self._chance)
+        self._pusher.to = push_to
+        self._results = results
+        self._report_times = (report_delay, report_jitter, report_interval)
+        self._audit, self._audit_delay = audit, audit_delay
         self._closing = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -159,15 +202,69 @@ class Simulator:
         self.faults.append(fault)
         return fault
 
+    def add_push_fault(self, fault: PushFault) -> PushFault:
+        """Let pushes go wrong by this rule from now on; the first rule that strikes counts."""
+        self._pusher.faults.append(fault)
+        return fault
+
     def clear_faults(self) -> None:
         """Let everything go right again."""
         self.faults.clear()
+        self._pusher.faults.clear()
 
     def approve(self, template_id: str) -> StoredTemplate:
-        """Approve a template that was handed in."""
+        """Approve a template that was handed in, and push its audit."""
+        return self._decide(template_id, None)
+
+    def reject(self, template_id: str, reason: str) -> StoredTemplate:
+        """Turn down a template that was handed in, and push its audit."""
+        return self._decide(template_id, reason)
+
+    def _decide(self, template_id: str, reason: str | None) -> StoredTemplate:
         template = self.vendor.templates[template_id]
-        template.approved = True
+        template.approved, template.approved_from = reason is None, math.inf
+        if self.push_to:
+            self._pusher.queue(self.clock(), pushes.audit(template_id, reason))
         return template
+
+    @property
+    def push_to(self) -> str:
+        """Where reports and audits are pushed, token included; empty: nowhere."""
+        return self._pusher.to
+
+    @push_to.setter
+    def push_to(self, address: str) -> None:
+        self._pusher.to = address
+
+    @property
+    def pushes(self) -> deque[PushTry]:
+        """The tries of pushes that were made."""
+        return self._pusher.tries
+
+    @property
+    def next_push(self) -> float | None:
+        """When the next try of a push is due, in Unix seconds; None if nothing waits."""
+        return self._pusher.next_due
+
+    async def pushed(self, count: int = 1) -> None:
+        """Return once at least `count` tries of pushes have been made and are still kept."""
+        await self._pusher.pushed(count)
+
+    async def push_due(self) -> int:
+        """Make every try that is due now by the clock, and return how many they were."""
+        return await self._pusher.push_due()
+
+    @asynccontextmanager
+    async def pushing(self) -> AsyncGenerator[None]:
+        """Push what is due, when it is due, while inside; what is still queued stays so."""
+        watched = self.clock.watched if isinstance(self.clock, ManualClock) else _unwatched
+        with watched(self._pusher.wake):
+            running = asyncio.create_task(self._pusher.run())
+            try:
+                yield
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
 
     async def arrived(self, count: int = 1) -> None:
         """Return once at least `count` requests have arrived and are still kept."""
@@ -206,7 +303,10 @@ class Simulator:
         from ihuyi_voice.simulator.server import serving  # noqa: PLC0415 - needs the extra
 
         self._closing.clear()
-        async with serving(self, host, port, ssl_certfile, ssl_keyfile) as address:
+        async with (
+            self.pushing(),
+            serving(self, host, port, ssl_certfile, ssl_keyfile) as address,
+        ):
             try:
                 yield f"{address}/webservice/voice.php"
             finally:
@@ -226,10 +326,10 @@ class Simulator:
         if operation not in tables.SHAPES:
             await _respond(send, _HttpReply(b"method not allowed\n", b"text/plain", 404))
             return
-        await self._serve(scope, send, operation, fields)
+        await self._serve(scope, receive, send, operation, fields)
 
     async def _serve(
-        self, scope: Scope, send: Send, operation: str, fields: dict[str, str]
+        self, scope: Scope, receive: Receive, send: Send, operation: str, fields: dict[str, str]
     ) -> None:
         fault = self._fault(operation, fields)
         whole = self.latency + self._chance.uniform(0.0, self.jitter)
@@ -242,7 +342,7 @@ class Simulator:
         if fault is None or fault.kind in {FaultKind.LATENCY, FaultKind.CODE}:
             await _respond(send, _reply(operation, answer, fields))
         else:
-            await self._fail(scope, send, fault, _reply(operation, answer, fields))
+            await self._fail(scope, receive, send, fault, _reply(operation, answer, fields))
 
     def _fault(self, operation: str, fields: dict[str, str]) -> Fault | None:
         mobile = fields.get("mobile", "")
@@ -260,16 +360,47 @@ class Simulator:
         acted = fault is None or fault.kind is not FaultKind.DISCONNECT_BEFORE
         code = answer.code if acted else None
         self.codes[code] += 1
-        self.arrivals.append(Arrival(now, operation, fields, code, fault.kind if fault else None))
+        arrival = Arrival(now, operation, fields, code, fault.kind if fault else None)
+        self.arrivals.append(arrival)
         self._news.set()
+        if arrival.processed and answer.value is not None:
+            self._follow_up(arrival, answer.value)
         return answer
 
-    async def _fail(self, scope: Scope, send: Send, fault: Fault, reply: _HttpReply) -> None:
+    def _follow_up(self, arrival: Arrival, value: str) -> None:
+        """Queue what the vendor will push about it."""
+        if arrival.operation == "Submit" and self.push_to:
+            self._queue_reports(arrival, value)
+        elif arrival.operation == "AddTemplate":
+            self._audit_template(arrival, value)
+
+    def _queue_reports(self, arrival: Arrival, voice_id: str) -> None:
+        delay, jitter, interval = self._report_times
+        due = arrival.time + delay + self._chance.uniform(0.0, jitter)
+        for code in _codes(self._results, arrival):
+            talked = self._chance.randint(5, 60) if code == _DONE else 0
+            report = pushes.report(voice_id, arrival.mobile, code, talked, due)
+            self._pusher.queue(due, report)
+            due += interval
+
+    def _audit_template(self, arrival: Arrival, template_id: str) -> None:
+        template, due = self.vendor.templates[template_id], arrival.time + self._audit_delay
+        if self._audit is None and not template.approved:
+            return  # somebody will call `approve` or `reject`
+        reason = None if self._audit is None else self._audit(template.content)
+        if reason is None:
+            template.approved_from = due
+        if self.push_to:
+            self._pusher.queue(due, pushes.audit(template_id, reason))
+
+    async def _fail(
+        self, scope: Scope, receive: Receive, send: Send, fault: Fault, reply: _HttpReply
+    ) -> None:
         if fault.kind in {FaultKind.DISCONNECT_BEFORE, FaultKind.DISCONNECT_AFTER}:
-            await _disconnect(scope)
+            await _disconnect(scope, receive)
         elif fault.kind is FaultKind.SILENCE:
             await self._closing.wait()
-            await _disconnect(scope)
+            await _disconnect(scope, receive)
         else:
             await _respond(send, _spoilt(fault, reply))
 
@@ -284,12 +415,27 @@ def _spoilt(fault: Fault, reply: _HttpReply) -> _HttpReply:
     }[fault.kind]
 
 
-async def _disconnect(scope: Scope) -> None:
+def _codes(results: Results, arrival: Arrival) -> Iterable[int]:
+    """Return the codes of the reports of a call."""
+    if isinstance(results, Mapping):
+        results = results.get(arrival.mobile, _DONE)
+    elif callable(results):
+        results = results(arrival)
+    return (results,) if isinstance(results, int) else results
+
+
+@contextmanager
+def _unwatched(_: Callable[[], None]) -> Generator[None]:
+    """Stand in for a clock that can't be moved."""
+    yield
+
+
+async def _disconnect(scope: Scope, receive: Receive) -> None:
     abort = scope.get("state", {}).get(ABORT)
     if abort is None:
         raise Disconnected("the simulator breaks the connection, as it was told to")
     abort()
-    await asyncio.sleep(0)  # the server hears of it before it misses the response
+    await receive()  # the server hears of it before it misses the response
 
 
 def _reply(operation: str, answer: Answer, fields: dict[str, str]) -> _HttpReply:

@@ -1,4 +1,4 @@
-"""Faults on demand: which requests they hit, and what then goes wrong."""
+"""Faults on demand: which requests and pushes they hit, and what then goes wrong."""
 
 import random
 from enum import StrEnum
@@ -32,44 +32,54 @@ class FaultKind(StrEnum):
     CODE = "code"
 
 
+class PushFaultKind(StrEnum):
+    """What goes wrong with a push.
+
+    Attributes:
+        DUPLICATE: It is sent twice at once.
+        LATE: It is sent `seconds` late, so that later ones overtake it.
+        ANSWER_LOST: It arrives, but its answer is not heard, so that it is tried again.
+        LOST: This try does not arrive.
+    """
+
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    ANSWER_LOST = "answer_lost"
+    LOST = "lost"
+
+
 def _kind(kind: str) -> FaultKind:
     return FaultKind(kind)
 
 
-@attrs.define(eq=False)
-class Fault:
-    """A rule: every request that fits all of its conditions goes wrong.
+def _push_kind(kind: str) -> PushFaultKind:
+    return PushFaultKind(kind)
+
+
+@attrs.define(eq=False, kw_only=True)
+class Rule:
+    """Conditions; what fits all of them goes wrong.
 
     Attributes:
-        kind: What goes wrong; a `FaultKind` or its value.
-        operation: Only this operation, for example `Submit`.
-        mobile: Only requests for this number.
-        share: Only this share of the requests that fit, 0 to 1, at random.
-        nth: Only every nth request that fits.
+        operation: Only this operation, for example `Submit`; for pushes, `report` or `audit`.
+        mobile: Only what concerns this number.
+        share: Only this share of what fits, 0 to 1, at random.
+        nth: Only every nth that fits.
         times: At most so many times.
-        seconds: How much latency.
-        jitter: How much random latency beside it.
-        status: Which HTTP status.
-        code: Which vendor code.
-        seen: How many requests have fitted so far.
+        seen: How many have fitted so far.
         hits: How many of them went wrong.
     """
 
-    kind: FaultKind = attrs.field(converter=_kind)
     operation: str | None = None
     mobile: str | None = None
     share: float = 1.0
     nth: int = 1
     times: int | None = None
-    seconds: float = 0.0
-    jitter: float = 0.0
-    status: int = 502
-    code: int = 0
     seen: int = attrs.field(default=0, init=False)
     hits: int = attrs.field(default=0, init=False)
 
     def strikes(self, operation: str, mobile: str, chance: random.Random) -> bool:
-        """Say whether a request goes wrong, and count it."""
+        """Say whether a request or a push goes wrong, and count it."""
         if self.operation not in {None, operation} or self.mobile not in {None, mobile}:
             return False
         self.seen += 1
@@ -79,3 +89,35 @@ class Fault:
             return False
         self.hits += 1
         return True
+
+
+@attrs.define(eq=False)
+class Fault(Rule):
+    """A rule by which requests go wrong; for the conditions see `Rule`.
+
+    Attributes:
+        kind: What goes wrong; a `FaultKind` or its value.
+        seconds: How much latency.
+        jitter: How much random latency beside it.
+        status: Which HTTP status.
+        code: Which vendor code.
+    """
+
+    kind: FaultKind = attrs.field(converter=_kind)
+    seconds: float = attrs.field(default=0.0, kw_only=True)
+    jitter: float = attrs.field(default=0.0, kw_only=True)
+    status: int = attrs.field(default=502, kw_only=True)
+    code: int = attrs.field(default=0, kw_only=True)
+
+
+@attrs.define(eq=False)
+class PushFault(Rule):
+    """A rule by which pushes go wrong; for the conditions see `Rule`.
+
+    Attributes:
+        kind: What goes wrong; a `PushFaultKind` or its value.
+        seconds: How late.
+    """
+
+    kind: PushFaultKind = attrs.field(converter=_push_kind)
+    seconds: float = attrs.field(default=0.0, kw_only=True)

@@ -3,9 +3,9 @@
 import asyncio
 import socket
 import string
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import quote_from_bytes
 
 try:
@@ -16,10 +16,9 @@ except ImportError as exc:
         "serving the simulator needs an extra: pip install 'ihuyi-voice[simulator]'"
     ) from exc
 
-from ihuyi_voice.simulator.app import ABORT
+from ihuyi_voice.simulator.app import ABORT, Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from ihuyi_voice.simulator.app import Simulator
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PRINTABLE = string.printable  # these stay as they are, everything else is percent-encoded
 _LAST_WORDS = 2  # seconds that requests in flight get when the server stops
@@ -63,7 +62,11 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(
-    app: "Simulator", host: str, port: int, certfile: str | None, keyfile: str | None
+    app: Application,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    certfile: str | None = None,
+    keyfile: str | None = None,
 ) -> AsyncGenerator[str]:
     """Serve `app` while inside and yield the address, without a path."""
     options: dict[str, Any] = {"ssl_certfile": certfile, "ssl_keyfile": keyfile}

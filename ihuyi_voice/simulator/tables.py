@@ -62,6 +62,25 @@ DEL_TEMPLATE: Final = {  # section 5.4
     4050: "账号被冻结",
 }
 
+REPORT: Final = {  # section 6.2
+    2: "成功",
+    0: "未知错误",
+    -1: "关机",
+    -2: "停机",
+    -3: "暂时无法接通",
+    -4: "正在通话",
+    -5: "空号",
+    -6: "无人接听",
+    -8: "呼入限制",
+    -9: "网络忙",
+    -10: "呼出限制",
+    -11: "线路忙",
+    -12: "用户拒接",
+}
+
+APPROVED: Final = "成功"
+"""What an audit says that approves (section 4.5); one that doesn't gives its reason."""
+
 TEXTS: Final = {
     "Submit": SUBMIT,
     "GetNum": GET_NUM,

@@ -5,6 +5,7 @@ list, content, sensitive words, template, balance, limits per number. Only accep
 count in the limits, since no other makes a phone ring.
 """
 
+import math
 import re
 from collections import deque
 from collections.abc import Callable
@@ -24,11 +25,19 @@ _FIRST_TEMPLATE_ID: Final = 100_001
 
 @attrs.define
 class StoredTemplate:
-    """A template as the vendor keeps it; only an approved one lets submissions pass."""
+    """A template as the vendor keeps it; only an approved one lets submissions pass.
+
+    Attributes:
+        template_id: Its id.
+        content: Its text.
+        approved: Whether it has been approved.
+        approved_from: When it will have been, in Unix seconds.
+    """
 
     template_id: str
     content: str
     approved: bool
+    approved_from: float = math.inf
     pattern: re.Pattern[str] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -158,7 +167,12 @@ class Vendor:
         return self._template_refused(content) if self.check_templates else None
 
     def _template_refused(self, content: str) -> int | None:
-        approved = [template for template in self.templates.values() if template.approved]
+        now = self.clock()
+        approved = [
+            template
+            for template in self.templates.values()
+            if template.approved or now >= template.approved_from
+        ]
         if not approved:
             return 4071
         matches = (template.pattern.fullmatch(content) for template in approved)

@@ -1,0 +1,251 @@
+"""The vendor's pushes: how calls and audits ended, tried until heard (sections 4.5 and 6).
+
+A push is queued with the time when it is due. It is due for its first try, 60 seconds after that
+for its second, 120 seconds after that for its third, and is then given up; HTTP 200 with exactly
+`success` ends it earlier. A try that is cancelled is queued again and doesn't count, so that what
+is queued outlives a restart of the vendor.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta, timezone
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Final
+from urllib.parse import urlencode
+
+import attrs
+import httpx
+
+from ihuyi_voice.pool import PoolTransport
+from ihuyi_voice.simulator import tables
+from ihuyi_voice.simulator.faults import PushFault, PushFaultKind
+
+REPORT: Final = "report"
+AUDIT: Final = "audit"
+
+_PAUSES: Final = (60.0, 120.0)  # seconds from one try to the next
+_AT_ONCE: Final = 50
+_TIMEOUT: Final = 10.0  # seconds
+_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+_CHINA: Final = timezone(timedelta(hours=8))
+
+
+@attrs.frozen
+class PushTry:
+    """One try of a push.
+
+    Attributes:
+        time: When it was made, by the simulator's clock.
+        kind: `report` or `audit`.
+        subject: The voice id or the template id.
+        number: Which try of this push, from 1.
+        fields: What was posted.
+        status: The HTTP status of the answer; None if none was heard.
+        acknowledged: Whether `success` was heard.
+    """
+
+    time: float
+    kind: str
+    subject: str
+    number: int
+    fields: Mapping[str, str] = attrs.field(repr=False)
+    status: int | None
+    acknowledged: bool
+
+
+@attrs.frozen
+class Push:
+    """A push that waits for its next try."""
+
+    kind: str
+    subject: str
+    mobile: str
+    fields: Mapping[str, str] = attrs.field(repr=False)
+    number: int = 1
+
+
+def report(voice_id: str, mobile: str, code: int, talk_time: int, when: float) -> Push:
+    """Return the report of a call that ended at `when` (section 6.2)."""
+    fields = {
+        "code": str(code),
+        "msg": tables.REPORT.get(code, ""),
+        "mobilephone": mobile,
+        "talktime": str(talk_time),
+        "voiceid": voice_id,
+        "report_time": f"{datetime.fromtimestamp(when, UTC).astimezone(_CHINA):%Y-%m-%d %H:%M:%S}",
+    }
+    return Push(REPORT, voice_id, mobile, fields)
+
+
+def audit(template_id: str, reason: str | None) -> Push:
+    """Return the audit of a template: turned down for a reason, or approved (section 4.5)."""
+    code, msg = (2, tables.APPROVED) if reason is None else (0, reason)
+    return Push(AUDIT, template_id, "", {"code": str(code), "msg": msg, "templateid": template_id})
+
+
+class Pusher:
+    """Holds pushes until they are due, and tries each until it is heard.
+
+    Args:
+        clock: Unix time in seconds.
+        client: Whom pushes go through; None for connections of its own.
+        keep: How many tries are kept; None for all.
+        chance: Decides about faults.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        client: httpx.AsyncClient | None,
+        keep: int | None,
+        chance: random.Random,
+    ) -> None:
+        self.faults: list[PushFault] = []
+        self.tries: deque[PushTry] = deque(maxlen=keep)
+        self._to = ""
+        self._clock = clock
+        self._client = client
+        self._own: dict[str, httpx.AsyncClient] = {}
+        self._users = 0
+        self._chance = chance
+        self._queue: list[tuple[float, int, Push]] = []
+        self._order = count()
+        self._due = asyncio.Event()
+        self._tried = asyncio.Event()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    @property
+    def to(self) -> str:
+        """Where pushes go; empty: nowhere, they wait."""
+        return self._to
+
+    @to.setter
+    def to(self, address: str) -> None:
+        self._to = address
+        self.wake()
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next try is due, in Unix seconds."""
+        return self._queue[0][0] if self._queue else None
+
+    def wake(self) -> None:
+        """Look again at what is due: the clock was moved."""
+        self._due.set()
+
+    def queue(self, due: float, push: Push) -> None:
+        """Have a push tried first at `due`, or later, if it is told to be late."""
+        fault = self._fault(push, {PushFaultKind.LATE})
+        self._put(due + (fault.seconds if fault else 0.0), push)
+
+    def forget(self, kind: str, subject: str) -> None:
+        """Drop what is queued about a subject."""
+        self._queue = [
+            entry for entry in self._queue if (entry[2].kind, entry[2].subject) != (kind, subject)
+        ]
+        heapify(self._queue)
+
+    async def push_due(self) -> int:
+        """Make every try that is due now, and return how many they were."""
+        made = 0
+        async with self._connected(), asyncio.TaskGroup() as group:
+            for push in self._pop_due():
+                group.create_task(self._try(push))
+                made += 1
+        return made
+
+    async def run(self) -> None:
+        """Make tries when they are due, until cancelled."""
+        async with self._connected(), asyncio.TaskGroup() as group:
+            while True:
+                self._due.clear()
+                for push in self._pop_due():
+                    group.create_task(self._try(push))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause()):
+                        await self._due.wait()
+
+    async def pushed(self, many: int) -> None:
+        """Return once so many tries have been made and are still kept."""
+        while len(self.tries) < many:
+            self._tried.clear()
+            await self._tried.wait()
+
+    def _put(self, due: float, push: Push) -> None:
+        heappush(self._queue, (due, next(self._order), push))
+        self.wake()
+
+    def _pop_due(self) -> Iterator[Push]:
+        now = self._clock()
+        while self._to and self._queue and self._queue[0][0] <= now:
+            yield heappop(self._queue)[2]
+
+    def _pause(self) -> float | None:
+        return max(self._queue[0][0] - self._clock(), 0.0) if self._to and self._queue else None
+
+    async def _try(self, push: Push) -> None:
+        now = self._clock()
+        try:
+            async with self._slots:
+                status, heard = await self._deliver(push)
+        except asyncio.CancelledError:
+            self._put(now, push)
+            raise
+        self.tries.append(
+            PushTry(now, push.kind, push.subject, push.number, push.fields, status, heard)
+        )
+        self._tried.set()
+        if not heard and push.number <= len(_PAUSES):
+            again = attrs.evolve(push, number=push.number + 1)
+            self._put(now + _PAUSES[push.number - 1], again)
+
+    async def _deliver(self, push: Push) -> tuple[int | None, bool]:
+        fault = self._fault(push, set(PushFaultKind) - {PushFaultKind.LATE})
+        if fault is None:
+            return await self._post(push)
+        if fault.kind is PushFaultKind.LOST:
+            return None, False
+        if fault.kind is PushFaultKind.DUPLICATE:
+            answers = await asyncio.gather(self._post(push), self._post(push))
+            return max(answers, key=lambda answer: answer[1])
+        await self._post(push)  # and the answer is lost
+        return None, False
+
+    def _fault(self, push: Push, kinds: set[PushFaultKind]) -> PushFault | None:
+        rules = (rule for rule in self.faults if rule.kind in kinds)
+        struck = (rule for rule in rules if rule.strikes(push.kind, push.mobile, self._chance))
+        return next(struck, None)
+
+    async def _post(self, push: Push) -> tuple[int | None, bool]:
+        client = self._client or self._own_client()
+        body = urlencode(push.fields).encode()
+        try:
+            answer = await client.post(
+                self._to, content=body, headers=_FORM, timeout=_TIMEOUT, follow_redirects=False
+            )
+        except Exception:  # noqa: BLE001 - in process, the receiver's own failures arrive here too
+            return None, False
+        return answer.status_code, (answer.status_code, answer.content) == (200, b"success")
+
+    def _own_client(self) -> httpx.AsyncClient:
+        if self._to not in self._own:
+            pool = PoolTransport(self._to, max_connections=_AT_ONCE)
+            self._own[self._to] = httpx.AsyncClient(transport=pool)
+        return self._own[self._to]
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncGenerator[None]:
+        """Keep connections of its own while somebody pushes."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                clients, self._own = self._own, {}
+                for client in clients.values():
+                    await client.aclose()
