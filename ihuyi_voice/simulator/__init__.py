@@ -1,6 +1,8 @@
 """The vendor in a box, for the demo, for our tests and for yours; it never imports the client."""
 
-from ihuyi_voice.simulator.app import Arrival, Disconnected, Simulator
+from ihuyi_voice.simulator.app import Simulator
+from ihuyi_voice.simulator.arrivals import Arrival
+from ihuyi_voice.simulator.asgi import Disconnected
 from ihuyi_voice.simulator.clock import ManualClock
 from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault, PushFaultKind
 from ihuyi_voice.simulator.pushes import PushTry

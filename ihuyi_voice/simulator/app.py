@@ -7,86 +7,35 @@ import time
 from collections import Counter, deque
 from collections.abc import (
     AsyncGenerator,
-    Awaitable,
     Callable,
     Generator,
     Iterable,
-    Mapping,
-    MutableMapping,
-    Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import attrs
 import httpx
 
-from ihuyi_voice.simulator import pushes, tables
+from ihuyi_voice.simulator import tables
+from ihuyi_voice.simulator.arrivals import Arrival
+from ihuyi_voice.simulator.asgi import (
+    HttpReply,
+    Receive,
+    Scope,
+    Send,
+    disconnect,
+    read_body,
+    respond,
+)
 from ihuyi_voice.simulator.clock import ManualClock
 from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault
+from ihuyi_voice.simulator.followups import ANSWERED, FollowUps, Results
 from ihuyi_voice.simulator.forms import read_fields
 from ihuyi_voice.simulator.pushes import Pusher, PushTry
 from ihuyi_voice.simulator.vendor import Answer, StoredTemplate, Vendor, write_reply
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-ABORT: Final = "ihuyi_voice.simulator.abort"
-"""Where the server leaves the function that breaks a connection, in the scope's state."""
-
-_DONE: Final = 2
-_MAX_BODY: Final = 1_048_576
 _HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>\n"
-
-
-@attrs.frozen
-class Arrival:
-    """One request as the vendor saw it.
-
-    Attributes:
-        time: When it had arrived, by the simulator's clock.
-        operation: `Submit`, `GetNum`, `AddTemplate`, `DelTemplate` or what else was asked.
-        fields: All fields, query and body.
-        code: The code that the vendor decided on; None if it never acted.
-        fault: What went wrong on demand, if anything.
-    """
-
-    time: float
-    operation: str
-    fields: dict[str, str] = attrs.field(repr=False)
-    code: int | None
-    fault: FaultKind | None = None
-
-    @property
-    def mobile(self) -> str:
-        """The number, as it was sent."""
-        return self.fields.get("mobile", "")
-
-    @property
-    def content(self) -> str:
-        """The content, as it was sent."""
-        return self.fields.get("content", "")
-
-    @property
-    def processed(self) -> bool:
-        """Whether the vendor did what was asked."""
-        return self.code == _DONE and self.fault is not FaultKind.CODE
-
-
-Codes: TypeAlias = int | Sequence[int]
-Results: TypeAlias = Codes | Mapping[str, Codes] | Callable[[Arrival], Codes]
-
-
-@attrs.frozen
-class _HttpReply:
-    body: bytes
-    kind: bytes
-    status: int = 200
-
-
-class Disconnected(ConnectionResetError):
-    """Raised through the app where no server can break the connection (in-process use)."""
 
 
 class Simulator:
@@ -94,6 +43,16 @@ class Simulator:
 
     In process: `httpx.AsyncClient(transport=httpx.ASGITransport(app=simulator))`. Over a real
     socket: `async with simulator.serve() as url`. Nothing ever leaves the machine.
+
+    It pushes to a receiver of yours, here in process and by a clock that the test moves:
+
+        web = httpx.AsyncClient(transport=httpx.ASGITransport(app=receiver))
+        simulator = Simulator(
+            clock=ManualClock(), push_to="http://test/token", push_client=web, results=-6
+        )
+        ...  # submit
+        simulator.clock.advance(1.0)
+        await simulator.push_due()
 
     Args:
         account: The only APIID that it knows.
@@ -145,7 +104,7 @@ class Simulator:
         seed: int = 0,
         push_to: str = "",
         push_client: httpx.AsyncClient | None = None,
-        results: Results = _DONE,
+        results: Results = ANSWERED,
         report_delay: float = 1.0,
         report_jitter: float = 0.0,
         report_interval: float = 1.0,
@@ -176,9 +135,17 @@ class Simulator:
         self._chance = random.Random(seed)  # noqa: S311 - faults, not secrets
         self._pusher = Pusher(clock, push_client, keep_arrivals, self._chance)
         self._pusher.to = push_to
-        self._results = results
-        self._report_times = (report_delay, report_jitter, report_interval)
-        self._audit, self._audit_delay = audit, audit_delay
+        self._follow_ups = FollowUps(
+            self.vendor,
+            self._pusher,
+            self._chance,
+            results,
+            report_delay,
+            report_jitter,
+            report_interval,
+            audit,
+            audit_delay,
+        )
         self._closing = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -223,8 +190,7 @@ class Simulator:
     def _decide(self, template_id: str, reason: str | None) -> StoredTemplate:
         template = self.vendor.templates[template_id]
         template.approved, template.approved_from = reason is None, math.inf
-        if self.push_to:
-            self._pusher.queue(self.clock(), pushes.audit(template_id, reason))
+        self._follow_ups.decided(template, reason)
         return template
 
     @property
@@ -316,7 +282,7 @@ class Simulator:
         """Answer one request (ASGI 3); lifespan and websockets are declined."""
         if scope["type"] != "http":
             raise RuntimeError(f"the simulator speaks HTTP only, not {scope['type']}")
-        body = await _read(receive)
+        body = await read_body(receive)
         if body is None:
             return
         headers = dict(scope["headers"])
@@ -324,7 +290,7 @@ class Simulator:
         fields = read_fields(scope["query_string"], kind, body)
         operation = fields.get("method", "")
         if operation not in tables.SHAPES:
-            await _respond(send, _HttpReply(b"method not allowed\n", b"text/plain", 404))
+            await respond(send, HttpReply(b"method not allowed\n", b"text/plain", 404))
             return
         await self._serve(scope, receive, send, operation, fields)
 
@@ -340,7 +306,7 @@ class Simulator:
         answer = self._act(operation, fields, fault)
         await _pause(whole - there)
         if fault is None or fault.kind in {FaultKind.LATENCY, FaultKind.CODE}:
-            await _respond(send, _reply(operation, answer, fields))
+            await respond(send, _reply(operation, answer, fields))
         else:
             await self._fail(scope, receive, send, fault, _reply(operation, answer, fields))
 
@@ -363,65 +329,36 @@ class Simulator:
         arrival = Arrival(now, operation, fields, code, fault.kind if fault else None)
         self.arrivals.append(arrival)
         self._news.set()
-        if arrival.processed and answer.value is not None:
-            self._follow_up(arrival, answer.value)
+        if arrival.processed:
+            self._follow_ups.arrived(arrival, answer.value)
         return answer
 
-    def _follow_up(self, arrival: Arrival, value: str) -> None:
-        """Queue what the vendor will push about it."""
-        if arrival.operation == "Submit" and self.push_to:
-            self._queue_reports(arrival, value)
-        elif arrival.operation == "AddTemplate":
-            self._audit_template(arrival, value)
-
-    def _queue_reports(self, arrival: Arrival, voice_id: str) -> None:
-        delay, jitter, interval = self._report_times
-        due = arrival.time + delay + self._chance.uniform(0.0, jitter)
-        for code in _codes(self._results, arrival):
-            talked = self._chance.randint(5, 60) if code == _DONE else 0
-            report = pushes.report(voice_id, arrival.mobile, code, talked, due)
-            self._pusher.queue(due, report)
-            due += interval
-
-    def _audit_template(self, arrival: Arrival, template_id: str) -> None:
-        template, due = self.vendor.templates[template_id], arrival.time + self._audit_delay
-        if self._audit is None and not template.approved:
-            return  # somebody will call `approve` or `reject`
-        reason = None if self._audit is None else self._audit(template.content)
-        if reason is None:
-            template.approved_from = due
-        if self.push_to:
-            self._pusher.queue(due, pushes.audit(template_id, reason))
-
     async def _fail(
-        self, scope: Scope, receive: Receive, send: Send, fault: Fault, reply: _HttpReply
+        self, scope: Scope, receive: Receive, send: Send, fault: Fault, reply: HttpReply
     ) -> None:
         if fault.kind in {FaultKind.DISCONNECT_BEFORE, FaultKind.DISCONNECT_AFTER}:
-            await _disconnect(scope, receive)
+            await disconnect(scope, receive)
         elif fault.kind is FaultKind.SILENCE:
             await self._closing.wait()
-            await _disconnect(scope, receive)
+            await disconnect(scope, receive)
         else:
-            await _respond(send, _spoilt(fault, reply))
+            await respond(send, _spoilt(fault, reply))
 
 
-def _spoilt(fault: Fault, reply: _HttpReply) -> _HttpReply:
+def _reply(operation: str, answer: Answer, fields: dict[str, str]) -> HttpReply:
+    asked = fields.get("format", "xml")
+    kind = b"application/json; charset=utf-8" if asked == "json" else b"text/xml; charset=utf-8"
+    return HttpReply(write_reply(operation, answer, asked), kind)
+
+
+def _spoilt(fault: Fault, reply: HttpReply) -> HttpReply:
     cut = reply.body[: len(reply.body) // 2]
     return {
-        FaultKind.STATUS: _HttpReply(_HTML, b"text/html", fault.status),
+        FaultKind.STATUS: HttpReply(_HTML, b"text/html", fault.status),
         FaultKind.TRUNCATED: attrs.evolve(reply, body=cut),
-        FaultKind.UNREADABLE: _HttpReply(_HTML, b"text/html"),
+        FaultKind.UNREADABLE: HttpReply(_HTML, b"text/html"),
         FaultKind.EMPTY: attrs.evolve(reply, body=b""),
     }[fault.kind]
-
-
-def _codes(results: Results, arrival: Arrival) -> Iterable[int]:
-    """Return the codes of the reports of a call."""
-    if isinstance(results, Mapping):
-        results = results.get(arrival.mobile, _DONE)
-    elif callable(results):
-        results = results(arrival)
-    return (results,) if isinstance(results, int) else results
 
 
 @contextmanager
@@ -430,40 +367,6 @@ def _unwatched(_: Callable[[], None]) -> Generator[None]:
     yield
 
 
-async def _disconnect(scope: Scope, receive: Receive) -> None:
-    abort = scope.get("state", {}).get(ABORT)
-    if abort is None:
-        raise Disconnected("the simulator breaks the connection, as it was told to")
-    abort()
-    await receive()  # the server hears of it before it misses the response
-
-
-def _reply(operation: str, answer: Answer, fields: dict[str, str]) -> _HttpReply:
-    asked = fields.get("format", "xml")
-    kind = b"application/json; charset=utf-8" if asked == "json" else b"text/xml; charset=utf-8"
-    return _HttpReply(write_reply(operation, answer, asked), kind)
-
-
 async def _pause(seconds: float) -> None:
     if seconds > 0:
         await asyncio.sleep(seconds)
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Return the whole body, or None if the caller has gone; more than 1 MiB is cut off."""
-    body = bytearray()
-    while True:
-        event = await receive()
-        if event["type"] != "http.request":
-            return None
-        if len(body) < _MAX_BODY:
-            body += event.get("body", b"")
-        if not event.get("more_body", False):
-            return bytes(body[:_MAX_BODY])
-
-
-async def _respond(send: Send, reply: _HttpReply) -> None:
-    length = b"%d" % len(reply.body)
-    headers = [(b"content-type", reply.kind), (b"content-length", length)]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})

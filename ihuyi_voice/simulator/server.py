@@ -16,7 +16,7 @@ except ImportError as exc:
         "serving the simulator needs an extra: pip install 'ihuyi-voice[simulator]'"
     ) from exc
 
-from ihuyi_voice.simulator.app import ABORT, Receive, Scope, Send
+from ihuyi_voice.simulator.asgi import ABORT, Receive, Scope, Send
 
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 

@@ -32,9 +32,15 @@ def test_the_demo_shows_everything_at_once(folder: Path) -> None:
     lines = result.stdout.splitlines()
     assert re.fullmatch(r"The vendor, simulated, listens at http://127\.0\.0\.1:\d+/\S+", lines[0])
     assert lines[1] == f"Template: {TEMPLATE}"
-    assert re.fullmatch(r"60 rows in [\d.]+ s: \d+ a second", lines[-2])
+    assert (
+        sum(bool(re.fullmatch(r"60 rows in [\d.]+ s: \d+ a second", line)) for line in lines) == 1
+    )
     assert lines[-1] == "balance before 1,000,000, after 999,947: 53 used"
     cells = [tuple(re.split(r" *│ *", line)[1:-1]) for line in lines if line.startswith("│")]
+    ends, cells = cells[7:], cells[:7]
+    assert {row[0] for row in ends} <= {"2", "-6", "-4", "-1", "-12"}
+    assert ("成功", "answered") in {row[2:] for row in ends}
+    assert sum(int(row[1]) for row in ends) == 53  # every accepted call's report is back
     assert cells == [
         ("ACCEPTED", "53", "no, the phone will ring"),
         ("REJECTED", "3", "see the codes"),
@@ -57,6 +63,7 @@ def test_the_demo_can_speak_to_programs(folder: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     told = json.loads(result.stdout)
     assert told.pop("per_second") > 0
+    assert sum(told.pop("reports").values()) == 13
     assert told == {
         "outcomes": {"ACCEPTED": 13, "REJECTED": 3, "HELD": 0, "NOT_SENT": 4, "UNKNOWN": 0},
         "codes": {"2": 13, "4030": 3},
@@ -71,7 +78,7 @@ def test_the_demos_file_has_a_few_rows_of_each_kind(
     """Bad numbers, a bad value, numbers twice, and all others good."""
     rows: list[Recipient | BadRow] = []
 
-    async def read(_: object, path: Path, *__: object, **___: object) -> None:
+    async def read(_: object, __: object, path: Path, **___: object) -> None:
         rows.extend(RecipientsFile(path, Template(TEMPLATE)))
 
     monkeypatch.setattr(demo, "_show", read)

@@ -1,0 +1,83 @@
+"""What follows a request that the vendor acted on: reports of the call, or a template's audit."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+import attrs
+
+from ihuyi_voice.simulator import pushes
+from ihuyi_voice.simulator.arrivals import Arrival
+from ihuyi_voice.simulator.vendor import StoredTemplate, Vendor
+
+ANSWERED: Final = 2
+
+Codes: TypeAlias = int | Sequence[int]
+Results: TypeAlias = Codes | Mapping[str, Codes] | Callable[[Arrival], Codes]
+
+
+@attrs.frozen
+class FollowUps:
+    """Queues what the vendor will push.
+
+    Attributes:
+        vendor: Knows the templates.
+        pusher: Takes the pushes.
+        chance: Decides about jitter and talk times.
+        results: How calls end.
+        report_delay: Seconds from a call to its report.
+        report_jitter: Up to so many random seconds more.
+        report_interval: Seconds between the reports of one call.
+        audit: The rule of audits; None: by hand, unless they are approved at once.
+        audit_delay: Seconds from handing in to the audit.
+    """
+
+    vendor: Vendor
+    pusher: pushes.Pusher
+    chance: random.Random
+    results: Results
+    report_delay: float
+    report_jitter: float
+    report_interval: float
+    audit: Callable[[str], str | None] | None
+    audit_delay: float
+
+    def arrived(self, arrival: Arrival, value: str | None) -> None:
+        """See to what follows an arrival that was acted on; `value` is the id that it got."""
+        if arrival.operation == "Submit" and value is not None and self.pusher.to:
+            self._report(arrival, value)
+        elif arrival.operation == "AddTemplate" and value is not None:
+            self._audit(self.vendor.templates[value], arrival.time + self.audit_delay)
+        elif arrival.operation == "DelTemplate":
+            self.pusher.forget(pushes.AUDIT, arrival.fields["templateid"])
+
+    def decided(self, template: StoredTemplate, reason: str | None) -> None:
+        """Push an audit that was made by hand, now."""
+        self._push(self.vendor.clock(), template, reason)
+
+    def _report(self, arrival: Arrival, voice_id: str) -> None:
+        due = arrival.time + self.report_delay + self.chance.uniform(0.0, self.report_jitter)
+        for code in self._codes(arrival):
+            talked = self.chance.randint(5, 60) if code == ANSWERED else 0
+            self.pusher.queue(due, pushes.report(voice_id, arrival.mobile, code, talked, due))
+            due += self.report_interval
+
+    def _codes(self, arrival: Arrival) -> Iterable[int]:
+        results = self.results
+        if isinstance(results, Mapping):
+            results = results.get(arrival.mobile, ANSWERED)
+        elif callable(results):
+            results = results(arrival)
+        return (results,) if isinstance(results, int) else results
+
+    def _audit(self, template: StoredTemplate, due: float) -> None:
+        if self.audit is None and not template.approved:
+            return  # somebody will decide by hand
+        reason = None if self.audit is None else self.audit(template.content)
+        if reason is None:
+            template.approved_from = due
+        self._push(due, template, reason)
+
+    def _push(self, due: float, template: StoredTemplate, reason: str | None) -> None:
+        if self.pusher.to:
+            self.pusher.queue(due, pushes.audit(template.template_id, reason))
