@@ -5,7 +5,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @contextmanager
-def receiving(*args: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def receiving(*args: str) -> Generator[tuple["subprocess.Popen[str]", str]]:
     """Run `ihuyi-voice receive` in a process of its own; yield it and its address."""
     command = [*PROGRAM, "receive", "--port", "0", *args]
     with subprocess.Popen(  # noqa: S603 - our own program

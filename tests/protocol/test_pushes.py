@@ -73,6 +73,7 @@ def test_a_report_is_read_field_by_field() -> None:
         report_time=datetime(2018, 5, 24, 17, 46, 50, tzinfo=CHINA),
         msg="成功",
     )
+    assert value.report_time is not None
     assert value.report_time == datetime(2018, 5, 24, 9, 46, 50, tzinfo=UTC)
     assert value.report_time.utcoffset() == timedelta(hours=8)
 

@@ -1,5 +1,7 @@
 """What every inbox does, on both databases: keep pushes once, and tell those who wait."""
 
+# pyright: reportPrivateUsage=false - some facts can only be seen from inside
+
 import asyncio
 import logging
 from contextlib import aclosing
