@@ -1,6 +1,7 @@
 """What every inbox does, on both databases: keep pushes once, and tell those who wait."""
 
-# pyright: reportPrivateUsage=false - some facts can only be seen from inside
+# Some facts can only be seen from inside.
+# pyright: reportPrivateUsage=false
 
 import asyncio
 import logging

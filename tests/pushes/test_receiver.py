@@ -396,6 +396,15 @@ async def test_text_is_read_in_the_declared_encoding_or_in_one_that_fits(
     assert (await inbox.audit_of("8", timeout=0)).msg == "成功"
 
 
+async def test_a_declared_encoding_that_fits_is_believed(inbox: Inbox) -> None:
+    """Even if UTF-8 would fit as well."""
+    text = "鎴愬姛".encode("gbk")
+    assert text.decode("utf-8") == "成功"
+    exchange = push(b"code=0&templateid=8&msg=" + text, headers=form(kind=f"{FORM};charset=gbk"))
+    assert await status(PushReceiver(inbox, token=TOKEN), exchange) == 200
+    assert (await inbox.audit_of("8", timeout=0)).msg == "鎴愬姛"
+
+
 @pytest.mark.parametrize(
     ("path", "root_path"),
     [

@@ -1,6 +1,7 @@
 """The vendor's pushes, heard by a receiver of a few lines: never by the one that they test."""
 
-# pyright: reportPrivateUsage=false - one receiver is swapped for another from inside
+# One receiver is swapped for another from inside.
+# pyright: reportPrivateUsage=false
 
 import asyncio
 import random
