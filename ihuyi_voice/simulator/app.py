@@ -34,7 +34,9 @@ from ihuyi_voice.simulator.followups import ANSWERED, FollowUps, Results
 from ihuyi_voice.simulator.forms import read_fields
 from ihuyi_voice.simulator.pushes import Pusher, PushTry
 from ihuyi_voice.simulator.vendor import Answer, StoredTemplate, Vendor, write_reply
+from ihuyi_voice.simulator.waiting import News
 
+_BEFORE_ACTING: Final = {FaultKind.CODE, FaultKind.DISCONNECT_BEFORE}
 _HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>\n"
 
 
@@ -146,8 +148,8 @@ class Simulator:
             audit,
             audit_delay,
         )
-        self._closing = asyncio.Event()
-        self._news = asyncio.Event()
+        self._closing = News()
+        self._news = News()
 
     @property
     def account(self) -> str:
@@ -230,13 +232,13 @@ class Simulator:
                 yield
             finally:
                 running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
+                await asyncio.wait({running})
+            if not running.cancelled():
+                running.result()  # nothing but a fault of ours ends it
 
     async def arrived(self, count: int = 1) -> None:
         """Return once at least `count` requests have arrived and are still kept."""
-        while len(self.arrivals) < count:
-            self._news.clear()
-            await self._news.wait()
+        await self._news.until(lambda: len(self.arrivals) >= count)
 
     def rung(self) -> Counter[tuple[str, str]]:
         """Return how often each (number, content) was accepted: how often its phone rings."""
@@ -268,7 +270,6 @@ class Simulator:
         """
         from ihuyi_voice.simulator.server import serving  # noqa: PLC0415 - needs the extra
 
-        self._closing.clear()
         async with (
             self.pushing(),
             serving(self, host, port, ssl_certfile, ssl_keyfile) as address,
@@ -276,7 +277,7 @@ class Simulator:
             try:
                 yield f"{address}/webservice/voice.php"
             finally:
-                self._closing.set()
+                self._closing.tell()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3); lifespan and websockets are declined."""
@@ -323,12 +324,12 @@ class Simulator:
             answer = Answer(0)
         else:
             answer = self.vendor.answer(operation, fields)
-        acted = fault is None or fault.kind is not FaultKind.DISCONNECT_BEFORE
+        acted = fault is None or fault.kind not in _BEFORE_ACTING
         code = answer.code if acted else None
         self.codes[code] += 1
         arrival = Arrival(now, operation, fields, code, fault.kind if fault else None)
         self.arrivals.append(arrival)
-        self._news.set()
+        self._news.tell()
         if arrival.processed:
             self._follow_ups.arrived(arrival, answer.value)
         return answer
@@ -339,7 +340,8 @@ class Simulator:
         if fault.kind in {FaultKind.DISCONNECT_BEFORE, FaultKind.DISCONNECT_AFTER}:
             await disconnect(scope, receive)
         elif fault.kind is FaultKind.SILENCE:
-            await self._closing.wait()
+            with self._closing.followed() as closing:
+                await closing.wait()
             await disconnect(scope, receive)
         else:
             await respond(send, _spoilt(fault, reply))

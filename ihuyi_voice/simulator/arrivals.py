@@ -17,7 +17,8 @@ class Arrival:
         time: When it had arrived, by the simulator's clock.
         operation: `Submit`, `GetNum`, `AddTemplate`, `DelTemplate` or what else was asked.
         fields: All fields, query and body.
-        code: The code that the vendor decided on; None if it never acted.
+        code: The code that the vendor decided on; None if it never acted, also if it was told what
+            to reply.
         fault: What went wrong on demand, if anything.
     """
 
@@ -40,4 +41,4 @@ class Arrival:
     @property
     def processed(self) -> bool:
         """Whether the vendor did what was asked."""
-        return self.code == _DONE and self.fault is not FaultKind.CODE
+        return self.code == _DONE

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import attrs
 
@@ -65,7 +65,9 @@ class FollowUps:
     def _codes(self, arrival: Arrival) -> Iterable[int]:
         results = self.results
         if isinstance(results, Mapping):
-            results = results.get(arrival.mobile, ANSWERED)
+            # pyright thinks of functions that are mappings, too
+            by_number = cast("Mapping[str, Codes]", results)  # type: ignore[redundant-cast]
+            results = by_number.get(arrival.mobile, ANSWERED)
         elif callable(results):
             results = results(arrival)
         return (results,) if isinstance(results, int) else results
@@ -73,7 +75,9 @@ class FollowUps:
     def _audit(self, template: StoredTemplate, due: float) -> None:
         if self.audit is None and not template.approved:
             return  # somebody will decide by hand
-        reason = None if self.audit is None else self.audit(template.content)
+        reason = None
+        if self.audit is not None:
+            reason, template.approved = self.audit(template.content), False
         if reason is None:
             template.approved_from = due
         self._push(due, template, reason)

@@ -4,6 +4,12 @@ A push is queued with the time when it is due. It is due for its first try, 60 s
 for its second, 120 seconds after that for its third, and is then given up; HTTP 200 with exactly
 `success` ends it earlier. A try that is cancelled is queued again and doesn't count, so that what
 is queued outlives a restart of the vendor.
+
+    queued --due, a slot free--> in flight --`success`--> done
+       ^                            | no `success`, first or second try: due 60, 120 s later
+       +---- cancelled, or so ------+ no `success`, third try --> given up
+
+What was forgotten, queued or in flight, is never tried again.
 """
 
 import asyncio
@@ -23,6 +29,7 @@ import httpx
 from ihuyi_voice.pool import PoolTransport
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.faults import PushFault, PushFaultKind
+from ihuyi_voice.simulator.waiting import News
 
 REPORT: Final = "report"
 AUDIT: Final = "audit"
@@ -63,7 +70,7 @@ class Push:
 
     kind: str
     subject: str
-    mobile: str
+    mobile: str = attrs.field(repr=False)
     fields: Mapping[str, str] = attrs.field(repr=False)
     number: int = 1
 
@@ -114,8 +121,9 @@ class Pusher:
         self._chance = chance
         self._queue: list[tuple[float, int, Push]] = []
         self._order = count()
-        self._due = asyncio.Event()
-        self._tried = asyncio.Event()
+        self._forgotten: set[tuple[str, str]] = set()
+        self._due = News()
+        self._tried = News()
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     @property
@@ -125,6 +133,8 @@ class Pusher:
 
     @to.setter
     def to(self, address: str) -> None:
+        if address and not _is_http(address):
+            raise ValueError("push_to is no http address")  # which may hold a secret
         self._to = address
         self.wake()
 
@@ -135,7 +145,7 @@ class Pusher:
 
     def wake(self) -> None:
         """Look again at what is due: the clock was moved."""
-        self._due.set()
+        self._due.tell()
 
     def queue(self, due: float, push: Push) -> None:
         """Have a push tried first at `due`, or later, if it is told to be late."""
@@ -143,10 +153,9 @@ class Pusher:
         self._put(due + (fault.seconds if fault else 0.0), push)
 
     def forget(self, kind: str, subject: str) -> None:
-        """Drop what is queued about a subject."""
-        self._queue = [
-            entry for entry in self._queue if (entry[2].kind, entry[2].subject) != (kind, subject)
-        ]
+        """Try nothing about a subject any more."""
+        self._forgotten.add((kind, subject))
+        self._queue = [entry for entry in self._queue if self._matters(entry[2])]
         heapify(self._queue)
 
     async def push_due(self) -> int:
@@ -161,23 +170,26 @@ class Pusher:
     async def run(self) -> None:
         """Make tries when they are due, until cancelled."""
         async with self._connected(), asyncio.TaskGroup() as group:
-            while True:
-                self._due.clear()
-                for push in self._pop_due():
-                    group.create_task(self._try(push))
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause()):
-                        await self._due.wait()
+            with self._due.followed() as due:
+                while True:
+                    due.clear()
+                    for push in self._pop_due():
+                        group.create_task(self._try(push))
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._pause()):
+                            await due.wait()
 
     async def pushed(self, many: int) -> None:
         """Return once so many tries have been made and are still kept."""
-        while len(self.tries) < many:
-            self._tried.clear()
-            await self._tried.wait()
+        await self._tried.until(lambda: len(self.tries) >= many)
 
     def _put(self, due: float, push: Push) -> None:
-        heappush(self._queue, (due, next(self._order), push))
-        self.wake()
+        if self._matters(push):
+            heappush(self._queue, (due, next(self._order), push))
+            self.wake()
+
+    def _matters(self, push: Push) -> bool:
+        return (push.kind, push.subject) not in self._forgotten
 
     def _pop_due(self) -> Iterator[Push]:
         now = self._clock()
@@ -188,17 +200,17 @@ class Pusher:
         return max(self._queue[0][0] - self._clock(), 0.0) if self._to and self._queue else None
 
     async def _try(self, push: Push) -> None:
-        now = self._clock()
         try:
             async with self._slots:
+                now = self._clock()
                 status, heard = await self._deliver(push)
         except asyncio.CancelledError:
-            self._put(now, push)
+            self._put(self._clock(), push)
             raise
         self.tries.append(
             PushTry(now, push.kind, push.subject, push.number, push.fields, status, heard)
         )
-        self._tried.set()
+        self._tried.tell()
         if not heard and push.number <= len(_PAUSES):
             again = attrs.evolve(push, number=push.number + 1)
             self._put(now + _PAUSES[push.number - 1], again)
@@ -233,13 +245,15 @@ class Pusher:
 
     def _own_client(self) -> httpx.AsyncClient:
         if self._to not in self._own:
-            pool = PoolTransport(self._to, max_connections=_AT_ONCE)
+            pool = PoolTransport(self._to, max_connections=2 * _AT_ONCE)  # each may be a duplicate
             self._own[self._to] = httpx.AsyncClient(transport=pool)
         return self._own[self._to]
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[None]:
-        """Keep connections of its own while somebody pushes."""
+        """Keep connections of its own while somebody pushes, all in one event loop."""
+        if not self._users:
+            self._slots = asyncio.Semaphore(_AT_ONCE)
         self._users += 1
         try:
             yield
@@ -247,5 +261,12 @@ class Pusher:
             self._users -= 1
             if not self._users:
                 clients, self._own = self._own, {}
-                for client in clients.values():
-                    await client.aclose()
+                await asyncio.gather(*(client.aclose() for client in clients.values()))
+
+
+def _is_http(address: str) -> bool:
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in {"http", "https"} and bool(url.host)
