@@ -5,20 +5,13 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from typing import Any
-from urllib.parse import parse_qs
 
-import attrs
 import httpx
 import pytest
 
 from ihuyi_voice.simulator import Arrival, ManualClock, PushFault, PushFaultKind, Simulator
 from ihuyi_voice.simulator.server import serving
-from tests.simulator.conftest import CONTENT, MOBILE
-
-TOKEN = "s3cret"
-TARGET = "http://vendor.test/webservice/voice.php"
+from tests.simulator.conftest import CONTENT, MOBILE, TOKEN, Ear, Stage, options
 
 TABLE = [  # section 6.2, copied from the document
     (2, "成功"),
@@ -35,102 +28,6 @@ TABLE = [  # section 6.2, copied from the document
     (-11, "线路忙"),
     (-12, "用户拒接"),
 ]
-
-
-@attrs.define(eq=False)
-class Ear:
-    """A receiver.
-
-    Attributes:
-        answers: What it still has to answer, (status, body); `success` after that.
-        heard: The bodies that came, in order.
-        kinds: Their content types.
-        paths: Where they came to.
-        silent: Whether it hears and never answers.
-    """
-
-    answers: list[tuple[int, bytes]] = attrs.field(factory=list[tuple[int, bytes]])
-    heard: list[bytes] = attrs.field(factory=list[bytes])
-    kinds: set[bytes] = attrs.field(factory=set[bytes])
-    paths: set[str] = attrs.field(factory=set[str])
-    silent: bool = False
-    news: asyncio.Event = attrs.field(factory=asyncio.Event)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one push."""
-        body, more = b"", True
-        while more:
-            event = await receive()
-            body, more = body + event.get("body", b""), event.get("more_body", False)
-        self.heard.append(body)
-        self.kinds.add(dict(scope["headers"])[b"content-type"])
-        self.paths.add(f"{scope['method']} {scope['path']}")
-        self.news.set()
-        if self.silent:
-            await asyncio.Event().wait()
-        status, answer = self.answers.pop(0) if self.answers else (200, b"success")
-        length = (b"content-length", b"%d" % len(answer))
-        await send({"type": "http.response.start", "status": status, "headers": [length]})
-        await send({"type": "http.response.body", "body": answer})
-
-    @property
-    def forms(self) -> list[dict[str, str]]:
-        """The fields of what came."""
-        return [
-            {
-                name: values[0]
-                for name, values in parse_qs(body.decode(), keep_blank_values=True).items()
-            }
-            for body in self.heard
-        ]
-
-
-@attrs.frozen
-class Stage:
-    """A vendor whose clock can be moved, and the receiver that it pushes to."""
-
-    simulator: Simulator
-    clock: ManualClock
-    ear: Ear
-    web: httpx.AsyncClient
-
-    async def ask(self, **fields: str) -> dict[str, Any]:
-        """Ask the vendor for something, and return its reply."""
-        known = {"account": self.simulator.account, "password": self.simulator.api_key}
-        reply = await self.web.post(TARGET, data=known | {"format": "json"} | fields)
-        answer: dict[str, Any] = reply.json()
-        return answer
-
-    async def submit(self, mobile: str = MOBILE) -> str:
-        """Have a number called; return the voice id."""
-        reply = await self.ask(method="Submit", mobile=mobile, content=CONTENT)
-        return str(reply["voiceid"])
-
-    async def add(self, content: str = "您好，【变量】。") -> str:
-        """Hand in a template; return its id."""
-        return str((await self.ask(method="AddTemplate", content=content))["templateid"])
-
-    async def later(self, seconds: float) -> int:
-        """Move the clock, and have what is due then pushed; return the number of tries."""
-        self.clock.advance(seconds)
-        return await self.simulator.push_due()
-
-
-@pytest.fixture
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    """A stage; parametrize it indirectly with the simulator's options."""
-    ear, clock = Ear(), ManualClock()
-    options: dict[str, Any] = {"limits": (), "clock": clock} | getattr(request, "param", {})
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=ear)) as heard:
-        simulator = Simulator(push_to=f"http://ear.test/{TOKEN}", push_client=heard, **options)
-        transport = httpx.ASGITransport(app=simulator)
-        async with httpx.AsyncClient(transport=transport) as web:
-            yield Stage(simulator, clock, ear, web)
-
-
-def options(**values: Any) -> pytest.MarkDecorator:
-    """Give the stage's simulator some options."""
-    return pytest.mark.parametrize("stage", [values], indirect=True)
 
 
 @options(report_delay=3.0)
