@@ -61,6 +61,18 @@ async def test_a_connection_breaks_before_or_after_the_vendor_acts(kind: FaultKi
         assert (simulator.balance == 1_000_000) is (kind is FaultKind.DISCONNECT_BEFORE)
 
 
+async def test_a_reply_of_success_by_a_fault_is_no_call() -> None:
+    """The vendor didn't act: no phone rings, nothing is charged, reported or counted as done."""
+    simulator = Simulator(push_to="http://ear.test/x")
+    simulator.add_fault(Fault("code", code=2))
+    assert "<code>2</code>" in (await _one(simulator, "process")).text
+    assert not simulator.arrivals[0].processed
+    assert simulator.arrivals[0].code is None
+    assert not simulator.rung()
+    assert simulator.codes == {None: 1}
+    assert (simulator.balance, simulator.next_push) == (1_000_000, None)
+
+
 async def test_silence_lasts_until_the_server_ends() -> None:
     """The vendor acted, and never answers."""
     simulator = Simulator()

@@ -1,0 +1,318 @@
+"""The machinery behind pushes: how many at once, whose connections, and how it ends."""
+
+# A fault of ours is made from inside.
+# pyright: reportPrivateUsage=false
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import attrs
+import httpx
+import pytest
+
+from ihuyi_voice.simulator import ManualClock, PushFault, Simulator, pushes
+from ihuyi_voice.simulator.server import serving
+from tests.simulator.conftest import CONTENT, MOBILE, TOKEN, Ear, Stage, options
+from tests.support.sockets import read_request, until
+
+
+@attrs.define(eq=False)
+class Crowd:
+    """A receiver that answers nobody before `enough` are there, or it is let go.
+
+    Attributes:
+        enough: How many it waits for.
+        there: How many are there.
+        most: How many were there at a time.
+        heard: How many it has answered.
+    """
+
+    enough: int
+    there: int = 0
+    most: int = 0
+    heard: int = 0
+    free: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one push, in time."""
+        await receive()
+        self.there += 1
+        self.most = max(self.most, self.there)
+        if self.there >= self.enough:
+            self.free.set()
+        await self.free.wait()
+        self.there -= 1
+        self.heard += 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"success"})
+
+
+def client_of(app: Callable[..., Any], **settings: Any) -> httpx.AsyncClient:
+    """Return a client that speaks to an app in process."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), **settings)
+
+
+async def hear(stage: Stage, app: Callable[..., Any], count: int = 1) -> Simulator:
+    """Have `count` reports due that go to another receiver."""
+    stage.simulator._pusher._client = client_of(app)
+    for place in range(count):
+        await stage.submit(f"1390000{place:04d}")
+    stage.clock.advance(1.0)
+    return stage.simulator
+
+
+@pytest.mark.parametrize(
+    "address", ["not a url", "ftp://ear.test/x", "http://", "//ear.test/x", "http://[::1/s3cret"]
+)
+async def test_an_address_that_is_none_is_refused_at_once(stage: Stage, address: str) -> None:
+    """Without repeating it, since it may hold a token; the one before stays."""
+    with pytest.raises(ValueError, match="no http address") as caught:
+        stage.simulator.push_to = address
+    assert address not in str(caught.value)
+    assert stage.simulator.push_to == f"http://ear.test/{TOKEN}"
+    with pytest.raises(ValueError, match="no http address"):
+        Simulator(push_to=address)
+
+
+async def test_at_most_fifty_are_in_flight(stage: Stage) -> None:
+    """However many are due; all of them go out."""
+    crowd = Crowd(enough=50)
+    simulator = await hear(stage, crowd, 120)
+    assert await simulator.push_due() == 120
+    assert (crowd.most, crowd.heard) == (50, 120)
+
+
+async def test_the_times_of_tries_are_those_when_they_were_made(stage: Stage) -> None:
+    """Not when a place became free for them, which is when the next 60 seconds begin."""
+    crowd = Crowd(enough=1_000)
+    simulator = await hear(stage, crowd, 51)
+    start = stage.clock()
+    pushing = asyncio.create_task(simulator.push_due())
+    await until(lambda: crowd.there == 50)
+    stage.clock.advance(7.0)
+    crowd.free.set()
+    assert await pushing == 51
+    assert [each.time - start for each in simulator.pushes].count(7.0) == 1
+
+
+async def test_both_of_a_duplicate_are_there_at_the_same_time(stage: Stage) -> None:
+    """And it is one try, heard."""
+    crowd = Crowd(enough=2)
+    simulator = await hear(stage, crowd)
+    simulator.add_push_fault(PushFault("duplicate"))
+    assert await simulator.push_due() == 1
+    assert (crowd.most, crowd.heard, len(simulator.pushes)) == (2, 2, 1)
+    assert simulator.pushes[0].acknowledged
+
+
+async def test_fifty_duplicates_over_sockets_are_there_at_the_same_time() -> None:
+    """The simulator's own connections are as many as that takes."""
+    crowd, clock = Crowd(enough=100), ManualClock()
+    simulator = Simulator(clock=clock, limits=())
+    simulator.add_push_fault(PushFault("duplicate"))
+    async with client_of(simulator) as web, serving(crowd) as address:
+        simulator.push_to = f"{address}/{TOKEN}"
+        stage = Stage(simulator, clock, Ear(), web)
+        for place in range(50):
+            await stage.submit(f"1390000{place:04d}")
+        assert await stage.later(1.0) == 50
+    assert crowd.most == 100
+
+
+@pytest.mark.parametrize("heard", [(True, False), (False, True)])
+async def test_one_success_is_enough_for_a_duplicate(
+    stage: Stage, heard: tuple[bool, bool]
+) -> None:
+    """Whichever of the two is heard."""
+    stage.ear.answers = [(200, b"success") if each else (500, b"") for each in heard]
+    stage.simulator.add_push_fault(PushFault("duplicate"))
+    await stage.submit()
+    assert [await stage.later(step) for step in (1.0, 60.0)] == [1, 0]
+    assert stage.simulator.pushes[0].acknowledged
+
+
+async def test_push_faults_have_the_conditions_of_faults(stage: Stage) -> None:
+    """Here by operation and nth; a rule that doesn't strike leaves the push to the next one."""
+    audits = stage.simulator.add_push_fault(PushFault("lost", operation="audit"))
+    seconds = stage.simulator.add_push_fault(PushFault("lost", nth=2))
+    stage.simulator.approve(await stage.add())
+    for place in range(4):
+        await stage.submit(f"1390000{place:04d}")
+    assert await stage.later(1.0) == 5
+    assert [form["mobilephone"][-1] for form in stage.ear.forms] == ["0", "2"]
+    assert (audits.seen, audits.hits, seconds.seen, seconds.hits) == (1, 1, 4, 2)
+    with pytest.raises(ValueError, match="nonsense"):
+        PushFault("nonsense")
+
+
+@options(keep_arrivals=2)
+async def test_only_the_last_tries_are_kept_if_told_so(stage: Stage) -> None:
+    """A million pushes need no memory."""
+    ids = [await stage.submit(f"1390000{place:04d}") for place in range(5)]
+    assert await stage.later(1.0) == 5
+    assert [each.subject for each in stage.simulator.pushes] == ids[-2:]
+
+
+async def test_redirects_are_not_followed(stage: Stage) -> None:
+    """Even by a client that does otherwise."""
+    paths: list[str] = []
+
+    async def elsewhere(scope: Any, _: Any, send: Any) -> None:
+        paths.append(scope["path"])
+        headers = [(b"location", b"/other")] if len(paths) == 1 else []
+        start = {"type": "http.response.start", "status": 307 if headers else 200}
+        await send(start | {"headers": headers})
+        await send({"type": "http.response.body", "body": b"success"})
+
+    simulator = await hear(stage, elsewhere)
+    simulator._pusher._client = client_of(elsewhere, follow_redirects=True)
+    assert await simulator.push_due() == 1
+    assert (paths, simulator.pushes[0].status) == ([f"/{TOKEN}"], 307)
+
+
+async def test_a_receiver_that_answers_too_late_has_not_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The vendor hangs up, and tries again."""
+    monkeypatch.setattr(pushes, "_TIMEOUT", 0.05)
+    crowd, clock = Crowd(enough=2), ManualClock()
+    simulator = Simulator(clock=clock)
+    async with client_of(simulator) as web, serving(crowd) as address:
+        simulator.push_to = f"{address}/{TOKEN}"
+        stage = Stage(simulator, clock, Ear(), web)
+        await stage.submit()
+        assert await stage.later(1.0) == 1
+        assert crowd.there == 1
+        crowd.free.set()
+    assert (simulator.pushes[0].status, simulator.pushes[0].acknowledged) == (None, False)
+    assert simulator.next_push == clock() + 60.0
+
+
+async def test_its_own_connections_are_closed_when_pushing_ends() -> None:
+    """Kept alive until then: two pushes on one connection, then its end."""
+    clock, ended, connections = ManualClock(), asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await read_request(reader)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nsuccess")
+        writer.close()
+        ended.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        simulator = Simulator(clock=clock, limits=(), push_to=f"http://127.0.0.1:{port}/")
+        async with client_of(simulator) as web, simulator.pushing():
+            for count in (1, 2):
+                await Stage(simulator, clock, Ear(), web).submit()
+                clock.advance(1.0)
+                await simulator.pushed(count)
+            assert not ended.is_set()
+        async with asyncio.timeout(30.0):
+            await ended.wait()
+    assert connections == 1
+    assert all(each.acknowledged for each in simulator.pushes)
+
+
+async def test_a_template_that_is_deleted_in_flight_is_not_tried_again(stage: Stage) -> None:
+    """Neither after a bad answer nor after a cancelled try."""
+    for silent in (False, True):
+        template_id = await stage.add()
+        stage.simulator.approve(template_id)
+        deleting = asyncio.Event()
+
+        async def delete(scope: Any, receive: Any, send: Any) -> None:
+            await stage.ask(method="DelTemplate", templateid=template_id)  # noqa: B023 - at once
+            deleting.set()  # noqa: B023
+            stage.ear.answers, stage.ear.silent = [(500, b"")], silent  # noqa: B023
+            await stage.ear(scope, receive, send)
+
+        pushing = asyncio.create_task((await hear(stage, delete, 0)).push_due())
+        await deleting.wait()
+        if silent:
+            pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+        assert stage.simulator.next_push is None
+
+
+def turned_down(_: str) -> str:
+    """Turn every template down."""
+    return "不通过"
+
+
+@options(auto_approve=True, templates=[], audit=turned_down)
+async def test_the_rule_of_audits_wins_over_approval_at_once(stage: Stage) -> None:
+    """What is turned down lets no submission pass."""
+    await stage.add("您好，【变量】。")
+    assert (await stage.ask(method="Submit", mobile=MOBILE, content="您好，a。"))["code"] == 4071
+    assert await stage.later(1.0) == 1
+    assert stage.ear.forms[0]["code"] == "0"
+
+
+async def test_pushing_twice_at_once_pushes_everything_once(stage: Stage) -> None:
+    """As when one simulator is served with and without TLS."""
+    async with stage.simulator.pushing(), stage.simulator.pushing():
+        for place in range(20):
+            await stage.submit(f"1390000{place:04d}")
+        stage.clock.advance(1.0)
+        await stage.simulator.pushed(20)
+    assert len(set(stage.ear.heard)) == len(stage.ear.heard) == 20
+
+
+async def test_a_clock_may_be_moved_when_nobody_pushes(stage: Stage) -> None:
+    """Whoever has stopped pushing no longer watches it."""
+    async with stage.simulator.pushing():
+        pass
+    await stage.submit()
+    stage.clock.advance(1.0)
+    assert not stage.ear.heard
+    assert not stage.clock._watchers
+
+
+async def test_leaving_by_an_error_stops_pushing_too(stage: Stage) -> None:
+    """And the error comes through as it is."""
+    before = asyncio.all_tasks()
+    with pytest.raises(KeyError, match="mine"):
+        async with stage.simulator.pushing():
+            raise KeyError("mine")
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_fault_of_pushing_itself_is_told(stage: Stage) -> None:
+    """It doesn't just fall silent."""
+
+    def broken() -> float:
+        raise ZeroDivisionError
+
+    await stage.submit()
+    with pytest.raises(ExceptionGroup) as caught:
+        async with stage.simulator.pushing():
+            stage.simulator._pusher._clock = broken
+            stage.clock.advance(1.0)
+            await until(lambda: len(asyncio.all_tasks()) == 1)
+    assert caught.group_contains(ZeroDivisionError)
+
+
+def test_one_simulator_may_serve_several_event_loops_in_turn() -> None:
+    """As a module's simulator does, under tests that have a loop each."""
+    simulator = Simulator(report_delay=0.0, limits=())
+
+    async def once(count: int) -> None:
+        async with serving(Ear()) as address, simulator.serve() as url, httpx.AsyncClient() as web:
+            simulator.push_to = f"{address}/{TOKEN}"
+            form = {"account": simulator.account, "password": simulator.api_key}
+            for place in range(60):
+                said = {"mobile": f"1390000{place:04d}", "content": CONTENT}
+                await web.post(f"{url}?method=Submit", data=form | said)
+            async with asyncio.timeout(30.0):
+                await simulator.arrived(count)
+                await simulator.pushed(count)
+
+    asyncio.run(once(60))
+    asyncio.run(once(120))
+    assert all(each.acknowledged for each in simulator.pushes)
