@@ -79,11 +79,12 @@ class Address:
 
 def _file(url: str) -> str:
     try:
-        return make_url(url).database or ""
-    except ArgumentError:
-        raise InvalidRequest(
-            "not a URL of SQLite: sqlite:///relative, sqlite:////absolute"
-        ) from None
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        parts = URL.create("sqlite", host="unknown")
+    if parts.host:
+        raise InvalidRequest("not a URL of SQLite: sqlite:///relative, sqlite:////absolute")
+    return parts.database or ""
 
 
 def _need_driver(dialect: str) -> None:
