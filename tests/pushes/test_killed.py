@@ -140,6 +140,7 @@ async def test_ten_thousand_pushes_survive_five_kills(place: Place, tmp_path: Pa
             await victim.start()
         await senders
         async with place.inbox() as inbox:
+            assert sum((await inbox.counts()).values()) == PUSHES  # none lost, none twice
             await states(inbox, handled=PUSHES)
             assert (await inbox.report_of(str(PUSHES))).voice_id == str(PUSHES)
             assert await inbox.counts() == dict.fromkeys(PushState, 0) | {PushState.HANDLED: PUSHES}
