@@ -14,7 +14,7 @@ import pytest
 
 from ihuyi_voice.simulator import ManualClock, PushFault, Simulator, pushes
 from ihuyi_voice.simulator.server import serving
-from tests.simulator.conftest import CONTENT, MOBILE, TOKEN, Ear, Stage, options
+from tests.simulator.conftest import MOBILE, TOKEN, Ear, Stage, options
 from tests.support.sockets import read_request, until
 
 
@@ -147,6 +147,30 @@ async def test_push_faults_have_the_conditions_of_faults(stage: Stage) -> None:
         PushFault("nonsense")
 
 
+async def test_a_late_push_is_late_once_and_heard(stage: Stage) -> None:
+    """The rule moves its first try, and spoils none."""
+    fault = stage.simulator.add_push_fault(PushFault("late", seconds=5.0))
+    await stage.submit()
+    assert stage.simulator.next_push == stage.clock() + 6.0
+    assert [await stage.later(step) for step in (6.0, 1_000.0)] == [1, 0]
+    assert stage.simulator.pushes[0].acknowledged
+    assert fault.hits == 1
+
+
+async def test_an_audit_for_nobody_is_not_queued(stage: Stage) -> None:
+    """Neither one by hand nor one by rule."""
+    stage.simulator.push_to = ""
+    stage.simulator.approve(await stage.add())
+    stage.simulator.vendor.auto_approve = True
+    await stage.add("再见，【变量】。")
+    assert stage.simulator.next_push is None
+
+
+def test_what_is_queued_hides_the_number() -> None:
+    """In a debugger's view, or in a log."""
+    assert MOBILE not in repr(pushes.report("1", MOBILE, 2, 5, 0.0))
+
+
 @options(keep_arrivals=2)
 async def test_only_the_last_tries_are_kept_if_told_so(stage: Stage) -> None:
     """A million pushes need no memory."""
@@ -213,7 +237,7 @@ async def test_its_own_connections_are_closed_when_pushing_ends() -> None:
                 clock.advance(1.0)
                 await simulator.pushed(count)
             assert not ended.is_set()
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(10.0):  # idle ones are closed after 15 seconds anyway
             await ended.wait()
     assert connections == 1
     assert all(each.acknowledged for each in simulator.pushes)
@@ -274,6 +298,33 @@ async def test_a_clock_may_be_moved_when_nobody_pushes(stage: Stage) -> None:
     assert not stage.clock._watchers
 
 
+async def test_whoever_waits_for_the_clock_is_woken(stage: Stage) -> None:
+    """By moving it, long after the push was queued."""
+    async with stage.simulator.pushing():
+        await stage.submit()
+        await looked(stage.simulator)
+        stage.clock.advance(1.0)
+        await stage.simulator.pushed()
+    assert len(stage.ear.heard) == 1
+
+
+async def test_whoever_waits_for_an_address_is_woken(stage: Stage) -> None:
+    """By giving it one."""
+    await stage.submit()
+    stage.clock.advance(1.0)
+    stage.simulator.push_to = ""
+    async with stage.simulator.pushing():
+        await looked(stage.simulator)
+        stage.simulator.push_to = "http://ear.test/other"
+        await stage.simulator.pushed()
+    assert stage.ear.paths == {"POST /other"}
+
+
+async def looked(simulator: Simulator) -> None:
+    """Return once whoever pushes has seen that nothing is due, and waits."""
+    await until(lambda: not any(each.is_set() for each in simulator._pusher._due._waiters))
+
+
 async def test_leaving_by_an_error_stops_pushing_too(stage: Stage) -> None:
     """And the error comes through as it is."""
     before = asyncio.all_tasks()
@@ -299,19 +350,25 @@ async def test_a_fault_of_pushing_itself_is_told(stage: Stage) -> None:
 
 
 def test_one_simulator_may_serve_several_event_loops_in_turn() -> None:
-    """As a module's simulator does, under tests that have a loop each."""
-    simulator = Simulator(report_delay=0.0, limits=())
+    """As a module's simulator does, under tests that have a loop each; with waits everywhere."""
+    clock = ManualClock()
+    simulator = Simulator(clock=clock, limits=())
 
     async def once(count: int) -> None:
-        async with serving(Ear()) as address, simulator.serve() as url, httpx.AsyncClient() as web:
+        arriving = asyncio.create_task(simulator.arrived(count))
+        pushing = asyncio.create_task(simulator.pushed(count))
+        async with (
+            serving(Crowd(enough=50)) as address,
+            simulator.serve(),
+            client_of(simulator) as web,
+        ):
             simulator.push_to = f"{address}/{TOKEN}"
-            form = {"account": simulator.account, "password": simulator.api_key}
+            stage = Stage(simulator, clock, Ear(), web)
             for place in range(60):
-                said = {"mobile": f"1390000{place:04d}", "content": CONTENT}
-                await web.post(f"{url}?method=Submit", data=form | said)
+                await stage.submit(f"1390000{place:04d}")
+            clock.advance(1.0)
             async with asyncio.timeout(30.0):
-                await simulator.arrived(count)
-                await simulator.pushed(count)
+                await asyncio.gather(arriving, pushing)
 
     asyncio.run(once(60))
     asyncio.run(once(120))
