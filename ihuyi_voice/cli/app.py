@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ihuyi_voice.cli import demo as demos
-from ihuyi_voice.cli import receive as receives
 from ihuyi_voice.cli import send as sends
 from ihuyi_voice.cli import simulate as simulates
 from ihuyi_voice.cli.options import (
@@ -43,6 +41,8 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Send 1,000 notifications to a simulator on this machine; nobody's phone rings."""
+    from ihuyi_voice.cli import demo as demos  # noqa: PLC0415 - SQLAlchemy loads slowly
+
     with reporting(as_json=as_json):
         asyncio.run(demos.demo(count, as_json=as_json))
 
@@ -207,6 +207,8 @@ def receive(
     as_json: Json = False,
 ) -> None:
     """Take the vendor's pushes until Ctrl-C: store each durably, answer, then print it."""
+    from ihuyi_voice.cli import receive as receives  # noqa: PLC0415 - SQLAlchemy loads slowly
+
     settings = receives.ReceiverSettings(
         inbox, host, port, token, tuple(allow or ()), tuple(trusted_proxy or ()), store_only
     )
@@ -223,6 +225,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Print how a call ended, if its report has come."""
+    from ihuyi_voice.cli import receive as receives  # noqa: PLC0415 - SQLAlchemy loads slowly
+
     with reporting(as_json=as_json):
         found = asyncio.run(receives.show_report(inbox, voice_id, wait, as_json=as_json))
     if not found:
@@ -233,6 +237,8 @@ def report(
 @app.command()
 def replay(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> None:
     """Have pushes whose handler failed too often handled again."""
+    from ihuyi_voice.cli import receive as receives  # noqa: PLC0415 - SQLAlchemy loads slowly
+
     with reporting(as_json=as_json):
         asyncio.run(receives.replay(inbox, as_json=as_json))
 
