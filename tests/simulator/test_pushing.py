@@ -278,6 +278,20 @@ async def test_the_rule_of_audits_wins_over_approval_at_once(stage: Stage) -> No
     assert stage.ear.forms[0]["code"] == "0"
 
 
+def approved(_: str) -> None:
+    """Approve every template."""
+
+
+@options(templates=[], audit=approved)
+async def test_a_decision_by_hand_wins_over_an_earlier_one_by_rule(stage: Stage) -> None:
+    """And is pushed as well."""
+    template_id = await stage.add("您好，【变量】。")
+    assert await stage.later(1.0) == 1
+    stage.simulator.reject(template_id, "不通过")
+    assert await stage.later(0.0) == 1
+    assert (await stage.ask(method="Submit", mobile=MOBILE, content="您好，a。"))["code"] == 4071
+
+
 async def test_pushing_twice_at_once_pushes_everything_once(stage: Stage) -> None:
     """As when one simulator is served with and without TLS."""
     async with stage.simulator.pushing(), stage.simulator.pushing():
@@ -298,13 +312,15 @@ async def test_a_clock_may_be_moved_when_nobody_pushes(stage: Stage) -> None:
     assert not stage.clock._watchers
 
 
+@options(report_delay=1_000.0)
 async def test_whoever_waits_for_the_clock_is_woken(stage: Stage) -> None:
-    """By moving it, long after the push was queued."""
+    """By moving it, long after the push was queued, and long before that time has really passed."""
     async with stage.simulator.pushing():
         await stage.submit()
         await looked(stage.simulator)
-        stage.clock.advance(1.0)
-        await stage.simulator.pushed()
+        stage.clock.advance(1_000.0)
+        async with asyncio.timeout(10.0):
+            await stage.simulator.pushed()
     assert len(stage.ear.heard) == 1
 
 
@@ -316,13 +332,15 @@ async def test_whoever_waits_for_an_address_is_woken(stage: Stage) -> None:
     async with stage.simulator.pushing():
         await looked(stage.simulator)
         stage.simulator.push_to = "http://ear.test/other"
-        await stage.simulator.pushed()
+        async with asyncio.timeout(10.0):
+            await stage.simulator.pushed()
     assert stage.ear.paths == {"POST /other"}
 
 
 async def looked(simulator: Simulator) -> None:
     """Return once whoever pushes has seen that nothing is due, and waits."""
-    await until(lambda: not any(each.is_set() for each in simulator._pusher._due._waiters))
+    waiters = simulator._pusher._due._waiters
+    await until(lambda: waiters and not any(each.is_set() for each in waiters))
 
 
 async def test_leaving_by_an_error_stops_pushing_too(stage: Stage) -> None:

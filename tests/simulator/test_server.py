@@ -177,9 +177,11 @@ async def test_a_certificate_that_is_not_there_is_an_error_at_once(
     simulator, before = Simulator(limits=()), asyncio.all_tasks()
     options = tls(certificate)
     options["ssl_certfile" if missing == "certificate" else "ssl_keyfile"] = str(tmp_path / "no")
+    served = False
     with pytest.raises(FileNotFoundError):
         async with simulator.serve(**options):
-            pass
+            served = True
+    assert not served
     assert asyncio.all_tasks() == before
     async with simulator.serve() as url, httpx.AsyncClient() as client:
         assert (await submit(client, url)).status_code == 200
