@@ -12,6 +12,7 @@ end. Closing waits for all of them.
 import asyncio
 import importlib.util
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import partial
@@ -33,6 +34,7 @@ from ihuyi_voice.redaction import mask_numbers
 
 _BUSY: Final = 10.0  # seconds to wait for another process's turn on SQLite
 _COMMAND: Final = 30.0  # seconds that one statement may take on PostgreSQL
+_PLAIN: Final = (OSError, sqlite3.Error)
 _READERS: Final = 4
 _LONGEST_REASON: Final = 200
 T = TypeVar("T")
@@ -105,6 +107,7 @@ class Database:
 
     def __init__(self, address: Address, table: str) -> None:
         self.dialect = address.dialect
+        self._address = address
         self._table = table
         self._turn = asyncio.Lock()
         self._durable = _engine(address, 1)
@@ -116,6 +119,18 @@ class Database:
             _hide_parameters(table)
             for engine in (self._durable, self._relaxed):
                 event.listen(engine.sync_engine, "begin", _begin_immediate)
+
+    async def check(self) -> None:
+        """Find out whether a file can be opened, before a driver tries to.
+
+        aiosqlite's thread outlives a connection that it could not open, and with it the event loop.
+
+        Raises:
+            InboxUnavailable: It can't.
+        """
+        if self.dialect == "sqlite":
+            with _translated():
+                await asyncio.to_thread(_open_once, self._address.target)
 
     async def write(
         self, work: Callable[[AsyncConnection], Awaitable[T]], *, durable: bool = True
@@ -216,6 +231,10 @@ def _engine(
     return engine
 
 
+def _open_once(path: str) -> None:
+    sqlite3.connect(path, timeout=_BUSY).close()
+
+
 async def _connect_postgres(dsn: str, *, relaxed: bool) -> Any:  # noqa: ANN401 - asyncpg's
     import asyncpg  # noqa: PLC0415 - an extra
 
@@ -262,7 +281,7 @@ def _reason(exc: Exception) -> str:
     told = exc.orig if isinstance(exc, DBAPIError) and exc.orig else exc
     name = type(told).__name__
     # An error of anything else may quote the URL, and with it the password.
-    if told is exc and not (isinstance(exc, OSError) or hasattr(exc, "sqlstate")):
+    if told is exc and not (isinstance(exc, _PLAIN) or hasattr(exc, "sqlstate")):
         return name
     line = str(told).partition("\n")[0]
     return mask_numbers(f"{name}: {line}")[:_LONGEST_REASON]

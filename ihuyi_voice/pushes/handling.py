@@ -120,7 +120,7 @@ class Worker:
             with self._news.watched() as self._wake:
                 while not self._closing:
                     self._wake.clear()
-                    for claim in await self._turn():
+                    for claim in await self._whole_turn():
                         self._start(claim)
                     await wait_for(self._wake, self._poll)
                     await asyncio.sleep(_BREATH)
@@ -149,6 +149,15 @@ class Worker:
         self._verdicts.append(self._interrupted(claim) if task.cancelled() else task.result())
         self._wake.set()
 
+    async def _whole_turn(self) -> list[Claim]:
+        """Take a turn; if cancelled meanwhile, give back what it claims, for it commits anyway."""
+        turn = asyncio.create_task(self._turn())
+        try:
+            return await asyncio.shield(turn)
+        except asyncio.CancelledError:
+            self._verdicts += [self._interrupted(claim) for claim in await turn]
+            raise
+
     async def _turn(self) -> list[Claim]:
         """End claims and make new ones in one transaction; return the new ones."""
         room = self._handling.concurrency - len(self._running)
@@ -162,7 +171,7 @@ class Worker:
         except InboxUnavailable as exc:
             logger.warning("can't claim pushes: %s", exc)
             return []
-        # Only now: what can't be stored, or was cut short, is judged again in the next turn.
+        # Only now: what can't be stored is judged again in the next turn.
         del self._verdicts[: len(verdicts)]
         return claims
 

@@ -139,6 +139,7 @@ class Inbox:
         database = Database(self._address, self._table)
         store = Store(self._table, database.dialect)
         try:
+            await database.check()
             await database.write(store.create)
             seen = await database.read(store.last_seq)
         except BaseException:
