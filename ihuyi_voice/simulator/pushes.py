@@ -116,7 +116,7 @@ class Pusher:
         self._to = ""
         self._clock = clock
         self._client = client
-        self._own: dict[str, httpx.AsyncClient] = {}
+        self._own: dict[str, PoolTransport] = {}
         self._users = 0
         self._chance = chance
         self._queue: list[tuple[float, int, Push]] = []
@@ -233,21 +233,25 @@ class Pusher:
         return next(struck, None)
 
     async def _post(self, push: Push) -> tuple[int | None, bool]:
-        client = self._client or self._own_client()
         body = urlencode(push.fields).encode()
+        limits = {"timeout": httpx.Timeout(_TIMEOUT).as_dict()}
+        request = httpx.Request("POST", self._to, content=body, headers=_FORM, extensions=limits)
         try:
-            answer = await client.post(
-                self._to, content=body, headers=_FORM, timeout=_TIMEOUT, follow_redirects=False
-            )
+            answer = await self._send(request)
+            await answer.aread()
         except Exception:  # noqa: BLE001 - in process, the receiver's own failures arrive here too
             return None, False
         return answer.status_code, (answer.status_code, answer.content) == (200, b"success")
 
-    def _own_client(self) -> httpx.AsyncClient:
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        if self._client is not None:
+            return await self._client.send(request, follow_redirects=False)
+        # Not through a client, which would log the address, and with it the receiver's secret.
         if self._to not in self._own:
-            pool = PoolTransport(self._to, max_connections=2 * _AT_ONCE)  # each may be a duplicate
-            self._own[self._to] = httpx.AsyncClient(transport=pool)
-        return self._own[self._to]
+            self._own[self._to] = PoolTransport(
+                self._to, max_connections=2 * _AT_ONCE
+            )  # duplicates
+        return await self._own[self._to].handle_async_request(request)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[None]:
@@ -260,8 +264,8 @@ class Pusher:
         finally:
             self._users -= 1
             if not self._users:
-                clients, self._own = self._own, {}
-                await asyncio.gather(*(client.aclose() for client in clients.values()))
+                pools, self._own = self._own, {}
+                await asyncio.gather(*(pool.aclose() for pool in pools.values()))
 
 
 def _is_http(address: str) -> bool:

@@ -284,8 +284,9 @@ async def test_a_push_that_is_cancelled_is_still_queued(stage: Stage) -> None:
     assert stage.simulator.pushes[-1].acknowledged
 
 
-async def test_pushes_go_over_real_sockets_by_real_time() -> None:
-    """While the simulator is served; a receiver that has gone has not heard."""
+async def test_pushes_go_over_real_sockets_by_real_time(caplog: pytest.LogCaptureFixture) -> None:
+    """While the simulator is served; one that has gone has not heard; no log shows its secret."""
+    caplog.set_level("DEBUG")
     ear = Ear()
     simulator = Simulator(report_delay=0.01, report_jitter=0.01, limits=())
     async with simulator.serve() as url, httpx.AsyncClient() as web:
@@ -300,6 +301,7 @@ async def test_pushes_go_over_real_sockets_by_real_time() -> None:
         await web.post(f"{url}?method=Submit", data=form | {"mobile": MOBILE})
         await simulator.pushed(21)
     assert [each.acknowledged for each in simulator.pushes] == [True] * 20 + [False]
+    assert TOKEN not in caplog.text
 
 
 async def test_the_same_seed_gives_the_same_pushes() -> None:
