@@ -23,12 +23,12 @@ import attrs
 
 from ihuyi_voice.checks import above_zero, not_negative
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.news import News, wait_for
 from ihuyi_voice.protocol.pushes import PushKind, PushValue, parse_push
 from ihuyi_voice.pushes.database import Database
 from ihuyi_voice.pushes.errors import InboxUnavailable
 from ihuyi_voice.pushes.log import logger
 from ihuyi_voice.pushes.store import Claim, PushState, Store, Terms, Verdict
-from ihuyi_voice.pushes.waiting import News, wait_for
 from ihuyi_voice.redaction import mask_numbers
 
 if TYPE_CHECKING:  # or whoever lacks the extra is not told its name
@@ -117,7 +117,7 @@ class Worker:
     async def run(self) -> None:
         """Handle pushes until closed, and end what has begun."""
         try:
-            with self._news.watched() as self._wake:
+            with self._news.followed() as self._wake:
                 while not self._closing:
                     self._wake.clear()
                     for claim in await self._whole_turn():

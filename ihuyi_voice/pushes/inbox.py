@@ -11,13 +11,14 @@ from typing import Final, Self, TypeVar
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.news import News, wait_for
 from ihuyi_voice.protocol.pushes import Push, PushKind, PushValue, parse_push
 from ihuyi_voice.pushes.commits import GroupCommit
 from ihuyi_voice.pushes.database import Address, Database
 from ihuyi_voice.pushes.errors import InboxClosed
 from ihuyi_voice.pushes.handling import Handler, Handling, Worker
 from ihuyi_voice.pushes.store import PushState, Store, push_row
-from ihuyi_voice.pushes.waiting import News, Tail, wait_for
+from ihuyi_voice.pushes.waiting import Tail
 from ihuyi_voice.reports import DeliveryReport, TemplateAudit
 
 _BATCH: Final = 100
@@ -262,7 +263,7 @@ class Inbox:
         return self._reports(parts, parts.tail.seen)
 
     async def _reports(self, parts: _Parts, seq: int) -> AsyncGenerator[DeliveryReport]:
-        with parts.news.watched() as event:
+        with parts.news.followed() as event:
             while not parts.tail.closed:
                 event.clear()
                 asked = partial(parts.store.after, kind=PushKind.REPORT, seq=seq, limit=_BATCH)

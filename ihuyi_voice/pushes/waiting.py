@@ -3,46 +3,18 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from typing import Final
 
+from ihuyi_voice.news import News, wait_for
 from ihuyi_voice.pushes.database import Database
 from ihuyi_voice.pushes.errors import InboxUnavailable
 from ihuyi_voice.pushes.log import logger
 from ihuyi_voice.pushes.store import Store
 
 _BATCH: Final = 1000
-
-
-async def wait_for(event: asyncio.Event, seconds: float) -> None:
-    """Return when the event is set, or after so many seconds."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-
-
-class News:
-    """Wakes everybody in this process who watches for new pushes."""
-
-    def __init__(self) -> None:
-        self._events: set[asyncio.Event] = set()
-
-    def tell(self) -> None:
-        """Wake them all."""
-        for event in self._events:
-            event.set()
-
-    @contextmanager
-    def watched(self) -> Generator[asyncio.Event]:
-        """Yield an event that is set whenever there are news."""
-        event = asyncio.Event()
-        self._events.add(event)
-        try:
-            yield event
-        finally:
-            self._events.discard(event)
 
 
 class Tail:
@@ -110,7 +82,7 @@ class Tail:
             await wait_for(self._kick, self._poll)
 
     async def _follow(self) -> None:
-        with self._news.watched() as event:
+        with self._news.followed() as event:
             while self._waiting and not self.closed:
                 event.clear()
                 if not await self._wake():

@@ -17,6 +17,7 @@ from typing import Final
 import attrs
 import httpx
 
+from ihuyi_voice.news import News
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.arrivals import Arrival
 from ihuyi_voice.simulator.asgi import (
@@ -34,7 +35,6 @@ from ihuyi_voice.simulator.followups import ANSWERED, FollowUps, Results
 from ihuyi_voice.simulator.forms import read_fields
 from ihuyi_voice.simulator.pushes import Pusher, PushTry
 from ihuyi_voice.simulator.vendor import Answer, StoredTemplate, Vendor, write_reply
-from ihuyi_voice.simulator.waiting import News
 
 _BEFORE_ACTING: Final = {FaultKind.CODE, FaultKind.DISCONNECT_BEFORE}
 _HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>\n"

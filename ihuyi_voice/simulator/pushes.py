@@ -16,7 +16,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -26,10 +26,10 @@ from urllib.parse import urlencode
 import attrs
 import httpx
 
+from ihuyi_voice.news import News, wait_for
 from ihuyi_voice.pool import PoolTransport
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.faults import PushFault, PushFaultKind
-from ihuyi_voice.simulator.waiting import News
 
 REPORT: Final = "report"
 AUDIT: Final = "audit"
@@ -175,9 +175,7 @@ class Pusher:
                     due.clear()
                     for push in self._pop_due():
                         group.create_task(self._try(push))
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(self._pause()):
-                            await due.wait()
+                    await wait_for(due, self._pause())
 
     async def pushed(self, many: int) -> None:
         """Return once so many tries have been made and are still kept."""

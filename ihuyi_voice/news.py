@@ -1,14 +1,22 @@
-"""News that can be waited for in any event loop: one simulator may serve many tests."""
+"""News that can be waited for, in any event loop."""
 
 import asyncio
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+
+async def wait_for(event: asyncio.Event, seconds: float | None) -> None:
+    """Return when the event is set, or after so many seconds; None for no such limit."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 class News:
     """Wakes everybody who waits at that moment.
 
-    An asyncio.Event belongs to the loop that first waits for it, so each waiter has one of its own.
+    An asyncio.Event belongs to the loop that first waits for it, so each waiter has one of its own:
+    a simulator, for example, may serve many tests, each with its loop.
     """
 
     def __init__(self) -> None:

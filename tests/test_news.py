@@ -1,4 +1,4 @@
-"""News, in the simulator: who is woken, and what is kept."""
+"""News: who is woken, and what is kept."""
 
 # What is kept can only be seen from inside.
 # pyright: reportPrivateUsage=false
@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from ihuyi_voice.simulator.waiting import News
+from ihuyi_voice.news import News
 
 
 async def test_everybody_who_waits_is_woken() -> None:
