@@ -80,24 +80,33 @@ async def serving(
         timeout_graceful_shutdown=_LAST_WORDS,
         **options,
     )
+    async with running(config, host, port) as address:
+        yield address
+
+
+@asynccontextmanager
+async def running(
+    config: uvicorn.Config, host: str = "127.0.0.1", port: int = 0
+) -> AsyncGenerator[str]:
+    """Run a server in this process while inside and yield the address, without a path."""
     with socket.create_server((host, port), backlog=2048) as listening:
         server = _Server(config)
-        running = asyncio.create_task(server.serve([listening]))
+        serving = asyncio.create_task(server.serve([listening]))
         try:
-            await _ready(server, running)
-            scheme = "https" if certfile else "http"
+            await _ready(server, serving)
+            scheme = "https" if config.is_ssl else "http"
             yield f"{scheme}://{host}:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            await running
+            await serving
 
 
-async def _ready(server: _Server, running: "asyncio.Task[None]") -> None:
+async def _ready(server: _Server, serving: "asyncio.Task[None]") -> None:
     """Wait until the server listens; if it ends before that, raise what ended it."""
     ready = asyncio.create_task(server.ready.wait())
     try:
-        await asyncio.wait({ready, running}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ready, serving}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         ready.cancel()
-    if running.done():
-        await running
+    if serving.done():
+        await serving
