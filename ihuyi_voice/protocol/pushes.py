@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import attrs
 
+from ihuyi_voice.protocol.fields import once
 from ihuyi_voice.reports import DeliveryReport, TemplateAudit
 
 CHINA: Final = timezone(timedelta(hours=8))
@@ -187,10 +188,11 @@ def _fields(body: bytes, charset: str) -> dict[str, str]:
     except ValueError as exc:
         raise PushUnreadable(f"more than {_MOST_FIELDS} fields") from exc
     encodings = _encodings(charset)
-    return _once(
+    decoded = (
         (name.strip().lower(), _decode(value.encode("latin-1"), encodings).strip())
         for name, value in pairs
     )
+    return once(decoded, PushUnreadable)
 
 
 def _encodings(charset: str) -> Iterable[str]:
@@ -205,12 +207,3 @@ def _decode(value: bytes, encodings: Iterable[str]) -> str:
         except UnicodeDecodeError:
             continue
     return value.decode("utf-8", "replace")
-
-
-def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """A dict, refusing a name that comes twice with two values: neither can be believed."""
-    fields: dict[str, str] = {}
-    for name, value in pairs:
-        if fields.setdefault(name, value) != value:
-            raise PushUnreadable(f"{name[:20]!r} comes twice with two values")
-    return fields

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 import attrs
 from lxml import etree
 
+from ihuyi_voice.protocol.fields import once
 from ihuyi_voice.vocabulary import Operation
 
 MAX_REPLY_BYTES: Final = 65_536
@@ -89,7 +90,7 @@ def _xml_fields(body: bytes) -> dict[str, Any]:
         raise ReplyUnreadable(f"broken XML: {exc}") from exc
     if root.getroottree().docinfo.internalDTD is not None:
         raise ReplyUnreadable("XML with a document type, which the vendor never sends")
-    return _once((_local_name(child.tag), _leaf(child)) for child in root)
+    return once(((_local_name(child.tag), _leaf(child)) for child in root), ReplyUnreadable)
 
 
 def _local_name(tag: object) -> str:
@@ -103,20 +104,11 @@ def _leaf(element: Any) -> Any:  # noqa: ANN401 - lxml keeps its element type pr
 
 def _json_fields(body: bytes) -> dict[str, Any]:
     try:
-        return dict(json.loads(body, object_pairs_hook=_once))
+        return dict(json.loads(body, object_pairs_hook=partial(once, error=ReplyUnreadable)))
     except ReplyUnreadable:
         raise
     except (ValueError, RecursionError) as exc:
         raise ReplyUnreadable(f"broken JSON: {type(exc).__name__}") from exc
-
-
-def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """A dict, refusing a name that comes twice with two values: neither can be believed."""
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        if fields.setdefault(name, value) != value:
-            raise ReplyUnreadable(f"{name[:20]!r} comes twice with two values")
-    return fields
 
 
 def _integer(value: object) -> int:
