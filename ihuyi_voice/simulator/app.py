@@ -30,7 +30,7 @@ from ihuyi_voice.simulator.asgi import (
     respond,
 )
 from ihuyi_voice.simulator.clock import ManualClock
-from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault
+from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault, first_to_strike
 from ihuyi_voice.simulator.followups import ANSWERED, FollowUps, Results
 from ihuyi_voice.simulator.forms import read_fields
 from ihuyi_voice.simulator.pushes import Pusher, PushTry
@@ -298,7 +298,7 @@ class Simulator:
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, operation: str, fields: dict[str, str]
     ) -> None:
-        fault = self._fault(operation, fields)
+        fault = first_to_strike(self.faults, operation, fields.get("mobile", ""), self._chance)
         whole = self.latency + self._chance.uniform(0.0, self.jitter)
         if fault is not None and fault.kind is FaultKind.LATENCY:
             whole += fault.seconds + self._chance.uniform(0.0, fault.jitter)
@@ -310,11 +310,6 @@ class Simulator:
             await respond(send, _reply(operation, answer, fields))
         else:
             await self._fail(scope, receive, send, fault, _reply(operation, answer, fields))
-
-    def _fault(self, operation: str, fields: dict[str, str]) -> Fault | None:
-        mobile = fields.get("mobile", "")
-        struck = (rule for rule in self.faults if rule.strikes(operation, mobile, self._chance))
-        return next(struck, None)
 
     def _act(self, operation: str, fields: dict[str, str], fault: Fault | None) -> Answer:
         now = self.clock()

@@ -1,7 +1,9 @@
 """Faults on demand: which requests and pushes they hit, and what then goes wrong."""
 
 import random
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import TypeVar
 
 import attrs
 
@@ -89,6 +91,16 @@ class Rule:
             return False
         self.hits += 1
         return True
+
+
+R = TypeVar("R", bound=Rule)
+
+
+def first_to_strike(
+    rules: Iterable[R], operation: str, mobile: str, chance: random.Random
+) -> R | None:
+    """Return the first rule by which something goes wrong; rules behind it don't count it."""
+    return next((rule for rule in rules if rule.strikes(operation, mobile, chance)), None)
 
 
 @attrs.define(eq=False)

@@ -29,7 +29,7 @@ import httpx
 from ihuyi_voice.news import News, wait_for
 from ihuyi_voice.pool import PoolTransport
 from ihuyi_voice.simulator import tables
-from ihuyi_voice.simulator.faults import PushFault, PushFaultKind
+from ihuyi_voice.simulator.faults import PushFault, PushFaultKind, first_to_strike
 
 REPORT: Final = "report"
 AUDIT: Final = "audit"
@@ -227,8 +227,7 @@ class Pusher:
 
     def _fault(self, push: Push, kinds: set[PushFaultKind]) -> PushFault | None:
         rules = (rule for rule in self.faults if rule.kind in kinds)
-        struck = (rule for rule in rules if rule.strikes(push.kind, push.mobile, self._chance))
-        return next(struck, None)
+        return first_to_strike(rules, push.kind, push.mobile, self._chance)
 
     async def _post(self, push: Push) -> tuple[int | None, bool]:
         body = urlencode(push.fields).encode()
@@ -246,9 +245,8 @@ class Pusher:
             return await self._client.send(request, follow_redirects=False)
         # Not through a client, which would log the address, and with it the receiver's secret.
         if self._to not in self._own:
-            self._own[self._to] = PoolTransport(
-                self._to, max_connections=2 * _AT_ONCE
-            )  # duplicates
+            most = 2 * _AT_ONCE  # each may be a duplicate
+            self._own[self._to] = PoolTransport(self._to, max_connections=most)
         return await self._own[self._to].handle_async_request(request)
 
     @asynccontextmanager
