@@ -31,9 +31,8 @@ EXIT_CODES: Final = (
 )
 EXIT_HELP: Final = (
     "Exit codes: 0 done; 1 a bulk run in which not every message was accepted, or a report that "
-    "has not come; 2 wrong usage or "
-    "input; 3 refused by the vendor; 4 not sent or held back, safe to try again; 5 unknown, do "
-    "not just send it again."
+    "has not come; 2 wrong usage or input; 3 refused by the vendor; 4 not sent or held back, safe "
+    "to try again; 5 unknown, do not just send it again."
 )
 
 console = Console()

@@ -62,9 +62,14 @@ class _Server(uvicorn.Server):
 async def receive(settings: ReceiverSettings, *, as_json: bool) -> None:
     """Take pushes until interrupted; print each one once it has been stored."""
     inbox = Inbox.open(settings.inbox)
+    if not settings.token:
+        proposal = secrets.token_urlsafe()
+        raise InvalidRequest(
+            f"a receiver needs a secret: set IHUYI_PUSH_TOKEN, for example to {proposal}"
+        )
     receiver = PushReceiver(
         inbox,
-        token=settings.token or _no_token(),
+        token=settings.token,
         allow=settings.allow or None,
         trusted_proxies=settings.trusted_proxies,
     )
@@ -85,12 +90,6 @@ async def receive(settings: ReceiverSettings, *, as_json: bool) -> None:
     )
     async with inbox:
         await _Server(config).serve()
-
-
-def _no_token() -> str:
-    raise InvalidRequest(
-        f"a receiver needs a secret: set IHUYI_PUSH_TOKEN, for example to {secrets.token_urlsafe()}"
-    )
 
 
 async def print_report(report: DeliveryReport) -> None:

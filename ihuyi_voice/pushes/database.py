@@ -64,12 +64,12 @@ class Address:
         """
         given = str(path_or_url)
         scheme, mark, rest = given.partition("://")
-        dialect = {"postgres": "postgresql"}.get(scheme.partition("+")[0], scheme.partition("+")[0])
+        dialect = scheme.partition("+")[0]
         if not mark or isinstance(path_or_url, Path):
             address = cls("sqlite", given)
         elif dialect == "sqlite":
             address = cls("sqlite", _file(given))
-        elif dialect == "postgresql":
+        elif dialect in {"postgres", "postgresql"}:
             address = cls("postgresql", f"postgresql://{rest}")
         else:
             raise InvalidRequest(f"{scheme}:// is neither sqlite:// nor postgresql://")
