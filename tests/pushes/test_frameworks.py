@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,17 @@ from tests.pushes.support import FORM, Recorder, audit_form, report_form
 TOKEN = "2Zb0-secret"
 
 
+def opening(inbox: Inbox) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Return a lifespan, as every framework has them, that opens the inbox."""
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncGenerator[None]:
+        async with inbox:
+            yield
+
+    return lifespan
+
+
 @asynccontextmanager
 async def bare(inbox: Inbox, receiver: PushReceiver) -> AsyncGenerator[Any]:
     """The receiver is the application: it opens the inbox by itself."""
@@ -31,13 +42,7 @@ async def bare(inbox: Inbox, receiver: PushReceiver) -> AsyncGenerator[Any]:
 @asynccontextmanager
 async def fastapi(inbox: Inbox, receiver: PushReceiver) -> AsyncGenerator[Any]:
     """Mounted in FastAPI, which opens the inbox in its lifespan."""
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        async with inbox:
-            yield
-
-    app = FastAPI(lifespan=lifespan)
+    app = FastAPI(lifespan=opening(inbox))
     app.mount("/pushes", receiver)
     yield app
 
@@ -45,26 +50,14 @@ async def fastapi(inbox: Inbox, receiver: PushReceiver) -> AsyncGenerator[Any]:
 @asynccontextmanager
 async def starlette(inbox: Inbox, receiver: PushReceiver) -> AsyncGenerator[Any]:
     """Mounted in Starlette, likewise."""
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with inbox:
-            yield
-
-    yield Starlette(routes=[Mount("/pushes", receiver)], lifespan=lifespan)
+    yield Starlette(routes=[Mount("/pushes", receiver)], lifespan=opening(inbox))
 
 
 @asynccontextmanager
 async def litestar(inbox: Inbox, receiver: PushReceiver) -> AsyncGenerator[Any]:
     """Mounted in Litestar, likewise."""
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
-        async with inbox:
-            yield
-
     mounted = asgi("/pushes", is_mount=True, copy_scope=True)(receiver)
-    yield Litestar([mounted], lifespan=[lifespan], openapi_config=None)
+    yield Litestar([mounted], lifespan=[opening(inbox)], openapi_config=None)
 
 
 FRAMEWORKS: list[tuple[Callable[..., Any], str]] = [
