@@ -4,7 +4,8 @@ async with VoiceClient("VM12345678", "api-key") as client:
     await client.submit("13900000000", "您的订单号是：9633。已由顺风快递发出，请注意查收。")
 """
 
-from ihuyi_voice.bulk import BulkRun
+from ihuyi_voice.bulk import BulkRun, Outcome, Progress
+from ihuyi_voice.calls.retries import RetryEvent, RetryPolicy
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import (
     AccessDenied,
@@ -27,14 +28,20 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.evidence import RawReply
 from ihuyi_voice.guards import Limits, MemoryGuard
-from ihuyi_voice.models import AddedTemplate, Message, Outcome, Submission
-from ihuyi_voice.progress import Progress
-from ihuyi_voice.reports import DeliveryReport, DeliveryStatus, TemplateAudit
-from ihuyi_voice.retries import RetryEvent, RetryPolicy
-from ihuyi_voice.templates import Template
-from ihuyi_voice.vocabulary import Action, Operation, OutcomeStatus
+from ihuyi_voice.inputs.templates import Template
+from ihuyi_voice.models import (
+    Action,
+    AddedTemplate,
+    DeliveryReport,
+    DeliveryStatus,
+    Message,
+    Operation,
+    OutcomeStatus,
+    RawReply,
+    Submission,
+    TemplateAudit,
+)
 
 __all__ = [
     "AccessDenied",

@@ -7,14 +7,18 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from ihuyi_voice.bulk import BulkOptions, BulkRun
-from ihuyi_voice.content import validate_content
-from ihuyi_voice.endpoint import Endpoint
+from ihuyi_voice.bulk.run import BulkOptions, BulkRun
+from ihuyi_voice.calls.attempt import Endpoint
+from ihuyi_voice.calls.operations import repeat
+from ihuyi_voice.calls.retries import RetryPolicy
+from ihuyi_voice.calls.submission import Delay, Job, Submitter
+from ihuyi_voice.common.redaction import Redactor
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.exchange import Exchange, ExchangeOptions, TransportName
 from ihuyi_voice.guards import Guard, MemoryGuard
-from ihuyi_voice.models import AddedTemplate, Message, Submission
-from ihuyi_voice.numbers import normalise_mobile
+from ihuyi_voice.http.sending import Exchange, ExchangeOptions, TransportName
+from ihuyi_voice.inputs.content import validate_content
+from ihuyi_voice.inputs.numbers import normalise_mobile
+from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
 from ihuyi_voice.protocol.requests import (
     DEFAULT_BASE_URL,
     Call,
@@ -23,11 +27,6 @@ from ihuyi_voice.protocol.requests import (
     RequestBuilder,
 )
 from ihuyi_voice.protocol.signing import Auth, Credentials
-from ihuyi_voice.redaction import Redactor
-from ihuyi_voice.repeating import repeat
-from ihuyi_voice.retries import RetryPolicy
-from ihuyi_voice.submitting import Delay, Job, Submitter
-from ihuyi_voice.vocabulary import Operation
 
 if TYPE_CHECKING:
     import httpx

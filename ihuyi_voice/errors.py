@@ -24,8 +24,7 @@ VoiceError
 from datetime import datetime
 from typing import Literal
 
-from ihuyi_voice.evidence import RawReply
-from ihuyi_voice.vocabulary import Action, Operation
+from ihuyi_voice.models import Action, Operation, RawReply
 
 
 class VoiceError(Exception):
@@ -150,3 +149,14 @@ class RateLimited(VendorError):
 
     retry_at: datetime | None = None
     source: Literal["guard", "vendor"] = "vendor"
+
+
+class InboxUnavailable(VoiceError):
+    """The inbox's database could not do what was asked: nothing was stored, or nothing was read.
+
+    The receiver answers 503 then, and the vendor tries again.
+    """
+
+
+class InboxClosed(InboxUnavailable):
+    """The inbox is not open: it has not been entered yet, or it has been left."""

@@ -1,13 +1,99 @@
-"""The values that everybody passes around; all of them frozen."""
+"""The values that everybody passes around, and the words for them; all of them frozen.
 
+In order: the words (operations, outcomes, actions), what came over the wire, what is submitted
+and what the vendor says at once, and what it pushes later: how a call ended (section 6.2) and how
+a template's audit ended (4.5).
+"""
+
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from enum import Enum, StrEnum
+from typing import Final
 
 import attrs
 
-from ihuyi_voice.errors import VoiceError
-from ihuyi_voice.evidence import RawReply
-from ihuyi_voice.redaction import mask_mobile, mask_numbers
-from ihuyi_voice.vocabulary import OutcomeStatus
+from ihuyi_voice.common.redaction import Redactor, mask_mobile, mask_numbers
+
+
+class Operation(StrEnum):
+    """What can be asked of the vendor; the value is the `method` of its URL (sections 2 to 5)."""
+
+    SUBMIT = "Submit"
+    BALANCE = "GetNum"
+    ADD_TEMPLATE = "AddTemplate"
+    DELETE_TEMPLATE = "DelTemplate"
+
+
+class OutcomeStatus(StrEnum):
+    """How a submission ended; each ends in exactly one of these.
+
+    Attributes:
+        ACCEPTED: The vendor replied code 2; the `voice_id` is known.
+        REJECTED: The vendor replied another code; its `action` says what to do.
+        HELD: The guard would have had to wait longer than allowed. Nothing was sent;
+            `retry_at` says when it may be.
+        NOT_SENT: The request surely never reached the vendor. It is safe to send again.
+        UNKNOWN: The request may have reached the vendor and no usable reply came. Sending again
+            may make the phone ring twice.
+    """
+
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    HELD = "HELD"
+    NOT_SENT = "NOT_SENT"
+    UNKNOWN = "UNKNOWN"
+
+
+class Action(Enum):
+    """What a code asks of the caller.
+
+    Attributes:
+        FIX_REQUEST: This request will never pass as it is; others may.
+        WAIT: The same request may pass later.
+        RETRY: The same request may pass at once; the client retries it by itself.
+        STOP: No request will pass until a person has acted; a bulk run ends.
+    """
+
+    FIX_REQUEST = "fix_request"
+    WAIT = "wait"
+    RETRY = "retry"
+    STOP = "stop"
+
+
+_SHOWN = 200
+_UNSAFE_HEADERS = frozenset({"set-cookie", "location"})
+
+
+@attrs.frozen(eq=False)
+class RawReply:
+    """One HTTP reply as it came; the body is masked whenever it is shown.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    status: int
+    _headers: Iterable[tuple[bytes, bytes]] = attrs.field(repr=False)
+    content: bytes = attrs.field(repr=False)
+    _redact: Redactor = attrs.field(repr=False, factory=Redactor)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The reply's headers by lower-case name, without cookies and redirect targets."""
+        pairs = ((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in self._headers)
+        return {name: self._redact(value) for name, value in pairs if name not in _UNSAFE_HEADERS}
+
+    @property
+    def body(self) -> str:
+        """The whole body as text, without secrets and with masked numbers."""
+        return self._redact(self.content.decode("utf-8", "replace"))
+
+    @property
+    def excerpt(self) -> str:
+        """The first 200 characters of `body`, on one line."""
+        # Redact first, cut afterwards: a secret cut in two would no longer be recognised.
+        start = self._redact(self.content[: 8 * _SHOWN].decode("utf-8", "replace"))
+        return " ".join(start[:_SHOWN].split())
 
 
 @attrs.frozen
@@ -63,22 +149,105 @@ class AddedTemplate:
     raw: RawReply | None = attrs.field(default=None, eq=False, repr=False)
 
 
+_SUCCESS: Final = 2
+
+
+class DeliveryStatus(StrEnum):
+    """How a call ended; UNLISTED stands for every code that section 6.2 does not list."""
+
+    ANSWERED = "answered"
+    UNKNOWN_ERROR = "unknown_error"
+    POWERED_OFF = "powered_off"
+    SUSPENDED = "suspended"
+    UNREACHABLE = "unreachable"
+    BUSY = "busy"
+    NO_SUCH_NUMBER = "no_such_number"
+    NO_ANSWER = "no_answer"
+    INCOMING_BARRED = "incoming_barred"
+    NETWORK_BUSY = "network_busy"
+    OUTGOING_BARRED = "outgoing_barred"
+    LINE_BUSY = "line_busy"
+    DECLINED = "declined"
+    UNLISTED = "unlisted"
+
+
 @attrs.frozen
-class Outcome:
-    """How one message of a bulk run ended.
+class StatusRow:
+    """One row of the table of section 6.2: the code, the vendor's text, and our name for it."""
+
+    code: int
+    text: str
+    status: DeliveryStatus
+
+
+DELIVERY_STATUSES: Final = {
+    code: StatusRow(code, text, status)
+    for code, text, status in (
+        (2, "成功", DeliveryStatus.ANSWERED),
+        (0, "未知错误", DeliveryStatus.UNKNOWN_ERROR),
+        (-1, "关机", DeliveryStatus.POWERED_OFF),
+        (-2, "停机", DeliveryStatus.SUSPENDED),
+        (-3, "暂时无法接通", DeliveryStatus.UNREACHABLE),
+        (-4, "正在通话", DeliveryStatus.BUSY),
+        (-5, "空号", DeliveryStatus.NO_SUCH_NUMBER),
+        (-6, "无人接听", DeliveryStatus.NO_ANSWER),
+        (-8, "呼入限制", DeliveryStatus.INCOMING_BARRED),
+        (-9, "网络忙", DeliveryStatus.NETWORK_BUSY),
+        (-10, "呼出限制", DeliveryStatus.OUTGOING_BARRED),
+        (-11, "线路忙", DeliveryStatus.LINE_BUSY),
+        (-12, "用户拒接", DeliveryStatus.DECLINED),
+    )
+}
+
+
+@attrs.frozen
+class DeliveryReport:
+    """How a call ended (section 6.2).
 
     Attributes:
-        message: The message as the caller gave it.
-        status: One of the five.
-        voice_id: The vendor's serial number if it was accepted.
-        error: Why it was not accepted; None if it was.
-        attempts: How many requests were begun for it.
-        retry_at: When the number may be called again (HELD), aware and in UTC.
+        voice_id: The vendor's serial number, as `Submission.voice_id`.
+        code: The vendor's code; unlisted ones are kept as they came.
+        mobile: The number that was called, empty if the vendor left it out; the repr masks it.
+        talk_time: Seconds that the call lasted; 0 if the vendor left it out.
+        report_time: When it ended, aware and in +08:00; None if the vendor left it out.
+        msg: The vendor's text.
     """
 
-    message: Message
-    status: OutcomeStatus
-    voice_id: str | None = None
-    error: VoiceError | None = None
-    attempts: int = 0
-    retry_at: datetime | None = None
+    voice_id: str
+    code: int
+    mobile: str = attrs.field(default="", repr=mask_mobile)
+    talk_time: int = 0
+    report_time: datetime | None = None
+    msg: str = attrs.field(default="", repr=mask_numbers)
+
+    @property
+    def status(self) -> DeliveryStatus:
+        """The code's meaning; UNLISTED for codes that the vendor's table does not have."""
+        row = DELIVERY_STATUSES.get(self.code)
+        return DeliveryStatus.UNLISTED if row is None else row.status
+
+    @property
+    def text(self) -> str:
+        """The table's text for the code, and the vendor's own for an unlisted one."""
+        row = DELIVERY_STATUSES.get(self.code)
+        return self.msg if row is None else row.text
+
+    @property
+    def answered(self) -> bool:
+        """Whether somebody picked up: code 2."""
+        return self.code == _SUCCESS
+
+
+@attrs.frozen
+class TemplateAudit:
+    """How the audit of a template ended (section 4.5).
+
+    Attributes:
+        template_id: The vendor's id, as `AddedTemplate.template_id`.
+        approved: Whether it may be used from now on (code 2), or was turned down (code 0).
+        msg: The vendor's text; the reason, if it was turned down.
+    """
+
+    template_id: str
+    approved: bool
+    msg: str = ""

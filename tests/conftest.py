@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest_plugins = ["tests.support.databases"]
+
 _FORBIDDEN = re.compile(
     r"simulator-key|1q784322ba1d9bb88d50cf5cdfd89k7d"
     r"|(?<![0-9A-Fa-f])[0-9a-f]{32}(?![0-9A-Fa-f])"

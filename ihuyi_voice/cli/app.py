@@ -18,8 +18,8 @@ from ihuyi_voice.cli.options import (
     make_client,
 )
 from ihuyi_voice.cli.output import EXIT_HELP, console, errors, print_json, reporting
+from ihuyi_voice.inputs.templates import Template
 from ihuyi_voice.models import AddedTemplate, Submission
-from ihuyi_voice.templates import Template
 
 app = typer.Typer(
     help="Voice notifications by 互亿无线 (ihuyi). Account and key come from IHUYI_ACCOUNT and "

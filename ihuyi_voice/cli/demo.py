@@ -15,13 +15,12 @@ from rich.table import Table
 from ihuyi_voice.cli import send
 from ihuyi_voice.cli.output import console, print_json
 from ihuyi_voice.client import VoiceClient
+from ihuyi_voice.inputs.recipients import RecipientsFile
+from ihuyi_voice.inputs.templates import Template
+from ihuyi_voice.models import DELIVERY_STATUSES, DeliveryReport, DeliveryStatus, OutcomeStatus
 from ihuyi_voice.pushes import Inbox, PushReceiver
-from ihuyi_voice.recipients import RecipientsFile
-from ihuyi_voice.reports import DELIVERY_STATUSES, DeliveryReport, DeliveryStatus
 from ihuyi_voice.simulator import Fault, Simulator
 from ihuyi_voice.simulator.server import serving
-from ihuyi_voice.templates import Template
-from ihuyi_voice.vocabulary import OutcomeStatus
 
 _TEMPLATE: Final = "您的订单号是：【变量】。已由【变量】发出，请注意查收。"
 _COURIERS: Final = ("顺风快递", "圆通快递", "中通快递")

@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ihuyi_voice.codes import SUBMIT, SUCCESS
 from ihuyi_voice.errors import (
     InvalidRequest,
     NotSent,
@@ -19,7 +18,8 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.vocabulary import OutcomeStatus
+from ihuyi_voice.models import OutcomeStatus
+from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
 
 EXIT_CODES: Final = (
     # the first family that fits counts

@@ -12,10 +12,10 @@ import uvicorn
 from rich.table import Table
 
 from ihuyi_voice.cli.output import console, print_json
+from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.pushes import Inbox, PushReceiver
-from ihuyi_voice.redaction import mask_mobile
-from ihuyi_voice.reports import DeliveryReport, TemplateAudit
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LAST_WORDS: Final = 10  # seconds that requests in flight get when the server stops

@@ -11,16 +11,15 @@ from typing import Any, Final, Self, TextIO
 import attrs
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ihuyi_voice.bulk import BulkRun
+from ihuyi_voice.bulk import BulkRun, Outcome
 from ihuyi_voice.cli.output import code_table, console, errors, outcome_table, print_json
 from ihuyi_voice.client import VoiceClient
-from ihuyi_voice.codes import SUCCESS
+from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InvalidRequest, VendorError
-from ihuyi_voice.models import Outcome
-from ihuyi_voice.recipients import BadRow, Recipient, RecipientsFile
-from ihuyi_voice.redaction import mask_numbers
-from ihuyi_voice.templates import Template
-from ihuyi_voice.vocabulary import OutcomeStatus
+from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
+from ihuyi_voice.inputs.templates import Template
+from ihuyi_voice.models import OutcomeStatus
+from ihuyi_voice.protocol.codes import SUCCESS
 
 _COLUMNS: Final = (
     "line", "mobile", "reference", "status", "voice_id", "code", "error", "retry_at", "attempts",

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import attrs
 
-from ihuyi_voice.redaction import mask_mobile
+from ihuyi_voice.common.redaction import mask_mobile
 
 
 @attrs.define(eq=False, repr=False)  # not frozen: one is made for each call, and that costs more

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 
 import attrs
 
+from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol.fields import once
-from ihuyi_voice.reports import DeliveryReport, TemplateAudit
 
 CHINA: Final = timezone(timedelta(hours=8))
 """The vendor writes times without a zone; China Standard Time is the only sensible reading."""

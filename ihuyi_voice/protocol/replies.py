@@ -8,8 +8,8 @@ from typing import Any, Final
 import attrs
 from lxml import etree
 
+from ihuyi_voice.models import Operation
 from ihuyi_voice.protocol.fields import once
-from ihuyi_voice.vocabulary import Operation
 
 MAX_REPLY_BYTES: Final = 65_536
 """The largest reply that is read; the vendor's have about 200 bytes."""

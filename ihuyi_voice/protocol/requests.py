@@ -6,8 +6,8 @@ from urllib.parse import quote, urlsplit
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.models import Operation
 from ihuyi_voice.protocol.signing import Auth, Credentials, dynamic_password
-from ihuyi_voice.vocabulary import Operation
 
 DEFAULT_BASE_URL: Final = "https://api.vm.ihuyi.com/webservice/voice.php"
 

@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.vocabulary import Operation
+from ihuyi_voice.models import Operation
 
 Auth: TypeAlias = Literal["signed", "plain"]
 

@@ -3,12 +3,12 @@
 Needs the extra `pushes`, and `postgres` for an inbox on PostgreSQL.
 """
 
-from ihuyi_voice.pushes.errors import InboxClosed, InboxUnavailable
+from ihuyi_voice.errors import InboxClosed, InboxUnavailable
+from ihuyi_voice.models import DeliveryReport, DeliveryStatus, TemplateAudit
 from ihuyi_voice.pushes.handling import Handling
 from ihuyi_voice.pushes.inbox import Inbox
 from ihuyi_voice.pushes.receiver import PushReceiver
 from ihuyi_voice.pushes.store import PushState
-from ihuyi_voice.reports import DeliveryReport, DeliveryStatus, TemplateAudit
 
 __all__ = [
     "DeliveryReport",

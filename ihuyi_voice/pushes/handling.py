@@ -13,6 +13,7 @@ Cancelled, the same happens without the grace: no handler outlives the worker.
 
 import asyncio
 import inspect
+import logging
 import random
 import traceback
 from collections.abc import Awaitable, Callable
@@ -21,15 +22,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
-from ihuyi_voice.checks import above_zero, not_negative
-from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.news import News, wait_for
+from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.common.signal import News, wait_for
+from ihuyi_voice.errors import InboxUnavailable, InvalidRequest
+from ihuyi_voice.inputs.options import above_zero, not_negative
 from ihuyi_voice.protocol.pushes import PushKind, PushValue, parse_push
-from ihuyi_voice.pushes.database import Database
-from ihuyi_voice.pushes.errors import InboxUnavailable
-from ihuyi_voice.pushes.log import logger
 from ihuyi_voice.pushes.store import Claim, PushState, Store, Terms, Verdict
-from ihuyi_voice.redaction import mask_numbers
+from ihuyi_voice.storage.database import Database
+
+logger = logging.getLogger("ihuyi_voice.pushes")
 
 if TYPE_CHECKING:  # or whoever lacks the extra is not told its name
     from sqlalchemy.ext.asyncio import AsyncConnection

@@ -10,16 +10,15 @@ from typing import Final, Self, TypeVar
 
 import attrs
 
-from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.news import News, wait_for
+from ihuyi_voice.common.signal import News, wait_for
+from ihuyi_voice.errors import InboxClosed, InvalidRequest
+from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol.pushes import Push, PushKind, PushValue, parse_push
-from ihuyi_voice.pushes.commits import GroupCommit
-from ihuyi_voice.pushes.database import Address, Database
-from ihuyi_voice.pushes.errors import InboxClosed
 from ihuyi_voice.pushes.handling import Handler, Handling, Worker
 from ihuyi_voice.pushes.store import PushState, Store, push_row
-from ihuyi_voice.pushes.waiting import Tail
-from ihuyi_voice.reports import DeliveryReport, TemplateAudit
+from ihuyi_voice.pushes.tail import Tail
+from ihuyi_voice.storage.database import Address, Database
+from ihuyi_voice.storage.group_commit import GroupCommit
 
 _BATCH: Final = 100
 

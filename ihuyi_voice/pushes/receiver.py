@@ -11,14 +11,14 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from ihuyi_voice.errors import InvalidRequest, VoiceError
+from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.errors import InboxUnavailable, InvalidRequest, VoiceError
+from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol.pushes import PushUnreadable, parse_push
-from ihuyi_voice.pushes.addresses import AllowList, NetworkLike, networks
-from ihuyi_voice.pushes.errors import InboxUnavailable
+from ihuyi_voice.pushes.allow_list import AllowList, NetworkLike, networks
 from ihuyi_voice.pushes.inbox import Inbox
-from ihuyi_voice.pushes.log import logger
-from ihuyi_voice.redaction import mask_numbers
-from ihuyi_voice.reports import DeliveryReport, TemplateAudit
+
+logger = logging.getLogger("ihuyi_voice.pushes")
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]

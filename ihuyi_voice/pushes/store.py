@@ -13,27 +13,31 @@ from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 import attrs
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    and_,
-    bindparam,
-    exists,
-    func,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+try:
+    from sqlalchemy import (
+        BigInteger,
+        Column,
+        ColumnElement,
+        Float,
+        Index,
+        Integer,
+        LargeBinary,
+        MetaData,
+        String,
+        Table,
+        and_,
+        bindparam,
+        exists,
+        func,
+        or_,
+        select,
+        update,
+    )
+    from sqlalchemy.dialects import postgresql, sqlite
+    from sqlalchemy.ext.asyncio import AsyncConnection
+except ImportError as exc:
+    raise ImportError("receiving pushes needs an extra: pip install 'ihuyi-voice[pushes]'") from exc
 
 from ihuyi_voice.protocol.pushes import Push
 

@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 import httpx
 
-from ihuyi_voice.news import News
+from ihuyi_voice.common.signal import News
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.arrivals import Arrival
 from ihuyi_voice.simulator.asgi import (

@@ -26,8 +26,8 @@ from urllib.parse import urlencode
 import attrs
 import httpx
 
-from ihuyi_voice.news import News, wait_for
-from ihuyi_voice.pool import PoolTransport
+from ihuyi_voice.common.signal import News, wait_for
+from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.faults import PushFault, PushFaultKind, first_to_strike
 

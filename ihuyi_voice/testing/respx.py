@@ -20,7 +20,7 @@ class PoolMocker(AbstractRequestMocker):
     """Tells respx where our pool takes requests; it speaks httpx's own classes there."""
 
     name = "ihuyi_voice"
-    targets: ClassVar[list[str]] = ["ihuyi_voice.pool.transport.PoolTransport"]
+    targets: ClassVar[list[str]] = ["ihuyi_voice.http.pool.transport.PoolTransport"]
     target_methods: ClassVar[list[str]] = ["handle_async_request"]
 
     @classmethod

@@ -27,8 +27,8 @@ from ihuyi_voice import (
 )
 from ihuyi_voice.cli import main, simulate
 from ihuyi_voice.cli.output import EXIT_HELP, console, exit_code
+from ihuyi_voice.models import Action, Operation
 from ihuyi_voice.simulator import Fault, Simulator
-from ihuyi_voice.vocabulary import Action, Operation
 from tests.support.command import CONTENT, KEY, MOBILE, TEMPLATE, run
 
 PROGRAM = (sys.executable, "-c", "from ihuyi_voice.cli import main; main()")

@@ -9,8 +9,8 @@ import pytest
 
 from ihuyi_voice import InvalidRequest
 from ihuyi_voice.cli import demo
-from ihuyi_voice.recipients import BadRow, Recipient, RecipientsFile
-from ihuyi_voice.templates import Template
+from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
+from ihuyi_voice.inputs.templates import Template
 from tests.support.command import run
 
 SIMULATORS_KEY = "simulator-key"

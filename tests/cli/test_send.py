@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ihuyi_voice import OutcomeStatus
 from ihuyi_voice.cli import send as sends
-from ihuyi_voice.recipients import RecipientsFile
+from ihuyi_voice.inputs.recipients import RecipientsFile
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.command import CONTENT, MOBILE, TEMPLATE, run
 from tests.support.vendor import in_process

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ihuyi_voice import Message, Submission, VoiceClient, VoiceError
-from ihuyi_voice.redaction import Redactor, mask_mobile, mask_numbers
+from ihuyi_voice.common.redaction import Redactor, mask_mobile, mask_numbers
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.vendor import CONTENT, MOBILE, ONCE, answering
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ihuyi_voice.models import DeliveryReport, DeliveryStatus, TemplateAudit
 from ihuyi_voice.protocol.pushes import CHINA, Push, PushKind, PushUnreadable, parse_push
-from ihuyi_voice.reports import DeliveryReport, DeliveryStatus, TemplateAudit
 
 # Section 6.2, its example of a time, and section 2.4's voice id.
 REPORT = {

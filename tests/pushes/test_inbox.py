@@ -14,8 +14,8 @@ import pytest
 from ihuyi_voice import InvalidRequest, VoiceError
 from ihuyi_voice.protocol.pushes import CHINA
 from ihuyi_voice.pushes import Inbox, InboxClosed, InboxUnavailable, PushState
-from ihuyi_voice.pushes.commits import GroupCommit
 from ihuyi_voice.pushes.store import Store
+from ihuyi_voice.storage.group_commit import GroupCommit
 from tests.pushes.support import Place, audit, report, report_form, states
 
 
@@ -235,7 +235,7 @@ async def test_more_than_the_database_can_take_is_refused(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory is bounded; the sender tries again."""
-    monkeypatch.setattr("ihuyi_voice.pushes.commits._MOST_WAITING", 2)
+    monkeypatch.setattr("ihuyi_voice.storage.group_commit._MOST_WAITING", 2)
     async with place.inbox() as inbox:
         puts = (inbox.put(report(str(number))) for number in (1, 2, 3))
         errors = await asyncio.gather(*puts, return_exceptions=True)

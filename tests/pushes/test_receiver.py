@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from ihuyi_voice import InvalidRequest
+from ihuyi_voice.models import DELIVERY_STATUSES
 from ihuyi_voice.protocol.pushes import Push, PushUnreadable
 from ihuyi_voice.pushes import DeliveryStatus, Inbox, PushReceiver
 from ihuyi_voice.pushes.receiver import MAX_BODY
 from ihuyi_voice.pushes.store import Store
-from ihuyi_voice.reports import DELIVERY_STATUSES
 from tests.pushes.support import (
     FORM,
     Answer,

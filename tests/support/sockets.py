@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from ihuyi_voice.pool import PoolTransport
-from ihuyi_voice.pool.transport import FIRST_BYTE_WRITTEN
+from ihuyi_voice.http.pool import PoolTransport
+from ihuyi_voice.http.pool.transport import FIRST_BYTE_WRITTEN
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter

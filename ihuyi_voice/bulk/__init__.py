@@ -1,0 +1,7 @@
+"""Many submissions from one coroutine."""
+
+from ihuyi_voice.bulk.outcomes import Outcome
+from ihuyi_voice.bulk.progress import Progress
+from ihuyi_voice.bulk.run import BulkOptions, BulkRun
+
+__all__ = ["BulkOptions", "BulkRun", "Outcome", "Progress"]

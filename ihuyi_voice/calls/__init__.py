@@ -1,0 +1,1 @@
+"""One call, from a checked message to its end."""

@@ -1,0 +1,78 @@
+"""What may be shown of secrets and phone numbers: nothing of the former, the ends of the latter."""
+
+import logging
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import attrs
+
+_MOBILE = re.compile(r"(?<!\d)((?:0{0,2}86)?1[3-9]\d)\d{4}(\d{4})(?!\d)")
+_LANDLINE = re.compile(r"(?<!\d)(0\d{4})\d{3,5}(\d{2})(?!\d)")
+_DIGEST = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{32}(?![0-9A-Fa-f])")
+_HIDDEN = "[redacted]"
+_SHORTEST_SECRET = 10  # no number or dynamic password is shorter
+
+
+def mask_mobile(number: str) -> str:
+    """Return a number as logs may show it: `139****0000`."""
+    keep = 4 if len(number) > 9 else max(0, len(number) - 6)  # noqa: PLR2004 - a subscriber number
+    return f"{number[:3]}****{number[len(number) - keep :]}"
+
+
+def mask_numbers(text: str) -> str:
+    """Return `text` with every phone number in it masked."""
+    return _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
+
+
+@attrs.frozen
+class Redactor:
+    """Takes a client's key, anything shaped like a dynamic password, and numbers out of a text.
+
+    The vendor's `msg` was seen to echo the credentials that it was sent, so everything that came
+    from outside passes through here before it is logged, raised or shown.
+    """
+
+    secret: str = attrs.field(default="", repr=False)
+
+    def __call__(self, text: str) -> str:
+        """Return `text` without secrets and with its phone numbers masked."""
+        if self.secret and self.secret.lower() in text.lower():
+            text = re.sub(re.escape(self.secret), _HIDDEN, text, flags=re.IGNORECASE)
+        if len(text) < _SHORTEST_SECRET:
+            return text
+        return mask_numbers(_DIGEST.sub(_HIDDEN, text))
+
+
+_sending: ContextVar[bool] = ContextVar("ihuyi_voice_sending", default=False)
+
+
+class _HideQuery(logging.Filter):
+    """Cuts the query off every URL that httpx logs while a request of ours is being sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _sending.get() and isinstance(record.args, tuple):
+            record.args = tuple(_without_query(arg) for arg in record.args)
+        return True
+
+
+_FILTER = _HideQuery()
+
+
+def _without_query(arg: object) -> object:
+    if isinstance(arg, int | bytes):
+        return arg
+    path, mark, _ = str(arg).partition("?")
+    return f"{path}?[redacted]" if mark else arg
+
+
+@contextmanager
+def quiet_httpx() -> Generator[None]:
+    """Hide our queries from httpx's logger while inside; other requests are logged as ever."""
+    logging.getLogger("httpx").addFilter(_FILTER)  # the same filter is only ever added once
+    token = _sending.set(True)
+    try:
+        yield
+    finally:
+        _sending.reset(token)

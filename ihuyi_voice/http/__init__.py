@@ -1,0 +1,1 @@
+"""One wire request in, a raw reply out, or a word on whether it left."""

@@ -1,0 +1,1 @@
+"""What a caller gives, checked before it costs a call."""

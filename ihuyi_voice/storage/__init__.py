@@ -1,0 +1,1 @@
+"""SQLite or PostgreSQL for whoever must not forget; knows no table."""

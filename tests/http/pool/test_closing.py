@@ -1,0 +1,155 @@
+"""Closing drains, and nobody waits for ever, whoever closes and however often."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from ihuyi_voice.http.pool import PoolTransport
+from ihuyi_voice.http.pool.connection import Connection
+from ihuyi_voice.http.pool.transport import FIRST_BYTE_WRITTEN
+from tests.support.sockets import (
+    OK,
+    Reader,
+    Writer,
+    always,
+    failing,
+    never,
+    pool_to,
+    read_request,
+    send,
+    until,
+)
+
+
+async def test_two_that_close_at_once_both_come_to_an_end() -> None:
+    """Neither holds slots that the other waits for."""
+    answer = asyncio.Event()
+
+    async def slow(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        await answer.wait()
+        writer.write(OK)
+
+    async with pool_to(slow, max_connections=4) as pool:
+        sending = [asyncio.create_task(send(pool)) for _ in range(4)]
+        await until(lambda: pool.statistics().in_flight == 4)
+        closing = [asyncio.create_task(pool.aclose()) for _ in range(2)]
+        await asyncio.sleep(0)
+        answer.set()
+        await asyncio.gather(*closing)
+        assert [(await each).text for each in sending] == ["ok"] * 4
+
+
+async def test_those_who_wait_for_a_slot_learn_of_a_close_that_was_cancelled() -> None:
+    """They don't wait on for a slot that nobody will give back."""
+    async with pool_to(never, max_connections=1) as pool:
+        first = asyncio.create_task(failing(pool))
+        await until(lambda: pool.statistics().in_flight == 1)
+        queued = asyncio.create_task(failing(pool, timeout={"pool": None}))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(pool.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        async with asyncio.timeout(30.0):
+            await asyncio.wait({closing, first, queued})
+        error, written = await queued
+        assert isinstance(error, RuntimeError)
+        assert not written
+
+
+async def test_half_a_reply_that_a_close_cuts_off_is_an_error() -> None:
+    """Also when only the end of the connection would have ended it."""
+    begun = asyncio.Event()
+
+    async def half(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n<half")
+        await writer.drain()
+        begun.set()
+        await reader.read()
+
+    async with pool_to(half) as pool:
+        sending = asyncio.create_task(failing(pool))
+        await begun.wait()
+        for _ in range(5):  # until the client has read it
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(pool.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+        error, written = await sending
+        assert isinstance(error, httpx.RemoteProtocolError)
+        assert written
+
+
+class NeverConnects(PoolTransport):
+    """A pool whose server doesn't answer the knock."""
+
+    async def _open(self, wait: float | None) -> Connection:
+        await asyncio.Event().wait()
+        return await super()._open(wait)
+
+
+async def test_a_close_that_is_cancelled_also_ends_attempts_to_connect() -> None:
+    """With an error: nobody cancelled the request."""
+    pool = NeverConnects("http://127.0.0.1:1/", max_connections=1)
+    asked = httpx.Request("GET", "http://127.0.0.1:1/")
+    sending = asyncio.create_task(pool.handle_async_request(asked))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(pool.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+    with pytest.raises(httpx.ConnectError, match="closed meanwhile"):
+        await sending
+    assert FIRST_BYTE_WRITTEN not in asked.extensions
+
+
+async def test_a_request_that_comes_while_it_closes_is_refused() -> None:
+    """Even if the body took its time to come and the close had begun by then."""
+    body_wanted, body = asyncio.Event(), asyncio.Event()
+
+    async def late() -> object:
+        body_wanted.set()
+        await body.wait()
+        yield b"a=1"
+
+    async with pool_to(always(), max_connections=1) as pool:
+        sending = asyncio.create_task(failing(pool, content=late()))
+        await body_wanted.wait()
+        await pool.aclose()
+        body.set()
+        error, written = await sending
+        assert "closed" in str(error)
+        assert not written
+
+
+def test_closing_in_another_event_loop_is_a_clear_error() -> None:
+    """As every other use."""
+    pool = PoolTransport("http://127.0.0.1:1/")
+
+    async def use() -> None:
+        with pytest.raises(httpx.ConnectError):
+            await pool.handle_async_request(httpx.Request("GET", "http://127.0.0.1:1/"))
+
+    asyncio.run(use())
+    with pytest.raises(RuntimeError, match="another event loop"):
+        asyncio.run(pool.aclose())
+
+
+async def test_a_connection_that_the_server_closed_is_not_counted_as_idle() -> None:
+    """It is forgotten as soon as the close is known."""
+    leave = asyncio.Event()
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        writer.write(OK)
+        await leave.wait()
+
+    async with pool_to(serve, idle_expiry=3600.0) as pool:
+        await send(pool)
+        assert pool.statistics().idle == 1
+        leave.set()
+        await until(lambda: pool.statistics().idle == 0)
+        assert (await send(pool)).text == "ok"
