@@ -3,7 +3,8 @@
 VoiceError
 ├── InvalidRequest          fix the input; nothing was sent
 ├── NotSent                 surely never reached the vendor; safe to send again
-│   └── RunStopped          a bulk run ended before this message's turn
+│   ├── RunStopped          a bulk run ended before this message's turn
+│   └── GuardUnavailable    the guard could not be asked beforehand
 ├── OutcomeUnknown          may have reached the vendor; sending again may ring twice
 │   └── UnreadableReply     a reply came, and it made no sense
 └── VendorError             the vendor said no: `code`, `msg`, `operation`, `action`
@@ -24,7 +25,7 @@ VoiceError
 from datetime import datetime
 from typing import Literal
 
-from ihuyi_voice.models import Action, Operation, RawReply
+from ihuyi_voice.models import Action, Operation, OutcomeStatus, RawReply
 
 
 class VoiceError(Exception):
@@ -33,8 +34,10 @@ class VoiceError(Exception):
     Attributes:
         attempts: How many requests were begun for this call, 0 if none.
         raw: The vendor's reply, if one came; safe to show.
+        status: Which of the five outcomes it means for a submission.
     """
 
+    status: OutcomeStatus = OutcomeStatus.NOT_SENT
     attempts: int = 0
     raw: RawReply | None = None
 
@@ -63,11 +66,19 @@ class RunStopped(NotSent):
     transient = False
 
 
+class GuardUnavailable(NotSent):
+    """The guard could not be reached or failed before anything was sent; `__cause__` says how."""
+
+    transient = False
+
+
 class OutcomeUnknown(VoiceError):
     """The request may have reached the vendor, and no usable reply came.
 
     A delivery report may settle it; sending again may make the phone ring twice.
     """
+
+    status = OutcomeStatus.UNKNOWN
 
 
 class UnreadableReply(OutcomeUnknown):
@@ -83,6 +94,8 @@ class VendorError(VoiceError):
         operation: What was asked: the same code means different things in different operations.
         action: What to do about it.
     """
+
+    status = OutcomeStatus.REJECTED
 
     def __init__(self, code: int, msg: str, operation: Operation, action: Action) -> None:
         super().__init__(code, msg, operation, action)
@@ -149,6 +162,11 @@ class RateLimited(VendorError):
 
     retry_at: datetime | None = None
     source: Literal["guard", "vendor"] = "vendor"
+
+    @property
+    def status(self) -> OutcomeStatus:  # type: ignore[override]  # told by its source
+        """HELD if the guard said so, and nothing was sent; else REJECTED."""
+        return OutcomeStatus.HELD if self.source == "guard" else OutcomeStatus.REJECTED
 
 
 class InboxUnavailable(VoiceError):

@@ -5,10 +5,8 @@ from datetime import datetime
 import attrs
 
 from ihuyi_voice.errors import (
-    OutcomeUnknown,
     RateLimited,
     RunStopped,
-    VendorError,
     VoiceError,
 )
 from ihuyi_voice.models import Message, OutcomeStatus, Submission
@@ -52,12 +50,4 @@ def accepted(message: Message, submission: Submission) -> Outcome:
 def ended(message: Message, error: VoiceError) -> Outcome:
     """Return the outcome of a message that ended in an error."""
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
-    return Outcome(message, _status(error), None, error, error.attempts, retry_at)
-
-
-def _status(error: VoiceError) -> OutcomeStatus:
-    if isinstance(error, RateLimited) and error.source == "guard":
-        return OutcomeStatus.HELD
-    if isinstance(error, VendorError):
-        return OutcomeStatus.REJECTED
-    return OutcomeStatus.UNKNOWN if isinstance(error, OutcomeUnknown) else OutcomeStatus.NOT_SENT
+    return Outcome(message, error.status, None, error, error.attempts, retry_at)

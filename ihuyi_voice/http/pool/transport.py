@@ -24,6 +24,7 @@ import attrs
 import httpx
 
 from ihuyi_voice.http.pool.connection import Bounds, Connection
+from ihuyi_voice.http.pool.seams import PatchableTransport
 
 FIRST_BYTE_WRITTEN: Final = "ihuyi_voice.first_byte_written"
 """The extension that marks a request from just before its first byte is written."""
@@ -42,7 +43,7 @@ class Statistics:
     opened: int
 
 
-class PoolTransport(httpx.AsyncBaseTransport):
+class PoolTransport(PatchableTransport):
     """An httpx transport for one origin.
 
     Args:
@@ -66,6 +67,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         max_age: float | None = None,
         bounds: Bounds | None = None,
     ) -> None:
+        super().__init__()
         origin = httpx.URL(url)
         self._origin = (origin.scheme, origin.host, origin.port)
         # By name: before httpx 0.28 the first argument is another one.
@@ -84,7 +86,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         self._draining = asyncio.Lock()
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send_directly(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its reply, read whole.
 
         Raises:
