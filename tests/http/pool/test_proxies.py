@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from ihuyi_voice.http.pool import PoolTransport, Proxy
 from tests.support.proxies import running
-from tests.support.servers import Certificate, make_certificate
+from tests.support.servers import Certificate, make_certificate, server_side
 from tests.support.sockets import OK, Reader, Writer, read_request, until
 
 FAST = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}
@@ -60,13 +59,6 @@ async def origin(certificate: Certificate | None) -> AsyncGenerator[Origin]:
         for writer in writers:
             writer.transport.abort()
         await server.wait_closed()
-
-
-def server_side(certificate: Certificate) -> ssl.SSLContext:
-    """Return a server's context."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate.chain, certificate.key)
-    return context
 
 
 @asynccontextmanager
