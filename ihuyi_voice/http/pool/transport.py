@@ -202,6 +202,10 @@ class PoolTransport(PatchableTransport):
                 request=request,
             )
 
+    def _refuse_if_over(self) -> None:
+        if self._over:
+            raise RuntimeError("this pool was closed while the request waited")
+
     async def _send(
         self,
         request: httpx.Request,
@@ -239,8 +243,7 @@ class PoolTransport(PatchableTransport):
         self, connection: Connection | None, timeouts: Timeouts, trace: Trace | None
     ) -> Connection:
         """Return this connection if it still stands, or else another."""
-        if self._over:
-            raise RuntimeError("this pool was closed while the request waited")
+        self._refuse_if_over()
         if connection is not None and connection.clean:
             return connection
         assert self._loop is not None  # noqa: S101 - whoever sends has been checked
@@ -259,6 +262,7 @@ class PoolTransport(PatchableTransport):
         if trace is not None:
             started = trace("connection.connect_tcp.started", self._route.told(wait))
             await self._slots.aside(started)
+            self._refuse_if_over()
         opening = asyncio.create_task(self._open(wait))
         self._opening.add(opening)
         try:
