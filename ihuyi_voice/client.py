@@ -20,6 +20,7 @@ from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.options import check_above_zero, check_not_negative
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
+from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import (
     DEFAULT_BASE_URL,
     Call,
@@ -131,6 +132,8 @@ class VoiceClient:
         return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_voice"):  # an option was refused, and somebody looks at the frames
+            return "VoiceClient()"
         return f"VoiceClient({self.account!r}, base_url={self._voice.base_url!r})"
 
     @property
@@ -230,7 +233,7 @@ class VoiceClient:
         Raises:
             NotSent, OutcomeUnknown, VendorError: As for `submit`, after retries.
         """
-        answer, _ = await repeat(self._endpoint, self._policy, Call(Operation.BALANCE))
+        answer, _ = await self._ask(Call(Operation.BALANCE))
         return int(answer.value)
 
     async def add_template(self, content: str) -> AddedTemplate:
@@ -244,9 +247,7 @@ class VoiceClient:
             NotSent, OutcomeUnknown, VendorError: As for `submit`.
         """
         text = validate_content(content, None)
-        answer, attempts = await repeat(
-            self._endpoint, self._policy, Call(Operation.ADD_TEMPLATE, {"content": text})
-        )
+        answer, attempts = await self._ask(Call(Operation.ADD_TEMPLATE, {"content": text}))
         return AddedTemplate(answer.value, text, answer.msg, attempts, answer.raw)
 
     async def delete_template(self, template_id: str) -> None:
@@ -262,11 +263,13 @@ class VoiceClient:
         template_id = str(template_id).strip()
         if not template_id:
             raise InvalidRequest("template_id is empty", field="template_id")
-        await repeat(
-            self._endpoint,
-            self._policy,
-            Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}),
-        )
+        await self._ask(Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}))
+
+    async def _ask(self, call: Call) -> tuple[Answer, int]:
+        try:
+            return await repeat(self._endpoint, self._policy, call)
+        except VoiceError as error:
+            raise forget_frames(error)  # noqa: B904 - its causes are its own
 
     def _job(self, message: Message, max_wait: float) -> Job:
         mobile = normalise_mobile(message.mobile)
