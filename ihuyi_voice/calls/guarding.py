@@ -90,9 +90,10 @@ class Guarding:
 
     async def aclose(self) -> None:
         """Wait until the guard knows how every call has ended, no longer than `PATIENCE`."""
-        if not self._tasks:
-            return
-        await asyncio.wait(self._tasks, timeout=PATIENCE)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        while self._tasks and loop.time() < until:  # one that ends may begin another
+            await asyncio.wait(self._tasks, timeout=until - loop.time())
         for task in self._tasks:
             task.cancel()
 
