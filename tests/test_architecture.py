@@ -46,10 +46,22 @@ def test_functions_are_short() -> None:
 
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
 def test_modules_are_of_one_sitting(path: Path) -> None:
-    """Under 400 lines each, with a docstring that names the duty."""
+    """Under 350 lines each, with a docstring that names the duty."""
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 400
+    assert lines(path) < 350
     assert ast.get_docstring(ast.parse(text))
+
+
+def lines(*paths: Path) -> int:
+    """Return how many lines these files have, and those in these folders."""
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py"))]
+    return sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+
+
+def test_the_heart_is_tested_best() -> None:
+    """For two lines of the calls and the client there are three of their tests."""
+    tests = lines(ROOT / "tests" / "calls", ROOT / "tests" / "client")
+    assert tests >= 1.5 * lines(HOME / "calls", HOME / "client.py")
 
 
 def test_few_modules_lie_outside_a_room() -> None:
@@ -74,7 +86,7 @@ def test_the_folders_of_the_tests_are_the_rooms() -> None:
     assert folders - rooms() == {"client", "contracts", "support", "typing"}
 
 
-DOORS = [path for path in PACKAGE if path.name == "__init__.py" and path.parent.name != "cli"]
+DOORS = [path for path in PACKAGE if path.name == "__init__.py"]
 
 
 @pytest.mark.parametrize("path", DOORS, ids=lambda path: path.parent.name)
