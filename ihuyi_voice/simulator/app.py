@@ -23,7 +23,7 @@ from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault
 from ihuyi_voice.simulator.followups import ANSWERED, Arrival, FollowUps, Results
 from ihuyi_voice.simulator.http import PATH, Endpoint, Form
 from ihuyi_voice.simulator.pushing import Pusher, PushTry
-from ihuyi_voice.simulator.vendor import Answer, StoredTemplate, Vendor
+from ihuyi_voice.simulator.vendor import Answer, StoredTemplate, Variables, Vendor
 
 _INSTEAD: Final = {FaultKind.CODE, FaultKind.DISCONNECT_BEFORE}  # the vendor doesn't act
 
@@ -93,7 +93,7 @@ class Simulator(Endpoint):
         repeat_limits: Iterable[tuple[int, float, int]] = (),
         blacklist: Iterable[str] = (),
         sensitive_words: Iterable[str] = (),
-        variables: str = "strict",
+        variables: Variables = "strict",
         max_value_length: int | None = None,
         max_password_age: float | None = None,
         auto_approve: bool = False,

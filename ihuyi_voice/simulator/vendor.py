@@ -10,14 +10,17 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import md5
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
 from ihuyi_voice.simulator import tables
 
+Limits: TypeAlias = tuple[tuple[int, float, int], ...]
+Variables: TypeAlias = Literal["strict", "lenient"]
+
 VARIABLE: Final = "【变量】"
-VARIABLES: Final = {
+VARIABLES: Final[dict[Variables, str]] = {
     "strict": "0-9A-Za-z\u3400-\u9fff",
     "lenient": "0-9A-Za-z\u3400-\u9fff.:/%-",
 }
@@ -28,9 +31,6 @@ _TIME: Final = re.compile(r"\d{10}", re.ASCII)  # section 2.3
 _ON_TEMPLATES: Final = {"AddTemplate", "DelTemplate"}
 _FIRST_VOICE_ID: Final = 16_842_079_209_571_520_000  # 20 digits: above int64, as seen in the wild
 _FIRST_TEMPLATE_ID: Final = 100_001
-
-
-Limits: TypeAlias = tuple[tuple[int, float, int], ...]
 
 
 @attrs.define
@@ -49,7 +49,7 @@ class StoredTemplate:
     content: str
     approved: bool
     approved_from: float = math.inf
-    variables: str = "strict"
+    variables: Variables = "strict"
     pattern: re.Pattern[str] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -97,7 +97,7 @@ class Vendor:
     blacklist: frozenset[str] = frozenset()
     sensitive_words: tuple[str, ...] = ()
     check_templates: bool = False
-    variables: str = attrs.field(default="strict", validator=attrs.validators.in_(VARIABLES))
+    variables: Variables = attrs.field(default="strict", validator=attrs.validators.in_(VARIABLES))
     max_value_length: int | None = None
     max_password_age: float | None = None
     auto_approve: bool = False

@@ -215,15 +215,6 @@ async def test_a_plus_sign_and_an_escaped_one_differ(simulator: Simulator, url: 
     assert simulator.arrivals[0].content == f"a b+c&\r\n{CONTENT}"
 
 
-@pytest.mark.parametrize("query", ["?method=Nothing", "?method=submit", ""])
-async def test_an_unknown_method_is_no_operation(
-    simulator: Simulator, url: str, query: str
-) -> None:
-    """404, and nothing is recorded."""
-    assert (await exchange(url, get(f"{TARGET}{query}"))).status == 404
-    assert not simulator.arrivals
-
-
 async def test_too_many_fields_are_none(url: str) -> None:
     """A flood of parameters can't keep the simulator busy."""
     flood = "&".join(f"x{place}=1" for place in range(200))
