@@ -63,6 +63,7 @@ class _Protocol(HttpToolsProtocol):
         end = _HEAD_END.search(data, max(kept - 3, 0))
         if end is None and len(data) < _LONGEST_HEAD:
             self._head = data
+            super().data_received(b"")  # so that the connection doesn't count as idle
             return b""
         place = len(data) if end is None else end.end()
         self._head, self._in_body = b"", True
