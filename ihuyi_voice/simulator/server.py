@@ -57,27 +57,28 @@ class _Protocol(HttpToolsProtocol):
 
     def _take_head(self, data: bytes) -> bytes:
         """Parse a head once it is whole, and return what is behind it."""
-        # What was kept has been looked through, but for an end that is cut in two.
-        kept = len(self._head)
-        data = (self._head + data).lstrip(b"\r\n")
-        end = _HEAD_END.search(data, max(kept - 3, 0))
+        kept = 0
+        if self._head:
+            # This much has been looked through, but for an end that is cut in two.
+            kept = len(self._head) - 3
+            data = self._head + data
+        data = data.lstrip(b"\r\n")
+        end = _HEAD_END.search(data, max(kept, 0))
         if end is None and len(data) < _LONGEST_HEAD:
             self._head = data
             super().data_received(b"")  # so that the connection doesn't count as idle
             return b""
-        place = len(data) if end is None else end.end()
         self._head, self._in_body = b"", True
-        super().data_received(_mended(data[:place]))
-        return data[place:]
+        head = data if end is None else data[: end.end()]
+        super().data_received(_mended(head))
+        return data[len(head) :]
 
 
 def _mended(head: bytes) -> bytes:
     """Return a head as parsers demand it: each line ends in CR LF, and the first one is ASCII."""
-    if head.count(b"\n") != head.count(b"\r\n"):
-        head = _LINE_END.sub(b"\r\n", head)
-    line, end, rest = head.partition(b"\n")
-    if line.isascii():
+    if head.isascii() and head.count(b"\n") == head.count(b"\r\n"):
         return head
+    line, end, rest = _LINE_END.sub(b"\r\n", head).partition(b"\r\n")
     return quote_from_bytes(line, safe=_PRINTABLE).encode() + end + rest
 
 
