@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 import httpx
 
-from ihuyi_voice.common.signal import News
+from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.arrivals import Arrival
 from ihuyi_voice.simulator.asgi import (
@@ -148,8 +148,8 @@ class Simulator:
             audit,
             audit_delay,
         )
-        self._closing = News()
-        self._news = News()
+        self._closing = Signal()
+        self._arrived = Signal()
 
     @property
     def account(self) -> str:
@@ -238,7 +238,7 @@ class Simulator:
 
     async def arrived(self, count: int = 1) -> None:
         """Return once at least `count` requests have arrived and are still kept."""
-        await self._news.until(lambda: len(self.arrivals) >= count)
+        await self._arrived.wait_until(lambda: len(self.arrivals) >= count)
 
     def rung(self) -> Counter[tuple[str, str]]:
         """Return how often each (number, content) was accepted: how often its phone rings."""
@@ -277,7 +277,7 @@ class Simulator:
             try:
                 yield f"{address}/webservice/voice.php"
             finally:
-                self._closing.tell()
+                self._closing.notify()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3); lifespan and websockets are declined."""
@@ -324,7 +324,7 @@ class Simulator:
         self.codes[code] += 1
         arrival = Arrival(now, operation, fields, code, fault.kind if fault else None)
         self.arrivals.append(arrival)
-        self._news.tell()
+        self._arrived.notify()
         if arrival.processed:
             self._follow_ups.arrived(arrival, answer.value)
         return answer
@@ -335,8 +335,7 @@ class Simulator:
         if fault.kind in {FaultKind.DISCONNECT_BEFORE, FaultKind.DISCONNECT_AFTER}:
             await disconnect(scope, receive)
         elif fault.kind is FaultKind.SILENCE:
-            with self._closing.followed() as closing:
-                await closing.wait()
+            await self._closing.wait()
             await disconnect(scope, receive)
         else:
             await respond(send, _spoilt(fault, reply))
