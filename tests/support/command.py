@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import threading
 from typing import Self
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 from ihuyi_voice.cli.app import app
 from ihuyi_voice.simulator import Simulator
 
+PROGRAM = (sys.executable, "-m", "ihuyi_voice.cli")
 KEY = "1q784322ba1d9bb88d50cf5cdfd89k7d"
 TEMPLATE = "您的订单号是：【变量】。"
 CONTENT = "您的订单号是：9633。"
