@@ -2,4 +2,5 @@
 
 from ihuyi_voice.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -19,15 +19,17 @@ class Language(StrEnum):
 
 _COLUMNS: Final = {language: place for place, language in enumerate(Language)}
 _OPTION: Final = "--lang"
-_LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts
+_VARIABLES: Final = ("IHUYI_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts
 UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # they steer a terminal, or hide
 _chosen: ContextVar[Language | None] = ContextVar("ihuyi_voice_language", default=None)
 
 
 def language_of(args: Sequence[str], environ: Mapping[str, str]) -> Language:
     """Return the language that `--lang` before the command asks for, or else the environment."""
-    asked = _asked(args) or environ.get("IHUYI_LANG") or ""
-    said = asked or next((environ[name] for name in _LOCALE if environ.get(name)), "")
+    asked = _asked(args)
+    if asked in _COLUMNS:
+        return Language(asked)
+    said = next((environ[name] for name in _VARIABLES if environ.get(name)), "")
     return Language.ZH if said.lower().startswith(Language.ZH) else Language.EN
 
 

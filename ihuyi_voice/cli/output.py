@@ -27,7 +27,7 @@ from ihuyi_voice.errors import (
     VoiceError,
 )
 
-FAMILIES: Final = (
+FAMILIES: Final[tuple[tuple[type[VoiceError], int], ...]] = (
     # the first family that fits counts
     (InvalidRequest, 2),
     (RateLimited, 4),
@@ -99,8 +99,11 @@ class _Warnings(logging.Handler):
     """Shows log lines on stderr as Python does by itself, but harmless and with masked numbers."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one line."""
-        complain("log.line", line=mask_numbers(self.format(record)))
+        """Print the message on one line, and a traceback below it."""
+        message = record.getMessage()
+        traceback = self.format(record).removeprefix(message)
+        for line in (message, *traceback.split("\n")[1:]):
+            complain("log.line", line=mask_numbers(line))
 
 
 @contextmanager

@@ -96,14 +96,14 @@ async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
     )
     if not settings.store_only:
         inbox.handle(
-            on_report=_print_report_json if as_json else _print_report,
-            on_audit=_print_audit_json if as_json else _print_audit,
+            on_report=print_report_json if as_json else print_report,
+            on_audit=print_audit_json if as_json else print_audit,
         )
     async with inbox:
         await serve(receiver, settings.host, settings.port)
 
 
-async def _print_report(report: DeliveryReport) -> None:
+async def print_report(report: DeliveryReport) -> None:
     """Print a report for a person."""
     say(
         "push.talked" if report.talk_time else "push.report",
@@ -115,18 +115,18 @@ async def _print_report(report: DeliveryReport) -> None:
     )
 
 
-async def _print_audit(audit: TemplateAudit) -> None:
+async def print_audit(audit: TemplateAudit) -> None:
     """Print an audit for a person."""
     key = "push.approved" if audit.approved else "push.turned_down"
     say(key, template_id=audit.template_id, msg=mask_numbers(audit.msg))
 
 
-async def _print_report_json(report: DeliveryReport) -> None:
+async def print_report_json(report: DeliveryReport) -> None:
     """Print a report for a program, its number in full."""
     print_json({"kind": "report"} | _report_values(report))
 
 
-async def _print_audit_json(audit: TemplateAudit) -> None:
+async def print_audit_json(audit: TemplateAudit) -> None:
     """Print an audit for a program."""
     print_json({"kind": "audit"} | attrs.asdict(audit))
 
@@ -148,7 +148,7 @@ async def _show_report(inbox: str, voice_id: str, wait: float, *, as_json: bool)
     if as_json:
         print_json(_report_values(report))
     else:
-        await _print_report(report)
+        await print_report(report)
     return True
 
 

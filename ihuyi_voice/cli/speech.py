@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from ihuyi_voice.cli.language import choose, language_of, shown, text
 from ihuyi_voice.cli.texts import TEXTS
 
-_STOPS = re.compile(r"([，。；：、）])(?=\S)")  # rich breaks lines at blanks only, or cuts them off
+_STOPS = re.compile(r"([，。；：])(?=[^\s）])")  # rich breaks lines at blanks, or cuts them off
 _HELP = "NoArgsIsHelpError"  # no error: its message is the help, which is in words already
 
 

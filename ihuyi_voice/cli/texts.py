@@ -52,7 +52,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "inbox.help": (
         "The inbox: a file, or postgresql://…; the password belongs in the environment.",
-        "收件箱：文件，或 postgresql:// 地址；密码请放在环境变量中。",
+        "收件箱：文件或 postgresql:// 地址；密码请放在环境变量中。",
     ),
     "port.help": ("Where to listen; 0 for any free port.", "监听端口；0 表示任意空闲端口。"),
     "host.help": ("Where to listen.", "监听地址。"),
@@ -121,7 +121,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "send.template.help": ("Makes the contents.", "用来生成内容的模板。"),
     "send.column.help": (
         "Another column's name: mobile=手机号, content=…, reference=…, 1=姓名.",
-        "指定列名：mobile=手机号、content=内容、reference=备注、1=姓名。",
+        "指定列名，如 mobile=手机号 content=内容 reference=备注 1=姓名",
     ),
     "send.out.help": ("Write each result to this new CSV.", "将每行结果写入这个新的 CSV 文件。"),
     "send.concurrency.help": ("Most submissions in flight.", "同时进行的最大提交数。"),
@@ -336,5 +336,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "typer.reason.least": ("Input should be greater than or equal to {limit}", "不应小于 {limit}"),
     "typer.reason.most": ("Input should be less than or equal to {limit}", "不应大于 {limit}"),
-    "typer.reason.choice": ("Input should be {choices}", "应为 {choices}"),
+    "typer.reason.choice": (
+        "Value error, {value} is not one of {choices}.",
+        "{value} 不是可选值，可选：{choices}",
+    ),
 }

@@ -3,9 +3,6 @@
 import json
 import re
 import socket
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -22,7 +19,7 @@ from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.output import exit_code
 from ihuyi_voice.models import Action, Operation
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.command import CONTENT, KEY, MOBILE, run
+from tests.support.command import CONTENT, KEY, MOBILE, Answering, run
 
 
 def never(*_: object) -> bool:
@@ -136,41 +133,14 @@ def test_a_missing_variable_is_named(
     assert missing in result.stderr
 
 
-class _Echo(BaseHTTPRequestHandler):
-    """Answers with a text that has the key and all that it was sent in it."""
-
-    def do_POST(self) -> None:
-        sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        body = f'<?xml version="1.0"?><r><code>9999</code><msg>{KEY} {sent}</msg></r>'
-        data = body.replace("&", " ").encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-        """Say nothing."""
-
-
-@pytest.fixture
-def echo() -> Iterator[str]:
-    """A vendor that says back what it heard; its address."""
-    with HTTPServer(("127.0.0.1", 0), _Echo) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/voice.php"
-        server.shutdown()
-        thread.join()
-
-
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_vendor_that_echoes_the_key_does_not_bring_it_to_the_screen(
-    monkeypatch: pytest.MonkeyPatch, echo: str, options: tuple[str, ...]
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     """Nor the dynamic password, nor the whole number."""
-    monkeypatch.setenv("IHUYI_ACCOUNT", "VM00000000")
-    monkeypatch.setenv("IHUYI_API_KEY", KEY)
-    result = run("submit", MOBILE, CONTENT, "--base-url", echo, *options)
+    with Answering(lambda sent: {"code": 9999, "msg": f"{KEY} {sent}"}) as answering:
+        answering.point(monkeypatch)
+        result = run("submit", MOBILE, CONTENT, *options)
     assert result.exit_code == 3
     assert "[redacted]" in result.output
     assert MOBILE not in result.output

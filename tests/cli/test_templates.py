@@ -6,7 +6,7 @@ import re
 import pytest
 
 from ihuyi_voice.simulator import Simulator
-from tests.support.command import CONTENT, TEMPLATE, run
+from tests.support.command import CONTENT, KEY, TEMPLATE, run
 
 
 def test_a_template_is_handed_in(vendor: Simulator) -> None:
@@ -68,3 +68,17 @@ def test_checking_a_template_asks_nobody(
 def test_a_template_of_no_values_says_none(vendor: Simulator) -> None:
     """Rather than an empty list."""
     assert run("template", "check", "今天停水", "今天停水").stdout == "it follows; values: none\n"
+
+
+@pytest.mark.parametrize("args", [("add", "a【变量】"), ("delete", "1")], ids=" ".join)
+def test_the_way_of_authentication_can_be_chosen(vendor: Simulator, args: tuple[str, str]) -> None:
+    """The vendor's document gives no formula for templates, so accounts differ."""
+    run("template", *args, "--template-auth", "plain")
+    assert vendor.arrivals[-1].fields["password"] == KEY
+    run("template", *args, "--template-auth", "signed")
+    sent = vendor.arrivals[-1].fields
+    assert re.fullmatch("[0-9a-f]{32}", sent["password"])
+    assert sent["time"].isdigit()
+    wrong = run("template", *args, "--template-auth", "oauth")
+    assert (wrong.exit_code, len(vendor.arrivals)) == (2, 2)
+    assert "'plain', 'md5', 'signed'" in wrong.stderr

@@ -103,3 +103,34 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match=r"pip install 'ihuyi-voice\[cli\]' \(.*cli.app") as ended:
         main()
     assert ended.value.code != 0
+
+
+def test_a_missing_extra_is_named_in_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The language is known before anything is loaded."""
+    monkeypatch.setitem(sys.modules, "ihuyi_voice.cli.app", None)
+    monkeypatch.setattr(sys, "argv", ["ihuyi-voice", "--lang", "zh", "demo"])
+    with pytest.raises(SystemExit, match=r"需要附加组件：pip install 'ihuyi-voice\[cli\]'"):
+        main()
+
+
+LOADED = """
+import sys
+from ihuyi_voice.cli import main
+try:
+    main()
+finally:
+    print("loaded", *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+@pytest.mark.parametrize("args", [(), *COMMANDS], ids=" ".join)
+def test_help_loads_no_extra_that_it_does_not_need(args: tuple[str, ...]) -> None:
+    """Databases and servers load slowly; help is what a beginner asks for again and again."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", LOADED, *args, "--help"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    loaded = done.stdout.splitlines()[-1].split()
+    assert {"loaded", "typer", "rich"} <= set(loaded)
+    unwanted = {"sqlalchemy", "aiosqlite", "asyncpg", "uvicorn", "respx", "fastapi", "redis"}
+    assert not unwanted & set(loaded)
