@@ -63,7 +63,7 @@ def exit_code(error: VoiceError) -> int:
 
 
 def _family(error: VoiceError) -> tuple[type[VoiceError], int]:
-    return next(family for family in FAMILIES if isinstance(error, family[0]))
+    return next(family for family in FAMILIES if issubclass(type(error), family[0]))
 
 
 @contextmanager
