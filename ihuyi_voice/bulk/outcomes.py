@@ -4,6 +4,7 @@ from datetime import datetime
 
 import attrs
 
+from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import (
     RateLimited,
     RunStopped,
@@ -50,4 +51,5 @@ def accepted(message: Message, submission: Submission) -> Outcome:
 def ended(message: Message, error: VoiceError) -> Outcome:
     """Return the outcome of a message that ended in an error."""
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
+    forget_frames(error)
     return Outcome(message, error.status, None, error, error.attempts, retry_at)
