@@ -1,6 +1,5 @@
 """The client: the four operations of one account, awaited one call at a time."""
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
@@ -11,22 +10,23 @@ from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.retries import RetryPolicy
-from ihuyi_voice.calls.submission import Delay, Job, Submitter
-from ihuyi_voice.common.redaction import Redactor
-from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.calls.submission import Job, Submitter
+from ihuyi_voice.common.redaction import forget_frames
+from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, MemoryGuard
 from ihuyi_voice.http.sending import Exchange, ExchangeOptions, TransportName
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
+from ihuyi_voice.inputs.options import check_above_zero, check_not_negative
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
 from ihuyi_voice.protocol.requests import (
     DEFAULT_BASE_URL,
     Call,
     Method,
     ReplyFormat,
-    RequestBuilder,
+    VoicePhp,
 )
-from ihuyi_voice.protocol.signing import Auth, Credentials
+from ihuyi_voice.protocol.signing import Auth, Credentials, TemplateAuth
 
 if TYPE_CHECKING:
     import httpx
@@ -50,8 +50,8 @@ class VoiceClient:
         api_key: The APIKEY; blanks around it are stripped. Shown nowhere.
         base_url: The full address of voice.php.
         auth: `signed` sends a dynamic password (section 7), `plain` the key itself.
-        template_auth: The same for AddTemplate and DelTemplate; None for what `auth` says. The
-            vendor's document gives no formula for them, so that the signed form is not confirmed.
+        template_auth: How AddTemplate and DelTemplate say who asks: `plain`, `md5` (of the key) or
+            `signed`. The vendor's document gives no formula for them, only examples in plain.
         method: `POST` (a form) or `GET`. With GET and `plain` the key stands in the URL, which
             proxies and servers write into their logs: avoid it.
         reply_format: `xml` or `json`; whichever comes is understood.
@@ -80,7 +80,7 @@ class VoiceClient:
         *,
         base_url: str = DEFAULT_BASE_URL,
         auth: Auth = "signed",
-        template_auth: Auth | None = None,
+        template_auth: TemplateAuth = "plain",
         method: Method = "POST",
         reply_format: ReplyFormat = "xml",
         timeout: "float | httpx.Timeout | None" = None,
@@ -94,18 +94,27 @@ class VoiceClient:
         max_content_length: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        credentials = Credentials(account, api_key)
-        redact = Redactor(credentials.api_key)
-        builder = RequestBuilder(credentials, base_url, auth, template_auth, method, reply_format)
+        try:
+            voice = VoicePhp(
+                Credentials(account, api_key), base_url, auth, template_auth, method, reply_format
+            )
+        except InvalidRequest as error:
+            raise forget_frames(error) from None
+        finally:
+            del api_key  # or a traceback's locals would show it
         options = ExchangeOptions(
             base_url, timeout, max_connections, http_client, transport, proxy, verify
         )
-        self._exchange = Exchange(options, redact)
-        self._endpoint = Endpoint(builder, self._exchange, clock, redact)
+        self._voice = voice
+        self._exchange = Exchange(options, voice.redact)
+        self._endpoint = Endpoint(voice, self._exchange, clock)
         self._policy = retry or RetryPolicy()
-        self._guard = MemoryGuard() if isinstance(guard, _Default) else guard
         self._submitter = Submitter(
-            credentials.account, self._endpoint, self._guard, self._policy, clock
+            voice.credentials.account,
+            self._endpoint,
+            MemoryGuard() if isinstance(guard, _Default) else guard,
+            self._policy,
+            clock,
         )
         self._max_content_length = max_content_length
 
@@ -124,13 +133,12 @@ class VoiceClient:
         return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
 
     def __repr__(self) -> str:
-        builder = self._endpoint.builder
-        return f"VoiceClient({builder.credentials.account!r}, base_url={builder.base_url!r})"
+        return f"VoiceClient({self.account!r}, base_url={self._voice.base_url!r})"
 
     @property
     def account(self) -> str:
         """The APIID, which together with a number is what guards count by."""
-        return self._endpoint.builder.credentials.account
+        return self._voice.credentials.account
 
     async def __aenter__(self) -> Self:
         self._exchange.open()
@@ -145,17 +153,32 @@ class VoiceClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Wait for requests in flight and close the connections; safe to call twice."""
-        await self._exchange.aclose()
+        """Wait for requests in flight, tell the guard, close the connections; safe to call twice."""
+        try:
+            await self._exchange.aclose()
+        finally:
+            await self._submitter.aclose()
 
-    async def submit(self, mobile: str, content: str, *, max_wait: float = 0.0) -> Submission:
+    async def submit(
+        self,
+        mobile: str,
+        content: str,
+        *,
+        max_wait: float = 0.0,
+        timeout: float | None = None,  # noqa: ASYNC109 - it ends in an outcome, not in TimeoutError
+    ) -> Submission:
         """Have the vendor call `mobile` and say `content` (section 2).
+
+        Cancelled in flight, it leaves a call that may ring, and a warning in the log says so;
+        `timeout` bounds it and ends in an outcome instead.
 
         Args:
             mobile: A mainland mobile of 11 digits or a landline with its area code; `+86`,
                 blanks, hyphens and full-width digits are understood.
             content: What to say; it must follow an approved template of the account.
             max_wait: The longest to wait for the per-number limits, in seconds.
+            timeout: The longest to take in all, in seconds: limits, the queue for one of our own
+                connections, retries and the reply. None for no such bound.
 
         Returns:
             The vendor's acceptance. The call itself comes later; a delivery report tells of it.
@@ -163,16 +186,19 @@ class VoiceClient:
         Raises:
             InvalidRequest: Number or content can't be right; nothing was sent.
             RateLimited: The limits would have needed a longer wait; see `retry_at`.
+            GuardUnavailable: The guard could not be asked; nothing was sent.
             NotSent: The request surely never reached the vendor; safe to send again.
             OutcomeUnknown: It may have; sending again may make the phone ring twice.
             VendorError: The vendor refused; its subclasses say for what cause.
         """
-        job = self._job(Message(mobile, content), max_wait)
-        while True:
-            step = await self._submitter.step(job)
-            if isinstance(step, Submission):
-                return step
-            await self._wait(step, job)
+        check_not_negative("max_wait", max_wait)
+        if timeout is not None:
+            check_above_zero("timeout", timeout)
+        try:
+            job = self._job(Message(mobile, content), max_wait)
+            return await self._submitter.submit(job, timeout)
+        except VoiceError as error:
+            raise forget_frames(error)  # noqa: B904 - its causes are its own
 
     def submit_many(
         self,
@@ -266,16 +292,6 @@ class VoiceClient:
         mobile = normalise_mobile(message.mobile)
         content = validate_content(message.content, self._max_content_length)
         return self._submitter.job(mobile, content, max_wait)
-
-    async def _wait(self, delay: Delay, job: Job) -> None:
-        if delay.seconds is not None:
-            await asyncio.sleep(delay.seconds)
-            return
-        try:
-            async with asyncio.timeout_at(job.deadline):
-                await self._submitter.freed(job)
-        except TimeoutError:  # the next step says what that means
-            return
 
 
 def _variable(name: str) -> str:
