@@ -1,28 +1,19 @@
 """Messages that may not go yet: heaps by ready time, and a queue behind every busy number."""
 
-import asyncio
 import heapq
 from collections import deque
 from collections.abc import Iterable
 from itertools import count
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 
 from ihuyi_voice.bulk.pace import Start
-from ihuyi_voice.errors import VoiceError
+from ihuyi_voice.calls.submission import Job
 from ihuyi_voice.models import Message
 
-
-class Job(Protocol):
-    """What a run needs to know of a submission between its steps."""
-
-    mobile: str
-    attempts: int
-
-    def verdict(self, error: VoiceError) -> VoiceError:
-        """Return what the caller is told if the job ends with `error` now."""
-        ...
+if TYPE_CHECKING:
+    import asyncio
 
 
 @attrs.define(eq=False)

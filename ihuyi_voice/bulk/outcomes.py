@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import attrs
 
+from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
 from ihuyi_voice.models import Message, OutcomeStatus, Submission
 
@@ -95,20 +96,5 @@ def accepted(message: Message, submission: Submission) -> Outcome:
 def ended(message: Message, error: VoiceError) -> Outcome:
     """Return the outcome of a message that ended in an error, which loses its frames here."""
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
-    without_frames(error)
+    forget_frames(error)
     return Outcome(message, error.status, None, error, error.attempts, retry_at)
-
-
-def without_frames(error: BaseException) -> None:
-    """Take the traceback off an exception, its causes, contexts and members."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        each = waiting.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        each.__traceback__ = None
-        waiting += each.__cause__, each.__context__
-        if isinstance(each, BaseExceptionGroup):
-            waiting += each.exceptions

@@ -15,8 +15,8 @@ nobody sleeps on a slow number. One that had no connection keeps its place among
 then all numbers are affected, and slowing down is right.
 
 Bounds: `concurrency` attempts in flight, fewer until the vendor has answered (see `pace`);
-`max_deferred` messages deferred, then reading pauses at the first that can't start; as many unread
-outcomes as may be in flight, then nothing new starts.
+`max_deferred` messages deferred, then reading pauses at the first to a busy number, and at twice as
+many in any case; as many unread outcomes as may be in flight, then nothing new starts.
 
 Stopping. A code whose action is STOP, the breaker, or an error that is nobody's outcome lets those
 in flight end, and everything else, deferred or not read yet, comes out NOT_SENT with that cause;
@@ -40,11 +40,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ihuyi_voice.bulk.deferral import Job
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.bulk.scheduler import BulkOptions, Scheduler, Steps
+from ihuyi_voice.bulk.scheduler import BulkOptions, Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
+from ihuyi_voice.calls.submission import Job, Submitter
+from ihuyi_voice.common.logs import tell
 from ihuyi_voice.models import Message, OutcomeStatus
 
 logger = logging.getLogger("ihuyi_voice.bulk")
@@ -64,7 +65,7 @@ class BulkRun:
         self,
         messages: Messages,
         make_job: Callable[[Message, float], Job],
-        submitter: Steps,
+        submitter: Submitter,
         options: BulkOptions,
     ) -> None:
         check_messages(messages)
@@ -188,7 +189,7 @@ async def _cut_short(scheduler: Scheduler, reader: "asyncio.Task[None] | None") 
     cancelled = await _outlast(source, _SOURCE_WORDS) or cancelled
     scheduler.write_off(workers)
     if not all(task.done() for task in source):
-        logger.warning("the messages of a bulk run won't let go; their task is left behind")
+        tell(logger, logging.WARNING, "the iterable of a run won't let go; its task is left behind")
     if cancelled is not None:
         raise cancelled
 

@@ -11,17 +11,19 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
+from attrs.validators import optional
 
-from ihuyi_voice.bulk.deferral import Deferral, Item, Job
-from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, safe_repr, stopped, without_frames
+from ihuyi_voice.bulk.deferral import Deferral, Item
+from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, safe_repr, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
-from ihuyi_voice.calls.submission import Delay
-from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.calls.submission import Delay, Job, Submitter
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.redaction import forget_frames, mask_numbers
 from ihuyi_voice.errors import (
     InvalidRequest,
     NotSent,
@@ -30,7 +32,7 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.inputs.options import above_zero, not_negative
+from ihuyi_voice.inputs.options import above_zero, counted, not_negative
 from ihuyi_voice.models import Action, Message, Submission
 
 logger = logging.getLogger("ihuyi_voice.bulk")
@@ -47,28 +49,14 @@ Worker: TypeAlias = "asyncio.Task[None]"
 class BulkOptions:
     """The options of `submit_many`, which documents them."""
 
-    concurrency: int = attrs.field(default=100, validator=above_zero)
+    concurrency: int = attrs.field(default=100, validator=counted)
     max_wait: float = attrs.field(default=120.0, validator=not_negative)
     max_rate: float | None = attrs.field(default=None, validator=above_zero)
-    max_deferred: int = attrs.field(default=10_000, validator=above_zero)
+    max_deferred: int = attrs.field(default=10_000, validator=counted)
     grace: float = attrs.field(default=30.0, validator=not_negative)
-    total: int | None = attrs.field(
-        default=None, validator=attrs.validators.optional(not_negative)
-    )
-    max_failures: int | None = attrs.field(default=20, validator=above_zero)
-    max_rejections: int | None = attrs.field(default=200, validator=above_zero)
-
-
-class Steps(Protocol):
-    """What makes the attempts, one step at a time."""
-
-    async def step(self, job: Job, /) -> Submission | Delay:
-        """Take one step of a job; raise its final VoiceError."""
-        ...
-
-    def abandon(self, job: Job, /) -> None:
-        """Hear that a job will not be stepped again."""
-        ...
+    total: int | None = attrs.field(default=None, validator=not_negative)
+    max_failures: int | None = attrs.field(default=20, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
+    max_rejections: int | None = attrs.field(default=200, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
 
 
 class Scheduler:
@@ -82,7 +70,7 @@ class Scheduler:
 
     def __init__(
         self,
-        submitter: Steps,
+        submitter: Submitter,
         make_job: Callable[[Message, float], Job],
         options: BulkOptions,
         tally: Tally,
@@ -102,6 +90,7 @@ class Scheduler:
         self._source: Source | None = None
         self._stopped: tuple[str, VoiceError | None] | None = None  # why, in words, and its cause
         self._left = False
+        self._met_busy = False  # whether the last message that was read is to a busy number
         self._budget = 0
         self._patience = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -153,7 +142,7 @@ class Scheduler:
     def write_off(self, workers: set[Worker]) -> None:
         """Give messages their outcome whose attempts don't end though they were cancelled."""
         for worker in workers & self._working.keys():
-            logger.warning("an attempt of a bulk run goes on although it was cancelled")
+            tell(logger, logging.WARNING, "an attempt goes on although it was cancelled")
             self._lose(worker)
         self.pump()
 
@@ -198,13 +187,15 @@ class Scheduler:
     def _may_read(self) -> bool:
         """Say whether to look at another message, which may be to a free number.
 
-        When as many are deferred as may be, the first that can't start is kept too, and reading
-        pauses until there is space. What is in memory anyway is read on.
+        With `max_deferred` deferred, reading pauses at the first message whose number is busy; with
+        twice as many, it pauses anyway, for numbers that looked free may be held back by the guard.
+        What is in memory anyway is read on.
         """
         source = self._source
         if source is None or not source.ready:
             return False
-        return source.in_memory or len(self._deferral) <= self._options.max_deferred
+        space = self._options.max_deferred * (1 if self._met_busy else 2)
+        return source.in_memory or len(self._deferral) < space
 
     def _take(self) -> object:
         given = NOTHING if self._source is None else self._source.take()
@@ -224,7 +215,8 @@ class Scheduler:
         except Exception as exc:  # noqa: BLE001 - a message of a class of the caller's
             self._emit(ended(message, self._broken(exc)))
         else:
-            return item if self._deferral.claim(item) else None
+            self._met_busy = not self._deferral.claim(item)
+            return None if self._met_busy else item
         return None
 
     def _arm(self) -> None:
@@ -280,12 +272,12 @@ class Scheduler:
         except VoiceError as error:
             return error
         except asyncio.CancelledError:  # by this run, by others, or of foreign code's own making
-            error = RunStopped("the attempt was cut short")
+            ended_by: VoiceError = RunStopped("the attempt was cut short")
         # A programming error: the run can't go on, but no outcome is lost.
         except Exception as exc:  # noqa: BLE001
-            error = self._broken(exc)
+            ended_by = self._broken(exc)
         self._submitter.abandon(job)
-        return job.verdict(error)
+        return job.verdict(ended_by)
 
     def _settle(self, item: Item, end: Submission | Delay | VoiceError) -> None:
         begun = item.job.attempts > item.begun
@@ -297,21 +289,20 @@ class Scheduler:
         if begun and is_answer(error):
             self._pace.answered()
         too_many = self._pace.ended(error)
-        if error is None:
-            outcome = accepted(item.message, end)
-        else:
-            outcome = ended(item.message, error)
-            if _says_stop(error):
-                self._stop("the run was stopped", error)
-            elif too_many:
-                self._stop(f"the run was stopped, as {too_many},", error)
-        self._finish(item, outcome)
+        if isinstance(end, Submission):
+            self._finish(item, accepted(item.message, end))
+            return
+        if _says_stop(end) or _says_stop(item.job.tries.refused):
+            self._stop("the run was stopped", item.job.tries.refused or end)
+        elif too_many:
+            self._stop(f"the run was stopped, as {too_many},", end)
+        self._finish(item, ended(item.message, end))
 
     def _defer(self, item: Item, delay: Delay) -> None:
         now = self._loop.time()
         ready_at = now + max(delay.seconds, _SOONEST)
         if delay.error is not None:
-            without_frames(delay.error)  # it may wait for long
+            forget_frames(delay.error)  # it may wait for long
             self._tally.troubled(delay.error)
             if is_answer(delay.error):
                 self._pace.answered()
@@ -394,11 +385,6 @@ class Scheduler:
         self._finish(item, ended(item.message, error))
 
 
-def _says_stop(error: VoiceError) -> bool:
-    """Say whether no request will pass any more; an unknown outcome may have that as its cause."""
-    told: BaseException | None = error
-    while told is not None:
-        if isinstance(told, VendorError):
-            return told.action is Action.STOP
-        told = told.__cause__
-    return False
+def _says_stop(error: VoiceError | None) -> bool:
+    """Say whether no request will pass any more."""
+    return isinstance(error, VendorError) and error.action is Action.STOP

@@ -24,7 +24,7 @@ Messages: TypeAlias = "Iterable[object] | AsyncIterable[object]"
 
 _AHEAD: Final = 64  # how many messages of an async iterable are read before they are wanted
 # Whose length is there already. Others may work for it: a QuerySet would run a query.
-_COUNTED: Final = (
+_COUNTED: Final[tuple[type, ...]] = (
     list, tuple, set, frozenset, deque, range, type({}.keys()), type({}.values()), type({}.items())
 )  # fmt: skip
 _TABLES: Final = ("itertuples", "iterrows", "iter_rows")
@@ -236,7 +236,9 @@ def check_messages(messages: object) -> None:
     elif isinstance(messages, Message):
         advice = "that is a single one; pass a list of messages, or use submit()"
     elif isinstance(messages, Mapping):
-        advice = "iterating over it gives only its keys; if it maps numbers to contents, pass .items()"
+        advice = (
+            "iterating over it gives only its keys; if it maps numbers to contents, pass .items()"
+        )
     elif any(hasattr(kind, name) for name in _TABLES):
         advice = (
             "iterating over it gives the names of its columns; pass its rows, for example "
