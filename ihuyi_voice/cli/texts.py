@@ -336,6 +336,9 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "typer.reason.least": ("Input should be greater than or equal to {limit}", "不应小于 {limit}"),
     "typer.reason.most": ("Input should be less than or equal to {limit}", "不应大于 {limit}"),
+    "typer.reason.range": ("{value} is not in the range {range}.", "{value} 不在 {range} 之内"),
+    "typer.reason.no_integer": ("{value} is not a valid integer.", "{value} 不是整数"),
+    "typer.reason.no_number": ("{value} is not a valid float.", "{value} 不是数字"),
     "typer.reason.choice": (
         "Value error, {value} is not one of {choices}.",
         "{value} 不是可选值，可选：{choices}",
