@@ -153,6 +153,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "已受理 {ok:,}，被拒绝 {no:,}，结果未知 {unknown:,}，未发送 {unsent:,}，暂缓 {held:,}",
     ),
     "bar.cause": ("mostly ({count:,}): {cause}", "主要原因（{count:,}）：{cause}"),
+    "bar.attempt": ("an attempt failed: {cause}", "有一次尝试失败：{cause}"),
     "cause.rows": (
         "rows that can't be sent, the first: {reason}",
         "名单中有错误的行，第一个：{reason}",
