@@ -187,7 +187,8 @@ def print_report(report: Report) -> None:
     if report.not_shown:
         complain("send.more", count=report.not_shown)
     console.print(_outcomes(report.counts))
-    console.print(_codes(report.codes))
+    if report.codes:
+        console.print(_codes(report.codes))
     say("send.total", rows=report.counts.total(), seconds=report.seconds, rate=report.rate)
 
 
