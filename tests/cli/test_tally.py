@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ihuyi_voice import NotSent, OutcomeUnknown, VendorError
 from ihuyi_voice.cli import send, tally
+from ihuyi_voice.cli.language import Language, choose
 from ihuyi_voice.cli.tally import Report, trouble
 from ihuyi_voice.errors import BalanceExhausted, Blacklisted, RunStopped, VoiceError
 from ihuyi_voice.inputs.recipients import RecipientsFile
@@ -241,3 +242,30 @@ def test_a_real_terminal_shows_the_failure_while_the_run_goes_on(
         assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     os.close(outer)
+
+
+@pytest.mark.parametrize(
+    ("code", "english", "chinese"),
+    [
+        (2, "nothing", "无需处理"),
+        (0, "retry", "可以直接重试"),
+        (4072, "fix_request", "修改后再发"),
+        (4083, "wait", "稍后再发"),
+        (4084, "wait", "稍后再发"),
+        (4010, "wait", "稍后再发"),
+        (4053, "stop", "停止发送，先解决账号问题"),
+        (9999, "fix_request", "修改后再发"),
+    ],
+)
+def test_each_code_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], code: int, english: str, chinese: str
+) -> None:
+    """In the table at the end, beside the vendor's text."""
+    for language, action in ((Language.EN, english), (Language.ZH, chinese)):
+        choose(language)
+        report = Report()
+        report.codes[code] += 1
+        tally.print_report(report)
+        rows = [line for line in capsys.readouterr().out.splitlines() if f"│ {code} " in line]
+        assert len(rows) == 1
+        assert rows[0].rstrip("│ ").endswith(action)
