@@ -266,6 +266,8 @@ def test_each_code_says_what_to_do(
         report = Report()
         report.codes[code] += 1
         tally.print_report(report)
-        rows = [line for line in capsys.readouterr().out.splitlines() if f"│ {code} " in line]
+        rows = [
+            line for line in capsys.readouterr().out.splitlines() if line.startswith(f"│ {code} ")
+        ]
         assert len(rows) == 1
         assert rows[0].rstrip("│ ").endswith(action)
