@@ -98,7 +98,7 @@ def clients(guard: Guard, context: ssl.SSLContext) -> None:
         "api-key",
         base_url="https://api.vm.ihuyi.com/webservice/voice.php",
         auth="signed",
-        template_auth="plain",
+        template_auth="md5",
         method="GET",
         reply_format="json",
         timeout=httpx.Timeout(30, connect=10),
@@ -131,6 +131,9 @@ async def calls(own: OwnClient) -> None:
         assert_type(submission.mobile, str)
         assert_type(submission.attempts, int)
         assert_type(submission.raw, RawReply | None)
+        assert_type(submission.to_dict(), dict[str, str | int])
+        await client.submit("13900000000", "您的订单号是：9633。", timeout=5)
+        await client.submit("13900000000", "您的订单号是：9633。", timeout=None)
         assert_type(await client.balance(), int)
         added = await client.add_template("您的订单号是：【变量】。")
         assert_type(added, AddedTemplate)
@@ -203,6 +206,7 @@ def errors(error: VoiceError, limited: RateLimited, refused: VendorError) -> Non
     assert_type(error.status, OutcomeStatus)
     assert_type(error.attempts, int)
     assert_type(error.raw, RawReply | None)
+    assert_type(error.to_dict(), dict[str, str | int | None])
     if error.raw is not None:
         assert_type(error.raw.status, int)
         assert_type(error.raw.body, str)
@@ -211,6 +215,8 @@ def errors(error: VoiceError, limited: RateLimited, refused: VendorError) -> Non
     assert_type(refused.msg, str)
     assert_type(refused.operation, Operation)
     assert_type(refused.action, Action)
+    words: list[str] = [refused.action, refused.operation, refused.status]
+    assert_type(words, list[str])
     assert_type(limited.retry_at, datetime | None)
     assert_type(limited.source, Literal["guard", "vendor"])
     assert_type(limited.status, OutcomeStatus)

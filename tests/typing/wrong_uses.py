@@ -82,6 +82,7 @@ async def calls(client: VoiceClient) -> None:
     await client.submit(13900000000, "您的订单号是：9633。")  # type: ignore[arg-type]
     await client.submit("13900000000")  # type: ignore[call-arg]
     await client.submit("13900000000", "您的订单号是：9633。", 2.0)  # type: ignore[call-arg]
+    await client.submit("13900000000", "您的订单号是：9633。", timeout="5")  # type: ignore[arg-type]
     submission: Submission = client.submit("13900000000", "您好。")  # type: ignore[assignment]
     submission.voice_id = "1"  # type: ignore[misc]
     await client.delete_template(42)  # type: ignore[arg-type]
