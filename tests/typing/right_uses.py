@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, assert_type
+from typing import Any, Literal, assert_type
 
 import httpx
 
@@ -164,7 +164,15 @@ async def runs(client: VoiceClient) -> None:
     client.submit_many(pairs())
     client.submit_many(Message(mobile, content) for mobile, content in pairs())
     run = client.submit_many(
-        rows(), concurrency=50, max_wait=60, max_rate=10, max_deferred=100, grace=5
+        rows(),
+        concurrency=50,
+        max_wait=60,
+        max_rate=10,
+        max_deferred=100,
+        grace=5,
+        total=1_000,
+        max_failures=None,
+        max_rejections=500,
     )
     assert_type(run, BulkRun)
     async with run as entered:
@@ -188,6 +196,8 @@ def outcomes(outcome: Outcome) -> None:
     assert_type(outcome.error, VoiceError | None)
     assert_type(outcome.attempts, int)
     assert_type(outcome.retry_at, datetime | None)
+    assert_type(outcome.replayed, bool)
+    assert_type(outcome.to_dict(), dict[str, Any])
     if outcome.status is OutcomeStatus.ACCEPTED:
         return
     assert_type(

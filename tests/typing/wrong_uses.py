@@ -96,6 +96,7 @@ async def runs(client: VoiceClient) -> None:
     client.submit_many([(13900000000, "您好。")])  # type: ignore[list-item]
     client.submit_many(Message("13900000000", "您好。"))  # type: ignore[arg-type]
     client.submit_many([], 100)  # type: ignore[call-arg]
+    client.submit_many([], max_failures="all")  # type: ignore[arg-type]
     run = client.submit_many([])
     for _ in run:  # type: ignore[attr-defined]
         return
