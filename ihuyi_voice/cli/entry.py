@@ -1,5 +1,6 @@
 """The way into the command, which says so if its extra is missing."""
 
+import io
 import os
 import sys
 
@@ -8,6 +9,10 @@ from ihuyi_voice.cli.language import choose, language_of, text
 
 def main() -> None:
     """Run the command; without its extra, say which one is missing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that has no Chinese letters is no reason to lose what happened to calls.
+            stream.reconfigure(errors="backslashreplace")
     try:
         from ihuyi_voice.cli.app import app  # noqa: PLC0415 - needs the extra
     except ImportError as exc:
