@@ -5,13 +5,18 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
 import attrs
+
+E = TypeVar("E", bound=BaseException)
 
 _MOBILE = re.compile(r"(?<!\d)((?:0{0,2}86)?1[3-9]\d)\d{4}(\d{4})(?!\d)")
 _LANDLINE = re.compile(r"(?<!\d)(0\d{4})\d{3,5}(\d{2})(?!\d)")
 _DIGEST = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{32}(?![0-9A-Fa-f])")
+_DIGEST_BYTES = re.compile(_DIGEST.pattern.encode())
 _HIDDEN = "[redacted]"
+_DIGEST_LENGTH = 32
 _SHORTEST_SECRET = 10  # no number or dynamic password is shorter
 
 
@@ -24,6 +29,20 @@ def mask_mobile(number: str) -> str:
 def mask_numbers(text: str) -> str:
     """Return `text` with every phone number in it masked."""
     return _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
+
+
+def forget_frames(error: E) -> E:
+    """Return an error that holds no frames, nor do its causes: locals may be secrets."""
+    seen: list[BaseException] = []
+    pending: list[BaseException | None] = [error]
+    while pending:
+        each = pending.pop()
+        if each is not None and each not in seen:
+            seen.append(each)
+            each.__traceback__ = None
+            pending += [each.__cause__, each.__context__]
+            pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+    return error
 
 
 @attrs.frozen
@@ -43,6 +62,15 @@ class Redactor:
         if len(text) < _SHORTEST_SECRET:
             return text
         return mask_numbers(_DIGEST.sub(_HIDDEN, text))
+
+    def in_bytes(self, content: bytes) -> bytes:
+        """Return bytes without secrets; numbers stay, they are masked when they are shown."""
+        hidden, secret = _HIDDEN.encode(), self.secret.encode()
+        if len(content) < min(len(secret) or _DIGEST_LENGTH, _DIGEST_LENGTH):
+            return content
+        if secret and secret.lower() in content.lower():
+            content = re.sub(re.escape(secret), hidden, content, flags=re.IGNORECASE)
+        return _DIGEST_BYTES.sub(hidden, content)
 
 
 _sending: ContextVar[bool] = ContextVar("ihuyi_voice_sending", default=False)

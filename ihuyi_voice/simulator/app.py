@@ -16,7 +16,7 @@ from typing import Final
 
 import httpx
 
-from ihuyi_voice.common.signal import News
+from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.clock import ManualClock
 from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault
@@ -146,7 +146,7 @@ class Simulator(Endpoint):
             audit,
             audit_delay,
         )
-        self._news = News()
+        self._arrived = Signal()
 
     @property
     def account(self) -> str:
@@ -235,7 +235,7 @@ class Simulator(Endpoint):
 
     async def arrived(self, count: int = 1) -> None:
         """Return once at least `count` requests have arrived and are still kept."""
-        await self._news.until(lambda: len(self.arrivals) >= count)
+        await self._arrived.wait_until(lambda: len(self.arrivals) >= count)
 
     def rung(self) -> Counter[tuple[str, str]]:
         """Return how often each (number, content) was accepted: how often its phone rings."""
@@ -274,7 +274,7 @@ class Simulator(Endpoint):
             try:
                 yield f"{address}{PATH}"
             finally:
-                self._closing.tell()
+                self._closing.notify()
 
     def _act(self, operation: str, form: Form, fault: Fault | None) -> Answer:
         now = self.clock()
@@ -287,7 +287,7 @@ class Simulator(Endpoint):
         arrival = Arrival(now, operation, form.text, code, kind)
         self.codes[code] += 1
         self.arrivals.append(arrival)
-        self._news.tell()
+        self._arrived.notify()
         if arrival.processed:
             self._follow_ups.arrived(arrival, answer.value)
         return answer

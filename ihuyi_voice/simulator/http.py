@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from ihuyi_voice.common.signal import News
+from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.faults import Fault, FaultKind, first_to_strike
 from ihuyi_voice.simulator.replies import HttpReply, Quirk, write_reply
@@ -84,7 +84,7 @@ class Endpoint(ABC):
         self.faults: list[Fault] = []
         self.quirks = {Quirk(each) for each in quirks}
         self._chance = chance
-        self._closing = News()
+        self._closing = Signal()
 
     @abstractmethod
     def _act(self, operation: str, form: Form, fault: Fault | None) -> Answer:
@@ -136,8 +136,7 @@ class Endpoint(ABC):
         if fault.kind in {FaultKind.DISCONNECT_BEFORE, FaultKind.DISCONNECT_AFTER}:
             await _disconnect(scope, receive)
         elif fault.kind is FaultKind.SILENCE:
-            with self._closing.followed() as closing:
-                await closing.wait()
+            await self._closing.wait()
             await _disconnect(scope, receive)
         else:
             await _respond(send, _spoilt(fault, reply))

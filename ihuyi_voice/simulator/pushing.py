@@ -27,7 +27,7 @@ from urllib.parse import urlencode
 import attrs
 import httpx
 
-from ihuyi_voice.common.signal import News, wait_for
+from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.faults import PushFault, PushFaultKind, first_to_strike
 
@@ -122,8 +122,8 @@ class Pusher:
         self._queue: list[tuple[float, int, Push]] = []
         self._order = count()
         self._forgotten: set[tuple[str, str]] = set()
-        self._due = News()
-        self._tried = News()
+        self._due = Signal()
+        self._tried = Signal()
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     @property
@@ -145,7 +145,7 @@ class Pusher:
 
     def wake(self) -> None:
         """Look again at what is due: the clock was moved."""
-        self._due.tell()
+        self._due.notify()
 
     def queue(self, due: float, push: Push) -> None:
         """Have a push tried first at `due`, or later, if it is told to be late."""
@@ -170,16 +170,13 @@ class Pusher:
     async def run(self) -> None:
         """Make tries when they are due, until cancelled."""
         async with self._connected(), asyncio.TaskGroup() as group:
-            with self._due.followed() as due:
-                while True:
-                    due.clear()
-                    for push in self._pop_due():
-                        group.create_task(self._try(push))
-                    await wait_for(due, self._pause())
+            async for _ in self._due.rounds(every=self._pause):
+                for push in self._pop_due():
+                    group.create_task(self._try(push))
 
     async def pushed(self, many: int) -> None:
         """Return once so many tries have been made and are still kept."""
-        await self._tried.until(lambda: len(self.tries) >= many)
+        await self._tried.wait_until(lambda: len(self.tries) >= many)
 
     def _put(self, due: float, push: Push) -> None:
         if self._matters(push):
@@ -208,7 +205,7 @@ class Pusher:
         self.tries.append(
             PushTry(now, push.kind, push.subject, push.number, push.fields, status, heard)
         )
-        self._tried.tell()
+        self._tried.notify()
         if not heard and push.number <= len(_PAUSES):
             again = attrs.evolve(push, number=push.number + 1)
             self._put(now + _PAUSES[push.number - 1], again)
