@@ -5,7 +5,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tests.support.sockets import read_request, until
 
 
 @asynccontextmanager
-async def pushing_to(app: Any, **tls: Any) -> AsyncIterator[Stage]:
+async def pushing_to(app: Any, **tls: Any) -> AsyncGenerator[Stage]:
     """Serve a receiver over a real socket, and give a simulator its address."""
     clock = ManualClock()
     simulator = Simulator(clock=clock, limits=())
