@@ -157,12 +157,14 @@ def read_form(query: bytes, content_type: bytes, body: bytes) -> Form:
 
 
 def _text(value: bytes) -> str:
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            return value.decode(encoding)
-        except UnicodeDecodeError:
-            pass
-    return value.decode("utf-8", "replace")
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        pass
+    try:
+        return value.decode("gb18030")
+    except UnicodeDecodeError:
+        return value.decode("utf-8", "replace")
 
 
 def _urlencoded(text: bytes) -> dict[str, bytes]:
@@ -171,15 +173,13 @@ def _urlencoded(text: bytes) -> dict[str, bytes]:
         return {}
     fields: dict[str, bytes] = {}
     for pair in pairs:
-        escaped, _, value = pair.partition(b"=")
-        name = _unescaped(escaped).lstrip(b" ")  # the document's own examples have such blanks
+        name, _, value = pair.partition(b"=")
+        if b"%" in pair:
+            name, value = _ESCAPES.sub(_octets, name), _ESCAPES.sub(_octets, value)
+        name = name.lstrip(b" ")  # the document's own example of a GET has such a blank
         if name:
-            fields[_text(name)] = _unescaped(value)
+            fields[_text(name)] = value
     return fields
-
-
-def _unescaped(text: bytes) -> bytes:
-    return _ESCAPES.sub(_octets, text) if b"%" in text else text
 
 
 def _octets(escapes: "re.Match[bytes]") -> bytes:
