@@ -104,7 +104,7 @@ class Dispatcher:
         self._verdicts: list[Verdict] = []
         self._look = Signal()
         self._closing = False
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -121,8 +121,7 @@ class Dispatcher:
         """End, and with it the handlers, by cancellation if they outlast the grace."""
         self._closing = True
         self.wake()
-        if self._task is not None:
-            await ended(self._task, at_once=exc_type is not None)
+        await ended(self._task, at_once=exc_type is not None)
 
     def wake(self) -> None:
         """Let it look at once for what is due."""

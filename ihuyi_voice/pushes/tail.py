@@ -42,7 +42,7 @@ class Tail:
         self._look = Signal()
         self._stored = Signal()
         self._waiting: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
         """Begin at the table's end.
@@ -67,8 +67,7 @@ class Tail:
         self._stored.notify()
         for event in chain.from_iterable(self._waiting.values()):
             event.set()
-        if self._task is not None:
-            await ended(self._task, at_once=exc_type is not None)
+        await ended(self._task, at_once=exc_type is not None)
 
     @contextmanager
     def watched(self, kind: str, subject: str) -> Generator[asyncio.Event]:

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ihuyi_voice.common.redaction import mask_numbers
-from ihuyi_voice.errors import StorageClosed, StorageUnavailable
+from ihuyi_voice.errors import StorageClosed, StorageUnavailable, VoiceError
 from ihuyi_voice.storage.address import Address
 
 _BUSY: Final = 10.0  # seconds to wait for another process's turn on SQLite
@@ -100,6 +100,7 @@ class Database:
 
         Raises:
             StorageUnavailable: It failed and was rolled back.
+            VoiceError: The work raised it, and was rolled back.
         """
         return await self._finished(self._write(work, self._durable if durable else self._relaxed))
 
@@ -226,8 +227,8 @@ def _begin_immediate(connection: Connection) -> None:
 def _translated() -> Generator[None]:
     try:
         yield
-    except StorageUnavailable:
-        raise
+    except VoiceError:
+        raise  # by the work, on purpose
     except Exception as exc:
         # Broad: what a driver raises when its server goes away is no closed list.
         raise StorageUnavailable(f"database failed: {_reason(exc)}") from exc

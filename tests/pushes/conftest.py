@@ -1,6 +1,7 @@
-"""Inboxes of a test's own."""
+"""Inboxes of a test's own, and a log that fails."""
 
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import attrs
@@ -22,3 +23,18 @@ async def inbox(tmp_path: Path) -> AsyncGenerator[Inbox]:
     """Yield an open inbox on SQLite."""
     async with Inbox.open(tmp_path / "pushes.sqlite3") as inbox:
         yield inbox
+
+
+@pytest.fixture
+def log_that_fails() -> Generator[list[str]]:
+    """Let every line of the inbox's logger raise; yield those lines."""
+    lines: list[str] = []
+
+    def fail(record: logging.LogRecord) -> bool:
+        lines.append(record.getMessage())
+        raise ZeroDivisionError
+
+    logger = logging.getLogger("ihuyi_voice.pushes")
+    logger.addFilter(fail)
+    yield lines
+    logger.removeFilter(fail)

@@ -271,3 +271,35 @@ def test_pauses_double_up_to_the_longest(tries: int, longest: float) -> None:
     """With up to a tenth of jitter, and after however many tries."""
     pauses = {Handling().pause(tries) for _ in range(100)}
     assert longest * 0.9 <= min(pauses) < max(pauses) <= longest
+
+
+async def test_a_log_that_fails_changes_nothing(place: Place, log_that_fails: list[str]) -> None:
+    """A filter of somebody's raises: what failed is tried again all the same, or dead."""
+    script = Script(**{"1": [ValueError()], "2": [ValueError()] * 2})
+    async with handled_by(place, script, handling=Handling(backoff=0.0, max_tries=2)) as inbox:
+        await inbox.put(report("1"))
+        await inbox.put(report("2"))
+        await states(inbox, handled=1, dead=1)
+    assert len(log_that_fails) == 3
+
+
+@pytest.mark.parametrize("broken", ["_judge", "_claim"])
+async def test_a_log_that_fails_does_not_end_the_dispatcher(
+    place: Place, monkeypatch: pytest.MonkeyPatch, log_that_fails: list[str], broken: str
+) -> None:
+    """When it can't say that the database has failed, either."""
+    original = getattr(Store, broken)
+    failed = asyncio.Event()
+
+    async def fails(*_: object) -> None:
+        failed.set()
+        raise ConnectionResetError
+
+    handler = Recorder()
+    monkeypatch.setattr(Store, broken, fails)
+    async with handled_by(place, handler) as inbox:
+        await inbox.put(report("1"))
+        await failed.wait()
+        monkeypatch.setattr(Store, broken, original)
+        await states(inbox, handled=1)
+    assert log_that_fails

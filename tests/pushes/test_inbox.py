@@ -293,6 +293,28 @@ async def test_a_database_that_goes_away_and_comes_back_is_bridged(
     assert "can't look for new pushes: the inbox's database failed: Conn" in caplog.text
 
 
+async def test_a_log_that_fails_ends_nobodys_wait(
+    place: Place, monkeypatch: pytest.MonkeyPatch, log_that_fails: list[str]
+) -> None:
+    """A filter of somebody's raises when the database is away: it is bridged all the same."""
+    follow = Store.subjects_after
+
+    async def broken(*_: object, **__: object) -> list[tuple[int, str, str]]:
+        monkeypatch.setattr(Store, "subjects_after", follow)
+        raise InboxUnavailable("the inbox's database failed: ConnectionResetError")
+
+    monkeypatch.setattr(Store, "subjects_after", broken)
+    async with place.inbox() as inbox:
+        wait = asyncio.create_task(inbox.report_of("1", timeout=30))
+        await inbox.put(report("1"))
+        assert (await wait).voice_id == "1"
+        later = asyncio.create_task(inbox.report_of("2", timeout=30))
+        await inbox.counts()  # by the time that a query has been answered, it waits
+        await inbox.put(report("2"))
+        assert (await later).voice_id == "2"
+    assert log_that_fails
+
+
 async def test_closing_that_is_cancelled_leaves_nothing_running(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

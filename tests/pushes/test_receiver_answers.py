@@ -259,3 +259,20 @@ async def test_the_token_shows_nowhere(
     assert "ZeroDivisionError" in caplog.text
     assert TOKEN not in caplog.text
     assert TOKEN not in f"{app!r} {app}"
+
+
+async def test_a_log_that_fails_changes_no_answer(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, log_that_fails: list[str]
+) -> None:
+    """A filter of somebody's raises: refusals are answered as ever, and what is good is stored."""
+    app = PushReceiver(inbox, token=TOKEN)
+    assert await status(app, push(path="/wrong")) == 404
+    assert await status(app, push(method="GET")) == 405
+    assert await status(app, push(b"bad")) == 422
+    gate = Gate(monkeypatch)
+    gate.opened.set()
+    gate.error = OSError("No space left on device")
+    assert await status(app, push()) == 503
+    gate.error = None
+    assert await status(app, push()) == 200
+    assert len(log_that_fails) == 4

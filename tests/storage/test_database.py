@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ihuyi_voice.errors import StorageClosed, StorageUnavailable
+from ihuyi_voice.errors import InvalidRequest, StorageClosed, StorageUnavailable
 from ihuyi_voice.storage import Address, Database, told_as
 from tests.support.databases import Place
 
@@ -180,6 +180,22 @@ async def test_work_that_raises_is_a_failure_of_the_database(
     for access in (database.read, database.write):
         with pytest.raises(StorageUnavailable, match=r"failed: LookupError$"):
             await access(broken)
+    assert await count(database, place) == 0
+
+
+async def test_an_error_that_work_raises_on_purpose_is_let_out(
+    place: Place, database: Database
+) -> None:
+    """As it is; what the work has done until then is undone."""
+    refused = InvalidRequest("taken over by another process")
+
+    async def fenced(on: AsyncConnection) -> None:
+        await doing(f"UPDATE {place.table} SET value = 7")(on)
+        raise refused
+
+    with pytest.raises(InvalidRequest) as caught:
+        await database.write(fenced)
+    assert caught.value is refused
     assert await count(database, place) == 0
 
 
