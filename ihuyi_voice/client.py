@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.calls.attempt import Endpoint
+from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.retries import RetryPolicy
 from ihuyi_voice.calls.submission import Job, Submitter
@@ -17,8 +18,9 @@ from ihuyi_voice.guards import Guard, MemoryGuard
 from ihuyi_voice.http.sending import Exchange, ExchangeOptions, TransportName
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
-from ihuyi_voice.inputs.options import check_above_zero, check_not_negative
+from ihuyi_voice.inputs.options import check_above_zero, check_wait
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
+from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import (
     DEFAULT_BASE_URL,
     Call,
@@ -109,13 +111,10 @@ class VoiceClient:
         self._exchange = Exchange(options, voice.redact)
         self._endpoint = Endpoint(voice, self._exchange, clock)
         self._policy = retry or RetryPolicy()
-        self._submitter = Submitter(
-            voice.credentials.account,
-            self._endpoint,
-            MemoryGuard() if isinstance(guard, _Default) else guard,
-            self._policy,
-            clock,
+        self._guarding = Guarding(
+            MemoryGuard() if isinstance(guard, _Default) else guard, voice.credentials.account
         )
+        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock)
         self._max_content_length = max_content_length
 
     @classmethod
@@ -133,6 +132,8 @@ class VoiceClient:
         return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_voice"):  # an option was refused, and somebody looks at the frames
+            return "VoiceClient()"
         return f"VoiceClient({self.account!r}, base_url={self._voice.base_url!r})"
 
     @property
@@ -153,11 +154,11 @@ class VoiceClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Wait for requests in flight, tell the guard, close the connections; safe to call twice."""
+        """Wait for what is in flight, tell the guard, and close; safe to call twice."""
         try:
             await self._exchange.aclose()
         finally:
-            await self._submitter.aclose()
+            await self._guarding.aclose()
 
     async def submit(
         self,
@@ -176,7 +177,8 @@ class VoiceClient:
             mobile: A mainland mobile of 11 digits or a landline with its area code; `+86`,
                 blanks, hyphens and full-width digits are understood.
             content: What to say; it must follow an approved template of the account.
-            max_wait: The longest to wait for the per-number limits, in seconds.
+            max_wait: The longest to wait for the per-number limits, in seconds; `math.inf` for as
+                long as it takes.
             timeout: The longest to take in all, in seconds: limits, the queue for one of our own
                 connections, retries and the reply. None for no such bound.
 
@@ -191,7 +193,7 @@ class VoiceClient:
             OutcomeUnknown: It may have; sending again may make the phone ring twice.
             VendorError: The vendor refused; its subclasses say for what cause.
         """
-        check_not_negative("max_wait", max_wait)
+        check_wait("max_wait", max_wait)
         if timeout is not None:
             check_above_zero("timeout", timeout)
         try:
@@ -250,7 +252,7 @@ class VoiceClient:
         Raises:
             NotSent, OutcomeUnknown, VendorError: As for `submit`, after retries.
         """
-        answer, _ = await repeat(self._endpoint, self._policy, Call(Operation.BALANCE))
+        answer, _ = await self._ask(Call(Operation.BALANCE))
         return int(answer.value)
 
     async def add_template(self, content: str) -> AddedTemplate:
@@ -264,9 +266,7 @@ class VoiceClient:
             NotSent, OutcomeUnknown, VendorError: As for `submit`.
         """
         text = validate_content(content, None)
-        answer, attempts = await repeat(
-            self._endpoint, self._policy, Call(Operation.ADD_TEMPLATE, {"content": text})
-        )
+        answer, attempts = await self._ask(Call(Operation.ADD_TEMPLATE, {"content": text}))
         return AddedTemplate(answer.value, text, answer.msg, attempts, answer.raw)
 
     async def delete_template(self, template_id: str) -> None:
@@ -282,11 +282,13 @@ class VoiceClient:
         template_id = str(template_id).strip()
         if not template_id:
             raise InvalidRequest("template_id is empty", field="template_id")
-        await repeat(
-            self._endpoint,
-            self._policy,
-            Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}),
-        )
+        await self._ask(Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}))
+
+    async def _ask(self, call: Call) -> tuple[Answer, int]:
+        try:
+            return await repeat(self._endpoint, self._policy, call)
+        except VoiceError as error:
+            raise forget_frames(error)  # noqa: B904 - its causes are its own
 
     def _job(self, message: Message, max_wait: float) -> Job:
         mobile = normalise_mobile(message.mobile)
