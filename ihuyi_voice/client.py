@@ -1,32 +1,34 @@
 """The client: the four operations of one account, awaited one call at a time."""
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from ihuyi_voice.bulk.run import BulkOptions, BulkRun
+from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.calls.attempt import Endpoint
+from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.retries import RetryPolicy
-from ihuyi_voice.calls.submission import Delay, Job, Submitter
-from ihuyi_voice.common.redaction import Redactor
-from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.calls.submission import Job, Submitter
+from ihuyi_voice.common.redaction import forget_frames
+from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, MemoryGuard
 from ihuyi_voice.http.sending import Exchange, ExchangeOptions, TransportName
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
+from ihuyi_voice.inputs.options import check_above_zero, check_wait
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
+from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import (
     DEFAULT_BASE_URL,
     Call,
     Method,
     ReplyFormat,
-    RequestBuilder,
+    VoicePhp,
 )
-from ihuyi_voice.protocol.signing import Auth, Credentials
+from ihuyi_voice.protocol.signing import Auth, Credentials, TemplateAuth
 
 if TYPE_CHECKING:
     import httpx
@@ -50,8 +52,8 @@ class VoiceClient:
         api_key: The APIKEY; blanks around it are stripped. Shown nowhere.
         base_url: The full address of voice.php.
         auth: `signed` sends a dynamic password (section 7), `plain` the key itself.
-        template_auth: The same for AddTemplate and DelTemplate; None for what `auth` says. The
-            vendor's document gives no formula for them, so that the signed form is not confirmed.
+        template_auth: How AddTemplate and DelTemplate say who asks: `plain`, `md5` (of the key) or
+            `signed`. The vendor's document gives no formula for them, only examples in plain.
         method: `POST` (a form) or `GET`. With GET and `plain` the key stands in the URL, which
             proxies and servers write into their logs: avoid it.
         reply_format: `xml` or `json`; whichever comes is understood.
@@ -80,7 +82,7 @@ class VoiceClient:
         *,
         base_url: str = DEFAULT_BASE_URL,
         auth: Auth = "signed",
-        template_auth: Auth | None = None,
+        template_auth: TemplateAuth = "plain",
         method: Method = "POST",
         reply_format: ReplyFormat = "xml",
         timeout: "float | httpx.Timeout | None" = None,
@@ -94,19 +96,25 @@ class VoiceClient:
         max_content_length: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        credentials = Credentials(account, api_key)
-        redact = Redactor(credentials.api_key)
-        builder = RequestBuilder(credentials, base_url, auth, template_auth, method, reply_format)
+        try:
+            voice = VoicePhp(
+                Credentials(account, api_key), base_url, auth, template_auth, method, reply_format
+            )
+        except InvalidRequest as error:
+            raise forget_frames(error) from None
+        finally:
+            del api_key  # or a traceback's locals would show it
         options = ExchangeOptions(
             base_url, timeout, max_connections, http_client, transport, proxy, verify
         )
-        self._exchange = Exchange(options, redact)
-        self._endpoint = Endpoint(builder, self._exchange, clock, redact)
+        self._voice = voice
+        self._exchange = Exchange(options, voice.redact)
+        self._endpoint = Endpoint(voice, self._exchange, clock)
         self._policy = retry or RetryPolicy()
-        self._guard = MemoryGuard() if isinstance(guard, _Default) else guard
-        self._submitter = Submitter(
-            credentials.account, self._endpoint, self._guard, self._policy, clock
+        self._guarding = Guarding(
+            MemoryGuard() if isinstance(guard, _Default) else guard, voice.credentials.account
         )
+        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock)
         self._max_content_length = max_content_length
 
     @classmethod
@@ -124,13 +132,14 @@ class VoiceClient:
         return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
 
     def __repr__(self) -> str:
-        builder = self._endpoint.builder
-        return f"VoiceClient({builder.credentials.account!r}, base_url={builder.base_url!r})"
+        if not hasattr(self, "_voice"):  # an option was refused, and somebody looks at the frames
+            return "VoiceClient()"
+        return f"VoiceClient({self.account!r}, base_url={self._voice.base_url!r})"
 
     @property
     def account(self) -> str:
         """The APIID, which together with a number is what guards count by."""
-        return self._endpoint.builder.credentials.account
+        return self._voice.credentials.account
 
     async def __aenter__(self) -> Self:
         self._exchange.open()
@@ -145,17 +154,33 @@ class VoiceClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Wait for requests in flight and close the connections; safe to call twice."""
-        await self._exchange.aclose()
+        """Wait for what is in flight, tell the guard, and close; safe to call twice."""
+        try:
+            await self._exchange.aclose()
+        finally:
+            await self._guarding.aclose()
 
-    async def submit(self, mobile: str, content: str, *, max_wait: float = 0.0) -> Submission:
+    async def submit(
+        self,
+        mobile: str,
+        content: str,
+        *,
+        max_wait: float = 0.0,
+        timeout: float | None = None,  # noqa: ASYNC109 - it ends in an outcome, not in TimeoutError
+    ) -> Submission:
         """Have the vendor call `mobile` and say `content` (section 2).
+
+        Cancelled in flight, it leaves a call that may ring, and a warning in the log says so;
+        `timeout` bounds it and ends in an outcome instead.
 
         Args:
             mobile: A mainland mobile of 11 digits or a landline with its area code; `+86`,
                 blanks, hyphens and full-width digits are understood.
             content: What to say; it must follow an approved template of the account.
-            max_wait: The longest to wait for the per-number limits, in seconds.
+            max_wait: The longest to wait for the per-number limits, in seconds; `math.inf` for as
+                long as it takes.
+            timeout: The longest to take in all, in seconds: limits, the queue for one of our own
+                connections, retries and the reply. None for no such bound.
 
         Returns:
             The vendor's acceptance. The call itself comes later; a delivery report tells of it.
@@ -163,16 +188,19 @@ class VoiceClient:
         Raises:
             InvalidRequest: Number or content can't be right; nothing was sent.
             RateLimited: The limits would have needed a longer wait; see `retry_at`.
+            GuardUnavailable: The guard could not be asked; nothing was sent.
             NotSent: The request surely never reached the vendor; safe to send again.
             OutcomeUnknown: It may have; sending again may make the phone ring twice.
             VendorError: The vendor refused; its subclasses say for what cause.
         """
-        job = self._job(Message(mobile, content), max_wait)
-        while True:
-            step = await self._submitter.step(job)
-            if isinstance(step, Submission):
-                return step
-            await self._wait(step, job)
+        check_wait("max_wait", max_wait)
+        if timeout is not None:
+            check_above_zero("timeout", timeout)
+        try:
+            job = self._job(Message(mobile, content), max_wait)
+            return await self._submitter.submit(job, timeout)
+        except VoiceError as error:
+            raise forget_frames(error)  # noqa: B904 - its causes are its own
 
     def submit_many(
         self,
@@ -183,21 +211,39 @@ class VoiceClient:
         max_rate: float | None = None,
         max_deferred: int = 10_000,
         grace: float = 30.0,
+        total: int | None = None,
+        max_failures: int | None = 20,
+        max_rejections: int | None = 200,
     ) -> BulkRun:
         """Return a run that submits all of `messages`: `async with … as run: async for outcome …`.
 
         Args:
-            messages: Messages or pairs of mobile and content, read lazily as the run goes on.
-            concurrency: The most submissions in flight.
+            messages: Messages or pairs of mobile and content, read lazily as the run goes on. A
+                generator is closed when the run has ended, also early; so is an iterator that
+                the run made of it and that can be closed. Other iterators can be read on.
+            concurrency: The most submissions in flight. A run begins with one, and doubles with
+                each round of usable answers.
             max_wait: The longest a message may wait for its number's limits, in seconds.
             max_rate: The most submissions a second over the whole run; None for no cap.
-            max_deferred: How many held-back messages are kept before reading pauses.
+            max_deferred: How many held-back messages are kept. With so many, reading goes on as
+                long as each message is to a free number, and pauses at the first that is not; with
+                twice as many it pauses anyway. A list, which is in memory already, is read on.
             grace: When the run is left early, the seconds that those in flight may take to end.
+            total: How many messages there are, for `progress`; asked of no iterable but Python's
+                own containers, for others may have to work for it.
+            max_failures: So many messages in a row that come out UNKNOWN or NOT_SENT end the run,
+                and 3 before the first usable answer; None for any number.
+            max_rejections: The same for rejections in a row with one code. What concerns a single
+                number (4030, 406, 408x, a number that can't be right) neither counts nor resets.
 
         Raises:
             InvalidRequest: An option can't be right.
+            TypeError: `messages` are none: a str, a mapping, a table.
         """
-        options = BulkOptions(concurrency, max_wait, max_rate, max_deferred, grace)
+        options = BulkOptions(
+            concurrency, max_wait, max_rate, max_deferred, grace,
+            total, max_failures, max_rejections,
+        )  # fmt: skip
         return BulkRun(messages, self._job, self._submitter, options)
 
     async def balance(self) -> int:
@@ -206,7 +252,7 @@ class VoiceClient:
         Raises:
             NotSent, OutcomeUnknown, VendorError: As for `submit`, after retries.
         """
-        answer, _ = await repeat(self._endpoint, self._policy, Call(Operation.BALANCE))
+        answer, _ = await self._ask(Call(Operation.BALANCE))
         return int(answer.value)
 
     async def add_template(self, content: str) -> AddedTemplate:
@@ -220,9 +266,7 @@ class VoiceClient:
             NotSent, OutcomeUnknown, VendorError: As for `submit`.
         """
         text = validate_content(content, None)
-        answer, attempts = await repeat(
-            self._endpoint, self._policy, Call(Operation.ADD_TEMPLATE, {"content": text})
-        )
+        answer, attempts = await self._ask(Call(Operation.ADD_TEMPLATE, {"content": text}))
         return AddedTemplate(answer.value, text, answer.msg, attempts, answer.raw)
 
     async def delete_template(self, template_id: str) -> None:
@@ -238,26 +282,18 @@ class VoiceClient:
         template_id = str(template_id).strip()
         if not template_id:
             raise InvalidRequest("template_id is empty", field="template_id")
-        await repeat(
-            self._endpoint,
-            self._policy,
-            Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}),
-        )
+        await self._ask(Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}))
+
+    async def _ask(self, call: Call) -> tuple[Answer, int]:
+        try:
+            return await repeat(self._endpoint, self._policy, call)
+        except VoiceError as error:
+            raise forget_frames(error)  # noqa: B904 - its causes are its own
 
     def _job(self, message: Message, max_wait: float) -> Job:
         mobile = normalise_mobile(message.mobile)
         content = validate_content(message.content, self._max_content_length)
         return self._submitter.job(mobile, content, max_wait)
-
-    async def _wait(self, delay: Delay, job: Job) -> None:
-        if delay.seconds is not None:
-            await asyncio.sleep(delay.seconds)
-            return
-        try:
-            async with asyncio.timeout_at(job.deadline):
-                await self._submitter.freed(job)
-        except TimeoutError:  # the next step says what that means
-            return
 
 
 def _variable(name: str) -> str:

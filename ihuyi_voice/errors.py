@@ -10,7 +10,7 @@ VoiceError
 └── VendorError             the vendor said no: `code`, `msg`, `operation`, `action`
     ├── SubmissionFailed    0 提交失败; retried by itself
     ├── AccessDenied        400, 4052: the address may not call
-    ├── InvalidCredentials  401, 402, 405, 40501, 40502
+    ├── InvalidCredentials  401, 402, 405, 4053, 40501, 40502
     ├── AccountUnavailable  4050, 40505, Submit's 408: frozen, or no contract
     ├── BalanceExhausted    4051
     ├── InvalidMobile       403, 406
@@ -19,7 +19,7 @@ VoiceError
     ├── TemplateMismatch    4071, 4072, 40722
     ├── TemplateExists      AddTemplate's 408
     ├── TemplateNotFound    DelTemplate's 404
-    └── RateLimited         4080, 4081, 4082, …; also raised by the guard before anything is sent
+    └── RateLimited         4010, 4080 to 4086; also raised by the guard before anything is sent
 """
 
 from datetime import datetime
@@ -41,6 +41,15 @@ class VoiceError(Exception):
     attempts: int = 0
     raw: RawReply | None = None
 
+    def to_dict(self) -> dict[str, str | int | None]:
+        """Return it as JSON takes it; no secret is in it, and no whole number."""
+        return {
+            "error": type(self).__name__,
+            "text": str(self),
+            "status": self.status.value,
+            "attempts": self.attempts,
+        }
+
 
 class InvalidRequest(VoiceError, ValueError):
     """The input can't be sent as it is; nothing was sent.
@@ -55,9 +64,16 @@ class InvalidRequest(VoiceError, ValueError):
 
 
 class NotSent(VoiceError):
-    """The request surely never reached the vendor: no connection, no pool slot, a stopped run."""
+    """The request surely never reached the vendor: no connection, no pool slot, a stopped run.
+
+    Attributes:
+        transient: Whether trying again may help; then it is done by itself, as the policy says.
+        queued: Whether it only waited for one of our own connections, too long for its timeout.
+            That is not the vendor's trouble, and uses up no attempt.
+    """
 
     transient: bool = True
+    queued: bool = False
 
 
 class RunStopped(NotSent):
@@ -107,6 +123,15 @@ class VendorError(VoiceError):
     def __str__(self) -> str:
         return f"{self.operation.value} {self.code}: {self.msg} [{self.action.value}]"
 
+    def to_dict(self) -> dict[str, str | int | None]:
+        """Return it as JSON takes it: code, text and action, too."""
+        return super().to_dict() | {
+            "code": self.code,
+            "msg": self.msg,
+            "operation": self.operation.value,
+            "action": self.action.value,
+        }
+
 
 class SubmissionFailed(VendorError):
     """0 提交失败: the vendor could not take it this time."""
@@ -117,7 +142,7 @@ class AccessDenied(VendorError):
 
 
 class InvalidCredentials(VendorError):
-    """401, 402, 405, 40501, 40502: account, key or dynamic password is wrong."""
+    """401, 402, 405, 4053, 40501, 40502: account, key or dynamic password is wrong."""
 
 
 class AccountUnavailable(VendorError):
@@ -167,6 +192,22 @@ class RateLimited(VendorError):
     def status(self) -> OutcomeStatus:  # type: ignore[override]  # told by its source
         """HELD if the guard said so, and nothing was sent; else REJECTED."""
         return OutcomeStatus.HELD if self.source == "guard" else OutcomeStatus.REJECTED
+
+    def to_dict(self) -> dict[str, str | int | None]:
+        """Return it as JSON takes it: when the number may be called again, too."""
+        at = None if self.retry_at is None else self.retry_at.isoformat()
+        return super().to_dict() | {"retry_at": at, "source": self.source}
+
+
+class StorageUnavailable(VoiceError):
+    """A database could not do what was asked; whoever keeps something in it says so in its words.
+
+    The inbox, for example, raises InboxUnavailable instead.
+    """
+
+
+class StorageClosed(StorageUnavailable):
+    """The database is not open any more."""
 
 
 class InboxUnavailable(VoiceError):

@@ -5,9 +5,9 @@ and what the vendor says at once, and what it pushes later: how a call ended (se
 a template's audit ended (4.5).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Final
 
 import attrs
@@ -44,7 +44,7 @@ class OutcomeStatus(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-class Action(Enum):
+class Action(StrEnum):
     """What a code asks of the caller.
 
     Attributes:
@@ -61,39 +61,62 @@ class Action(Enum):
 
 
 _SHOWN = 200
-_UNSAFE_HEADERS = frozenset({"set-cookie", "location"})
+_UNSAFE_HEADERS = frozenset({b"set-cookie", b"location"})
+_MASK = Redactor()
 
 
 @attrs.frozen(eq=False)
 class RawReply:
     """One HTTP reply as it came; the body is masked whenever it is shown.
 
+    The replies that results and errors carry are sealed: they hold no secret.
+
     Attributes:
         status: The HTTP status.
+        content: The body; in a sealed reply, without secrets.
     """
 
     status: int
     _headers: Iterable[tuple[bytes, bytes]] = attrs.field(repr=False)
     content: bytes = attrs.field(repr=False)
-    _redact: Redactor = attrs.field(repr=False, factory=Redactor)
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The reply's headers by lower-case name, without cookies and redirect targets."""
-        pairs = ((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in self._headers)
-        return {name: self._redact(value) for name, value in pairs if name not in _UNSAFE_HEADERS}
+        shown = ((k.lower(), v) for k, v in self._headers if k.lower() not in _UNSAFE_HEADERS)
+        return {name.decode("latin-1"): _MASK(value.decode("latin-1")) for name, value in shown}
 
     @property
     def body(self) -> str:
-        """The whole body as text, without secrets and with masked numbers."""
-        return self._redact(self.content.decode("utf-8", "replace"))
+        """The whole body as text, with masked numbers."""
+        return _MASK(self.content.decode("utf-8", "replace"))
 
     @property
     def excerpt(self) -> str:
         """The first 200 characters of `body`, on one line."""
-        # Redact first, cut afterwards: a secret cut in two would no longer be recognised.
-        start = self._redact(self.content[: 8 * _SHOWN].decode("utf-8", "replace"))
+        # Mask first, cut afterwards: a number cut in two would no longer be recognised.
+        start = _MASK(self.content[: 8 * _SHOWN].decode("utf-8", "replace"))
         return " ".join(start[:_SHOWN].split())
+
+    def sealed(self, redact: Redactor) -> "RawReply":
+        """Return this reply without secrets: nothing that is made of it can show one."""
+        headers = [
+            (name, redact.in_bytes(value))
+            for name, value in self._headers
+            if name.lower() not in _UNSAFE_HEADERS
+        ]
+        return RawReply(self.status, headers, redact.in_bytes(self.content))
+
+
+def _shown(mask: Callable[[str], str]) -> Callable[[object], str]:
+    """Return a repr that masks what it shows, and never raises whatever the caller put there."""
+
+    def show(value: object) -> str:
+        if isinstance(value, str | int | float):
+            return mask(str(value))
+        return "None" if value is None else f"<{type(value).__name__}>"
+
+    return show
 
 
 @attrs.frozen
@@ -106,8 +129,8 @@ class Message:
         reference: The caller's own name for this message, if any; it is not sent.
     """
 
-    mobile: str = attrs.field(repr=mask_mobile)
-    content: str = attrs.field(repr=mask_numbers)
+    mobile: str = attrs.field(repr=_shown(mask_mobile))
+    content: str = attrs.field(repr=_shown(mask_numbers))
     reference: str | None = None
 
 
@@ -128,6 +151,15 @@ class Submission:
     msg: str
     attempts: int = 1
     raw: RawReply | None = attrs.field(default=None, eq=False, repr=False)
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Return it as JSON takes it; the number is whole, and no secret is in it."""
+        return {
+            "voice_id": self.voice_id,
+            "mobile": self.mobile,
+            "msg": self.msg,
+            "attempts": self.attempts,
+        }
 
 
 @attrs.frozen

@@ -1,12 +1,12 @@
-"""Calls that no guard watches, made again as the policy allows: balance and templates."""
+"""Balance and templates: calls that no guard watches, made again as the policy allows."""
 
 import asyncio
 
-from ihuyi_voice.calls.attempt import Answer, Endpoint
-from ihuyi_voice.calls.retries import Backoff, RetryPolicy
-from ihuyi_voice.errors import OutcomeUnknown, TemplateNotFound, VendorError, VoiceError
+from ihuyi_voice.calls.attempt import Endpoint
+from ihuyi_voice.calls.retries import RetryPolicy, Tries
+from ihuyi_voice.errors import TemplateNotFound, VoiceError
 from ihuyi_voice.http.sending import Transmission
-from ihuyi_voice.models import Operation
+from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import Call
 
 
@@ -17,39 +17,22 @@ async def repeat(endpoint: Endpoint, policy: RetryPolicy, call: Call) -> tuple[A
     earlier one was ambiguous.
 
     Raises:
-        VoiceError: The last attempt's error, or the first that left the outcome unknown.
+        VoiceError: What the attempts came to.
     """
-    started = asyncio.get_running_loop().time()
-    backoff: Backoff | None = None
-    unknown: OutcomeUnknown | None = None
-    attempts = 0
+    loop = asyncio.get_running_loop()
+    tries = Tries(call.operation, policy)
     while True:
-        attempts += 1
+        tries.begin(loop.time())
         try:
-            return await endpoint.ask(call, Transmission()), attempts
+            return await endpoint.ask(call, Transmission()), tries.attempts
         except VoiceError as error:
-            if isinstance(error, TemplateNotFound) and unknown is not None and error.raw:
-                return Answer("", error.msg, error.raw), attempts
-            if isinstance(error, OutcomeUnknown):
-                unknown = unknown or error
-            backoff = backoff or Backoff(policy, call.operation, started)
-            delay = _delay(policy, backoff, call.operation, error, attempts)
+            if isinstance(error, TemplateNotFound) and tries.unknown is not None and error.raw:
+                return Answer("", error.msg, error.raw), tries.attempts
+            tries.note(error)
+            delay = tries.next_delay(error, loop.time())
             if delay is None:
-                raise _verdict(error, unknown, attempts) from error.__cause__
+                raise tries.verdict(error)  # noqa: B904 - it is that error, or has it as its cause
+        except Exception as exc:  # noqa: BLE001 - raised again
+            final = tries.broken(exc)
+            raise final from final.__cause__
         await asyncio.sleep(delay)
-
-
-def _delay(
-    policy: RetryPolicy, backoff: Backoff, operation: Operation, error: VoiceError, attempts: int
-) -> float | None:
-    error.attempts = attempts
-    if not policy.allows(operation, error):
-        return None
-    return backoff.next_delay(error, asyncio.get_running_loop().time())
-
-
-def _verdict(error: VoiceError, unknown: OutcomeUnknown | None, attempts: int) -> VoiceError:
-    # What the vendor said in words is the better answer, except to an outcome still unknown.
-    final = error if isinstance(error, VendorError) or unknown is None else unknown
-    final.attempts = attempts
-    return final

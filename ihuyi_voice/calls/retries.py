@@ -1,12 +1,14 @@
-"""What is tried again, and when: the tenacity policy.
+"""What is tried again, and when; and what one call has been through.
 
-The first attempt runs without any of this: a call that succeeds at once never builds a `Backoff`.
+The rules are tenacity's. A call that succeeds at once never builds them.
 """
 
+import inspect
 import logging
+import random
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from tenacity import (
@@ -16,23 +18,26 @@ from tenacity import (
     stop_any,
     stop_before_delay,
     wait_exponential,
-    wait_random,
 )
 
+from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import (
+    InvalidRequest,
     NotSent,
     OutcomeUnknown,
+    RateLimited,
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.inputs.options import above_zero, not_negative
+from ihuyi_voice.inputs.options import above_zero, lasting, not_negative, waited
 from ihuyi_voice.models import Action, Operation
 
-logger = logging.getLogger("ihuyi_voice.calls.retries")
+logger = logging.getLogger("ihuyi_voice.retries")
 
 # Which ambiguous calls may simply be made again. AddTemplate may not: the second try's
 # "template exists" would hide the id that the first one was given.
 _REPEATABLE: Final = frozenset({Operation.BALANCE, Operation.DELETE_TEMPLATE})
+_LONGEST_RETRY_AFTER: Final = 86_400.0
 
 
 @attrs.frozen
@@ -52,31 +57,40 @@ class RetryEvent:
     error: VoiceError
 
 
+def _callable(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is not None and not callable(value):
+        raise InvalidRequest(
+            f"{attribute.name} is {value!r}, which can't be called", field=attribute.name
+        )
+
+
 @attrs.frozen
 class RetryPolicy:
     """How often and how long a call is tried again; each attempt is signed afresh.
 
     Tried again are: what was surely not sent, code 0 (提交失败), ambiguous reads and deletions,
-    and a vendor's 408x once its window has passed, if `max_wait` allows.
+    and a vendor's 408x once its window has passed, if `max_wait` allows. Waiting for one of our own
+    connections uses up no attempt.
 
     Attributes:
         attempts: The most attempts a call gets, the first one included; 1 turns retries off.
         initial: Seconds before the second attempt; doubles with each further one.
-        maximum: The longest wait between two attempts, in seconds.
-        jitter: Up to so many random seconds are added to each wait.
+        maximum: The longest wait between two attempts, in seconds, jitter apart.
+        jitter: Each wait is longer by a random share of itself, up to this one: 0.5 for a half.
         total_time: No attempt begins later than so many seconds after the first one.
         resend_unknown: Also send again what may have reached the vendor: at least once instead of
-            at most once. The phone may ring twice; meant for alarms.
-        on_retry: Called with a `RetryEvent` before each wait.
+            at most once. The phone may ring twice; meant for alarms. The number's limits are waited
+            for as long as `total_time` allows, whatever `max_wait` says.
+        on_retry: Called with a `RetryEvent` before each wait; what it raises is logged.
     """
 
     attempts: int = attrs.field(default=4, validator=above_zero)
     initial: float = attrs.field(default=0.5, validator=not_negative)
-    maximum: float = attrs.field(default=30.0, validator=not_negative)
+    maximum: float = attrs.field(default=30.0, validator=waited)
     jitter: float = attrs.field(default=0.5, validator=not_negative)
-    total_time: float = attrs.field(default=60.0, validator=above_zero)
+    total_time: float = attrs.field(default=60.0, validator=lasting)
     resend_unknown: bool = False
-    on_retry: Callable[[RetryEvent], None] | None = None
+    on_retry: Callable[[RetryEvent], None] | None = attrs.field(default=None, validator=_callable)
 
     def allows(self, operation: Operation, error: VoiceError) -> bool:
         """Say whether a call that ended in `error` may be made again at all."""
@@ -90,15 +104,15 @@ class RetryPolicy:
 
     def tenacity(self) -> AsyncRetrying:
         """Return this policy's stop and wait rules in tenacity's terms."""
+        exponential = wait_exponential(multiplier=self.initial, max=self.maximum)
         return AsyncRetrying(
             stop=stop_any(stop_after_attempt(self.attempts), stop_before_delay(self.total_time)),
-            wait=wait_exponential(multiplier=self.initial, max=self.maximum)
-            + wait_random(0, self.jitter),
+            wait=lambda state: exponential(state) * (1 + random.uniform(0, self.jitter)),  # noqa: S311 - no secret
         )
 
 
 def retry_after(error: VoiceError) -> float:
-    """Return the seconds that a reply's Retry-After asks for, 0 if it asks for none.
+    """Return the seconds that a reply's Retry-After asks for, a day at most, 0 if it asks for none.
 
     A date is read against the reply's own Date, so that nobody's clock has to be right.
     """
@@ -106,56 +120,147 @@ def retry_after(error: VoiceError) -> float:
         return 0.0
     headers = error.raw.headers
     asked = headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return float(asked)
     try:
-        until = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
-    except (TypeError, ValueError):
+        if asked.isascii() and asked.isdigit():
+            seconds = float(asked)
+        else:
+            date = parsedate_to_datetime(headers.get("date", ""))
+            seconds = (parsedate_to_datetime(asked) - date).total_seconds()
+    except (TypeError, ValueError, OverflowError):  # whatever the other side wrote there
         return 0.0
-    return max(0.0, until.total_seconds())
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER)
 
 
-class Backoff:
-    """The waits of one call that has failed at least once.
+@attrs.define(eq=False)
+class Tries:
+    """What one call has been through, and its verdict.
 
-    Args:
-        policy: The rules.
+    Attributes:
         operation: What is asked.
-        started: When the first attempt began, in seconds of a monotonic clock.
+        policy: The rules.
+        attempts: Requests begun so far.
+        asked: When the first was asked for, in seconds of the event loop's clock.
+        started: When the first one that got a connection began.
+        unknown: The first attempt that may have reached the vendor.
+        refused: The vendor's last refusal.
+        failed: How the last attempt ended.
     """
 
-    def __init__(self, policy: RetryPolicy, operation: Operation, started: float) -> None:
-        self._policy = policy
-        self._operation = operation
-        self._rules = policy.tenacity()
-        self._state = RetryCallState(self._rules, None, (), {})
-        self._state.start_time = started
+    operation: Operation
+    policy: RetryPolicy
+    attempts: int = 0
+    asked: float | None = None
+    started: float = 0.0
+    unknown: OutcomeUnknown | None = None
+    refused: VendorError | None = None
+    failed: VoiceError | None = None
+    _state: RetryCallState | None = None
+
+    def begin(self, now: float) -> None:
+        """Count an attempt that begins now."""
+        if self.asked is None:
+            self.asked = now
+        if not self.attempts:
+            self.started = now
+        self.attempts += 1
+
+    def note(self, error: VoiceError) -> None:
+        """Remember how an attempt ended."""
+        error.attempts = self.attempts
+        self.failed = error
+        if isinstance(error, OutcomeUnknown):
+            self.unknown = self.unknown or error
+        elif isinstance(error, VendorError):
+            self.refused = error
+        elif isinstance(error, NotSent) and error.queued:
+            self.attempts -= 1
+
+    def verdict(self, error: VoiceError) -> VoiceError:
+        """Return what the caller is told if the call ends with `error` now.
+
+        What may have arrived stays unknown, unless the call is one that does no harm twice and
+        the vendor has answered it since. A refusal stays the refusal it was, whatever failed later.
+        """
+        final = self._final(error)
+        if final is not error and final.__cause__ is None:
+            final.__cause__ = error
+        final.attempts = self.attempts
+        return final
+
+    def broken(self, exc: Exception) -> Exception:
+        """Return what the caller is told if something breaks that is none of our errors.
+
+        That is the exception itself where nothing was sent, or else what the attempts came to.
+        """
+        if self.unknown is None and self.refused is None:
+            return exc
+        error = NotSent(f"the next attempt broke ({type(exc).__name__})")
+        error.__cause__ = exc
+        return self.verdict(error)
 
     def next_delay(self, error: VoiceError, now: float) -> float | None:
         """Return the seconds until the next attempt, or None if there shall be none.
 
         Args:
-            error: How the last attempt ended; its `attempts` counts them.
-            now: The same clock as `started`.
+            error: How the last attempt ended, already noted.
+            now: The event loop's clock.
         """
-        state = self._state
-        state.attempt_number = error.attempts
-        state.outcome_timestamp = now
-        state.upcoming_sleep = delay = max(self._rules.wait(state), retry_after(error))
-        if self._rules.stop(state):
+        if not self.policy.allows(self.operation, error):
+            return None
+        state = self._rules(now)
+        if isinstance(error, NotSent) and error.queued:
+            return self._queued_delay(now)
+        delay = max(state.retry_object.wait(state), retry_after(error))
+        state.upcoming_sleep = delay
+        if state.retry_object.stop(state):
             return None
         self._tell(error, delay)
         return delay
 
-    def window_delay(self, error: VoiceError, window: float) -> float | None:
+    def window_delay(self, error: RateLimited, window: float) -> float | None:
         """Return `window`, or None if no attempt is left; the caller's `max_wait` bounds it."""
-        if error.attempts >= self._policy.attempts:
+        if self.attempts >= self.policy.attempts:
             return None
         self._tell(error, window)
         return window
 
+    def _final(self, error: VoiceError) -> VoiceError:
+        answered = isinstance(error, VendorError) and not _is_held(error)
+        if self.unknown is not None and not (answered and self.operation in _REPEATABLE):
+            return self.unknown
+        return error if answered or self.refused is None else self.refused
+
+    def _queued_delay(self, now: float) -> float | None:
+        # It has waited already; what bounds it is the time in all.
+        waited = now - (self.asked or 0.0)
+        return 0.0 if self.policy.attempts > 1 and waited < self.policy.total_time else None
+
+    def _rules(self, now: float) -> RetryCallState:
+        if self._state is None:
+            self._state = RetryCallState(self.policy.tenacity(), None, (), {})
+        self._state.start_time = self.started
+        self._state.attempt_number = max(1, self.attempts)
+        self._state.outcome_timestamp = now
+        return self._state
+
     def _tell(self, error: VoiceError, delay: float) -> None:
-        operation, attempt = self._operation, error.attempts
-        logger.info("%s attempt %d: %s; again in %.2f s", operation.value, attempt, error, delay)
-        if self._policy.on_retry is not None:
-            self._policy.on_retry(RetryEvent(operation, attempt, delay, error))
+        operation, attempt = self.operation, self.attempts
+        text = "%s attempt %d: %s; again in %.2f s"
+        tell(logger, logging.INFO, text, operation.value, attempt, error, delay)
+        if self.policy.on_retry is not None:
+            _call_hook(self.policy.on_retry, RetryEvent(operation, attempt, delay, error))
+
+
+def _is_held(error: VendorError) -> bool:
+    return isinstance(error, RateLimited) and error.source == "guard"
+
+
+def _call_hook(hook: Callable[[RetryEvent], Any], event: RetryEvent) -> None:
+    """Call the caller's hook, which may do anything and changes nothing."""
+    try:
+        given = hook(event)
+        if inspect.iscoroutine(given):
+            given.close()
+            raise TypeError("on_retry is called, not awaited; give a plain function")  # noqa: TRY301
+    except Exception as exc:  # noqa: BLE001 - it is the caller's code
+        tell(logger, logging.WARNING, "on_retry failed: %s", type(exc).__name__)

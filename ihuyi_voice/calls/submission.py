@@ -2,30 +2,55 @@
 
 A step never sleeps. It ends in a `Submission`, in an error that is final, or in a `Delay`, after
 which the same job is to be stepped again. A single call sleeps the delay away, a bulk run puts
-the job aside, so both keep the same rules.
+the job aside, so both keep the same rules. A job that will not be stepped again is abandoned: its
+place in the number's line is given up.
 
-What a cancellation does: inside `reserve` nothing is held yet; during the attempt the lease is
-committed if the first byte may have gone out and released if it surely did not, and the
-CancelledError goes on to the caller.
+The vendor's answer wins over whatever breaks after it: a guard that fails or hangs is logged, a
+cancellation is put off until the answer has been handed over.
+
+What a cancellation does: in the line and inside `reserve` nothing has happened, and a reservation
+that arrives later is released; during the attempt the lease is committed if the body may have been
+taken and released if it surely was not, and the CancelledError goes on to the caller.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import attrs
 
-from ihuyi_voice.calls.attempt import Answer, Endpoint
-from ihuyi_voice.calls.retries import Backoff, RetryPolicy
-from ihuyi_voice.errors import NotSent, OutcomeUnknown, RateLimited, VendorError, VoiceError
-from ihuyi_voice.guards import Guard, Lease, Wait
+from ihuyi_voice.calls.attempt import Endpoint
+from ihuyi_voice.calls.guarding import Guarding, put_off
+from ihuyi_voice.calls.lines import Lines, Place
+from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.redaction import mask_mobile
+from ihuyi_voice.errors import (
+    GuardUnavailable,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    VoiceError,
+)
+from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.http.sending import Transmission
 from ihuyi_voice.models import Action, Operation, Submission
-from ihuyi_voice.protocol.codes import RATE_WINDOWS
+from ihuyi_voice.protocol.codes import closes_the_account, window_of
+from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import Call
 
-_CODE_OF_WINDOW: dict[float | None, int] = {seconds: code for code, seconds in RATE_WINDOWS.items()}
-_HELD_TEXT = "此号码的提交频率已达上限; this number may not be called again yet"
+logger = logging.getLogger("ihuyi_voice")
+
+_CODE_OF_WINDOW: Final[dict[float | None, int]] = {
+    window_of(code): code for code in (4080, 4081, 4082)
+}
+_HELD_TEXT: Final = "此号码的提交频率已达上限; this number may not be called again yet"
+_ACCOUNT_TEXT: Final = "账户的提交频率已达上限; the account may not call anybody yet"
+_LONGEST_LOOK: Final = 3_600.0
+_SOON: Final = 1.0
+"""Where the call in flight will end is anybody's guess; its window is a second at least."""
 
 
 @attrs.frozen
@@ -33,12 +58,15 @@ class Delay:
     """The job isn't done; step it again later.
 
     Attributes:
-        seconds: How long to wait; None until no call to this number is in flight.
-        error: What went wrong, if an attempt was made; None if only the guard holds it back.
+        seconds: How long to wait.
+        error: What went wrong, if an attempt was made; None if it is only held back.
+        turn: Done when it is the job's turn at its number: then it may be stepped at once. None
+            if nothing but time will help.
     """
 
-    seconds: float | None
+    seconds: float
     error: VoiceError | None = None
+    turn: "asyncio.Future[None] | None" = None
 
 
 @attrs.define(eq=False)
@@ -48,71 +76,174 @@ class Job:
     Attributes:
         mobile: The number, normalised.
         content: What the voice says, checked.
-        started: When the first attempt was made, in seconds of the event loop's clock.
-        deadline: No guard's wait may end later than this, same clock.
-        attempts: Requests begun so far.
-        unknown: The first attempt that may have reached the vendor; from then on nothing less
-            than an acceptance can say otherwise.
-        failed: How the last attempt ended.
-        backoff: Its waits; made with the first failure.
+        deadline: No wait for the limits may end later than this, by the event loop's clock.
+        tries: What its attempts came to.
+        place: Its place in the number's line.
     """
 
     mobile: str
     content: str
-    started: float
     deadline: float
-    attempts: int = 0
-    unknown: OutcomeUnknown | None = None
-    failed: VoiceError | None = None
-    backoff: Backoff | None = None
+    tries: Tries
+    place: Place = attrs.field(factory=Place)
+
+    @property
+    def attempts(self) -> int:
+        """Requests begun so far."""
+        return self.tries.attempts
 
     def verdict(self, error: VoiceError) -> VoiceError:
         """Return what the caller is told if the job ends with `error` now."""
-        final: VoiceError = self.unknown or error
-        if final is not error and final.__cause__ is None:
-            final.__cause__ = error
-        final.attempts = self.attempts
-        return final
+        return self.tries.verdict(error)
+
+    @property
+    def patience(self) -> float:
+        """Until when the limits are waited for: an alarm's next try is not bound by `max_wait`."""
+        policy = self.tries.policy
+        if self.tries.unknown is not None and policy.resend_unknown:
+            return max(self.deadline, self.tries.started + policy.total_time)
+        return self.deadline
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Submitter:
-    """Submits for one account, under its guard and its retry policy."""
+    """Makes the submissions of one account.
 
-    account: str
+    Attributes:
+        endpoint: Makes the attempts.
+        guarding: Keeps the limits per number.
+        policy: What is tried again.
+        clock: Returns Unix time in seconds, UTC, for `retry_at`.
+    """
+
     endpoint: Endpoint
-    guard: Guard | None
+    guarding: Guarding
     policy: RetryPolicy
     clock: Callable[[], float]
+    _lines: Lines | None = None
 
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
-        """Return a new job; its clock starts now."""
+        """Return a new submission, whose number and content are checked already."""
         now = asyncio.get_running_loop().time()
-        return Job(mobile, content, now, now + max_wait)
+        return Job(mobile, content, now + max_wait, Tries(Operation.SUBMIT, self.policy))
 
-    async def step(self, job: Job) -> Submission | Delay:
-        """Take one step of `job`.
+    async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
+        """Step a job to its end, sleeping between the steps.
+
+        Args:
+            job: The submission.
+            timeout: The longest to take, in seconds; then it ends in what is known by then.
 
         Raises:
-            VoiceError: The job has ended so.
+            VoiceError: How it ended, if it was not accepted.
         """
-        lease = await self.guard.reserve(self.account, job.mobile) if self.guard else None
+        if timeout is None:
+            return await self._to_the_end(job)
+        job.deadline = min(job.deadline, asyncio.get_running_loop().time() + timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._to_the_end(job)
+        except TimeoutError:
+            error = NotSent(
+                f"it was not sent within its timeout of {timeout:g} s: it waited for one of our "
+                "own connections, or for the vendor to take one"
+            )
+            error.__cause__ = job.tries.failed
+            final = job.verdict(error)
+            raise final from final.__cause__
+
+    async def step(self, job: Job) -> Submission | Delay:
+        """Go one step.
+
+        Raises:
+            VoiceError: The job has ended, and not in an acceptance.
+            Exception: Something is wrong with the program; nothing was sent.
+        """
+        kept = False
+        try:
+            result = self._stand_in_line(job) or await self._attempt_if_free(job)
+            kept = isinstance(result, Delay) and result.error is None
+            return result  # noqa: TRY300 - what else could it do
+        except VoiceError as error:
+            error.attempts = job.attempts
+            raise
+        except Exception as exc:  # noqa: BLE001 - raised again
+            final = job.tries.broken(exc)
+            raise final from final.__cause__
+        finally:
+            if not kept:
+                self.abandon(job)
+
+    def abandon(self, job: Job) -> None:
+        """Give up a job's place in its number's line; to do so twice does no harm."""
+        if self._lines is not None:
+            self._lines.leave(job.mobile, job.place)
+
+    # --- before the attempt
+
+    async def _to_the_end(self, job: Job) -> Submission:
+        try:
+            while True:
+                step = await self.step(job)
+                if isinstance(step, Submission):
+                    return step
+                await _sleep(step)
+        finally:
+            self.abandon(job)
+
+    def _stand_in_line(self, job: Job) -> Delay | None:
+        """Return how long to wait for the account, or for others who want the same number."""
+        lines = self._lines = self._lines or self.guarding.lines()
+        if lines.closed_until:
+            now = asyncio.get_running_loop().time()
+            if lines.closed_until > now:
+                return self._held(job, lines.closed_until - now, 4010, _ACCOUNT_TEXT, now)
+            lines.closed_until = 0.0
+        if not self.guarding.is_on or lines.join(job.mobile, job.place):
+            return None
+        return self._behind(job, lines.ready_at(job.mobile))
+
+    def _behind(self, job: Job, first_ready_at: float) -> Delay:
+        """Return how long to stand behind others, unless it is known to be in vain."""
+        now = asyncio.get_running_loop().time()
+        left = job.patience - now
+        if left > 0 and first_ready_at <= job.patience:
+            return Delay(min(left, _LONGEST_LOOK), turn=job.place.turn)
+        raise job.verdict(self._rate_limited(4080, max(_SOON, first_ready_at - now)))
+
+    async def _attempt_if_free(self, job: Job) -> Submission | Delay:
+        lease = await self._reserve(job)
+        now = asyncio.get_running_loop().time()
         if isinstance(lease, Wait):
-            return self._held(job, lease)
-        if not job.attempts:
-            job.started = asyncio.get_running_loop().time()
-        job.attempts += 1
+            if self._lines is not None:
+                self._lines.hold(job.mobile, now + lease.seconds)
+            code = _CODE_OF_WINDOW.get(lease.window, 4080)
+            return self._held(job, lease.seconds, code, _HELD_TEXT, now)
+        job.tries.begin(now)
         try:
             answer = await self._attempt(job, lease)
         except VoiceError as error:
-            error.attempts = job.attempts
             return self._failed(job, error)
         return Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
 
-    async def freed(self, job: Job) -> None:
-        """Return once no call to the job's number is in flight."""
-        if self.guard is not None:
-            await self.guard.freed(self.account, job.mobile)
+    async def _reserve(self, job: Job) -> Lease | Wait | None:
+        try:
+            return await self.guarding.reserve(job.mobile)
+        except GuardUnavailable as error:
+            raise job.verdict(error) from error.__cause__
+
+    def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
+        if now + seconds <= job.patience and job.patience > now:
+            return Delay(seconds)
+        raise job.verdict(self._rate_limited(code, max(seconds, 0.0), text))
+
+    def _rate_limited(self, code: int, seconds: float, text: str = _HELD_TEXT) -> RateLimited:
+        error = RateLimited(code, text, Operation.SUBMIT, Action.WAIT)
+        error.source = "guard"
+        error.retry_at = self._in(seconds)
+        return error
+
+    # --- the attempt, and after it
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Answer:
         sent = Transmission()
@@ -120,64 +251,64 @@ class Submitter:
         try:
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
-            if not isinstance(error, VoiceError) and sent.may_have_arrived:
-                job.unknown = job.unknown or OutcomeUnknown("the call was cut off in flight")
-            if lease is not None and self.guard is not None:
-                await _settle(self.guard, lease, error, sent)
+            cancelled = await self._settle_failed(job, lease, error, sent)
+            if cancelled is not None and not isinstance(error, asyncio.CancelledError):
+                put_off(cancelled)
             raise
-        if lease is not None and self.guard is not None:
-            await self.guard.commit(lease)
+        cancelled = await self.guarding.commit(lease)
+        if cancelled is not None:
+            put_off(cancelled)
         return answer
 
-    def _held(self, job: Job, wait: Wait) -> Delay:
-        now = asyncio.get_running_loop().time()
-        if now + (wait.seconds or 0.0) <= job.deadline and job.deadline > now:
-            return Delay(wait.seconds)
-        # Where the call in flight will end is anybody's guess; its window is a second at least.
-        seconds = RATE_WINDOWS[4080] if wait.seconds is None else wait.seconds
-        code = _CODE_OF_WINDOW.get(wait.window, 4080)
-        error = job.failed or RateLimited(code, _HELD_TEXT, Operation.SUBMIT, Action.WAIT)
-        if isinstance(error, RateLimited):
-            error.source = "guard" if job.failed is None else "vendor"
-            error.retry_at = self._in(seconds)
-        raise job.verdict(error)
+    async def _settle_failed(
+        self, job: Job, lease: Lease | None, error: BaseException, sent: Transmission
+    ) -> asyncio.CancelledError | None:
+        """End the lease of an attempt that failed, by what the vendor may have counted."""
+        cut_off = not isinstance(error, VoiceError) and sent.may_have_arrived
+        if cut_off:
+            text = "a call to %s was cut off in flight (%s): the phone may ring"
+            tell(logger, logging.WARNING, text, mask_mobile(job.mobile), type(error).__name__)
+            job.tries.note(OutcomeUnknown("the call was cut off in flight"))
+        if isinstance(error, RateLimited) and not closes_the_account(error.code):
+            return await self.guarding.block(lease, _window(error))
+        if isinstance(error, OutcomeUnknown) or cut_off:
+            return await self.guarding.commit(lease)
+        return await self.guarding.release(lease)
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
-        job.failed = error
-        if isinstance(error, OutcomeUnknown) and job.unknown is None:
-            job.unknown = error
+        job.tries.note(error)
         now = asyncio.get_running_loop().time()
         if isinstance(error, RateLimited):
             delay = self._until_window(job, error, now)
-        elif self.policy.allows(Operation.SUBMIT, error):
-            delay = self._backoff(job).next_delay(error, now)
         else:
-            delay = None
+            delay = job.tries.next_delay(error, now)
         if delay is None:
             raise job.verdict(error)
         return Delay(delay, error)
 
     def _until_window(self, job: Job, error: RateLimited, now: float) -> float | None:
-        window = RATE_WINDOWS.get(error.code, RATE_WINDOWS[4081])
+        window = _window(error)
         error.retry_at = self._in(window)
-        if now + window > job.deadline:
+        if closes_the_account(error.code) and self._lines is not None:
+            self._lines.closed_until = max(self._lines.closed_until, now + window)
+        if now + window > job.patience:
             return None
-        return self._backoff(job).window_delay(error, window)
+        return job.tries.window_delay(error, window)
 
-    def _backoff(self, job: Job) -> Backoff:
-        if job.backoff is None:
-            job.backoff = Backoff(self.policy, Operation.SUBMIT, job.started)
-        return job.backoff
-
-    def _in(self, seconds: float) -> datetime:
-        return datetime.fromtimestamp(self.clock(), UTC) + timedelta(seconds=seconds)
+    def _in(self, seconds: float) -> datetime | None:
+        try:
+            return datetime.fromtimestamp(self.clock(), UTC) + timedelta(seconds=seconds)
+        except Exception:  # noqa: BLE001 - the clock is the caller's; the answer matters more
+            return None
 
 
-async def _settle(guard: Guard, lease: Lease, error: BaseException, sent: Transmission) -> None:
-    """End the lease of an attempt that failed, by what the vendor may have counted."""
-    if isinstance(error, RateLimited):
-        await guard.teach(lease, error.code)
-    elif isinstance(error, NotSent | VendorError) or not sent.may_have_arrived:
-        await guard.release(lease)
+async def _sleep(delay: Delay) -> None:
+    """Wait until it is the job's turn, or the time is over."""
+    if delay.turn is None:
+        await asyncio.sleep(delay.seconds)
     else:
-        await guard.commit(lease)
+        await asyncio.wait({delay.turn}, timeout=delay.seconds)
+
+
+def _window(error: RateLimited) -> float:
+    return max(window_of(error.code), retry_after(error))

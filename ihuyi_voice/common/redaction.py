@@ -5,13 +5,19 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
 import attrs
+
+E = TypeVar("E", bound=BaseException)
 
 _MOBILE = re.compile(r"(?<!\d)((?:0{0,2}86)?1[3-9]\d)\d{4}(\d{4})(?!\d)")
 _LANDLINE = re.compile(r"(?<!\d)(0\d{4})\d{3,5}(\d{2})(?!\d)")
 _DIGEST = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{32}(?![0-9A-Fa-f])")
+_DIGEST_BYTES = re.compile(_DIGEST.pattern.encode())
 _HIDDEN = "[redacted]"
+_HIDDEN_BYTES = _HIDDEN.encode()
+_DIGEST_LENGTH = 32
 _SHORTEST_SECRET = 10  # no number or dynamic password is shorter
 
 
@@ -26,6 +32,20 @@ def mask_numbers(text: str) -> str:
     return _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
 
 
+def forget_frames(error: E) -> E:
+    """Return an error that holds no frames, nor do its causes: locals may be secrets."""
+    seen: list[BaseException] = []
+    pending: list[BaseException | None] = [error]
+    while pending:
+        each = pending.pop()
+        if each is not None and each not in seen:
+            seen.append(each)
+            each.__traceback__ = None
+            pending += [each.__cause__, each.__context__]
+            pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+    return error
+
+
 @attrs.frozen
 class Redactor:
     """Takes a client's key, anything shaped like a dynamic password, and numbers out of a text.
@@ -35,6 +55,14 @@ class Redactor:
     """
 
     secret: str = attrs.field(default="", repr=False)
+    _lower: bytes = attrs.field(init=False, repr=False)
+    _shortest: int = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        # attrs' way on frozen classes
+        object.__setattr__(self, "_lower", self.secret.lower().encode())
+        shortest = min(len(self._lower) or _DIGEST_LENGTH, _DIGEST_LENGTH)
+        object.__setattr__(self, "_shortest", shortest)
 
     def __call__(self, text: str) -> str:
         """Return `text` without secrets and with its phone numbers masked."""
@@ -43,6 +71,14 @@ class Redactor:
         if len(text) < _SHORTEST_SECRET:
             return text
         return mask_numbers(_DIGEST.sub(_HIDDEN, text))
+
+    def in_bytes(self, content: bytes) -> bytes:
+        """Return bytes without secrets; numbers stay, they are masked when they are shown."""
+        if len(content) < self._shortest:
+            return content
+        if self._lower and self._lower in content.lower():
+            content = re.sub(re.escape(self._lower), _HIDDEN_BYTES, content, flags=re.IGNORECASE)
+        return _DIGEST_BYTES.sub(_HIDDEN_BYTES, content)
 
 
 _sending: ContextVar[bool] = ContextVar("ihuyi_voice_sending", default=False)

@@ -4,7 +4,14 @@ The vendor counts a call when its request arrives; we only know when it left and
 came. So a number is locked while a request to it is in flight, and its windows start when the
 reply arrives or the request is given up. Then no delay on the way can bring two arrivals closer
 together than the limit allows. (One case is left: a request that was given up before it arrived
-may still arrive after its window began. Nobody here can see that; the vendor's 408x then teaches.)
+may still arrive after its window began. Nobody here can see that; the vendor's 408x then blocks.)
+
+Who waits, looks again: a guard wakes nobody. Within one process the callers stand in line before it
+(`calls.lines`), so a guard need not be fair.
+
+A guard is somebody else's code: what it raises before anything was sent is `GuardUnavailable`, and
+what it raises afterwards is logged and changes no answer. Each of its methods is finished even if
+whoever waits for it is cancelled.
 """
 
 from typing import Protocol
@@ -16,7 +23,7 @@ from ihuyi_voice.common.redaction import mask_mobile
 
 @attrs.define(eq=False, repr=False)  # not frozen: one is made for each call, and that costs more
 class Lease:
-    """A reservation: the number stays locked until the lease is committed, released or taught.
+    """A reservation: the number stays locked until the lease is committed, released or blocked.
 
     Attributes:
         account: Whose call it is.
@@ -35,18 +42,22 @@ class Wait:
     """Held back.
 
     Attributes:
-        seconds: How long until `reserve` is worth trying again; None while a call to the number
-            is in flight, and then `freed` tells when it has ended.
+        seconds: How long until `reserve` is worth trying again; always a number, also while a
+            call to the number is in flight.
         window: Which limit holds it back, by its length in seconds: 1, 60 or 86,400 for the
             vendor's; None while a call is in flight. Two waits of the same `seconds` are equal.
     """
 
-    seconds: float | None
+    seconds: float
     window: float | None = attrs.field(default=None, eq=False)
 
 
 class Guard(Protocol):
-    """Per (account, number): reserve, then exactly one of commit, release and teach."""
+    """Per (account, number): reserve, then exactly one of commit, release and block.
+
+    A guard whose methods never suspend may say so by an attribute of its class, `never_suspends =
+    True`, which subclasses don't inherit; its calls then cost no task.
+    """
 
     async def reserve(self, account: str, mobile: str) -> Lease | Wait:
         """Lock the number for one call, or say how long it is closed."""
@@ -60,15 +71,10 @@ class Guard(Protocol):
         """End the lease of a call that was surely not sent, or that the vendor did not count."""
         ...
 
-    async def teach(self, lease: Lease, code: int) -> None:
+    async def block(self, lease: Lease, seconds: float) -> None:
         """End the lease of a call that the vendor refused with a rate code (4080, 4081, 4082 …).
 
         Others used the number too, at times unknown to us: the last may have been just now, so
-        only the whole length of that window from now on is surely enough. For 4082 that is 24
-        hours, whether the vendor's day is rolling or ends at midnight.
+        the number stays closed for `seconds`, the whole length of that code's window, from now on.
         """
-        ...
-
-    async def freed(self, account: str, mobile: str) -> None:
-        """Return once no call to the number is in flight, at once if none is."""
         ...

@@ -11,8 +11,6 @@ SECOND: Final = 1.0
 MINUTE: Final = 60.0
 DAY: Final = 86_400.0
 
-_WINDOW_OF_CODE: Final = {4080: SECOND, 4081: MINUTE, 4082: DAY}
-
 
 @attrs.frozen(order=True)
 class Window:
@@ -51,11 +49,3 @@ class Limits:
         given = ((self.per_second, SECOND), (self.per_minute, MINUTE), (self.per_day, DAY))
         usual = [Window(count, seconds) for count, seconds in given if count is not None]
         object.__setattr__(self, "windows", (*usual, *self.extra))  # attrs' way on frozen classes
-
-
-def window_of_code(code: int) -> float:
-    """Return how long a number is closed after the vendor's rate code, in seconds.
-
-    A code whose window nobody knows (4085, 4086: "too frequent") closes it for a minute.
-    """
-    return _WINDOW_OF_CODE.get(code, MINUTE)

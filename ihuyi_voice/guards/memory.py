@@ -1,31 +1,32 @@
 """The guard of one process: rolling windows in memory, small enough for millions of numbers.
 
-State of a number: nothing; locked (in flight); the times of its last calls; a block taught by the
+State of a number: nothing; locked (in flight); the times of its last calls; blocked by the
 vendor. Times are one float for a number called once, which nearly all are, and a tuple after
 that. The queue holds every call in order of time, so what has expired lies at its front: each
 commit takes a few of those away, and no background task is needed. The times are spread over many
 small dicts: growing one of a million numbers would hold up the event loop for tens of
 milliseconds. A number is kept as an int; the caller's text is not kept.
 
-Nothing but `freed` ever suspends, so a cancellation can't come in between.
+Nothing here ever suspends, so a cancellation can't come in between.
 """
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
 from ihuyi_voice.guards.contract import Lease, Wait
-from ihuyi_voice.guards.limits import Limits, window_of_code
+from ihuyi_voice.guards.limits import Limits
 
 _Key: TypeAlias = int | str
 _Times: TypeAlias = float | tuple[float, ...]
 _Shard: TypeAlias = dict[_Key, _Times]
 
-_IN_FLIGHT: Final = Wait(None)
+# Seconds between two looks at a number that somebody else has in flight.
+_SHORTEST_LOOK: Final = 0.1
+_LONGEST_LOOK: Final = 1.0
 _SWEPT_EACH_TIME: Final = 3  # more than one, so that the queue shrinks as it is used
 _SHARDS: Final = 61  # prime: a power of 2 would leave the keys of a dict with equal low bits
 
@@ -47,12 +48,9 @@ class _Book:
 
     times: tuple[_Shard, ...] = attrs.field(factory=lambda: tuple(_Shard() for _ in range(_SHARDS)))
     locked: dict[_Key, Lease] = attrs.field(factory=dict[_Key, Lease])
-    waiters: dict[_Key, list[asyncio.Future[None]]] = attrs.field(
-        factory=dict[_Key, list[asyncio.Future[None]]]
-    )
     blocked: dict[_Key, tuple[float, float]] = attrs.field(
         factory=dict[_Key, tuple[float, float]]
-    )  # until when, and for which window
+    )  # until when, and for how long it was
     purge_at: int = 1024
     queue: deque[_Key] = attrs.field(factory=deque[_Key])
     queued_at: deque[float] = attrs.field(factory=deque[float])
@@ -87,6 +85,8 @@ class MemoryGuard:
         clock: Seconds of a clock that never goes back; wall-clock jumps don't matter to it.
     """
 
+    never_suspends: ClassVar[bool] = True
+
     def __init__(
         self, limits: Limits | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -95,6 +95,8 @@ class MemoryGuard:
         self._windows = tuple((w.count, w.seconds) for w in self.limits.windows)
         self._longest = max((seconds for _, seconds in self._windows), default=0.0)
         self._most = max((count for count, _ in self._windows), default=0)
+        shortest = min((seconds for _, seconds in self._windows), default=_SHORTEST_LOOK)
+        self._in_flight = Wait(min(shortest, _LONGEST_LOOK))
         self._books: dict[str, _Book] = {}
 
     async def reserve(self, account: str, mobile: str) -> Lease | Wait:
@@ -104,7 +106,7 @@ class MemoryGuard:
             book = self._books[account] = _Book()
         key = _key(mobile)
         if key in book.locked:
-            return _IN_FLIGHT
+            return self._in_flight
         shard = book.times[hash(key) % _SHARDS]
         times = shard.get(key)
         if times is not None or key in book.blocked:
@@ -132,29 +134,16 @@ class MemoryGuard:
         """End the lease; nothing is counted."""
         self._unlock(lease)
 
-    async def teach(self, lease: Lease, code: int) -> None:
-        """End the lease; the number is closed for the window of `code` from now on."""
+    async def block(self, lease: Lease, seconds: float) -> None:
+        """End the lease; the number is closed for so many seconds from now on."""
         held = self._unlock(lease)
         book, key = held.book, held.key
-        now, window = self._clock(), window_of_code(code)
-        block = (now + window, window)
+        now = self._clock()
+        block = (now + seconds, seconds)
         book.blocked[key] = max(block, book.blocked.get(key, block))
         if len(book.blocked) > book.purge_at:
             book.blocked = {k: block for k, block in book.blocked.items() if block[0] > now}
             book.purge_at = max(1024, 2 * len(book.blocked))
-
-    async def freed(self, account: str, mobile: str) -> None:
-        """Return once the call in flight has ended.
-
-        Everybody who waits is woken, in the order in which they came; who reserves first, wins.
-        A wait that is cancelled changes nothing.
-        """
-        book, key = self._books.get(account), _key(mobile)
-        if book is None or key not in book.locked:
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        book.waiters.setdefault(key, []).append(waiter)
-        await waiter
 
     def statistics(self) -> Statistics:
         """Return how much is remembered just now."""
@@ -184,10 +173,6 @@ class MemoryGuard:
             raise RuntimeError(f"{lease} has ended already, or is another guard's")
         book = lease.book
         del book.locked[lease.key]
-        if book.waiters:
-            for waiter in book.waiters.pop(lease.key, ()):
-                if not waiter.done():
-                    waiter.set_result(None)
         return lease
 
     def _sweep(self, book: _Book, now: float) -> None:

@@ -67,6 +67,7 @@ class Transmission:
     handed_over: bool = False
     first_byte: bool = False
     observed: bool = False
+    reply: RawReply | None = None
 
     @property
     def may_have_arrived(self) -> bool:
@@ -227,14 +228,14 @@ class _PoolSender:
         finally:
             sent.first_byte = FIRST_BYTE_WRITTEN in request.extensions
         content = _whole(response) or await _bounded(response)
-        return RawReply(response.status_code, response.headers.raw, content, self._redact)
+        return RawReply(response.status_code, response.headers.raw, content)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
     def _request(self, wire: WireRequest) -> httpx.Request:
         url = self._url(wire)
-        stream = httpx.ByteStream(wire.body)
+        stream = httpx.ByteStream(b"" if wire.method == "GET" else wire.signed())
         headers = self._headers_of(wire, url)
         return httpx.Request(
             wire.method, url, headers=headers, stream=stream, extensions=self._extensions
@@ -242,13 +243,13 @@ class _PoolSender:
 
     def _headers_of(self, wire: WireRequest, url: httpx.URL) -> httpx.Headers:
         """Return the headers, kept by all that they depend on: there are few lengths."""
-        key = (wire.content_type, len(wire.body))
+        key = (wire.content_type, wire.length)
         headers = self._headers.get(key)
         if headers is None:
             pairs = [(b"host", url.netloc), *_COMMON_HEADERS]
             if wire.content_type is not None:
                 pairs.append((b"content-type", wire.content_type.encode()))
-                pairs.append((b"content-length", b"%d" % len(wire.body)))
+                pairs.append((b"content-length", b"%d" % wire.length))
             if len(self._headers) >= _MOST_KEPT:
                 self._headers.clear()
             headers = self._headers[key] = httpx.Headers(pairs)
@@ -288,7 +289,7 @@ class _HttpxSender:
         with quiet_httpx():
             async with self._slot(), self._stream(request) as response:
                 content = await _bounded(response)
-        return RawReply(response.status_code, response.headers.raw, content, self._redact)
+        return RawReply(response.status_code, response.headers.raw, content)
 
     async def aclose(self) -> None:
         if self._owned:
@@ -303,7 +304,7 @@ class _HttpxSender:
             wire.method,
             wire.url,
             headers=headers,
-            content=wire.body or None,
+            content=wire.signed() if wire.length else None,
             timeout=timeout,
             extensions={"trace": sent.trace},
         )

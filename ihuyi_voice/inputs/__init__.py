@@ -1,1 +1,35 @@
 """What a caller gives, checked before it costs a call."""
+
+from ihuyi_voice.inputs.content import validate_content
+from ihuyi_voice.inputs.numbers import normalise_mobile
+from ihuyi_voice.inputs.options import (
+    above_zero,
+    check_above_zero,
+    check_count,
+    check_not_negative,
+    check_wait,
+    counted,
+    lasting,
+    not_negative,
+    waited,
+)
+from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
+from ihuyi_voice.inputs.templates import Template
+
+__all__ = [
+    "BadRow",
+    "Recipient",
+    "RecipientsFile",
+    "Template",
+    "above_zero",
+    "check_above_zero",
+    "check_count",
+    "check_not_negative",
+    "check_wait",
+    "counted",
+    "lasting",
+    "normalise_mobile",
+    "not_negative",
+    "validate_content",
+    "waited",
+]

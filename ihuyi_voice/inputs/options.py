@@ -1,5 +1,12 @@
-"""Checks of options that are numbers, as attrs validators: a wrong one is named."""
+"""Checks of options that are numbers: functions, and the attrs validators made of them.
 
+A wrong option is named where it is given: text, a bool, nan and infinity would otherwise be met
+hours later, in a sleep or a comparison.
+"""
+
+from math import inf
+from numbers import Integral, Real
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any
 
 from ihuyi_voice.errors import InvalidRequest
@@ -8,17 +15,91 @@ if TYPE_CHECKING:
     import attrs
 
 
-def above_zero(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-    """Refuse 0 and less; None stands for an option that is not used."""
-    if value is not None and not value > 0:
-        raise InvalidRequest(
-            f"{attribute.name} is {value}; it must be above 0", field=attribute.name
-        )
+def check_above_zero(name: str, value: object) -> None:
+    """Refuse what is not a number above 0.
+
+    Raises:
+        InvalidRequest: It is 0 or less, or no finite number; the error names the option.
+    """
+    if not _number(name, value) > 0:
+        raise InvalidRequest(f"{name} is {value}; it must be above 0", field=name)
 
 
-def not_negative(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    """Refuse less than 0."""
-    if not value >= 0:
+def check_not_negative(name: str, value: object) -> None:
+    """Refuse what is not a number of at least 0.
+
+    Raises:
+        InvalidRequest: It is less than 0, or no finite number; the error names the option.
+    """
+    if not _number(name, value) >= 0:
+        raise InvalidRequest(f"{name} is {value}; it can't be negative", field=name)
+
+
+def check_wait(name: str, value: object) -> None:
+    """Refuse what is not a number of seconds that may be waited; infinity means for ever.
+
+    Raises:
+        InvalidRequest: It is less than 0, or no number; the error names the option.
+    """
+    if value != inf:
+        check_not_negative(name, value)
+
+
+def check_count(name: str, value: object) -> None:
+    """Refuse what is not a whole number of at least 1.
+
+    Raises:
+        InvalidRequest: It is none; the error names the option.
+    """
+    check_above_zero(name, value)
+    if not isinstance(value, Integral):
+        raise InvalidRequest(f"{name} is {value}; it must be a whole number", field=name)
+
+
+def above_zero(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse an attribute that `check_above_zero` would; None passes where it is the default."""
+    if not _is_unused(attribute, value):
+        check_above_zero(attribute.name, value)
+
+
+def not_negative(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse an attribute that `check_not_negative` would; None passes where it is the default."""
+    if not _is_unused(attribute, value):
+        check_not_negative(attribute.name, value)
+
+
+def waited(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse an attribute that `check_wait` would; None passes where it is the default."""
+    if not _is_unused(attribute, value):
+        check_wait(attribute.name, value)
+
+
+def lasting(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse an attribute that is no time above 0; infinity means for ever."""
+    if value != inf:
+        above_zero(_, attribute, value)
+
+
+def counted(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse an attribute that `check_count` would; None passes where it is the default."""
+    if not _is_unused(attribute, value):
+        check_count(attribute.name, value)
+
+
+def _is_unused(attribute: "attrs.Attribute[Any]", value: object) -> bool:
+    return value is None and attribute.default is None
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidRequest(
-            f"{attribute.name} is {value}; it can't be negative", field=attribute.name
+            f"{name} is {short(value)}, of type {type(value).__name__}; it must be a number",
+            field=name,
         )
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
+    if number - number != 0:  # infinity, and nan
+        raise InvalidRequest(f"{name} is {short(value)}; it must be finite", field=name)
+    return number

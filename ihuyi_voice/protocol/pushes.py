@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import attrs
 
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
-from ihuyi_voice.protocol.fields import once
+from ihuyi_voice.protocol.fields import ID, INTEGER, checked, once
 
 CHINA: Final = timezone(timedelta(hours=8))
 """The vendor writes times without a zone; China Standard Time is the only sensible reading."""
@@ -29,9 +29,7 @@ _CHARSETS: Final = {  # GB18030 reads its two forerunners too
     "gb18030": "gb18030",
 }
 _FALLBACKS: Final = ("utf-8", "gb18030")
-_INTEGER: Final = re.compile(r"-?[0-9]{1,9}")
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
-_ID: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _MOBILE: Final = re.compile(r"[0-9*+ -]{0,32}")  # some of the vendor's services mask numbers
 _TIME: Final = re.compile(
     r"(20\d\d)([-/])(\d{1,2})\2(\d{1,2})[ T](\d{1,2}):(\d{2}):(\d{2})", re.ASCII
@@ -147,13 +145,13 @@ def _audit(fields: dict[str, str]) -> TemplateAudit:
 
 
 def _code(fields: dict[str, str]) -> int:
-    return int(_checked(fields.get("code", ""), _INTEGER, "code"))
+    return int(_checked(fields.get("code", ""), INTEGER, "code"))
 
 
 def _id(value: str, name: str) -> str:
     if not value.strip("0"):
         raise PushUnreadable(f"a {name} of 0")
-    return _checked(value, _ID, name)
+    return _checked(value, ID, name)
 
 
 def _time(value: str) -> datetime | None:
@@ -171,9 +169,7 @@ def _time(value: str) -> datetime | None:
 
 
 def _checked(value: str, pattern: re.Pattern[str], name: str) -> str:
-    if pattern.fullmatch(value):
-        return value
-    raise PushUnreadable(f"{name} is not what it should be")
+    return checked(value, pattern, name, PushUnreadable)[0]
 
 
 def _fields(body: bytes, charset: str) -> dict[str, str]:

@@ -1,15 +1,22 @@
-"""Bytes to values: replies in XML or JSON, whichever came, whichever was asked for."""
+"""Bytes to values: replies in XML or JSON, whichever came, whichever was asked for.
+
+`read_reply` is the whole way: a `RawReply` to an `Answer`, or the typed error that it means.
+"""
 
 import json
 import re
 from functools import partial
+from html import unescape
 from typing import Any, Final
 
 import attrs
 from lxml import etree
 
-from ihuyi_voice.models import Operation
-from ihuyi_voice.protocol.fields import once
+from ihuyi_voice.common.redaction import Redactor
+from ihuyi_voice.errors import UnreadableReply, VendorError, VoiceError
+from ihuyi_voice.models import Operation, RawReply
+from ihuyi_voice.protocol.codes import SUCCESS, vendor_error
+from ihuyi_voice.protocol.fields import ID, INTEGER, checked, once
 
 MAX_REPLY_BYTES: Final = 65_536
 """The largest reply that is read; the vendor's have about 200 bytes."""
@@ -21,11 +28,8 @@ _ID_FIELDS: Final = {
     Operation.DELETE_TEMPLATE: (),
 }
 _NO_ID: Final = frozenset({"", "0"})
-_INTEGER: Final = re.compile(r"-?[0-9]{1,9}")
-_BALANCE: Final = re.compile(r"-?[0-9]{1,18}")
+_BALANCE: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0{1,6})?")  # 856.00 was seen
 _BOM: Final = b"\xef\xbb\xbf"
-# The document writes ids as short as 8 digits; 20 digits were seen. A page of text is no id.
-_ID: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
 # One for all: lxml locks a parser while it is in use, also among threads.
@@ -35,6 +39,16 @@ _PARSER: Final = etree.XMLParser(
     load_dtd=False,
     remove_comments=True,
     remove_pis=True,
+)
+
+
+# What the vendor's own sample reads replies with; it survives a raw `&` or `<` in `msg`.
+_WHOLE: Final = re.compile(
+    rb"(?:<\?xml[^>]*\?>)?\s*<([A-Za-z][\w.-]*)(?:\s[^<>]*)?>(?P<leaves>.*)</\1\s*>", re.DOTALL
+)
+_LEAF: Final = re.compile(
+    rb"\s*<(?:[A-Za-z][\w.-]*:)?(?P<name>[A-Za-z]\w*)(?:\s[^<>]*)?>(?P<text>.*?)</(?:[A-Za-z][\w.-]*:)?(?P=name)\s*>",
+    re.DOTALL,
 )
 
 
@@ -56,6 +70,55 @@ class Reply:
     code: int
     msg: str = attrs.field(repr=False)
     value: str = ""
+
+
+@attrs.frozen
+class Answer:
+    """The vendor said yes.
+
+    Attributes:
+        value: The id or the balance, empty for a deletion.
+        msg: The vendor's text, redacted.
+        raw: The reply as it came, sealed.
+    """
+
+    value: str
+    msg: str
+    raw: RawReply
+
+
+def read_reply(operation: Operation, raw: RawReply, redact: Redactor) -> Answer:
+    """Return the answer in a reply (sections 2.3, 3.3, 4.3 and 5.3).
+
+    Args:
+        operation: What was asked.
+        raw: What came.
+        redact: Takes the caller's key out of what the vendor echoes.
+
+    Raises:
+        UnreadableReply: It is no reply of the vendor; its own failures come with HTTP 200.
+        VendorError: The vendor replied a code that is not success.
+    """
+    sealed = raw.sealed(redact)
+    if not 200 <= raw.status < 300:  # noqa: PLR2004 - the vendor's own failures come with 200
+        raise _with_evidence(_unreadable(f"HTTP {raw.status}", sealed), sealed)
+    try:
+        reply = parse_reply(operation, raw.content)
+    except ReplyUnreadable as exc:
+        raise _with_evidence(_unreadable(redact(str(exc)), sealed), sealed) from exc
+    msg = redact(reply.msg)
+    if reply.code == SUCCESS:
+        return Answer(reply.value, msg, sealed)
+    raise _with_evidence(vendor_error(operation, reply.code, msg), sealed)
+
+
+def _unreadable(reason: str, raw: RawReply) -> UnreadableReply:
+    return UnreadableReply(f"unreadable reply ({reason}): {raw.excerpt!r}")
+
+
+def _with_evidence(error: UnreadableReply | VendorError, raw: RawReply) -> VoiceError:
+    error.raw = raw
+    return error
 
 
 def parse_reply(operation: Operation, body: bytes) -> Reply:
@@ -84,13 +147,42 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _xml_fields(body: bytes) -> dict[str, Any]:
+    if b"<!" in body:
+        _refuse_document_type(body)
     try:
         root = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as exc:
+        return _fields_of_broken_xml(body, f"broken XML: {exc}")
+    return once([(_local_name(child.tag), _leaf(child)) for child in root], ReplyUnreadable)
+
+
+def _refuse_document_type(body: bytes) -> None:
+    try:
+        info = etree.fromstring(body, _PARSER).getroottree().docinfo
+    except (etree.XMLSyntaxError, ValueError) as exc:
         raise ReplyUnreadable(f"broken XML: {exc}") from exc
-    if root.getroottree().docinfo.internalDTD is not None:
+    if info.internalDTD is not None:
         raise ReplyUnreadable("XML with a document type, which the vendor never sends")
-    return once(((_local_name(child.tag), _leaf(child)) for child in root), ReplyUnreadable)
+
+
+def _fields_of_broken_xml(body: bytes, reason: str) -> dict[str, Any]:
+    """Read what is XML but for a text that nobody escaped; it must be whole, leaf by leaf."""
+    whole = _WHOLE.fullmatch(body)
+    if whole is None:
+        raise ReplyUnreadable(reason)
+    pairs: list[tuple[str, str]] = []
+    leaves, place = whole["leaves"].strip(), 0
+    while place < len(leaves):
+        leaf = _LEAF.match(leaves, place)
+        if leaf is None:
+            raise ReplyUnreadable(reason)
+        pairs.append((leaf["name"].decode().lower(), _unescaped(leaf["text"])))
+        place = leaf.end()
+    return once(pairs, ReplyUnreadable)
+
+
+def _unescaped(text: bytes) -> str:
+    return unescape(text.decode("utf-8", "replace")).strip()
 
 
 def _local_name(tag: object) -> str:
@@ -112,10 +204,10 @@ def _json_fields(body: bytes) -> dict[str, Any]:
 
 
 def _integer(value: object) -> int:
+    if isinstance(value, str) and INTEGER.fullmatch(value.strip()):
+        return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
-        return int(value)
     raise ReplyUnreadable("no code" if value is None else "the code is no integer")
 
 
@@ -133,16 +225,10 @@ def _value(operation: Operation, fields: dict[str, Any]) -> str:
     names = _ID_FIELDS[operation]
     if not names:
         return ""
-    found = next((fields[name] for name in names if name in fields), "")
-    value = _text(found, names[0]).strip()
+    texts = [_text(fields[name], name).strip() for name in names if name in fields]
+    value = next((text for text in texts if text not in _NO_ID), "")
     if operation is Operation.BALANCE:
-        return _checked(value, _BALANCE, names[0])
-    if value in _NO_ID:
+        return checked(texts[0] if texts else "", _BALANCE, names[0], ReplyUnreadable)[1]
+    if not value:
         raise ReplyUnreadable(f"code 2 without a {names[0]}")
-    return _checked(value, _ID, names[0])
-
-
-def _checked(value: str, pattern: re.Pattern[str], name: str) -> str:
-    if pattern.fullmatch(value):
-        return value
-    raise ReplyUnreadable(f"{name} is not what it should be")
+    return checked(value, ID, names[0], ReplyUnreadable)[0]

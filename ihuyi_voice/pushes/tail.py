@@ -5,14 +5,15 @@ import logging
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
-from ihuyi_voice.common.signal import News, wait_for
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.signal import Rounds, Signal
+from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import InboxUnavailable
 from ihuyi_voice.pushes.store import Store
-from ihuyi_voice.storage.database import Database
 
 logger = logging.getLogger("ihuyi_voice.pushes")
 
@@ -24,25 +25,49 @@ class Tail:
 
     While nobody waits, it only looks from time to time how far the table has grown.
 
+    Attributes:
+        seen: The sequence number up to which it has looked.
+        closed: Whether it tells nobody anything any more.
+
     Args:
-        database: Where to look.
-        store: How to look.
-        news: Wakes it for what this process stores.
+        store: Where to look.
         poll: Seconds between two looks for what other processes store.
-        seen: The sequence number that the table ends with.
     """
 
-    def __init__(
-        self, database: Database, store: Store, news: News, poll: float, seen: int
-    ) -> None:
-        self.seen = seen
+    def __init__(self, store: Store, poll: float) -> None:
+        self.seen = 0
         self.closed = False
-        self._database = database
         self._store = store
-        self._news = news
         self._poll = poll
-        self._kick = asyncio.Event()
+        self._look = Signal()
+        self._stored = Signal()
         self._waiting: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None]
+
+    async def __aenter__(self) -> Self:
+        """Begin at the table's end.
+
+        Raises:
+            InboxUnavailable: The database failed.
+        """
+        self.seen = await self._store.last_seq()
+        self._store.listen(self._hear)
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wake everybody, and end."""
+        self.closed = True
+        self._look.notify()
+        self._stored.notify()
+        for event in chain.from_iterable(self._waiting.values()):
+            event.set()
+        await ended(self._task, at_once=exc_type is not None)
 
     @contextmanager
     def watched(self, kind: str, subject: str) -> Generator[asyncio.Event]:
@@ -50,7 +75,7 @@ class Tail:
         event = asyncio.Event()
         waiting = self._waiting[kind, subject]
         waiting.add(event)
-        self._kick.set()  # from now on every push counts, not just how far the table has grown
+        self._look.notify()  # from now on every push counts, not just how far the table has grown
         try:
             yield event
         finally:
@@ -58,48 +83,43 @@ class Tail:
             if not waiting:
                 self._waiting.pop((kind, subject), None)
 
-    async def run(self) -> None:
-        """Follow the table until closed."""
-        while not self.closed:
-            self._kick.clear()
+    def rounds(self) -> Rounds:
+        """Iterate at once and whenever something may have been stored, or this was closed."""
+        return self._stored.rounds(every=self._poll)
+
+    def _hear(self) -> None:
+        self._stored.notify()
+        if self._waiting:
+            self._look.notify()
+
+    async def _run(self) -> None:
+        async for _ in self._look.rounds(every=self._poll):
+            if self.closed:
+                break
             if self._waiting:
                 await self._follow()
             else:
                 await self._measure()
 
-    def close(self) -> None:
-        """Wake everybody and let `run` end."""
-        self.closed = True
-        self._kick.set()
-        self._news.tell()
-        for event in chain.from_iterable(self._waiting.values()):
-            event.set()
-
     async def _measure(self) -> None:
         with _logged():
-            last = await self._database.read(self._store.last_seq)
+            last = await self._store.last_seq()
             if not self._waiting:  # else something between `seen` and `last` may be waited for
                 self.seen = last
-        if not self._waiting:
-            await wait_for(self._kick, self._poll)
 
     async def _follow(self) -> None:
-        with self._news.followed() as event:
-            while self._waiting and not self.closed:
-                event.clear()
-                if not await self._wake():
-                    await wait_for(event, self._poll)
-
-    async def _wake(self) -> bool:
         with _logged():
-            asked = partial(self._store.subjects_after, seq=self.seen, limit=_BATCH)
-            rows = await self._database.read(asked)
-            for seq, kind, subject in rows:
-                self.seen = seq
-                for event in self._waiting.get((kind, subject), ()):
-                    event.set()
-            return bool(rows)
-        return False
+            more = True
+            while more and self._waiting and not self.closed:
+                rows = await self._store.subjects_after(self.seen, _BATCH)
+                for row in rows:
+                    self._wake(*row)
+                more = len(rows) == _BATCH
+
+    def _wake(self, seq: int, kind: str, subject: str) -> None:
+        self.seen = seq
+        for event in self._waiting.get((kind, subject), ()):
+            event.set()
 
 
 @contextmanager
@@ -107,4 +127,4 @@ def _logged() -> Generator[None]:
     try:
         yield
     except InboxUnavailable as exc:
-        logger.warning("can't look for new pushes: %s", exc)
+        tell(logger, logging.WARNING, "can't look for new pushes: %s", exc)

@@ -1,0 +1,91 @@
+"""Who may ask the guard next: for each number a line, served in the order of coming.
+
+A guard wakes nobody, so without a line whoever looks again first would be served first, and a
+single call beside a long run might wait for ever. The head of a line is the one that asks the
+guard, waits as long as it says, and makes its attempt; the others wait for their turn. Leaving
+costs the same wherever one stands, so a thousand who wait cost each other nothing.
+"""
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+import attrs
+
+
+@attrs.define(eq=False)
+class Place:
+    """A place in line.
+
+    Attributes:
+        turn: Done when the place is the first; None if it has been from the start.
+    """
+
+    turn: "asyncio.Future[None] | None" = None
+
+
+class Lines:
+    """The lines of one account before one guard, in one event loop."""
+
+    def __init__(self) -> None:
+        self.closed_until = 0.0
+        """Until when the vendor takes no call of the whole account, by the event loop's clock."""
+        self._first: dict[str, Place] = {}
+        self._behind: dict[str, dict[Place, None]] = {}
+        self._ready_at: dict[str, float] = {}
+
+    def join(self, mobile: str, place: Place) -> bool:
+        """Take the place, unless it is taken; say whether it is the first in line."""
+        first = self._first.setdefault(mobile, place)
+        if first is place:
+            return True
+        if place.turn is None:
+            place.turn = asyncio.get_running_loop().create_future()
+            self._behind.setdefault(mobile, {})[place] = None
+        return False
+
+    def leave(self, mobile: str, place: Place) -> None:
+        """Give the place up, wherever it is; the next in line has its turn."""
+        if self._first.get(mobile) is not place:
+            self._drop(mobile, place)
+            return
+        self._ready_at.pop(mobile, None)
+        behind = self._behind.get(mobile)
+        if not behind:
+            del self._first[mobile]
+            return
+        following = self._first[mobile] = next(iter(behind))
+        self._drop(mobile, following)
+
+    def hold(self, mobile: str, ready_at: float) -> None:
+        """Note until when the guard holds back the first in line."""
+        self._ready_at[mobile] = ready_at
+
+    def ready_at(self, mobile: str) -> float:
+        """Return when the first in line may go on, by the event loop's clock; 0 if nobody knows."""
+        return self._ready_at.get(mobile, 0.0)
+
+    def _drop(self, mobile: str, place: Place) -> None:
+        behind = self._behind.get(mobile)
+        if behind is not None:
+            behind.pop(place, None)
+            if not behind:
+                del self._behind[mobile]
+        if place.turn is not None and not place.turn.done():
+            place.turn.set_result(None)
+        place.turn = None
+
+
+_Accounts = dict[str, Lines]
+_shared: "WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[object, _Accounts]]" = (
+    WeakKeyDictionary()
+)
+
+
+def lines_of(guard: object, account: str) -> Lines:
+    """Return the lines before a guard: the same for all its clients in the running event loop."""
+    guards = _shared.setdefault(asyncio.get_running_loop(), WeakKeyDictionary())
+    try:
+        accounts = guards.setdefault(guard, {})
+    except TypeError:  # it can't be hashed, or not be referred to weakly
+        return Lines()
+    return accounts.setdefault(account, Lines())
