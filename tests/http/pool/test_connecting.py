@@ -13,10 +13,8 @@ import pytest
 
 from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.http.pool.connection import Connection
-from ihuyi_voice.http.pool.transport import (
-    FIRST_BYTE_WRITTEN,
-    _happy_eyeballs,  # pyright: ignore[reportPrivateUsage] - no loop that lacks it is a dependency
-)
+from ihuyi_voice.http.pool.dialing import happy_eyeballs
+from ihuyi_voice.http.pool.transport import FIRST_BYTE_WRITTEN
 from tests.support.sockets import Reader, Writer, always, pool_to, request, send
 
 LEAKS = """
@@ -131,8 +129,8 @@ async def test_where_sockets_cannot_be_polled_the_pool_still_works(
 
 async def test_happy_eyeballs_are_asked_for_where_the_event_loop_has_them() -> None:
     """That of uvloop connects without, and refuses the option."""
-    assert _happy_eyeballs(asyncio.get_running_loop()) == {"happy_eyeballs_delay": 0.25}
-    assert _happy_eyeballs(cast("asyncio.AbstractEventLoop", object())) == {}
+    assert await happy_eyeballs(asyncio.get_running_loop()) == {"happy_eyeballs_delay": 0.25}
+    assert await happy_eyeballs(cast("asyncio.AbstractEventLoop", object())) == {}
 
 
 def test_it_works_on_uvloop() -> None:
