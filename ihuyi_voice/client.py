@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from ihuyi_voice.bulk.run import BulkOptions, BulkRun
 from ihuyi_voice.calls.attempt import Endpoint
+from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.retries import RetryPolicy
 from ihuyi_voice.calls.submission import Job, Submitter
@@ -109,13 +110,10 @@ class VoiceClient:
         self._exchange = Exchange(options, voice.redact)
         self._endpoint = Endpoint(voice, self._exchange, clock)
         self._policy = retry or RetryPolicy()
-        self._submitter = Submitter(
-            voice.credentials.account,
-            self._endpoint,
-            MemoryGuard() if isinstance(guard, _Default) else guard,
-            self._policy,
-            clock,
+        self._guarding = Guarding(
+            MemoryGuard() if isinstance(guard, _Default) else guard, voice.credentials.account
         )
+        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock)
         self._max_content_length = max_content_length
 
     @classmethod
@@ -153,11 +151,11 @@ class VoiceClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Wait for requests in flight, tell the guard, close the connections; safe to call twice."""
+        """Wait for what is in flight, tell the guard, and close; safe to call twice."""
         try:
             await self._exchange.aclose()
         finally:
-            await self._submitter.aclose()
+            await self._guarding.aclose()
 
     async def submit(
         self,

@@ -15,7 +15,7 @@ VoiceError
     ├── BalanceExhausted    4051
     ├── InvalidMobile       403, 406
     ├── Blacklisted         4030
-    ├── ContentRejected     404, 407, 4070, 4073, 4074, 4075, 4077
+    ├── ContentRejected     404, 407, 4077
     ├── TemplateMismatch    4071, 4072, 40722
     ├── TemplateExists      AddTemplate's 408
     ├── TemplateNotFound    DelTemplate's 404
@@ -162,7 +162,7 @@ class Blacklisted(VendorError):
 
 
 class ContentRejected(VendorError):
-    """404, 407, 4070 to 4077: the content is empty, too long, or may not be said as it is."""
+    """404, 407, 4077: the content is empty, has sensitive words or isn't registered."""
 
 
 class TemplateMismatch(VendorError):

@@ -248,6 +248,7 @@ class BulkRun:
         # A guard or a hook of the caller's failed: the run can't go on, but no outcome is lost.
         except Exception as exc:  # noqa: BLE001
             outcome = ended(item.message, self._broken(item.job, exc))
+        self._submitter.abandon(item.job)
         self._deferral.finish(item, self._loop.time())
         self._emit(outcome)
 
@@ -265,22 +266,19 @@ class BulkRun:
             raise job.verdict(step.error)
 
     async def _defer(self, item: Item, delay: Delay) -> None:
-        ready_at = self._loop.time() + (delay.seconds or 0.0)
-        if delay.seconds is None:
-            await self._park(item)
+        ready_at = self._loop.time() + delay.seconds
+        if delay.turn is not None:
+            await self._park(delay.turn, delay.seconds)
+            ready_at = self._loop.time()
         self._deferral.put_aside(item, ready_at)
 
-    async def _park(self, item: Item) -> None:
+    async def _park(self, turn: "asyncio.Future[None]", seconds: float) -> None:
         """Wait, without a place among those in flight, for somebody else's call to the number."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine that runs has one
         self._parked.add(task)
         self._pump()
-        try:
-            async with asyncio.timeout_at(item.job.deadline):
-                await self._submitter.freed(item.job)
-        except TimeoutError:  # the next step says what that means
-            return
+        await asyncio.wait({turn}, timeout=seconds)
 
     def _emit(self, outcome: Outcome) -> None:
         self._tally.counts[outcome.status] += 1
@@ -298,11 +296,12 @@ class BulkRun:
         self._failure = self._failure or exc
         self._cause = self._cause or stopped("the run broke", exc)
         self._stopped.set()
-        return job.verdict(job.failed or stopped("the run broke", exc))
+        return job.verdict(stopped("the run broke", exc))
 
     def _abandon(self, cause: VoiceError) -> None:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
         for item in self._deferral.clear():
+            self._submitter.abandon(item.job)
             error = item.job.verdict(stopped("the run was stopped", cause))
             self._emit(ended(item.message, error))
         while not self._left and len(self._outcomes) < self._options.concurrency:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
-from ihuyi_voice.calls.settling import put_off
+from ihuyi_voice.calls.guarding import put_off
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.http.sending import Exchange, Transmission
 from ihuyi_voice.models import RawReply

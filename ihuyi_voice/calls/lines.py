@@ -2,8 +2,8 @@
 
 A guard wakes nobody, so without a line whoever looks again first would be served first, and a
 single call beside a long run might wait for ever. The head of a line is the one that asks the
-guard, waits as long as it says, and makes its attempt; the others wait for their turn. Leaving costs
-the same wherever one stands, so a thousand who wait cost each other nothing.
+guard, waits as long as it says, and makes its attempt; the others wait for their turn. Leaving
+costs the same wherever one stands, so a thousand who wait cost each other nothing.
 """
 
 import asyncio

@@ -32,7 +32,7 @@ async def repeat(endpoint: Endpoint, policy: RetryPolicy, call: Call) -> tuple[A
             delay = tries.next_delay(error, loop.time())
             if delay is None:
                 raise tries.verdict(error)  # noqa: B904 - it is that error, or has it as its cause
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - raised again
             final = tries.broken(exc)
             raise final from final.__cause__
         await asyncio.sleep(delay)

@@ -139,7 +139,8 @@ class Tries:
         operation: What is asked.
         policy: The rules.
         attempts: Requests begun so far.
-        started: When the first attempt began, in seconds of the event loop's clock.
+        asked: When the first was asked for, in seconds of the event loop's clock.
+        started: When the first one that got a connection began.
         unknown: The first attempt that may have reached the vendor.
         refused: The vendor's last refusal.
         failed: How the last attempt ended.
@@ -148,6 +149,7 @@ class Tries:
     operation: Operation
     policy: RetryPolicy
     attempts: int = 0
+    asked: float | None = None
     started: float = 0.0
     unknown: OutcomeUnknown | None = None
     refused: VendorError | None = None
@@ -156,6 +158,8 @@ class Tries:
 
     def begin(self, now: float) -> None:
         """Count an attempt that begins now."""
+        if self.asked is None:
+            self.asked = now
         if not self.attempts:
             self.started = now
         self.attempts += 1
@@ -228,7 +232,7 @@ class Tries:
 
     def _queued_delay(self, now: float) -> float | None:
         # It has waited already; what bounds it is the time in all.
-        waited = now - self.started
+        waited = now - (self.asked or 0.0)
         return 0.0 if self.policy.attempts > 1 and waited < self.policy.total_time else None
 
     def _rules(self, now: float) -> RetryCallState:

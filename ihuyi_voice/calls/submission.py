@@ -15,19 +15,18 @@ taken and released if it surely was not, and the CancelledError goes on to the c
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from math import isfinite
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from ihuyi_voice.calls.attempt import Endpoint
-from ihuyi_voice.calls.lines import Lines, Place, lines_of
+from ihuyi_voice.calls.guarding import Guarding, put_off
+from ihuyi_voice.calls.lines import Lines, Place
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
-from ihuyi_voice.calls.settling import PATIENCE, Settling, put_off
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
+from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
     GuardUnavailable,
     NotSent,
@@ -35,7 +34,7 @@ from ihuyi_voice.errors import (
     RateLimited,
     VoiceError,
 )
-from ihuyi_voice.guards import Guard, Lease, Wait
+from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.http.sending import Transmission
 from ihuyi_voice.models import Action, Operation, Submission
 from ihuyi_voice.protocol.codes import closes_the_account, window_of
@@ -98,7 +97,7 @@ class Job:
 
     @property
     def patience(self) -> float:
-        """Until when the limits are waited for: an alarm's repetition is not bound by `max_wait`."""
+        """Until when the limits are waited for: an alarm's next try is not bound by `max_wait`."""
         policy = self.tries.policy
         if self.tries.unknown is not None and policy.resend_unknown:
             return max(self.deadline, self.tries.started + policy.total_time)
@@ -110,20 +109,16 @@ class Submitter:
     """Makes the submissions of one account.
 
     Attributes:
-        account: Whose they are.
         endpoint: Makes the attempts.
-        guard: Keeps the limits per number; None for none.
+        guarding: Keeps the limits per number.
         policy: What is tried again.
         clock: Returns Unix time in seconds, UTC, for `retry_at`.
-        settling: The guard's calls that have not ended.
     """
 
-    account: str
     endpoint: Endpoint
-    guard: Guard | None
+    guarding: Guarding
     policy: RetryPolicy
     clock: Callable[[], float]
-    settling: Settling = attrs.field(factory=Settling)
     _lines: Lines | None = None
 
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
@@ -149,8 +144,8 @@ class Submitter:
                 return await self._to_the_end(job)
         except TimeoutError:
             error = NotSent(
-                f"it was not sent within its timeout of {timeout:g} s: it waited for one of our own "
-                "connections, or for the vendor to take one"
+                f"it was not sent within its timeout of {timeout:g} s: it waited for one of our "
+                "own connections, or for the vendor to take one"
             )
             error.__cause__ = job.tries.failed
             final = job.verdict(error)
@@ -167,11 +162,11 @@ class Submitter:
         try:
             result = self._stand_in_line(job) or await self._attempt_if_free(job)
             kept = isinstance(result, Delay) and result.error is None
-            return result
+            return result  # noqa: TRY300 - what else could it do
         except VoiceError as error:
             error.attempts = job.attempts
             raise
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - raised again
             final = job.tries.broken(exc)
             raise final from final.__cause__
         finally:
@@ -182,10 +177,6 @@ class Submitter:
         """Give up a job's place in its number's line; to do so twice does no harm."""
         if self._lines is not None:
             self._lines.leave(job.mobile, job.place)
-
-    async def aclose(self) -> None:
-        """Wait until the guard knows how every call has ended."""
-        await self.settling.aclose()
 
     # --- before the attempt
 
@@ -201,22 +192,19 @@ class Submitter:
 
     def _stand_in_line(self, job: Job) -> Delay | None:
         """Return how long to wait for the account, or for others who want the same number."""
-        lines = self._lines = self._lines or self._find_lines()
-        if not lines.closed_until and (self.guard is None or lines.join(job.mobile, job.place)):
+        lines = self._lines = self._lines or self.guarding.lines()
+        if lines.closed_until:
+            now = asyncio.get_running_loop().time()
+            if lines.closed_until > now:
+                return self._held(job, lines.closed_until - now, 4010, _ACCOUNT_TEXT, now)
+            lines.closed_until = 0.0
+        if not self.guarding.is_on or lines.join(job.mobile, job.place):
             return None
-        now = asyncio.get_running_loop().time()
-        if lines.closed_until > now:
-            return self._held(job, lines.closed_until - now, 4010, _ACCOUNT_TEXT, now)
-        lines.closed_until = 0.0
-        if self.guard is None or lines.join(job.mobile, job.place):
-            return None
-        return self._behind(job, lines.ready_at(job.mobile), now)
+        return self._behind(job, lines.ready_at(job.mobile))
 
-    def _find_lines(self) -> Lines:
-        return Lines() if self.guard is None else lines_of(self.guard, self.account)
-
-    def _behind(self, job: Job, first_ready_at: float, now: float) -> Delay:
+    def _behind(self, job: Job, first_ready_at: float) -> Delay:
         """Return how long to stand behind others, unless it is known to be in vain."""
+        now = asyncio.get_running_loop().time()
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
             return Delay(left, turn=job.place.turn)
@@ -238,42 +226,10 @@ class Submitter:
         return Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
 
     async def _reserve(self, job: Job) -> Lease | Wait | None:
-        if self.guard is None:
-            return None
         try:
-            if getattr(self.guard, "never_suspends", False):
-                lease = await self.guard.reserve(self.account, job.mobile)
-            else:
-                lease = await self._reserve_in_a_task(self.guard, job)
-        except Exception as exc:
-            reason = mask_numbers(f"{type(exc).__name__}: {exc}".rstrip(": "))
-            raise job.verdict(_unavailable(f"the guard could not be asked ({reason})", exc)) from exc
-        if lease is None or (isinstance(lease, Wait) and not _is_a_wait(lease)):  # pyright: ignore[reportUnnecessaryComparison] - foreign code
-            raise job.verdict(_unavailable(f"the guard gave {lease!r}: no lease and no wait", None))
-        return lease
-
-    async def _reserve_in_a_task(self, guard: Guard, job: Job) -> Lease | Wait:
-        """Reserve; what arrives when nobody waits for it any more is released."""
-        task = self.settling.begin(guard.reserve(self.account, job.mobile))
-        taken = False
-        try:
-            await asyncio.wait({task}, timeout=PATIENCE)
-            if not task.done():
-                raise TimeoutError(f"no answer within {PATIENCE:g} s")
-            taken = True
-        finally:
-            if not taken:
-                task.add_done_callback(self._release_late)
-        if task.cancelled():
-            raise RuntimeError("it was cancelled from inside")
-        return task.result()
-
-    def _release_late(self, task: "asyncio.Task[Lease | Wait]") -> None:
-        if self.guard is None or task.cancelled() or task.exception() is not None:
-            return
-        lease = task.result()
-        if not isinstance(lease, Wait):
-            self.settling.begin(_quietly(self.guard.release(lease)))
+            return await self.guarding.reserve(job.mobile)
+        except GuardUnavailable as error:
+            raise job.verdict(error) from error.__cause__
 
     def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
         if now + seconds <= job.patience and job.patience > now:
@@ -298,45 +254,25 @@ class Submitter:
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
-        if lease is not None and self.guard is not None:
-            cancelled = await self._settle(job, self.guard.commit(lease))
-            if cancelled is not None:
-                put_off(cancelled)
+        cancelled = await self.guarding.commit(lease)
+        if cancelled is not None:
+            put_off(cancelled)
         return answer
 
     async def _settle_failed(
         self, job: Job, lease: Lease | None, error: BaseException, sent: Transmission
     ) -> asyncio.CancelledError | None:
+        """End the lease of an attempt that failed, by what the vendor may have counted."""
         cut_off = not isinstance(error, VoiceError) and sent.may_have_arrived
         if cut_off:
             text = "a call to %s was cut off in flight (%s): the phone may ring"
             tell(logger, logging.WARNING, text, mask_mobile(job.mobile), type(error).__name__)
             job.tries.note(OutcomeUnknown("the call was cut off in flight"))
-        if lease is None or self.guard is None:
-            return None
         if isinstance(error, RateLimited) and not closes_the_account(error.code):
-            return await self._settle(job, self.guard.block(lease, _window(error)))
+            return await self.guarding.block(lease, _window(error))
         if isinstance(error, OutcomeUnknown) or cut_off:
-            return await self._settle(job, self.guard.commit(lease))
-        return await self._settle(job, self.guard.release(lease))
-
-    async def _settle(
-        self, job: Job, call: Coroutine[Any, Any, None]
-    ) -> asyncio.CancelledError | None:
-        """Tell the guard how the call ended; nothing that goes wrong there changes that.
-
-        Returns:
-            A cancellation that came meanwhile.
-        """
-        if getattr(self.guard, "never_suspends", False):
-            await _quietly(call)
-            return None
-        task = self.settling.begin(_quietly(call))
-        cancelled = await self.settling.finish(task)
-        if not task.done():
-            text = "the guard has not said in %g s that it knows of the call to %s"
-            tell(logger, logging.WARNING, text, PATIENCE, mask_mobile(job.mobile))
-        return cancelled
+            return await self.guarding.commit(lease)
+        return await self.guarding.release(lease)
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
         job.tries.note(error)
@@ -371,25 +307,6 @@ async def _sleep(delay: Delay) -> None:
         await asyncio.sleep(delay.seconds)
     else:
         await asyncio.wait({delay.turn}, timeout=delay.seconds)
-
-
-async def _quietly(call: Coroutine[Any, Any, None]) -> None:
-    """Await a call of a guard; what it raises is logged, for the vendor has answered already."""
-    try:
-        await call
-    except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - a guard is foreign code
-        tell(logger, logging.WARNING, "the guard failed to settle a call: %s", type(exc).__name__)
-
-
-def _unavailable(reason: str, exc: Exception | None) -> GuardUnavailable:
-    error = GuardUnavailable(reason)
-    error.__cause__ = exc
-    return error
-
-
-def _is_a_wait(wait: Wait) -> bool:
-    seconds: object = wait.seconds
-    return isinstance(seconds, int | float) and isfinite(seconds) and seconds >= 0
 
 
 def _window(error: RateLimited) -> float:

@@ -55,8 +55,8 @@ class Wait:
 class Guard(Protocol):
     """Per (account, number): reserve, then exactly one of commit, release and block.
 
-    A guard whose methods never suspend may say so by an attribute `never_suspends = True`; its calls
-    then cost no task.
+    A guard whose methods never suspend may say so by an attribute of its class, `never_suspends =
+    True`, which subclasses don't inherit; its calls then cost no task.
     """
 
     async def reserve(self, account: str, mobile: str) -> Lease | Wait:

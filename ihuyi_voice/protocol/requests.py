@@ -139,7 +139,11 @@ class VoicePhp:
             return WireRequest("POST", url, _FORM, len(form(sign=False)), lambda: form().encode())
         parts = urlsplit(url)
         target = f"{parts.path or '/'}?{parts.query}"
-        return WireRequest("GET", f"{url}&{form()}", None, 0, lambda: f"{target}&{form()}".encode())
+
+        def signed() -> bytes:
+            return f"{target}&{form()}".encode()
+
+        return WireRequest("GET", f"{url}&{form()}", None, 0, signed)
 
     def read(self, call: Call, raw: RawReply) -> Answer:
         """Return the answer in a reply.

@@ -295,7 +295,6 @@ def test_a_call_that_succeeds_at_once_never_touches_the_retry_rules(
     def forbidden(*_: object) -> None:
         raise AssertionError("built for nothing")
 
-    monkeypatch.setattr("ihuyi_voice.calls.submission.Backoff", forbidden)
-    monkeypatch.setattr("ihuyi_voice.calls.operations.Backoff", forbidden)
+    monkeypatch.setattr("ihuyi_voice.calls.retries.RetryPolicy.tenacity", forbidden)
     assert ask("submit", MOBILE, CONTENT, steps=(2,))[0].attempts == 1
     assert ask("balance", steps=(2,)) == (9, [])

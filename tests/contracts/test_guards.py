@@ -1,6 +1,5 @@
 """What every guard does, run over each backend."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -62,9 +61,11 @@ async def call(guard: Guard, mobile: str = A) -> None:
 
 
 async def test_a_number_in_flight_is_locked(guard: Guard) -> None:
-    """Nobody knows yet when its window will start."""
+    """Nobody knows yet when its window will start: who waits looks again soon."""
     lease = await take(guard)
-    assert await guard.reserve("a", A) == Wait(None)
+    wait = await guard.reserve("a", A)
+    assert isinstance(wait, Wait)
+    assert 0 < wait.seconds <= 1.0
     assert isinstance(await guard.reserve("a", B), Lease)
     assert isinstance(await guard.reserve("other account", A), Lease)
     await guard.release(lease)
@@ -116,7 +117,7 @@ async def test_a_wait_says_which_window_holds_the_number_back(guard: Guard, cloc
     assert seen == [1.0, 60.0, 86_400.0]
     lease = await take(guard, B)
     assert await window(guard, B) is None
-    await guard.teach(lease, 4081)
+    await guard.block(lease, 60.0)
     assert await window(guard, B) == 60.0
 
 
@@ -133,51 +134,25 @@ async def test_no_windows_hold_nothing_back_but_a_call_in_flight(
     for _ in range(20):
         await call(guard)
     await take(guard)
-    assert await guard.reserve("a", A) == Wait(None)
+    assert isinstance(await guard.reserve("a", A), Wait)
 
 
-@pytest.mark.parametrize(
-    ("code", "seconds"), [(4080, 1.0), (4081, 60.0), (4082, 86_400.0), (4085, 60.0)]
-)
-async def test_the_vendor_teaches_that_others_used_the_number(
-    guard: Guard, clock: Clock, code: int, seconds: float
+@pytest.mark.parametrize("seconds", [1.0, 60.0, 86_400.0])
+async def test_a_blocked_number_is_closed_from_now_on(
+    guard: Guard, clock: Clock, seconds: float
 ) -> None:
-    """It is closed for the whole window from now, because nobody knows when they did."""
-    await guard.teach(await take(guard), code)
+    """For as long as is said: others used the number, and nobody knows when."""
+    await guard.block(await take(guard), seconds)
     assert await guard.reserve("a", A) == Wait(seconds)
     clock.now += seconds
     await take(guard)
 
 
-async def test_what_was_taught_never_shortens_what_is_known(guard: Guard, clock: Clock) -> None:
+async def test_a_block_never_shortens_another(guard: Guard, clock: Clock) -> None:
     """The longer of two blocks counts."""
-    await guard.teach(await take(guard), 4081)
+    await guard.block(await take(guard), 60.0)
     clock.now += 60.0
     lease = await take(guard)
-    await guard.teach(lease, 4082)
+    await guard.block(lease, 86_400.0)
     clock.now += 1.0
     assert await guard.reserve("a", A) == Wait(86_399.0)
-
-
-async def test_freed_returns_when_the_call_in_flight_has_ended(guard: Guard) -> None:
-    """All who wait are woken, and a number that is free is no wait at all."""
-    await guard.freed("a", A)
-    lease = await take(guard)
-    waiting = [asyncio.create_task(guard.freed("a", A)) for _ in range(3)]
-    await asyncio.sleep(0)
-    assert not any(task.done() for task in waiting)
-    await guard.commit(lease)
-    await asyncio.gather(*waiting)
-
-
-async def test_a_cancelled_wait_harms_nobody(guard: Guard) -> None:
-    """The others are still woken."""
-    lease = await take(guard)
-    impatient = asyncio.create_task(guard.freed("a", A))
-    patient = asyncio.create_task(guard.freed("a", A))
-    await asyncio.sleep(0)
-    impatient.cancel()
-    await asyncio.wait({impatient})
-    await guard.release(lease)
-    await patient
-    assert impatient.cancelled()

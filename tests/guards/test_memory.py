@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ihuyi_voice.calls.lines import Lines, Place
 from ihuyi_voice.guards import Lease, Limits, MemoryGuard, Wait
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.simulator.tables import LIMITS
@@ -16,6 +17,7 @@ from ihuyi_voice.simulator.vendor import Vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 MOBILE = "13900000000"
+WINDOWS = {code: seconds for _, seconds, code in LIMITS}
 
 
 class Model:
@@ -48,11 +50,22 @@ class Schedule:
         self.sent = 0.0
         self.codes: list[int] = []
         self.late: list[float] = []
+        self.lines = Lines()
 
     async def call(self) -> None:
-        """Wait as the guard says, then be sent, or fail before that."""
+        """Stand in line, as every call of a client does, and go when it is one's turn."""
         await asyncio.sleep(self.chance.choice([0.0, 0.0, 1.0, 100.0]))
-        wanted = loop_time()
+        wanted, place = loop_time(), Place()
+        while not self.lines.join(self.mobile, place):
+            assert place.turn is not None
+            await place.turn
+        try:
+            await self.go(wanted)
+        finally:
+            self.lines.leave(self.mobile, place)
+
+    async def go(self, wanted: float) -> None:
+        """Wait as the guard says, then be sent, or fail before that."""
         lease = await wait_for(self.guard, self.mobile)
         self.late.append(loop_time() - perfect(self.model.arrived, max(wanted, self.sent)))
         self.sent = loop_time()
@@ -79,10 +92,7 @@ async def wait_for(guard: MemoryGuard, mobile: str) -> Lease:
         lease = await guard.reserve("a", mobile)
         if isinstance(lease, Lease):
             return lease
-        if lease.seconds is None:
-            await guard.freed("a", mobile)
-        else:
-            await asyncio.sleep(lease.seconds)
+        await asyncio.sleep(lease.seconds)
 
 
 def perfect(arrived: list[float], wanted: float) -> float:
@@ -116,7 +126,7 @@ def test_no_schedule_ever_gets_a_408x_and_none_waits_too_long(
     ("before", "ago", "code"), [(1, 0.5, 4080), (3, 30.0, 4081), (10, 3_600.0, 4082)]
 )
 def test_a_stranger_costs_one_408x_a_window(before: int, ago: float, code: int) -> None:
-    """Once taught, the guard waits out the window that somebody else has filled."""
+    """Once told, the guard waits out the window that somebody else has filled."""
 
     async def main() -> list[int]:
         guard, model = MemoryGuard(clock=loop_time), Model()
@@ -129,7 +139,7 @@ def test_a_stranger_costs_one_408x_a_window(before: int, ago: float, code: int) 
             if answer == 2:
                 await guard.commit(lease)
             else:
-                await guard.teach(lease, answer)
+                await guard.block(lease, WINDOWS[answer])
                 refused.append(answer)
         return refused
 
@@ -228,7 +238,7 @@ async def test_blocks_that_have_passed_are_dropped() -> None:
     for place in range(5_000):
         lease = await guard.reserve("a", f"13{place:09d}")
         assert isinstance(lease, Lease)
-        await guard.teach(lease, 4080)
+        await guard.block(lease, 1.0)
         now += 0.01
     assert guard.statistics().blocked <= 1_100
 
@@ -271,10 +281,10 @@ async def test_a_lease_ends_once() -> None:
     first = await _lease(guard)
     await guard.commit(first)
     await _lease(guard)
-    for again in (guard.commit(first), guard.release(first), guard.teach(first, 4080)):
+    for again in (guard.commit(first), guard.release(first), guard.block(first, 1.0)):
         with pytest.raises(RuntimeError, match=r"139\*\*\*\*0000.* has ended already"):
             await again
-    assert await guard.reserve("a", MOBILE) == Wait(None)
+    assert await guard.reserve("a", MOBILE) == Wait(0.1)
 
 
 async def test_a_lease_of_another_guard_is_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import ihuyi_voice
 from ihuyi_voice import Action, Operation, VendorError, VoiceClient
-from ihuyi_voice.protocol.codes import TABLES
+from ihuyi_voice.protocol.codes import TABLES, closes_the_account, vendor_error, window_of
 from tests.support.vendor import CONTENT, MOBILE, answering
 
 FIX, WAIT, RETRY, STOP = Action.FIX_REQUEST, Action.WAIT, Action.RETRY, Action.STOP
@@ -40,9 +40,14 @@ SUBMIT = """
 4082 超出同一手机号一天之内10条短信限制 | RateLimited WAIT
 40501 | InvalidCredentials STOP
 40502 | InvalidCredentials STOP
+4053 用户不存在 | InvalidCredentials STOP
+4010 | RateLimited WAIT
+4070 签名格式不正确 | VendorError FIX_REQUEST
 4073 | VendorError FIX_REQUEST
 4074 | VendorError FIX_REQUEST
 4075 | VendorError FIX_REQUEST
+4083 | RateLimited WAIT
+4084 | RateLimited WAIT
 4085 | RateLimited WAIT
 4086 | RateLimited WAIT
 """
@@ -54,6 +59,7 @@ BALANCE = """
 4050 账号被冻结 | AccountUnavailable STOP
 40501 | InvalidCredentials STOP
 40502 | InvalidCredentials STOP
+4053 用户不存在 | InvalidCredentials STOP
 """
 ADD = """
 400 非法ip访问 | AccessDenied STOP
@@ -66,6 +72,7 @@ ADD = """
 408 模板己存在 | TemplateExists FIX_REQUEST
 40501 | InvalidCredentials STOP
 40502 | InvalidCredentials STOP
+4053 用户不存在 | InvalidCredentials STOP
 """
 DELETE = """
 400 非法ip访问 | AccessDenied STOP
@@ -76,6 +83,7 @@ DELETE = """
 4050 账号被冻结 | AccountUnavailable STOP
 40501 | InvalidCredentials STOP
 40502 | InvalidCredentials STOP
+4053 用户不存在 | InvalidCredentials STOP
 """
 DOCUMENT = {
     Operation.SUBMIT: SUBMIT,
@@ -123,6 +131,34 @@ async def test_a_code_becomes_its_error(
 def test_the_tables_hold_the_documents_rows_and_no_others(operation: Operation) -> None:
     """A row that is in one and not in the other is a mistake."""
     assert sorted(TABLES[operation]) == sorted(row[1] for row in _rows() if row[0] is operation)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "error"),
+    [
+        (Operation.BALANCE, 4052, "AccessDenied"),
+        (Operation.ADD_TEMPLATE, 40505, "AccountUnavailable"),
+        (Operation.DELETE_TEMPLATE, 408, "AccountUnavailable"),
+        (Operation.ADD_TEMPLATE, 4051, "BalanceExhausted"),
+    ],
+)
+def test_a_code_that_another_operation_calls_stop_is_stop(
+    operation: Operation, code: int, error: str
+) -> None:
+    """The operation's own table lacks it."""
+    raised = vendor_error(operation, code, "")
+    assert type(raised) is getattr(ihuyi_voice, error)
+    assert (raised.action, raised.operation) == (Action.STOP, operation)
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds"),
+    [(4080, 1), (4081, 60), (4082, 86_400), (4083, 60), (4084, 86_400), (4085, 60), (4010, 60)],
+)
+def test_a_rate_code_closes_for_its_window(code: int, seconds: int) -> None:
+    """One that nobody knows closes for a minute; only 4010 speaks of the whole account."""
+    assert window_of(code) == seconds
+    assert closes_the_account(code) is (code == 4010)
 
 
 @pytest.mark.parametrize("operation", list(Operation))

@@ -1,0 +1,227 @@
+"""What a cancellation does at each await of a submission, and what a second one does."""
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ihuyi_voice import OutcomeUnknown, Submission, VoiceClient, VoiceError
+from ihuyi_voice.calls.guarding import PATIENCE
+from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.guards import SLOW, Manner, Method, Misbehaving
+from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
+from tests.support.virtual_time import loop_time, run_virtual
+
+
+def calling(client: VoiceClient, **options: float) -> "asyncio.Task[Submission]":
+    """Start a submission."""
+    return asyncio.create_task(client.submit(MOBILE, CONTENT, **options))
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("fault", "method"), [(None, "commit"), (Fault("code", code=4072), "release")]
+)
+def test_a_cancellation_after_the_answer_replaces_nothing(
+    fault: Fault | None, method: Method, times: int
+) -> None:
+    """The guard is slow to settle: however often the caller is cancelled, the answer is its."""
+
+    async def main() -> tuple[object, list[str]]:
+        guard, simulator = Misbehaving(method, "is slow"), Simulator(clock=loop_time)
+        if fault is not None:
+            simulator.add_fault(fault)
+        async with in_process(simulator, guard=guard, retry=ONCE) as client:
+            task = calling(client)
+            await guard.begun.wait()
+            for _ in range(times):
+                task.cancel()
+                await asyncio.sleep(SLOW / 10)
+            (end,) = await asyncio.gather(task, return_exceptions=True)
+            return end, guard.settled
+
+    end, settled = run_virtual(main())
+    assert isinstance(end, Submission if fault is None else VoiceError)
+    assert settled == [method]
+
+
+def test_a_cancellation_that_was_put_off_strikes_at_the_next_await() -> None:
+    """It is not lost: a loop of submissions can still be stopped."""
+    seen: list[object] = []
+
+    async def loop_of_calls(client: VoiceClient) -> None:
+        seen.append(await client.submit(MOBILE, CONTENT))
+        seen.append("before")
+        await asyncio.sleep(1e9)
+        seen.append("after")
+
+    async def main() -> bool:
+        guard = Misbehaving("commit", "is slow")
+        async with in_process(Simulator(clock=loop_time), guard=guard) as client:
+            task = asyncio.create_task(loop_of_calls(client))
+            await guard.begun.wait()
+            task.cancel()
+            await asyncio.wait({task})
+            return task.cancelled()
+
+    assert run_virtual(main())
+    assert [type(each) for each in seen] == [Submission, str]
+
+
+def test_a_timeout_that_struck_after_the_answer_is_over_with_its_block() -> None:
+    """asyncio.timeout takes its cancellation back: nothing strikes later."""
+
+    async def main() -> tuple[bool, int]:
+        guard = Misbehaving("commit", "is slow")
+        async with in_process(Simulator(clock=loop_time), guard=guard) as client:
+            async with asyncio.timeout(SLOW / 2):
+                submission = await client.submit(MOBILE, CONTENT)
+            await asyncio.sleep(1.0)
+            task = asyncio.current_task()
+            assert task is not None
+            return bool(submission.voice_id), task.cancelling()
+
+    assert run_virtual(main()) == (True, 0)
+
+
+def test_a_timeout_whose_block_goes_on_still_ends_it() -> None:
+    """As TimeoutError, at the next await."""
+
+    async def main() -> list[str]:
+        seen: list[str] = []
+        guard = Misbehaving("commit", "is slow")
+        async with in_process(Simulator(clock=loop_time), guard=guard) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(SLOW / 2):
+                    seen.append((await client.submit(MOBILE, CONTENT)).voice_id)
+                    await asyncio.sleep(1e9)
+        return seen
+
+    assert len(run_virtual(main())) == 1
+
+
+@pytest.mark.parametrize("method", ["commit", "reserve", "release"])
+async def test_anyios_level_cancellation_leaves_no_number_locked(method: Method) -> None:
+    """It cancels again at every turn of the loop, in the cleanup as well."""
+
+    class Awaiting(Misbehaving):
+        async def _misbehave(self, method: Method) -> None:
+            self.told.append(method)
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+    async def attempt(client: VoiceClient) -> None:
+        with suppress(VoiceError):
+            await client.submit(MOBILE, CONTENT)
+
+    simulator, guard = Simulator(), Awaiting()
+    if method == "release":
+        simulator.add_fault(Fault("code", code=4072))
+    else:
+        simulator.add_fault(Fault("silence"))
+    async with in_process(simulator, guard=guard, retry=ONCE) as client:
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(attempt, client)
+                if method == "reserve":
+                    await asyncio.sleep(0)
+                else:
+                    await simulator.arrived()
+                scope.cancel()
+    assert guard.in_flight == 0
+    assert guard.told[0] == "reserve"
+
+
+def test_a_cancellation_in_flight_goes_to_the_caller_and_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The call had gone out: the guard counts it, and the log warns with a masked number."""
+
+    async def main() -> list[str]:
+        guard, simulator = Misbehaving(), Simulator(clock=loop_time)
+        simulator.add_fault(Fault("silence"))
+        async with in_process(simulator, guard=guard, retry=ONCE) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(3.0):
+                    await client.submit(MOBILE, CONTENT)
+        return guard.settled
+
+    assert run_virtual(main()) == ["commit"]
+    (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert "139****0000 was cut off in flight" in record.getMessage()
+
+
+def test_a_cancellation_inside_reserve_releases_what_arrives_late() -> None:
+    """Nobody waits for that lease any more."""
+
+    async def main() -> tuple[bool, list[str], int]:
+        guard, simulator = Misbehaving("reserve", "is slow"), Simulator(clock=loop_time)
+        async with in_process(simulator, guard=guard) as client:
+            task = calling(client)
+            await guard.begun.wait()
+            task.cancel()
+            await asyncio.wait({task})
+        assert not simulator.arrivals
+        return task.cancelled(), guard.settled, guard.in_flight
+
+    assert run_virtual(main()) == (True, ["release"], 0)
+
+
+def test_a_reservation_that_hangs_is_given_up_with_the_client() -> None:
+    """Closing waits for it, but not for ever."""
+
+    async def main() -> float:
+        guard = Misbehaving("reserve", "hangs")
+        client = in_process(Simulator(clock=loop_time), guard=guard)
+        task = calling(client)
+        await guard.begun.wait()
+        task.cancel()
+        await asyncio.wait({task})
+        began = loop_time()
+        await client.aclose()
+        return loop_time() - began
+
+    assert run_virtual(main()) == PATIENCE
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    method=st.sampled_from(["reserve", "commit", "release", "block"]),
+    manner=st.sampled_from(["raises", "is cancelled", "hangs", "is slow"]),
+    fault=st.sampled_from(
+        [None, Fault("silence"), Fault("code", code=4081), Fault("code", code=0), Fault("empty"),
+         Fault("latency", seconds=1.5), Fault("disconnect_before"), Fault("disconnect_after")]
+    ),
+)  # fmt: skip
+def test_random_cancellations_lose_no_answer_and_no_lease(
+    seed: int, method: Method, manner: Manner, fault: Fault | None
+) -> None:
+    """Cancelled at any time, any number of times: an acceptance that was read is never lost."""
+
+    async def main() -> None:
+        chance = random.Random(seed)
+        guard, simulator = Misbehaving(method, manner), Simulator(clock=loop_time)
+        if fault is not None:
+            simulator.add_fault(fault)
+        async with in_process(simulator, guard=guard, retry=ONCE) as client:
+            task = calling(client)
+            for _ in range(chance.randrange(1, 4)):
+                await asyncio.sleep(chance.choice([0.0, 0.0, 0.1, 1.0, 2.0, 6.0]))
+                task.cancel()
+            (end,) = await asyncio.gather(task, return_exceptions=True)
+        committed = guard.settled.count("commit")
+        assert len(guard.settled) <= 1
+        if simulator.rung() and not isinstance(end, Submission):
+            assert isinstance(end, asyncio.CancelledError | OutcomeUnknown)
+        if manner == "is slow":
+            assert guard.in_flight == 0
+        if manner == "is slow" and simulator.rung():
+            assert committed == 1
+
+    run_virtual(main())

@@ -1,0 +1,135 @@
+"""`submit(timeout=…)` bounds one call, and what it ends in is an outcome."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ihuyi_voice import (
+    InvalidRequest,
+    Limits,
+    MemoryGuard,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    RetryPolicy,
+    SubmissionFailed,
+)
+from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.vendor import CONTENT, MOBILE, in_process
+from tests.support.virtual_time import loop_time, run_virtual
+
+
+def outcome(*faults: Fault, timeout: float, **options: Any) -> tuple[object, float, int]:
+    """Return how a submission ended, after how many seconds and arrivals."""
+
+    async def main() -> tuple[object, float, int]:
+        simulator = Simulator(clock=loop_time)
+        for fault in faults:
+            simulator.add_fault(fault)
+        async with in_process(simulator, **options) as client:
+            began = loop_time()
+            (end,) = await asyncio.gather(
+                client.submit(MOBILE, CONTENT, timeout=timeout, max_wait=100.0),
+                return_exceptions=True,
+            )
+            return end, loop_time() - began, len(simulator.arrivals)
+
+    return run_virtual(main())
+
+
+def test_a_silent_vendor_leaves_it_unknown() -> None:
+    """It had gone out; nothing is sent again."""
+    end, took, arrived = outcome(Fault("silence"), timeout=3.0)
+    assert isinstance(end, OutcomeUnknown)
+    assert (took, arrived) == (3.0, 1)
+
+
+def test_a_backoff_that_lasts_longer_ends_in_what_the_vendor_said() -> None:
+    """Code 0 is a refusal, not a timeout."""
+    policy = RetryPolicy(initial=10.0, jitter=0.0)
+    end, took, arrived = outcome(Fault("code", code=0), timeout=3.0, retry=policy)
+    assert isinstance(end, SubmissionFailed)
+    assert (took, arrived) == (3.0, 1)
+
+
+def test_limits_that_need_longer_are_told_at_once() -> None:
+    """Nothing is waited for in vain, whatever `max_wait` allows."""
+
+    async def main() -> tuple[RateLimited, float]:
+        simulator = Simulator(clock=loop_time)
+        guard = MemoryGuard(Limits(None, 1, None), clock=loop_time)
+        async with in_process(simulator, guard=guard) as client:
+            await client.submit(MOBILE, CONTENT)
+            began = loop_time()
+            with pytest.raises(RateLimited) as caught:
+                await client.submit(MOBILE, CONTENT, max_wait=100.0, timeout=30.0)
+            return caught.value, loop_time() - began
+
+    error, took = run_virtual(main())
+    assert (error.source, took) == ("guard", 0.0)
+
+
+def test_a_call_that_never_went_out_says_so_in_words() -> None:
+    """The guard is slow beforehand: nothing was sent, and it may be sent again."""
+
+    class Slow(MemoryGuard):
+        async def reserve(self, account: str, mobile: str) -> Any:
+            await asyncio.sleep(4.0)
+            return await super().reserve(account, mobile)
+
+    end, took, arrived = outcome(timeout=3.0, guard=Slow())
+    assert isinstance(end, NotSent)
+    assert "within its timeout of 3 s" in str(end)
+    assert (took, arrived) == (3.0, 0)
+
+
+def test_in_time_it_changes_nothing() -> None:
+    """And leaves no timer behind."""
+    end, took, arrived = outcome(Fault("latency", seconds=2.0), timeout=3.0)
+    assert not isinstance(end, BaseException)
+    assert (took, arrived) == (2.0, 1)
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), "3", True])
+def test_a_timeout_that_is_none_is_refused(timeout: Any) -> None:
+    """By its name, before anything happens."""
+    with pytest.raises(InvalidRequest, match="timeout"):
+        end, _, _ = outcome(timeout=timeout)
+        if isinstance(end, BaseException):
+            raise end
+
+
+def test_a_cancellation_from_outside_stays_one() -> None:
+    """The timeout is only ours."""
+
+    async def main() -> bool:
+        simulator = Simulator(clock=loop_time)
+        simulator.add_fault(Fault("silence"))
+        async with in_process(simulator) as client:
+            task = asyncio.create_task(client.submit(MOBILE, CONTENT, timeout=30.0))
+            await simulator.arrived()
+            task.cancel()
+            await asyncio.wait({task})
+            return task.cancelled()
+
+    assert run_virtual(main())
+
+
+@pytest.mark.parametrize("alarms", [4])
+def test_alarms_are_sent_again_with_default_waits(alarms: int) -> None:
+    """`resend_unknown=True` waits for the number's second by itself, with a max_wait of 0."""
+
+    async def main() -> list[int]:
+        simulator = Simulator(clock=loop_time)
+        simulator.add_fault(Fault("empty", nth=1))
+        policy = RetryPolicy(resend_unknown=True)
+        attempts: list[int] = []
+        for n in range(alarms):
+            simulator.clear_faults()
+            simulator.add_fault(Fault("empty", times=1))
+            async with in_process(simulator, retry=policy) as client:
+                attempts.append((await client.submit(f"1390000000{n}", CONTENT)).attempts)
+        return attempts
+
+    assert run_virtual(main()) == [2] * alarms
