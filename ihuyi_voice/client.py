@@ -15,7 +15,7 @@ from ihuyi_voice.calls.submission import Job, Submitter
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, MemoryGuard
-from ihuyi_voice.http.sending import Exchange, ExchangeOptions, TransportName
+from ihuyi_voice.http.sending import Exchange, ExchangeOptions
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.options import check_above_zero, check_not_negative
@@ -63,7 +63,6 @@ class VoiceClient:
             `MemoryGuard` of this client's own, None for none at all.
         retry: What is tried again and when.
         http_client: An `httpx.AsyncClient` to send with instead; it is never closed here.
-        transport: `pool` for ours, or `httpx` for the one of httpx, which proxies also use.
         proxy: The URL of a proxy; None for the environment's.
         verify: True, False or an `ssl.SSLContext`, as httpx takes it.
         max_content_length: The longest content in characters; None for any. Older vendor
@@ -89,7 +88,6 @@ class VoiceClient:
         guard: Guard | _Default | None = _DEFAULT,
         retry: RetryPolicy | None = None,
         http_client: "httpx.AsyncClient | None" = None,
-        transport: TransportName = "pool",
         proxy: str | None = None,
         verify: Any = True,  # noqa: ANN401 - whatever httpx takes
         max_content_length: int | None = None,
@@ -104,7 +102,7 @@ class VoiceClient:
         finally:
             del api_key  # or a traceback's locals would show it
         options = ExchangeOptions(
-            base_url, timeout, max_connections, http_client, transport, proxy, verify
+            voice.base_url, timeout, max_connections, http_client, proxy, verify
         )
         self._voice = voice
         self._exchange = Exchange(options, voice.redact)
@@ -137,6 +135,15 @@ class VoiceClient:
     def account(self) -> str:
         """The APIID, which together with a number is what guards count by."""
         return self._voice.credentials.account
+
+    @property
+    def http_client(self) -> "httpx.AsyncClient":
+        """The shared client of httpx that every request goes through, or the injected one.
+
+        Event hooks, instrumentations and mocks of httpx work on it. It is closed with this client,
+        unless it was injected.
+        """
+        return self._exchange.http_client
 
     async def __aenter__(self) -> Self:
         self._exchange.open()
