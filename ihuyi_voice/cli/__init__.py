@@ -1,8 +1,9 @@
 """The command `ihuyi-voice`."""
 
+import os
 import sys
 
-_EXTRA = "the command needs an extra: pip install 'ihuyi-voice[cli]'"
+from ihuyi_voice.cli.language import choose, language_of, text
 
 
 def main() -> None:
@@ -10,5 +11,6 @@ def main() -> None:
     try:
         from ihuyi_voice.cli.app import app  # noqa: PLC0415 - needs the extra
     except ImportError as exc:
-        sys.exit(f"ihuyi-voice: {_EXTRA} ({exc})")
+        choose(language_of(sys.argv[1:], os.environ))
+        sys.exit(text("extra.missing", reason=str(exc)))
     app()

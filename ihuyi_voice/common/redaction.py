@@ -41,6 +41,7 @@ def forget_frames(error: E) -> E:
             seen.append(each)
             each.__traceback__ = None
             pending += [each.__cause__, each.__context__]
+            pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
     return error
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import attrs
 
 from ihuyi_voice.common.redaction import mask_numbers
-from ihuyi_voice.common.signal import News, wait_for
+from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest
 from ihuyi_voice.inputs.options import above_zero, not_negative
 from ihuyi_voice.protocol.pushes import PushKind, PushValue, parse_push
@@ -83,7 +83,6 @@ class Worker:
         store: How they are claimed.
         handlers: By kind; may grow while the worker runs (then call `wake`).
         handling: How they are called.
-        news: Wakes it for what this process stores.
         poll: Seconds between two looks for what is due.
         clock: Unix time in seconds.
     """
@@ -94,7 +93,6 @@ class Worker:
         store: Store,
         handlers: dict[PushKind, Handler],
         handling: Handling,
-        news: News,
         poll: float,
         clock: Callable[[], float],
     ) -> None:
@@ -103,28 +101,26 @@ class Worker:
         self._handlers = handlers
         self._handling = handling
         self._terms = Terms(handling.lease, handling.max_tries)
-        self._news = news
         self._poll = poll
         self._clock = clock
         self._running: set[asyncio.Task[Verdict]] = set()
         self._verdicts: list[Verdict] = []
-        self._wake = asyncio.Event()
+        self._look = Signal()
         self._closing = False
 
     def wake(self) -> None:
         """Let it look at once for what is due."""
-        self._wake.set()
+        self._look.notify()
 
     async def run(self) -> None:
         """Handle pushes until closed, and end what has begun."""
         try:
-            with self._news.followed() as self._wake:
-                while not self._closing:
-                    self._wake.clear()
-                    for claim in await self._whole_turn():
-                        self._start(claim)
-                    await wait_for(self._wake, self._poll)
-                    await asyncio.sleep(_BREATH)
+            async for _ in self._look.rounds(every=self._poll):
+                if self._closing:
+                    break
+                for claim in await self._whole_turn():
+                    self._start(claim)
+                await asyncio.sleep(_BREATH)
             if self._running:
                 await asyncio.wait(self._running, timeout=self._handling.grace)
         finally:
@@ -137,7 +133,7 @@ class Worker:
     async def close(self, run: "asyncio.Task[None]") -> None:
         """Let `run` end, and with it the handlers, by cancellation if they outlast the grace."""
         self._closing = True
-        self._wake.set()
+        self._look.notify()
         await run
 
     def _start(self, claim: Claim) -> None:
@@ -148,7 +144,7 @@ class Worker:
     def _ended(self, claim: Claim, task: "asyncio.Task[Verdict]") -> None:
         self._running.discard(task)
         self._verdicts.append(self._interrupted(claim) if task.cancelled() else task.result())
-        self._wake.set()
+        self._look.notify()
 
     async def _whole_turn(self) -> list[Claim]:
         """Take a turn; if cancelled meanwhile, give back what it claims, for it commits anyway."""

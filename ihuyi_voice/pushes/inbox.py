@@ -10,7 +10,6 @@ from typing import Final, Self, TypeVar
 
 import attrs
 
-from ihuyi_voice.common.signal import News, wait_for
 from ihuyi_voice.errors import InboxClosed, InvalidRequest
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol.pushes import Push, PushKind, PushValue, parse_push
@@ -31,7 +30,6 @@ class _Parts:
 
     database: Database
     store: Store
-    news: News
     commits: GroupCommit
     tail: Tail
     worker: Worker
@@ -145,13 +143,15 @@ class Inbox:
         except BaseException:
             await database.close()
             raise
-        news = News()
-        commits = GroupCommit(database, store, news.tell)
-        tail = Tail(database, store, news, self._poll, seen)
-        worker = Worker(
-            database, store, self._handlers, self._handling, news, self._poll, self._clock
-        )
-        return _Parts(database, store, news, commits, tail, worker)
+        tail = Tail(database, store, self._poll, seen)
+        worker = Worker(database, store, self._handlers, self._handling, self._poll, self._clock)
+
+        def tell() -> None:
+            tail.stored()
+            worker.wake()
+
+        commits = GroupCommit(database, store, tell)
+        return _Parts(database, store, commits, tail, worker)
 
     async def __aexit__(
         self,
@@ -262,16 +262,17 @@ class Inbox:
         return self._reports(parts, parts.tail.seen)
 
     async def _reports(self, parts: _Parts, seq: int) -> AsyncGenerator[DeliveryReport]:
-        with parts.news.followed() as event:
-            while not parts.tail.closed:
-                event.clear()
+        async for _ in parts.tail.rounds():
+            more = True
+            while more:
+                if parts.tail.closed:
+                    return
                 asked = partial(parts.store.after, kind=PushKind.REPORT, seq=seq, limit=_BATCH)
                 rows = await parts.database.read(asked)
                 for row in rows:
                     seq = row.seq
                     yield _expect(parse_push(row.body, row.charset).value, DeliveryReport)
-                if not rows:
-                    await wait_for(event, self._poll)
+                more = len(rows) == _BATCH
 
     async def replay(self) -> int:
         """Let every dead push be handled again, and return how many they are.

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from ihuyi_voice.common.signal import News, wait_for
+from ihuyi_voice.common.signal import Rounds, Signal
 from ihuyi_voice.errors import InboxUnavailable
 from ihuyi_voice.pushes.store import Store
 from ihuyi_voice.storage.database import Database
@@ -24,24 +24,25 @@ class Tail:
 
     While nobody waits, it only looks from time to time how far the table has grown.
 
+    Attributes:
+        seen: The sequence number up to which it has looked.
+        closed: Whether it tells nobody anything any more.
+
     Args:
         database: Where to look.
         store: How to look.
-        news: Wakes it for what this process stores.
         poll: Seconds between two looks for what other processes store.
         seen: The sequence number that the table ends with.
     """
 
-    def __init__(
-        self, database: Database, store: Store, news: News, poll: float, seen: int
-    ) -> None:
+    def __init__(self, database: Database, store: Store, poll: float, seen: int) -> None:
         self.seen = seen
         self.closed = False
         self._database = database
         self._store = store
-        self._news = news
         self._poll = poll
-        self._kick = asyncio.Event()
+        self._look = Signal()
+        self._stored = Signal()
         self._waiting: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
 
     @contextmanager
@@ -50,7 +51,7 @@ class Tail:
         event = asyncio.Event()
         waiting = self._waiting[kind, subject]
         waiting.add(event)
-        self._kick.set()  # from now on every push counts, not just how far the table has grown
+        self._look.notify()  # from now on every push counts, not just how far the table has grown
         try:
             yield event
         finally:
@@ -58,10 +59,21 @@ class Tail:
             if not waiting:
                 self._waiting.pop((kind, subject), None)
 
+    def rounds(self) -> Rounds:
+        """Iterate at once and whenever something may have been stored, or this was closed."""
+        return self._stored.rounds(every=self._poll)
+
+    def stored(self) -> None:
+        """Hear that this process has stored something."""
+        self._stored.notify()
+        if self._waiting:
+            self._look.notify()
+
     async def run(self) -> None:
         """Follow the table until closed."""
-        while not self.closed:
-            self._kick.clear()
+        async for _ in self._look.rounds(every=self._poll):
+            if self.closed:
+                break
             if self._waiting:
                 await self._follow()
             else:
@@ -70,8 +82,8 @@ class Tail:
     def close(self) -> None:
         """Wake everybody and let `run` end."""
         self.closed = True
-        self._kick.set()
-        self._news.tell()
+        self._look.notify()
+        self._stored.notify()
         for event in chain.from_iterable(self._waiting.values()):
             event.set()
 
@@ -80,26 +92,21 @@ class Tail:
             last = await self._database.read(self._store.last_seq)
             if not self._waiting:  # else something between `seen` and `last` may be waited for
                 self.seen = last
-        if not self._waiting:
-            await wait_for(self._kick, self._poll)
 
     async def _follow(self) -> None:
-        with self._news.followed() as event:
-            while self._waiting and not self.closed:
-                event.clear()
-                if not await self._wake():
-                    await wait_for(event, self._poll)
-
-    async def _wake(self) -> bool:
         with _logged():
-            asked = partial(self._store.subjects_after, seq=self.seen, limit=_BATCH)
-            rows = await self._database.read(asked)
-            for seq, kind, subject in rows:
-                self.seen = seq
-                for event in self._waiting.get((kind, subject), ()):
-                    event.set()
-            return bool(rows)
-        return False
+            more = True
+            while more and self._waiting and not self.closed:
+                asked = partial(self._store.subjects_after, seq=self.seen, limit=_BATCH)
+                rows = await self._database.read(asked)
+                for row in rows:
+                    self._tell(*row)
+                more = len(rows) == _BATCH
+
+    def _tell(self, seq: int, kind: str, subject: str) -> None:
+        self.seen = seq
+        for event in self._waiting.get((kind, subject), ()):
+            event.set()
 
 
 @contextmanager

@@ -8,6 +8,12 @@ from ihuyi_voice.simulator import Simulator
 from tests.support.command import KEY, ServedVendor
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests read English, whatever the machine speaks; those of Chinese ask for it."""
+    monkeypatch.setenv("IHUYI_LANG", "en")
+
+
 @pytest.fixture
 def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """A vendor that the environment points to."""

@@ -12,7 +12,7 @@ import attrs
 import httpx
 import pytest
 
-from ihuyi_voice.simulator import ManualClock, PushFault, Simulator, pushes
+from ihuyi_voice.simulator import ManualClock, PushFault, Simulator, pushing
 from ihuyi_voice.simulator.server import serving
 from tests.simulator.conftest import MOBILE, TOKEN, Ear, Stage, options
 from tests.support.sockets import read_request, until
@@ -168,7 +168,7 @@ async def test_an_audit_for_nobody_is_not_queued(stage: Stage) -> None:
 
 def test_what_is_queued_hides_the_number() -> None:
     """In a debugger's view, or in a log."""
-    assert MOBILE not in repr(pushes.report("1", MOBILE, 2, 5, 0.0))
+    assert MOBILE not in repr(pushing.report("1", MOBILE, 2, 5, 0.0))
 
 
 @options(keep_arrivals=2)
@@ -200,7 +200,7 @@ async def test_a_receiver_that_answers_too_late_has_not_heard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The vendor hangs up, and tries again."""
-    monkeypatch.setattr(pushes, "_TIMEOUT", 0.05)
+    monkeypatch.setattr(pushing, "_TIMEOUT", 0.05)
     crowd, clock = Crowd(enough=2), ManualClock()
     simulator = Simulator(clock=clock)
     async with client_of(simulator) as web, serving(crowd) as address:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +13,8 @@ import pytest
 
 from ihuyi_voice.pushes import DeliveryReport, Handling, Inbox, PushState
 from tests.pushes.support import FORM, audit_form, report, report_form, states
-from tests.support.command import run
+from tests.support.command import PROGRAM, run
 
-PROGRAM = (sys.executable, "-c", "from ihuyi_voice.cli import main; main()")
 TOKEN = "s3cret-token"
 
 
