@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import httpx
 
+from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import RawReply
 from ihuyi_voice.protocol.requests import WireRequest
 
@@ -67,6 +68,7 @@ class Sent:
 
     Attributes:
         reply: The vendor's reply, kept the moment its body was whole, whatever fails afterwards.
+        error: What we found wrong ourselves: the request can't be signed, or the reply is too long.
         told: Whether the transport tells httpx's trace of itself, so that its silence about a
             beginning proves something.
         started: Whether it told that it begins to write the request.
@@ -83,6 +85,7 @@ class Sent:
     """
 
     reply: RawReply | None = None
+    error: VoiceError | None = None
     told: bool = False
     started: bool = False
     handed: bool = False
@@ -194,7 +197,11 @@ class OneBody(_Stream):
         return self._rendering
 
     def _content(self) -> bytes:
-        return self._wire.signed() if self._wire.length else b""
+        try:
+            return self._wire.signed() if self._wire.length else b""
+        except VoiceError as error:
+            self._sent.error = error
+            raise
 
     def _take(self) -> bytes:
         frame = sys._getframe(1)  # noqa: SLF001 - as above

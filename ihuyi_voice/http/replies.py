@@ -41,15 +41,15 @@ async def keep_reply(response: httpx.Response, request: OneRequest) -> None:
     if keep_if_whole(response, sent):
         return
     if response.is_stream_consumed:  # somebody read it on its way here
-        _keep(response, _checked(await response.aread()), sent)
+        _keep(response, _checked(await response.aread(), sent), sent)
         return
     content = bytearray()
     stream = cast("httpx.AsyncByteStream", response.stream)
     async for chunk in stream:
-        _checked(content := content + chunk)
+        _checked(content := content + chunk, sent)
     response.stream = request.again(bytes(content), stream)
     if _CODED in response.headers:
-        content = await _decoded(response.headers.raw, bytes(content))
+        content = await _decoded(response.headers.raw, bytes(content), sent)
     _keep(response, bytes(content), sent)
 
 
@@ -57,16 +57,17 @@ def _keep(response: httpx.Response, content: bytes, sent: Sent) -> None:
     sent.reply = RawReply(response.status_code, response.headers.raw, content)
 
 
-async def _decoded(headers: list[tuple[bytes, bytes]], raw: bytes) -> bytearray:
+async def _decoded(headers: list[tuple[bytes, bytes]], raw: bytes, sent: Sent) -> bytearray:
     """Decode a body; a few bytes may become very many, so it is bounded, too."""
     coded = httpx.Response(200, headers=headers, stream=httpx.ByteStream(raw))
     content = bytearray()
     async for chunk in coded.aiter_bytes():
-        _checked(content := content + chunk)
+        _checked(content := content + chunk, sent)
     return content
 
 
-def _checked(content: Content) -> Content:
+def _checked(content: Content, sent: Sent) -> Content:
     if len(content) > MAX_REPLY_BYTES:
-        raise UnreadableReply(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
+        sent.error = UnreadableReply(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
+        raise sent.error
     return content

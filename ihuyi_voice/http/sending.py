@@ -24,7 +24,7 @@ import httpx
 
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import Redactor, quiet_httpx
-from ihuyi_voice.errors import NotSent, OutcomeUnknown, VoiceError
+from ihuyi_voice.errors import NotSent, OutcomeUnknown
 from ihuyi_voice.http.body import OneRequest, Sent
 from ihuyi_voice.http.client import InjectedClient, OwnClient
 from ihuyi_voice.http.options import HttpOptions
@@ -123,7 +123,8 @@ class Sender:
             await self._through(way, request)
         except BaseException as exc:
             # Others may have put a stream of their own in place of ours, which nobody watches.
-            sent.lost = request.stream is not request.body and not sent.mocked
+            if request.stream is not request.body and not sent.mocked:
+                sent.lost = True
             if not isinstance(exc, Exception):
                 raise
             return self._in_spite_of(exc, sent)
@@ -175,8 +176,8 @@ class Sender:
     def _in_spite_of(self, exc: Exception, sent: Sent) -> RawReply:
         """Return the reply if there is one; otherwise raise what the exception comes to."""
         if sent.reply is None:
-            if isinstance(exc, VoiceError):
-                raise exc
+            if sent.error is not None:  # and others may have made something else of it
+                raise sent.error
             self._raise(exc, sent)
         kind = type(exc).__name__
         tell(logger, logging.WARNING, "the vendor's answer is kept; after it came %s", kind)
