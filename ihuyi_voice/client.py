@@ -14,7 +14,7 @@ from ihuyi_voice.calls.retries import RetryPolicy
 from ihuyi_voice.calls.submission import Job, Submitter
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
-from ihuyi_voice.guards import Guard, MemoryGuard
+from ihuyi_voice.guards import Guard, Limits, MemoryGuard
 from ihuyi_voice.http.sending import Exchange, ExchangeOptions
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
@@ -22,7 +22,6 @@ from ihuyi_voice.inputs.options import check_above_zero, check_not_negative
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
 from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import (
-    DEFAULT_BASE_URL,
     Call,
     Method,
     ReplyFormat,
@@ -50,7 +49,7 @@ class VoiceClient:
     Args:
         account: The APIID of the vendor's console; blanks around it are stripped.
         api_key: The APIKEY; blanks around it are stripped. Shown nowhere.
-        base_url: The full address of voice.php.
+        base_url: The full address of voice.php; None for the vendor's, over TLS.
         auth: `signed` sends a dynamic password (section 7), `plain` the key itself.
         template_auth: How AddTemplate and DelTemplate say who asks: `plain`, `md5` (of the key) or
             `signed`. The vendor's document gives no formula for them, only examples in plain.
@@ -58,14 +57,19 @@ class VoiceClient:
             proxies and servers write into their logs: avoid it.
         reply_format: `xml` or `json`; whichever comes is understood.
         timeout: Seconds for each phase of a request, or an `httpx.Timeout`. None: 10 to connect
-            and 30 for all else, or the injected client's own.
+            and 30 for all else, or the injected client's own. The wait for one of our own
+            connections is bounded only by an `httpx.Timeout` with a `pool`.
         max_connections: The most connections, and requests in flight, at a time.
         guard: Holds back what would break the vendor's limits per number; by default a
             `MemoryGuard` of this client's own, None for none at all.
         retry: What is tried again and when.
-        http_client: An `httpx.AsyncClient` to send with instead; it is never closed here.
-        proxy: The URL of a proxy; None for the environment's.
-        verify: True, False or an `ssl.SSLContext`, as httpx takes it.
+        http_client: An `httpx.AsyncClient` (or httpx2's) to send with instead of our own. It is
+            never closed here; until `aclose`, it has two event hooks of ours. Over a transport
+            that doesn't tell httpx's `trace` of itself, POST is never sent twice behind our back,
+            but of a GET nobody can know: a failure is always OutcomeUnknown then.
+        proxy: The URL of an HTTP proxy; None for the environment's. For SOCKS, inject a client.
+        verify: Whom TLS trusts: True for SSL_CERT_FILE and SSL_CERT_DIR or else httpx's own store,
+            a file or folder of certificates, an `ssl.SSLContext`, or False for everybody.
         max_content_length: The longest content in characters; None for any. Older vendor
             documents say 180.
         clock: Returns Unix time in seconds, UTC; requests are signed with it.
@@ -79,7 +83,7 @@ class VoiceClient:
         account: str,
         api_key: str,
         *,
-        base_url: str = DEFAULT_BASE_URL,
+        base_url: str | None = None,
         auth: Auth = "signed",
         template_auth: TemplateAuth = "plain",
         method: Method = "POST",
@@ -108,7 +112,9 @@ class VoiceClient:
         self._voice = voice
         self._exchange = Exchange(options, voice.redact)
         self._endpoint = Endpoint(voice, self._exchange, clock)
-        self._policy = retry or RetryPolicy()
+        _check_retry(retry)
+        _check_guard(guard)
+        self._policy = RetryPolicy() if retry is None else retry
         self._guarding = Guarding(
             MemoryGuard() if isinstance(guard, _Default) else guard, voice.credentials.account
         )
@@ -125,8 +131,7 @@ class VoiceClient:
         Raises:
             InvalidRequest: A variable is missing; the error names it.
         """
-        if "IHUYI_BASE_URL" in os.environ:
-            options.setdefault("base_url", os.environ["IHUYI_BASE_URL"])
+        options.setdefault("base_url", os.environ.get("IHUYI_BASE_URL") or None)
         return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
 
     def __repr__(self) -> str:
@@ -300,6 +305,29 @@ class VoiceClient:
         mobile = normalise_mobile(message.mobile)
         content = validate_content(message.content, self._max_content_length)
         return self._submitter.job(mobile, content, max_wait)
+
+
+def _check_retry(retry: object) -> None:
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        hint = f": did you mean RetryPolicy(attempts={retry})?" if type(retry) is int else ""
+        raise InvalidRequest(
+            f"retry must be a RetryPolicy, not {type(retry).__name__}{hint}", field="retry"
+        )
+
+
+def _check_guard(guard: object) -> None:
+    if isinstance(guard, Limits):
+        raise InvalidRequest(
+            "guard is Limits, which guards nothing: did you mean MemoryGuard(Limits(…))?",
+            field="guard",
+        )
+    parts = ("reserve", "commit", "release", "block")
+    if guard is None or isinstance(guard, _Default):
+        return
+    if isinstance(guard, type) or not all(callable(getattr(guard, part, None)) for part in parts):
+        raise InvalidRequest(
+            f"guard must be a MemoryGuard or another guard, not {guard!r:.80}", field="guard"
+        )
 
 
 def _variable(name: str) -> str:

@@ -32,6 +32,7 @@ class HttpOptions:
     verify: Any = True
 
     def __attrs_post_init__(self) -> None:
+        _check_url(self.base_url)
         _check_timeout(self.timeout)
         check_count("max_connections", self.max_connections)
         if self.http_client is not None:
@@ -127,6 +128,13 @@ def _what_it_is(http_client: object) -> str:
     if any(cls.__name__ == "Client" for cls in type(http_client).__mro__):
         return f"{wanted}; a Client that doesn't await can't be used here"
     return f"{wanted}, not {type(http_client).__name__}"
+
+
+def _check_url(url: str) -> None:
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL as exc:
+        raise InvalidRequest(f"base_url can't be used: {exc}", field="base_url") from exc
 
 
 def _check_timeout(timeout: object) -> None:
