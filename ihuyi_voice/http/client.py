@@ -10,7 +10,6 @@ Both are bound to the event loop of the first request.
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from http.cookiejar import Cookie, CookieJar
 from typing import Any, Final, TypeAlias, cast
 
@@ -21,7 +20,7 @@ from ihuyi_voice.http.body import REPLY, TARGET, OneRequest, Sent, kit_of
 from ihuyi_voice.http.options import HttpOptions, Route, module_of
 from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.http.pool.seams import Originals
-from ihuyi_voice.http.replies import keep_if_whole, keep_reply
+from ihuyi_voice.http.replies import keep_reply
 from ihuyi_voice.protocol.requests import WireRequest
 
 _COMMON: Final = (
@@ -39,6 +38,7 @@ _STEPS: Final = (
     "_send_handling_redirects",
     "_send_single_request",
 )
+_STREAMED: Final = {"stream": True}
 _HTTPX: Final = Originals(httpx.AsyncClient, *_STEPS)
 
 
@@ -78,6 +78,9 @@ class SharedClient(httpx.AsyncClient):
     ) -> httpx.Response:
         """Send a request, as httpx.AsyncClient does."""
         if not isinstance(request, OneRequest) or not self._is_plain(options):
+            if isinstance(request, OneRequest):  # others may write into what all requests share
+                request.headers = httpx.Headers(request.headers)
+                request.extensions["timeout"] = dict(request.extensions["timeout"])
             with quiet_httpx():
                 return await super().send(request, **options)
         request.sent.handed = True
@@ -95,11 +98,10 @@ class SharedClient(httpx.AsyncClient):
         """Say whether all that is left to do is to hand the request to the transport."""
         hooks = self.event_hooks
         return (
-            not (options.keys() - {"stream"})
+            options == _STREAMED
+            and len(hooks["request"]) == len(hooks["response"]) == 1  # our own
             and self.auth is None
             and not self.follow_redirects
-            and not self.is_closed
-            and len(hooks["request"]) == len(hooks["response"]) == 1  # our own
             and type(self) is SharedClient
             and not _HTTPX_LOG.isEnabledFor(logging.INFO)
             and bool(_HTTPX)
@@ -173,24 +175,27 @@ class OwnClient:
         self.hooks = Hooks(self.client)
         self._kit = kit_of(httpx)
         self._urls: dict[str, httpx.URL] = {}
-        self._headers: dict[Any, httpx.Headers] = {}
+        self._headers: dict[tuple[str | None, int], httpx.Headers] = {}
+        self._common: list[tuple[bytes, bytes]] = []
+        self._timeout: httpx.Timeout | None = None
+        self._as_dict: dict[str, float | None] = {}
 
     def request(self, wire: WireRequest, sent: Sent) -> OneRequest:
         """Return a request for our pool."""
-        client = self.client
         extensions: dict[str, Any] = {
-            "timeout": client.timeout.as_dict(),
+            "timeout": self._timeouts(),
             "trace": sent.trace,
-            REPLY: partial(keep_if_whole, sent=sent),
+            REPLY: sent.keep,
         }
         if wire.method == "GET":
             extensions[TARGET] = wire.signed
         url = self._url(wire)
-        body = self._kit.body(wire, sent)
-        headers = httpx.Headers(self._headers_of(wire, url))  # hooks may write into theirs
+        headers, body = self._headers_of(wire, url), self._kit.body(wire, sent)
         request = self._kit.request(wire.method, url, headers, body, extensions, sent)
-        if getattr(client.cookies.jar, "given", True):
-            client.cookies.set_cookie_header(request)
+        cookies = self.client.cookies
+        if getattr(cookies.jar, "given", True):
+            request.headers = httpx.Headers(headers)
+            cookies.set_cookie_header(request)
         return request
 
     async def aclose(self) -> None:
@@ -205,15 +210,22 @@ class OwnClient:
             url = self._urls[wire.url] = httpx.URL(wire.url)
         return url
 
+    def _timeouts(self) -> dict[str, float | None]:
+        timeout = self.client.timeout
+        if timeout is not self._timeout:
+            self._timeout, self._as_dict = timeout, timeout.as_dict()
+        return self._as_dict
+
     def _headers_of(self, wire: WireRequest, url: httpx.URL) -> httpx.Headers:
-        """Return the headers, kept by all that they depend on: there are few lengths."""
+        """Return the headers, kept by what they depend on: there are few forms and lengths."""
         common = self.client.headers.raw
-        key = (*common, wire.content_type, wire.length)
+        if common != self._common or len(self._headers) > _MOST_KEPT:
+            self._headers.clear()
+            self._common = common
+        key = (wire.content_type, wire.length)
         headers = self._headers.get(key)
         if headers is None:
             pairs = [(b"Host", url.netloc), *common, *_of_the_body(wire)]
-            if len(self._headers) >= _MOST_KEPT:
-                self._headers.clear()
             headers = self._headers[key] = httpx.Headers(pairs)
         return headers
 

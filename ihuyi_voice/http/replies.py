@@ -14,17 +14,6 @@ Content = TypeVar("Content", bytes, bytearray)
 _CODED: Final = "content-encoding"
 
 
-def keep_if_whole(response: httpx.Response, sent: Sent) -> bool:
-    """Keep a reply whose body is in memory already, as our pool's are; to read it costs 40 µs."""
-    stream = response.stream
-    if isinstance(stream, httpx.ByteStream) and _CODED not in response.headers:
-        content = b"".join(stream)
-        if len(content) <= MAX_REPLY_BYTES:
-            _keep(response, content, sent)
-            return True
-    return False
-
-
 async def keep_reply(response: httpx.Response, request: OneRequest) -> None:
     """Read a reply to its end and keep it; whoever comes later can read it again.
 
@@ -38,7 +27,7 @@ async def keep_reply(response: httpx.Response, request: OneRequest) -> None:
     """
     sent = request.sent
     sent.begin()
-    if keep_if_whole(response, sent):
+    if sent.keep(response):
         return
     if response.is_stream_consumed:  # somebody read it on its way here
         _keep(response, _checked(await response.aread(), sent), sent)

@@ -13,7 +13,7 @@ replacement itself, but by where the function was written.
 
 import sys
 from functools import cached_property
-from types import FunctionType, ModuleType, TracebackType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 import httpx
@@ -33,45 +33,47 @@ class Originals:
     """
 
     def __init__(self, cls: type, *names: str) -> None:
-        self._names = names
         self._cls = cls
         self._attributes = vars(cls)
-        self._known: dict[str, object] = {}
+        self._known: list[tuple[str, object]] = [(name, None) for name in names]
 
     def __bool__(self) -> bool:
-        attributes, known = self._attributes, self._known
-        for name in self._names:
+        for name, known in self._known:
             # By identity: proxies of functions say that they equal what they wrap.
-            if attributes.get(name) is not known.get(name, self) and not self._is_original(name):
-                return False
+            if self._attributes.get(name) is not known or known is None:
+                return self._look()
         return True
 
-    def _is_original(self, name: str) -> bool:
-        function = self._attributes.get(name)
+    def _look(self) -> bool:
+        """Look at where each function was written, and remember those that are originals."""
+        found = [(name, self._attributes.get(name)) for name, _ in self._known]
+        if not all(self._is_original(name, function) for name, function in found):
+            return False
+        self._known = found
+        return True
+
+    def _is_original(self, name: str, function: object) -> bool:
         if type(function) is not FunctionType:  # a proxy would say that it is one
             return False
         package = self._cls.__module__.partition(".")[0]
         home = str(function.__globals__.get("__name__", "")).partition(".")[0]
-        if home != package or function.__code__.co_qualname != f"{self._cls.__name__}.{name}":
-            return False
-        self._known[name] = function
-        return True
+        return home == package and function.__code__.co_qualname == f"{self._cls.__name__}.{name}"
 
 
 _HTTPX: Final = Originals(httpx.AsyncHTTPTransport, "handle_async_request")
-_HTTPCORE: Final[dict[ModuleType, Originals]] = {}
+_HTTPCORE: Final[list[Originals]] = []
 
 
-def _httpcore_is_original() -> bool:
-    """Say whether httpcore's pool is its own; if it was never imported, nobody replaced it."""
-    httpcore = sys.modules.get("httpcore")
-    if httpcore is None:
-        return True
-    originals = _HTTPCORE.get(httpcore)
-    if originals is None:
-        originals = Originals(httpcore.AsyncConnectionPool, "handle_async_request")
-        _HTTPCORE[httpcore] = originals
-    return bool(originals)
+def _nothing_is_replaced() -> bool:
+    """Say whether httpx and httpcore are themselves; what was never imported nobody replaced."""
+    if not _HTTPX:
+        return False
+    if not _HTTPCORE:
+        httpcore = sys.modules.get("httpcore")
+        if httpcore is None:
+            return True
+        _HTTPCORE.append(Originals(httpcore.AsyncConnectionPool, "handle_async_request"))
+    return bool(_HTTPCORE[0])
 
 
 class PatchableTransport(httpx.AsyncHTTPTransport):
@@ -97,8 +99,9 @@ class PatchableTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its reply."""
-        if _HTTPX and _httpcore_is_original():
+        if _nothing_is_replaced():
             return await self.send_and_keep(request)
+        request.headers = httpx.Headers(request.headers)  # others may write into them
         return await super().handle_async_request(request)
 
     async def send_and_keep(self, request: httpx.Request) -> httpx.Response:
