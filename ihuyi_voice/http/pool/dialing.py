@@ -132,9 +132,15 @@ class Route:
         host = f"[{self.host}]" if ":" in self.host else self.host
         await asking.for_way_to(f"{host}:{self.port}".encode(), proxy)
         assert self.tls is not None  # noqa: S101 - tunnels are for https
-        secured = await loop.start_tls(
-            cast("asyncio.Transport", transport), connection, self.tls, server_hostname=self.host
-        )
+        try:
+            secured = await loop.start_tls(
+                cast("asyncio.Transport", transport),
+                connection,
+                self.tls,
+                server_hostname=self.host,
+            )
+        except TypeError as exc:  # TLS in TLS stumbles over its own failure, up to Python 3.12
+            raise ConnectionAbortedError(str(exc.__context__ or exc)) from exc
         if secured is None:
             raise ConnectionResetError("the proxy closed the tunnel")
         connection.connection_made(secured)
@@ -184,13 +190,12 @@ class _Asking(asyncio.Protocol):
         lines += [b"%s: %s" % header for header in proxy.headers]
         self._transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
         status = (await self._answer).status
+        if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+            raise httpx.ProxyError(f"the proxy wants other credentials: status {status}")
         if not httpx.codes.is_success(status):
-            why = (
-                ", it wants other credentials"
-                if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED
-                else ""
-            )
-            raise httpx.ProxyError(f"the proxy refused the tunnel with status {status}{why}")
+            raise httpx.ProxyError(f"the proxy refused the tunnel: status {status}")
+        if self._parser.spilt:  # the origin waits for us to begin
+            raise httpx.ProxyError("the proxy's answer is odd: it goes on")
 
 
 async def _in_time(work: Coroutine[Any, Any, T], wait: float | None) -> T:

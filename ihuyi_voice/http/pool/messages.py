@@ -131,6 +131,7 @@ class ReplyParser:
 
     Attributes:
         complete: Whether the reply is whole; `reply` is it then.
+        spilt: Whether some body came behind a reply that has none.
         keep: Whether another may follow: the server allows it and nothing looks odd.
         kept_for: How long the server says that it keeps an idle connection, in seconds.
     """
@@ -145,7 +146,7 @@ class ReplyParser:
         """Get ready for the next reply; `head_only` for one that never has a body (to HEAD)."""
         if not self.keep:  # what the last one was made of may still be in the parser
             self._parser = _lenient_parser(self)
-        self.complete = self._headers_complete = self._mending = False
+        self.complete = self.spilt = self._headers_complete = self._mending = False
         self.keep = True
         self._head_only = head_only
         self._status = self._size = self._body_size = 0
@@ -212,7 +213,7 @@ class ReplyParser:
     def on_body(self, data: bytes) -> None:
         """Collect the body."""
         if self.complete:
-            self.keep = False
+            self.keep, self.spilt = False, True
             return
         self._body.append(data)
         self._body_size += len(data)

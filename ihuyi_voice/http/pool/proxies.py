@@ -130,7 +130,7 @@ def _matches(entry: str, host: str, port: int | None) -> bool:
     if name and only.isdigit():
         return int(only) == port and _matches(name, host, port)
     domain = _plain(entry.removeprefix("*").lstrip("."))
-    return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+    return bool(domain) and f".{host}".endswith(f".{domain}") and _address(host) is None
 
 
 def _network(text: str) -> "ipaddress.IPv4Network | ipaddress.IPv6Network | None":
