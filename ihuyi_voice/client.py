@@ -18,7 +18,7 @@ from ihuyi_voice.guards import Guard, Limits, MemoryGuard
 from ihuyi_voice.http.sending import Exchange, ExchangeOptions
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
-from ihuyi_voice.inputs.options import check_above_zero, check_not_negative
+from ihuyi_voice.inputs.options import check_above_zero, check_wait
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
 from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import (
@@ -189,7 +189,8 @@ class VoiceClient:
             mobile: A mainland mobile of 11 digits or a landline with its area code; `+86`,
                 blanks, hyphens and full-width digits are understood.
             content: What to say; it must follow an approved template of the account.
-            max_wait: The longest to wait for the per-number limits, in seconds.
+            max_wait: The longest to wait for the per-number limits, in seconds; `math.inf` for as
+                long as it takes.
             timeout: The longest to take in all, in seconds: limits, the queue for one of our own
                 connections, retries and the reply. None for no such bound.
 
@@ -204,7 +205,7 @@ class VoiceClient:
             OutcomeUnknown: It may have; sending again may make the phone ring twice.
             VendorError: The vendor refused; its subclasses say for what cause.
         """
-        check_not_negative("max_wait", max_wait)
+        check_wait("max_wait", max_wait)
         if timeout is not None:
             check_above_zero("timeout", timeout)
         try:

@@ -7,8 +7,10 @@ from ihuyi_voice.inputs.options import (
     check_above_zero,
     check_count,
     check_not_negative,
+    check_wait,
     counted,
     not_negative,
+    waited,
 )
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
 from ihuyi_voice.inputs.templates import Template
@@ -22,8 +24,10 @@ __all__ = [
     "check_above_zero",
     "check_count",
     "check_not_negative",
+    "check_wait",
     "counted",
     "normalise_mobile",
     "not_negative",
     "validate_content",
+    "waited",
 ]

@@ -1,6 +1,7 @@
 """Who asked first is served first, at each number, a single call beside a run included."""
 
 import asyncio
+import math
 import random
 from typing import Any
 
@@ -177,6 +178,22 @@ def test_who_waits_no_longer_is_held_and_gives_up_its_place() -> None:
         return [type(end).__name__ for end in ends]
 
     assert run_virtual(main()) == ["Submission", "RateLimited", "Submission"]
+
+
+def test_who_waits_for_ever_is_served_in_the_end() -> None:
+    """`max_wait=math.inf`, for a single call and for a run, through a day's limit."""
+
+    async def main() -> float:
+        simulator = Simulator(clock=loop_time)
+        async with in_process(simulator) as client:
+            began = loop_time()
+            messages = [(MOBILE, CONTENT)] * 10
+            async with client.submit_many(messages, max_wait=math.inf) as run:
+                assert {end.status async for end in run} == {OutcomeStatus.ACCEPTED}
+            await client.submit(MOBILE, CONTENT, max_wait=math.inf)
+            return loop_time() - began
+
+    assert run_virtual(main()) >= 86_400.0
 
 
 def test_a_cancelled_waiter_gives_up_its_place() -> None:
