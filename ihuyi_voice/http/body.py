@@ -15,11 +15,12 @@ instead, because it knows more exactly. How far it got stands in `Sent`, an obje
 own that the stream and the trace lead to: a wrapper may build the request anew around them.
 """
 
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from enum import Enum
 from functools import cache
-from types import FrameType, ModuleType
+from importlib import import_module
+from inspect import currentframe
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -109,11 +110,11 @@ class Sent:
             return Progress.YES
         if self.denied:
             return Progress.NO
-        if self.mocked or self.lost:
+        if self.lost:
             return Progress.MAYBE
         if self.told:
             return Progress.NO
-        gone = self.taken or self.leaked or (self.bodyless and self.handed)
+        gone = self.taken or self.leaked or self.mocked or (self.bodyless and self.handed)
         return Progress.MAYBE if gone else Progress.NO
 
     @property
@@ -135,7 +136,7 @@ class Sent:
             self.started = True
             self.begin()
 
-    def take(self, reader: FrameType) -> None:
+    def take(self, reader: FrameType | None) -> None:
         """Take note that the body goes out now.
 
         Raises:
@@ -153,7 +154,7 @@ class Sent:
             # Who told of itself, and takes the body after its beginning, is not the one who takes.
             self.lost = True
 
-    def render(self, reader: FrameType) -> None:
+    def render(self, reader: FrameType | None) -> None:
         """Take note that the body was read; within a transport that may be the sending itself."""
         self.rendered = True
         if _is_mock(_module_of(reader)):
@@ -199,6 +200,12 @@ def _module_of(frame: FrameType | None) -> str:
     return ""
 
 
+def _is_ready_to_stream(frame: FrameType | None) -> bool:
+    """Say whether who asks for the content names httpx's error for a body that wasn't read."""
+    caller = None if frame is None else frame.f_back
+    return caller is not None and "RequestNotRead" in caller.f_code.co_names
+
+
 def _is_mock(name: str) -> bool:
     return name == _ADAPTER or name in _MOCKS_OF_HTTPX or name.partition(".")[0] in _MOCKS
 
@@ -221,7 +228,7 @@ class OneBody(_Stream):
         """Return the body as it would be now, signed, without taking it."""
         if self._rendering is None:
             self._rendering = self._content()
-        self._sent.render(sys._getframe(1))  # noqa: SLF001 - who reads it decides what it means
+        self._sent.render(currentframe())  # who reads it decides what it means
         return self._rendering
 
     def _content(self) -> bytes:
@@ -237,7 +244,7 @@ class OneBody(_Stream):
         Raises:
             ResendRefused: It was taken before.
         """
-        frame = sys._getframe(1)  # noqa: SLF001 - as above
+        frame = currentframe()
         content = b"" if self._sent.taken else self._content()
         self._sent.take(frame)
         return content
@@ -287,7 +294,7 @@ class OneRequest(_Request):
     @property
     def content(self) -> bytes:
         """The body, signed; those who are ready to stream it are made to."""
-        if "RequestNotRead" in sys._getframe(1).f_code.co_names:  # noqa: SLF001 - they are
+        if _is_ready_to_stream(currentframe()):
             raise self.not_read
         return self.read()
 
@@ -339,8 +346,9 @@ class Kit:
 
 
 @cache
-def kit_of(module: ModuleType) -> Kit:
-    """Return the kit for httpx or httpx2."""
+def kit_of(name: str) -> Kit:
+    """Return the kit for `httpx` or `httpx2`."""
+    module: Any = import_module(name)
     streams = (module.AsyncByteStream, module.SyncByteStream)
     names = {
         "not_read": module.RequestNotRead,

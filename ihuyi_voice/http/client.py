@@ -173,7 +173,7 @@ class OwnClient:
         )
         self.client = SharedClient(pool, options.own_timeout())
         self.hooks = Hooks(self.client)
-        self._kit = kit_of(httpx)
+        self._kit = kit_of("httpx")
         self._urls: dict[str, httpx.URL] = {}
         self._headers: dict[tuple[str | None, int], httpx.Headers] = {}
         self._common: list[tuple[bytes, bytes]] = []
@@ -237,7 +237,7 @@ class InjectedClient:
         self.client = cast("httpx.AsyncClient", options.http_client)
         self.hooks = Hooks(self.client)
         module = module_of(self.client)
-        self._kit = kit_of(module)
+        self._kit = kit_of(module.__name__)
         self._timeout = options.timeout_for(module)
         # Who overrides `send` may send in any way, and needs no hook to be called.
         self._foreign = type(self.client).send is not module.AsyncClient.send

@@ -4,8 +4,9 @@ import inspect
 import os
 import ssl
 import sys
+from pathlib import PurePath
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import httpx
@@ -28,8 +29,8 @@ class HttpOptions:
     timeout: "float | httpx.Timeout | None" = None
     max_connections: int = 100
     http_client: httpx.AsyncClient | None = None
-    proxy: str | None = attrs.field(default=None, repr=False)  # may hold a password
-    verify: Any = True
+    proxy: object = attrs.field(default=None, repr=False)  # may hold a password
+    verify: object = True
 
     def __attrs_post_init__(self) -> None:
         _check_url(self.base_url)
@@ -66,18 +67,17 @@ class HttpOptions:
         return Route(self._trust(), self._proxy())
 
     def _trust(self) -> ssl.SSLContext | str | bool:
-        if not isinstance(self.verify, bool | str | os.PathLike | ssl.SSLContext):
+        verify = str(self.verify) if isinstance(self.verify, PurePath) else self.verify
+        if not isinstance(verify, bool | str | ssl.SSLContext):
             raise InvalidRequest(
                 "verify can be True, False, a path or an ssl.SSLContext, not "
-                f"{type(self.verify).__name__}",
+                f"{type(verify).__name__}",
                 field="verify",
             )
-        if isinstance(self.verify, bool | ssl.SSLContext) and not _is_named(self.verify):
-            return self.verify  # to read certifi's costs 20 ms, and can't fail
+        if isinstance(verify, bool | ssl.SSLContext) and not _is_named(verify):
+            return verify  # to read certifi's costs 20 ms, and can't fail
         try:
-            return tls_context(
-                os.fspath(self.verify) if isinstance(self.verify, os.PathLike) else self.verify
-            )
+            return tls_context(verify)
         except (OSError, ValueError) as exc:
             raise InvalidRequest(str(exc), field="verify") from exc
 
@@ -140,15 +140,14 @@ def _check_url(url: str) -> None:
 def _check_timeout(timeout: object) -> None:
     if timeout is None:
         return
-    if not hasattr(timeout, "as_dict"):
-        check_above_zero("timeout", timeout)
-        return
-    for seconds in timeout.as_dict().values():
+    as_dict = getattr(timeout, "as_dict", None)
+    phases: dict[str, object] = {"all": timeout} if as_dict is None else as_dict()
+    for seconds in phases.values():
         if seconds is not None:
             check_above_zero("timeout", seconds)
 
 
-def _check_unused(proxy: str | None, verify: object) -> None:
+def _check_unused(proxy: object, verify: object) -> None:
     if proxy is not None:
         raise InvalidRequest("proxy is of no use beside http_client: give it that", field="proxy")
     if verify is not True:

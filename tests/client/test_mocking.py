@@ -116,6 +116,16 @@ async def test_respx_can_let_a_request_pass(
     assert client.http_client.pool.statistics().opened == 1  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("using", USING)
+async def test_where_nobody_listens_a_request_that_respx_lets_pass_is_not_sent(using: str) -> None:
+    """The pool is believed again."""
+    async with VoiceClient("a", "k", base_url="http://127.0.0.1:9/v.php", retry=ONCE) as client:
+        with respx.mock(using=using) as router:
+            router.route(host="127.0.0.1").pass_through()
+            with pytest.raises(NotSent):
+                await client.submit(MOBILE, CONTENT)
+
+
 @pytest.mark.parametrize(
     ("raised", "expected"),
     [
@@ -180,7 +190,11 @@ async def test_pytest_httpx_says_itself_that_there_is_no_route(
                 await client.submit(MOBILE, CONTENT)
 
 
-@pytest.mark.httpx_mock(should_mock=lambda request: request.url.host != "127.0.0.1")
+def _is_elsewhere(request: httpx.Request) -> bool:
+    return request.url.host != "127.0.0.1"
+
+
+@pytest.mark.httpx_mock(should_mock=_is_elsewhere)
 async def test_pytest_httpx_can_let_a_request_pass(
     httpx_mock: HTTPXMock, client: VoiceClient, simulator: Simulator
 ) -> None:
@@ -195,7 +209,7 @@ async def test_vcr_records_once_and_replays_when_the_vendor_is_gone(
 ) -> None:
     """The same voice_id comes from the cassette, without a server."""
     caplog.set_level(logging.WARNING, "vcr")  # it logs whole URLs
-    recorder = vcr.VCR(match_on=["method", "path"])
+    recorder: Any = vcr.VCR(match_on=["method", "path"])
     cassette = str(tmp_path / "calls.yaml")
     async with simulator.serve() as url:
         with recorder.use_cassette(cassette):
@@ -205,7 +219,7 @@ async def test_vcr_records_once_and_replays_when_the_vendor_is_gone(
     with recorder.use_cassette(cassette, record_mode=vcr.mode.NONE):
         async with client_of(simulator, url, method=method, guard=None) as client:
             assert (await client.submit(MOBILE, CONTENT)).voice_id == recorded
-            with pytest.raises(vcr.errors.CannotOverwriteExistingCassetteException):
+            with pytest.raises(Exception, match=r"existing cassette|play back"):
                 await client.submit(MOBILE, CONTENT)
     assert len(simulator.arrivals) == 1
 

@@ -3,9 +3,16 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 
+from ihuyi_voice.common.redaction import Redactor
+from ihuyi_voice.http.options import HttpOptions
+from ihuyi_voice.http.sending import Sender
+from ihuyi_voice.models import Operation
+from ihuyi_voice.protocol.requests import Call, VoicePhp, WireRequest
+from ihuyi_voice.protocol.signing import Credentials
 from tests.support.sockets import read_request
 
 Reader = asyncio.StreamReader
@@ -79,3 +86,14 @@ async def reply(writer: Writer, body: bytes, status: bytes = b"200 OK") -> None:
     """Write a reply."""
     writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
     await writer.drain()
+
+
+def sender_to(url: str, **options: Any) -> Sender:
+    """Return what a VoiceClient sends through."""
+    return Sender(HttpOptions(url, **options), Redactor())
+
+
+def wire_to(url: str, **options: Any) -> WireRequest:
+    """Return a request for the balance, signed for a time long ago."""
+    voice = VoicePhp(Credentials("a", "key"), url, **options)
+    return voice.build(Call(Operation.BALANCE), lambda: 1_700_000_000.0)

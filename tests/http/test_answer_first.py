@@ -13,9 +13,7 @@ import pytest
 
 from ihuyi_voice import InvalidRequest, NotSent, OutcomeUnknown, UnreadableReply, VoiceClient
 from ihuyi_voice.http.body import Sent
-from ihuyi_voice.models import Operation
-from ihuyi_voice.protocol.requests import Call
-from tests.http.servers import ACCEPTED, accept, counting, hang_up
+from tests.http.servers import ACCEPTED, accept, counting, hang_up, sender_to, wire_to
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -66,11 +64,10 @@ async def test_a_close_that_hangs_is_given_up() -> None:
 async def test_a_cancellation_while_it_closes_leaves_the_answer_in_sight() -> None:
     """`Sent.reply` has it; the cancellation itself passes."""
     stream = Stream()
-    client = over(stream)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=stream))
     sent = Sent()
-    sender = client._exchange
-    wire = client._voice.build(_call(), lambda: 1.0)
-    task = asyncio.create_task(sender.send(wire, sent))
+    sender = sender_to(BASE_URL, http_client=httpx.AsyncClient(transport=transport))
+    task = asyncio.create_task(sender.send(wire_to(BASE_URL), sent))
     await stream.closing.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -185,37 +182,20 @@ async def test_a_coded_reply_is_decoded_and_its_bomb_is_not() -> None:
         await client.submit(MOBILE, CONTENT)
 
 
-@pytest.mark.parametrize("way", ["pool", "httpx"])
-async def test_an_outcome_of_another_call_in_a_hook_is_not_this_calls(way: str) -> None:
-    """A hook may use this package, too; what it raises says nothing of the request around it."""
+async def test_an_outcome_of_another_call_is_not_this_calls() -> None:
+    """What is wrapped around a transport may use this package, too, after the request left."""
 
-    async def hook(_: object) -> None:
-        raise NotSent("of another call")
+    class Wrapper(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await super().handle_async_request(request)
+            raise NotSent("of another call")
 
-    async with counting(hang_up) as vendor, _client(way, vendor.url) as client:
-        client.http_client.event_hooks["request"].append(hook)
-        with pytest.raises(NotSent, match="of another call"):
-            await client.submit(MOBILE, CONTENT)
-        client.http_client.event_hooks["request"].remove(hook)
-        client.http_client.event_hooks["request"].append(_after_the_transport(client, hook))
+    async with counting(hang_up) as vendor, httpx.AsyncClient(transport=Wrapper()) as http_client:
+        client = VoiceClient("a", "key", base_url=vendor.url, http_client=http_client)
         with pytest.raises(OutcomeUnknown):
-            await client.submit("13911111111", CONTENT)
-
-
-def _after_the_transport(client: VoiceClient, hook: Any) -> Any:
-    """Return a request hook that makes the transport fail by `hook` after it was used."""
-    inner = client.http_client._transport.handle_async_request
-
-    async def outer(request: httpx.Request) -> httpx.Response:
-        with pytest.raises(httpx.TransportError):
-            await inner(request)
-        await hook(request)
-        raise AssertionError
-
-    async def prepare(request: httpx.Request) -> None:
-        client.http_client._transport.handle_async_request = outer  # type: ignore[method-assign]
-
-    return prepare
+            await client.submit(MOBILE, CONTENT)
+    assert vendor.arrivals == 1
 
 
 async def test_a_clock_that_is_off_is_an_invalid_request_wherever_it_is_signed() -> None:
@@ -267,8 +247,3 @@ async def _client(way: str, url: str, **options: Any) -> AsyncGenerator[VoiceCli
             options["http_client"] = await stack.enter_async_context(clients[way]())
         client = VoiceClient("a", "key", base_url=url, retry=ONCE, **options)
         yield await stack.enter_async_context(client)
-
-
-def _call() -> Any:
-
-    return Call(Operation.BALANCE)

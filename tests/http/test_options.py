@@ -39,7 +39,7 @@ class SecretStr:
         ("base_url", 5, "is a int"),
         ("timeout", -1, "above 0"),
         ("timeout", 0, "above 0"),
-        ("timeout", float("nan"), "finite"),
+        ("timeout", float("nan"), "timeout is nan"),
         ("timeout", "5", "must be a number"),
         ("timeout", True, "must be a number"),
         ("timeout", httpx.Timeout(5.0, read=-1.0), "above 0"),

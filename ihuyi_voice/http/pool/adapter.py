@@ -77,6 +77,7 @@ class _OneRequest(AsyncConnectionInterface):
 async def _send(transport: "PatchableTransport", request: httpcore.Request) -> httpcore.Response:
     url = request.url
     stream: Any = request.stream
+    extensions: Any = request.extensions  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - half typed
     rebuilt = httpx.Request(
         request.method.decode("ascii"),
         httpx.URL(
@@ -87,7 +88,7 @@ async def _send(transport: "PatchableTransport", request: httpcore.Request) -> h
         ),
         headers=request.headers,
         stream=stream if isinstance(stream, httpx.AsyncByteStream) else _Readable(stream),
-        extensions=request.extensions,
+        extensions=extensions,
     )
     response = await transport.send_and_keep(rebuilt)
     content: Any = response.stream

@@ -14,7 +14,7 @@ replacement itself, but by where the function was written.
 import sys
 from functools import cached_property
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 
@@ -35,7 +35,7 @@ class Originals:
     def __init__(self, cls: type, *names: str) -> None:
         self._cls = cls
         self._attributes = vars(cls)
-        self._known: list[tuple[str, object]] = [(name, None) for name in names]
+        self._known: list[tuple[str, Any]] = [(name, None) for name in names]
 
     def __bool__(self) -> bool:
         for name, known in self._known:
