@@ -141,7 +141,10 @@ class Deferral:
             now: The event loop's time.
             room: Whether there is a free place; if not, only those that kept theirs may go.
         """
-        return self._kept.pop(now) or (self._held.pop(now) if room else None)
+        item = self._kept.pop(now) if self._kept.size else None
+        if item is None and room and self._held.size:
+            item = self._held.pop(now)
+        return item
 
     def next_time(self, *, room: bool) -> float | None:
         """Return when the first is ready of those that `pop_ready` would return then."""

@@ -68,10 +68,15 @@ def _plain(value: object) -> str | int | float | None:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    return safe_repr(value)
+    return _repr(value)
 
 
-def safe_repr(value: object) -> str:
+def no_message(given: object) -> Message:
+    """Return what stands in an outcome for something that is no message."""
+    return Message("", _repr(given))
+
+
+def _repr(value: object) -> str:
     """Return the start of a repr, whatever the value's own does."""
     try:
         return repr(value)[:80]

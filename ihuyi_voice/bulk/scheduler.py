@@ -17,7 +17,7 @@ import attrs
 from attrs.validators import optional
 
 from ihuyi_voice.bulk.deferral import Deferral, Item
-from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, safe_repr, stopped
+from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, no_message, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
@@ -158,7 +158,7 @@ class Scheduler:
         if self._stopped:
             self._refuse_all(*self._stopped)
         self._arm()
-        if self.outcomes or self.finished:
+        if self.finished:
             self.changed.set()
 
     def _next(self) -> Item | None:
@@ -206,14 +206,14 @@ class Scheduler:
         """Check a message; return it if its number is free, and see to it otherwise."""
         if given is NOTHING:
             return None
-        message = Message("", safe_repr(given))
+        message = None
         try:
             message = as_message(given)
             item = Item(message, self._make_job(message, self._options.max_wait))
         except InvalidRequest as error:
-            self._emit(ended(message, error))
+            self._emit(ended(message or no_message(given), error))
         except Exception as exc:  # noqa: BLE001 - a message of a class of the caller's
-            self._emit(ended(message, self._broken(exc)))
+            self._emit(ended(message or no_message(given), self._broken(exc)))
         else:
             self._met_busy = not self._deferral.claim(item)
             return None if self._met_busy else item
@@ -259,12 +259,13 @@ class Scheduler:
             if worker.cancelling():
                 self._stop("the tasks of the run were cancelled", None)
             self._settle(item, end)
-            following = self._next() if turns_left else None
-            if following is not None:
-                self._working[worker] = item = following
-            self.pump()
+            following = self._next() if turns_left and not self._stopped else None
             if following is None:
+                self.pump()
                 return
+            self._working[worker] = item = following
+            if self._deferral.places or self._has_room():
+                self.pump()
 
     async def _attempt(self, job: Job) -> Submission | Delay | VoiceError:
         try:
@@ -327,6 +328,7 @@ class Scheduler:
     def _emit(self, outcome: Outcome) -> None:
         self._tally.ended(outcome.status, outcome.error)
         self.outcomes.append(outcome)
+        self.changed.set()
 
     # --- stopping
 
@@ -359,7 +361,7 @@ class Scheduler:
         try:
             self._emit(ended(as_message(given), refusal))
         except InvalidRequest as error:
-            self._emit(ended(Message("", safe_repr(given)), error))
+            self._emit(ended(no_message(given), error))
 
     def _is_quiet(self) -> bool:
         """Say whether the run waits for nothing but its source."""
