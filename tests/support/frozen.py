@@ -9,9 +9,11 @@ import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Coroutine
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, Self, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -61,6 +63,16 @@ def run_freezable(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on such a loop."""
     with asyncio.Runner(loop_factory=FreezableLoop) as runner:
         return runner.run(main)
+
+
+def on_freezable_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run an async test on such a loop."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        run_freezable(test(*args, **kwargs))
+
+    return run
 
 
 def freezable() -> FreezableLoop:

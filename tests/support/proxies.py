@@ -23,7 +23,7 @@ class SmallProxy:
     """
 
     port: int = 0
-    heads: list[bytes] = attrs.field(factory=list)
+    heads: list[bytes] = attrs.field(factory=list[bytes])
     answer: bytes | None = None
     close: bool = False
 

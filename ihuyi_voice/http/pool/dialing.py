@@ -19,6 +19,7 @@ from ihuyi_voice.http.pool.trust import Verify, tls_context
 
 _HAPPY_EYEBALLS_DELAY: Final = 0.25  # seconds, as RFC 8305 recommends
 _TURNS: Final = 32
+_WANTS_CREDENTIALS: Final = 407
 _ANSWER: Final = Bounds(head=65_536, body=0)
 
 T = TypeVar("T")
@@ -190,7 +191,7 @@ class _Asking(asyncio.Protocol):
         lines += [b"%s: %s" % header for header in proxy.headers]
         self._transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
         status = (await self._answer).status
-        if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+        if status == _WANTS_CREDENTIALS:
             raise httpx.ProxyError(f"the proxy wants other credentials: status {status}")
         if not httpx.codes.is_success(status):
             raise httpx.ProxyError(f"the proxy refused the tunnel: status {status}")

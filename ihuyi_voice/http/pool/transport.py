@@ -54,12 +54,21 @@ Trace: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 @attrs.frozen
 class Statistics:
-    """A look at the pool: connections idle, requests in flight and waiting, opened ever."""
+    """A look at the pool.
+
+    Attributes:
+        idle: Connections that wait for a request.
+        in_flight: Requests that are being written or answered.
+        waiting: Requests that wait for a slot.
+        opened: Connections opened ever.
+        open: Connections that are open now.
+    """
 
     idle: int
     in_flight: int
     waiting: int
     opened: int
+    open: int
 
 
 class PoolTransport(PatchableTransport):
@@ -171,7 +180,8 @@ class PoolTransport(PatchableTransport):
     def statistics(self) -> Statistics:
         """Return how the pool is used just now."""
         busy = sum(connection.busy for connection in self._alive)
-        return Statistics(len(self._idle), busy, self._slots.waiting, self._opened)
+        waiting = self._slots.waiting
+        return Statistics(len(self._idle), busy, waiting, self._opened, len(self._alive))
 
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -245,7 +255,7 @@ class PoolTransport(PatchableTransport):
 
     def _target(self, request: httpx.Request) -> bytes:
         """Return the request's target, asked for now if somebody has it."""
-        late = request.extensions.get(TARGET)
+        late: Any = request.extensions.get(TARGET)
         target: bytes = late() if callable(late) else request.url.raw_path
         if self._route.is_forwarded:
             return b"%s://%s%s" % (request.url.raw_scheme, request.url.netloc, target)

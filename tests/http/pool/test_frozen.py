@@ -25,9 +25,9 @@ def asked(server: AnsweringThread, content: bytes = b"a=1", **timeout: float) ->
 
 def wait_until_readable(pool: PoolTransport) -> None:
     """Block, without a turn of the loop, until something lies in the client's socket."""
-    (connection,) = pool._alive
-    transport: Any = connection._transport
-    readable, _, _ = select.select([transport.get_extra_info("socket")], [], [], 30.0)
+    inside: Any = pool
+    (connection,) = inside._alive
+    readable, _, _ = select.select([connection._transport.get_extra_info("socket")], [], [], 30.0)
     assert readable
 
 

@@ -30,7 +30,7 @@ class Origin:
     """A server behind a proxy: its URL, and what it has seen."""
 
     url: str
-    heads: list[bytes] = attrs.field(factory=list)
+    heads: list[bytes] = attrs.field(factory=list[bytes])
 
 
 @asynccontextmanager

@@ -172,7 +172,7 @@ async def test_a_connection_that_dies_while_the_body_is_taken_is_replaced() -> N
 
         async def die() -> None:
             leave.set()
-            await until(lambda: not pool._alive)
+            await until(lambda: not pool.statistics().open)
 
         body = Once(on_taken=die)
         asked = streamed(pool, body)
@@ -201,7 +201,7 @@ async def test_a_connection_that_dies_while_the_trace_is_told_is_replaced() -> N
             told.append(event)
             if event == STARTED:
                 leave.set()
-                await until(lambda: not pool._alive)
+                await until(lambda: not pool.statistics().open)
 
         asked = request(pool)
         asked.extensions["trace"] = trace
