@@ -15,7 +15,8 @@ from ihuyi_voice.calls.submission import Job, Submitter
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, Limits, MemoryGuard
-from ihuyi_voice.http.sending import Exchange, ExchangeOptions
+from ihuyi_voice.http.options import HttpOptions
+from ihuyi_voice.http.sending import Sender
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.options import check_above_zero, check_wait
@@ -60,6 +61,8 @@ class VoiceClient:
             and 30 for all else, or the injected client's own. The wait for one of our own
             connections is bounded only by an `httpx.Timeout` with a `pool`.
         max_connections: The most connections, and requests in flight, at a time.
+        max_age: How long one of our connections is used, in seconds, so that a moved address is
+            followed; None for as long as the vendor keeps it.
         guard: Holds back what would break the vendor's limits per number; by default a
             `MemoryGuard` of this client's own, None for none at all.
         retry: What is tried again and when.
@@ -93,6 +96,7 @@ class VoiceClient:
         guard: Guard | _Default | None = _DEFAULT,
         retry: RetryPolicy | None = None,
         http_client: "httpx.AsyncClient | None" = None,
+        max_age: float | None = 300.0,
         proxy: str | None = None,
         verify: Any = True,  # noqa: ANN401 - whatever httpx takes
         max_content_length: int | None = None,
@@ -106,12 +110,12 @@ class VoiceClient:
             raise forget_frames(error) from None
         finally:
             del api_key  # or a traceback's locals would show it
-        options = ExchangeOptions(
-            voice.base_url, timeout, max_connections, http_client, proxy, verify
+        options = HttpOptions(
+            voice.base_url, timeout, max_connections, http_client, max_age, proxy, verify
         )
         self._voice = voice
-        self._exchange = Exchange(options, voice.redact)
-        self._endpoint = Endpoint(voice, self._exchange, clock)
+        self._sender = Sender(options, voice.redact)
+        self._endpoint = Endpoint(voice, self._sender, clock)
         _check_retry(retry)
         _check_guard(guard)
         self._policy = RetryPolicy() if retry is None else retry
@@ -151,10 +155,10 @@ class VoiceClient:
         Event hooks, instrumentations and mocks of httpx work on it. It is closed with this client,
         unless it was injected.
         """
-        return self._exchange.http_client
+        return self._sender.http_client
 
     async def __aenter__(self) -> Self:
-        self._exchange.open()
+        self._sender.open()
         return self
 
     async def __aexit__(
@@ -168,7 +172,7 @@ class VoiceClient:
     async def aclose(self) -> None:
         """Wait for what is in flight, tell the guard, and close; safe to call twice."""
         try:
-            await self._exchange.aclose()
+            await self._sender.aclose()
         finally:
             await self._guarding.aclose()
 

@@ -16,11 +16,12 @@ from typing import Any, Final, TypeAlias, cast
 import httpx
 
 from ihuyi_voice.common.redaction import quiet_httpx
-from ihuyi_voice.http.body import REPLY, TARGET, OneRequest, Sent, kit_of
+from ihuyi_voice.http.body import REPLY, TARGET, OneRequest, kit_of
 from ihuyi_voice.http.options import HttpOptions, Route, module_of
 from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.http.pool.seams import Originals
 from ihuyi_voice.http.replies import keep_reply
+from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.protocol.requests import WireRequest
 
 _COMMON: Final = (
@@ -168,6 +169,7 @@ class OwnClient:
         pool = PoolTransport(
             options.base_url,
             max_connections=options.max_connections,
+            max_age=options.max_age,
             verify=route.trust,
             proxy=route.proxy,
         )

@@ -29,6 +29,7 @@ class HttpOptions:
     timeout: "float | httpx.Timeout | None" = None
     max_connections: int = 100
     http_client: httpx.AsyncClient | None = None
+    max_age: float | None = 300.0
     proxy: object = attrs.field(default=None, repr=False)  # may hold a password
     verify: object = True
 
@@ -36,6 +37,8 @@ class HttpOptions:
         _check_url(self.base_url)
         _check_timeout(self.timeout)
         check_count("max_connections", self.max_connections)
+        if self.max_age is not None:
+            check_above_zero("max_age", self.max_age)
         if self.http_client is not None:
             module_of(self.http_client)
             _check_unused(self.proxy, self.verify)

@@ -5,7 +5,8 @@ from typing import Final, TypeVar, cast
 import httpx
 
 from ihuyi_voice.errors import UnreadableReply
-from ihuyi_voice.http.body import OneRequest, Sent
+from ihuyi_voice.http.body import OneRequest
+from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.models import RawReply
 from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
 

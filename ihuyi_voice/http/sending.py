@@ -25,10 +25,11 @@ import httpx
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import Redactor, quiet_httpx
 from ihuyi_voice.errors import NotSent, OutcomeUnknown
-from ihuyi_voice.http.body import OneRequest, Sent
+from ihuyi_voice.http.body import OneRequest
 from ihuyi_voice.http.client import InjectedClient, OwnClient
 from ihuyi_voice.http.options import HttpOptions
 from ihuyi_voice.http.replies import keep_reply
+from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.models import RawReply
 from ihuyi_voice.protocol.requests import WireRequest
 
@@ -275,9 +276,3 @@ def _strip_request(exc: BaseException) -> None:
     if not _is(exc, frozenset({"RequestError"})) or request is None:
         return
     exc.request = httpx.Request(request.method, request.url.copy_with(query=None))  # type: ignore[attr-defined]
-
-
-# The names that calls/ still uses.
-Exchange = Sender
-ExchangeOptions = HttpOptions
-Transmission = Sent

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from ihuyi_voice import InvalidRequest, NotSent, OutcomeUnknown, UnreadableReply, VoiceClient
-from ihuyi_voice.http.body import Sent
+from ihuyi_voice.http.sent import Sent
 from tests.http.servers import ACCEPTED, accept, counting, hang_up, sender_to, wire_to
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE
 from tests.support.virtual_time import loop_time, run_virtual

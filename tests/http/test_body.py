@@ -9,7 +9,8 @@ import httpx
 import httpx2
 import pytest
 
-from ihuyi_voice.http.body import OneRequest, Progress, ResendRefused, Sent, kit_of
+from ihuyi_voice.http.body import OneRequest, kit_of
+from ihuyi_voice.http.sent import Progress, ResendRefused, Sent
 from ihuyi_voice.protocol.requests import WireRequest
 
 URL = "http://vendor.test/voice.php?password=0123456789abcdef0123456789abcdef"

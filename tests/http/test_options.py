@@ -48,6 +48,8 @@ class SecretStr:
         ("max_connections", 2.5, "whole number"),
         ("max_connections", True, "must be a number"),
         ("max_connections", "10", "must be a number"),
+        ("max_age", 0, "above 0"),
+        ("max_age", "long", "must be a number"),
         ("http_client", httpx.AsyncClient, "this is a class"),
         ("http_client", object(), "not object"),
         ("http_client", "http://h/", "not str"),

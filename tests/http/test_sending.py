@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ihuyi_voice import NotSent, RetryPolicy, VoiceClient
-from ihuyi_voice.http.body import Sent
+from ihuyi_voice.http.sent import Sent
 from tests.http.servers import accept, counting, reply, sender_to, wire_to
 from tests.support.servers import make_certificate
 from tests.support.vendor import CONTENT, MOBILE, ONCE
