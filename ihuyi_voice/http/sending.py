@@ -15,6 +15,7 @@ finds in `Sent` how far it got.
 import asyncio
 import logging
 import ssl
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -272,7 +273,11 @@ def _chain(exc: BaseException | None) -> Iterator[BaseException]:
 
 def _strip_request(exc: BaseException) -> None:
     """Take password and number out of what hangs on an exception of httpx as its evidence."""
+    family = next(
+        (_package(cls) for cls in type(exc).__mro__ if cls.__name__ == "RequestError"), ""
+    )
     request = getattr(exc, "_request", None)
-    if not _is(exc, frozenset({"RequestError"})) or request is None:
+    if family not in _HTTPX or request is None:
         return
-    exc.request = httpx.Request(request.method, request.url.copy_with(query=None))  # type: ignore[attr-defined]
+    url = str(request.url).partition("?")[0]
+    exc.request = sys.modules[family].Request(request.method, url)  # type: ignore[attr-defined]

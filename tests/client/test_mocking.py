@@ -306,6 +306,21 @@ async def test_event_hooks_can_be_added_to_the_shared_client(client: VoiceClient
     assert seen[1] > 0
 
 
+async def test_what_a_hook_writes_into_a_request_is_in_no_other(client: VoiceClient) -> None:
+    """Headers and timeouts are shared among our requests, but not with hooks."""
+    seen: list[tuple[str | None, float]] = []
+
+    async def hook(request: httpx.Request) -> None:
+        timeout = request.extensions["timeout"]
+        seen.append((request.headers.get("x-once"), timeout["read"]))
+        request.headers["x-once"], timeout["read"] = "1", 5.0
+
+    client.http_client.event_hooks["request"].append(hook)
+    await client.balance()
+    await client.balance()
+    assert seen == [(None, 30.0)] * 2
+
+
 async def test_what_is_set_on_the_shared_client_is_sent(
     client: VoiceClient, httpx_mock: HTTPXMock
 ) -> None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 from httpx_aiohttp import AiohttpTransport
 from httpx_retries import Retry, RetryTransport
@@ -71,6 +72,35 @@ async def over(transport: Any, url: str, **options: Any) -> AsyncGenerator[Voice
     """Yield a client with all defaults over a transport that was injected."""
     async with httpx.AsyncClient(transport=transport) as http_client:
         yield VoiceClient("test", "key", base_url=url, http_client=http_client, **options)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_client_of_httpx2_is_observed_as_httpx_is(method: Any) -> None:
+    """Its classes are others with the same names."""
+    async with httpx2.AsyncClient() as http_client:
+        options: dict[str, Any] = {"http_client": http_client, "retry": ONCE, "method": method}
+        with pytest.raises(NotSent, match="ConnectError"):
+            await VoiceClient("a", "key", base_url=NOWHERE, **options).submit(MOBILE, CONTENT)
+        async with counting(hang_up) as vendor:
+            with pytest.raises(OutcomeUnknown, match="RemoteProtocolError"):
+                await VoiceClient("a", "key", base_url=vendor.url, **options).balance()
+        assert vendor.arrivals == 1
+        async with counting(accept) as vendor:
+            client = VoiceClient("a", "key", base_url=vendor.url, timeout=7.0, **options)
+            assert await client.balance() == 5
+
+
+async def test_a_mock_of_httpx2_is_known_too() -> None:
+    """Late is unknown, refused is not sent."""
+    for error, expected in ((httpx2.ReadTimeout, OutcomeUnknown), (httpx2.ConnectError, NotSent)):
+
+        def answer(request: httpx2.Request, error: Any = error) -> httpx2.Response:
+            raise error("boom")
+
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as other:
+            client = VoiceClient("a", "key", base_url=BASE_URL, http_client=other, retry=ONCE)  # type: ignore[arg-type]
+            with pytest.raises(expected):
+                await client.submit(MOBILE, CONTENT)
 
 
 @pytest.mark.parametrize("ending", [hang_up, reset])
