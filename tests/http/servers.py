@@ -72,6 +72,10 @@ async def reset(writer: Writer) -> None:
     writer.transport.abort()
 
 
+async def silence(writer: Writer) -> None:
+    """Say nothing."""
+
+
 async def accept(writer: Writer) -> None:
     """Say yes."""
     await reply(writer, ACCEPTED)

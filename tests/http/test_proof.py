@@ -12,7 +12,7 @@ from httpx_aiohttp import AiohttpTransport
 from httpx_retries import Retry, RetryTransport
 
 from ihuyi_voice import NotSent, OutcomeStatus, OutcomeUnknown, VoiceClient
-from tests.http.servers import accept, counting, hang_up, refuse, reset
+from tests.http.servers import accept, counting, hang_up, refuse, reset, silence
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE
 
 NOWHERE = "http://127.0.0.1:9/voice.php"
@@ -187,6 +187,21 @@ async def test_a_get_over_a_transport_that_tells_nothing_is_unknown_and_warned_o
             await client.balance()
             await client.balance()
     assert caplog.text.count("GET through a transport that doesn't tell") == 1
+
+
+@pytest.mark.parametrize("ending", [hang_up, reset, silence])
+async def test_a_proxy_that_does_not_connect_has_been_given_nothing(ending: Any) -> None:
+    """Its CONNECT is a request of its own, also for the transport of httpx."""
+    async with counting(ending) as proxy:
+        address = proxy.url.removesuffix("/voice.php")
+        timeout = httpx.Timeout(5.0, read=0.05)
+        async with httpx.AsyncClient(proxy=address, timeout=timeout) as http_client:
+            options: dict[str, Any] = {"http_client": http_client, "retry": ONCE}
+            client = VoiceClient("a", "key", base_url="https://vendor.test/v.php", **options)
+            with pytest.raises(NotSent):
+                await client.submit(MOBILE, CONTENT)
+    assert proxy.arrivals == 1
+    assert proxy.requests[0].startswith(b"CONNECT vendor.test:443 ")
 
 
 async def test_a_closed_injected_client_is_told_as_what_it_is() -> None:
