@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[Reply] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._poller = _new_poller()
+        self._secured = False
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = self._deadline = math.inf
 
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in deed only
+        self._secured = transport.get_extra_info("ssl_object") is not None
         if self._poller is not None:
             self._poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
@@ -127,19 +129,18 @@ class Connection(asyncio.Protocol):
         """Say whether nothing has come, not even a close, since the last exchange ended."""
         if not self.clean:
             return False
-        if self._poller is not None and self._poller.poll(0):
+        if self._poller is None or not self._poller.poll(0):
+            return True
+        if not self._secured:  # or it may be a word of TLS's own
             self._note_close()
-            return False
-        return True
+        return False
 
     def is_new(self) -> bool:
         """Say of one just opened whether it still stands and the server has not spoken first.
 
         Over TLS it may have, of the session; then only the event loop knows.
         """
-        assert self._transport is not None  # noqa: S101 - connected before anybody gets it
-        secured = self._transport.get_extra_info("ssl_object") is not None
-        return self.clean if secured else self.is_fresh()
+        return self.clean if self._secured else self.is_fresh()
 
     def abort(self) -> None:
         """Close at once; whoever waits is told."""

@@ -15,7 +15,8 @@ import httpx
 
 _INFORMATIONAL: Final = range(100, 200)
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
-_METHODS: Final = frozenset({"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_MOST_KEPT: Final = 256
+_LONGEST_KEPT: Final = 4_096
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _UNFIT_FOR_TARGET: Final = re.compile(rb"[\0-\x20\x7f]")
 
@@ -48,7 +49,7 @@ class Reply:
     body: bytes
 
 
-@attrs.define(eq=False)
+@attrs.frozen(eq=False)
 class Head:
     """The head of a request except for its target, which may be known as late as its body.
 
@@ -56,13 +57,11 @@ class Head:
         method: The bytes in front of the target.
         fields: The bytes behind it, to the empty line.
         length: How long the body is announced to be, in bytes; None: it goes out as a chunk.
-        body: The body, if it is there already and needn't be taken from a stream.
     """
 
     method: bytes
     fields: bytes
     length: int | None
-    body: bytes | None = None
 
     def with_body(self, target: bytes, body: bytes) -> bytes:
         """Return the whole request.
@@ -84,28 +83,49 @@ class Head:
             raise httpx.LocalProtocolError("Content-Length is not the body's")
 
 
-def head_of(request: httpx.Request, more: tuple[tuple[bytes, bytes], ...] = ()) -> Head:
-    """Return the head of a request, with `more` headers behind its own.
+class Heads:
+    """Makes heads of requests, and keeps them: most requests differ in target and body alone.
+
+    Args:
+        more: Headers that every request has behind its own.
+    """
+
+    def __init__(self, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        self._more = more
+        self._kept: dict[tuple[object, ...], Head] = {}
+
+    def of(self, request: httpx.Request) -> Head:
+        """Return the head of a request.
+
+        Raises:
+            httpx.LocalProtocolError: As `head_of`.
+        """
+        pairs = request.headers.raw
+        key = (request.method, *pairs)
+        head = self._kept.get(key)
+        if head is None:
+            head = head_of(request.method, [*pairs, *self._more])
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            if len(head.fields) <= _LONGEST_KEPT:
+                self._kept[key] = head
+        return head
+
+
+def head_of(method: str, headers: list[tuple[bytes, bytes]]) -> Head:
+    """Return the head of a request.
 
     Raises:
         httpx.LocalProtocolError: A line end would forge a header, or two lengths another request.
     """
-    if request.method not in _METHODS and not _TOKEN.fullmatch(request.method):
+    if not _TOKEN.fullmatch(method):
         raise httpx.LocalProtocolError("the method is none")
-    lines = [b" HTTP/1.1"]
-    lines += [b"%s: %s" % header for header in request.headers.raw]
-    if more:
-        lines += [b"%s: %s" % header for header in more]
+    lines = [b" HTTP/1.1", *(b"%s: %s" % header for header in headers)]
     fields = b"\r\n".join(lines)
     if fields.count(b"\n") >= len(lines) or fields.count(b"\r") >= len(lines) or b"\0" in fields:
         raise httpx.LocalProtocolError("a line end or NUL in the request's head")
     fields += b"\r\n\r\n"
-    head = Head(request.method.encode(), fields, _announced(fields.lower()))
-    stream = request.stream
-    if type(stream) is httpx.ByteStream:  # not one of its heirs, which may have views of their own
-        head.body = b"".join(stream)
-        head.check(head.body)
-    return head
+    return Head(method.encode(), fields, _announced(fields.lower()))
 
 
 def _announced(fields: bytes) -> int | None:
@@ -138,6 +158,7 @@ class ReplyParser:
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
+        self._unbounded = min(bounds.head, bounds.body)  # so much passes neither of them
         self.kept_for: float | None = None
         self.keep = False
         self.begin()
@@ -172,7 +193,8 @@ class ReplyParser:
             self._mend(None)
         else:
             self._parse(data)
-        self._check_bounds()
+        if self._size > self._unbounded:
+            self._check_bounds()
 
     def close(self) -> bool:
         """Take the server's close; return whether it completes the reply (RFC 9112, 6.3)."""

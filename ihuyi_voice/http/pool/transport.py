@@ -35,8 +35,9 @@ import httpx
 
 from ihuyi_voice.http.pool.connection import Connection
 from ihuyi_voice.http.pool.dialing import Route
+from ihuyi_voice.http.pool.idle import IdleConnections
 from ihuyi_voice.http.pool.lifetimes import Lifetimes
-from ihuyi_voice.http.pool.messages import Bounds, Head, Reply, head_of
+from ihuyi_voice.http.pool.messages import Bounds, Head, Heads, Reply
 from ihuyi_voice.http.pool.proxies import PORTS, Proxy
 from ihuyi_voice.http.pool.seams import PatchableTransport
 from ihuyi_voice.http.pool.slots import Slots
@@ -86,8 +87,8 @@ class PoolTransport(PatchableTransport):
         bounds: How large replies may be.
 
     Raises:
-        FileNotFoundError: SSL_CERT_FILE, SSL_CERT_DIR or `verify` names what isn't there.
-        ValueError: There are no certificates in it, or the proxy is none.
+        ValueError: SSL_CERT_FILE, SSL_CERT_DIR or `verify` names what isn't there (that is a
+            FileNotFoundError too) or holds no certificates, or the proxy is none.
 
     The read timeout bounds the wait for a whole reply, which is always read into memory.
     """
@@ -107,16 +108,16 @@ class PoolTransport(PatchableTransport):
         origin = httpx.URL(url)
         self._origin = (origin.scheme, origin.host, origin.port)
         self._route = Route.to(origin, proxy, verify)
+        self._heads = Heads(self._route.more_headers)
         self._lifetimes = Lifetimes(idle_expiry, max_age)
         self._bounds = bounds or Bounds()
         self._slots = Slots(max_connections)
-        self._idle: dict[Connection, None] = {}
+        self._idle = IdleConnections(self._lifetimes)
         self._alive: set[Connection] = set()
         self._opening: set[asyncio.Task[Connection]] = set()
         self._opened = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = self._over = False
-        self._sweeper: asyncio.TimerHandle | None = None
 
     async def send_directly(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its reply, read whole.
@@ -133,10 +134,11 @@ class PoolTransport(PatchableTransport):
         timeouts: Timeouts = request.extensions.get("timeout") or {}
         trace: Trace | None = request.extensions.get("trace")
         try:
-            head = head_of(request, self._route.more_headers)
+            head = self._heads.of(request)
+            body = _at_hand(request, head)
             if not self._slots.take():
                 await self._slots.wait(timeouts.get("pool"))
-            reply = await self._send(request, head, timeouts, trace)
+            reply = await self._send(request, head, body, timeouts, trace)
         except httpx.TransportError as exc:
             exc.request = request
             raise
@@ -174,8 +176,6 @@ class PoolTransport(PatchableTransport):
         for connection in self._alive:
             connection.abort()
         self._idle.clear()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
 
     def statistics(self) -> Statistics:
         """Return how the pool is used just now."""
@@ -202,14 +202,22 @@ class PoolTransport(PatchableTransport):
                 request=request,
             )
 
+    def _refuse_if_over(self) -> None:
+        if self._over:
+            raise RuntimeError("this pool was closed while the request waited")
+
     async def _send(
-        self, request: httpx.Request, head: Head, timeouts: Timeouts, trace: Trace | None
+        self,
+        request: httpx.Request,
+        head: Head,
+        body: bytes | None,
+        timeouts: Timeouts,
+        trace: Trace | None,
     ) -> Reply:
         """Send a request, with a slot that is given back at the end."""
         connection: Connection | None = None
         try:
             connection = await self._ready(None, timeouts, trace)
-            body = head.body
             if body is None:
                 body = await self._slots.aside(_taken(request))
             wire = head.with_body(self._target(request), body)
@@ -235,28 +243,16 @@ class PoolTransport(PatchableTransport):
         self, connection: Connection | None, timeouts: Timeouts, trace: Trace | None
     ) -> Connection:
         """Return this connection if it still stands, or else another."""
-        if self._over:
-            raise RuntimeError("this pool was closed while the request waited")
+        self._refuse_if_over()
         if connection is not None and connection.clean:
             return connection
-        return self._fresh() or await self._connect(timeouts.get("connect"), trace)
-
-    def _fresh(self) -> Connection | None:
-        """Return the idle connection that was used last, if it can be trusted."""
-        if not self._idle:
-            return None
-        now = asyncio.get_running_loop().time()
-        while self._idle:
-            connection, _ = self._idle.popitem()
-            if not self._lifetimes.is_over(connection, now) and connection.is_fresh():
-                return connection
-            connection.abort()
-        return None
+        assert self._loop is not None  # noqa: S101 - whoever sends has been checked
+        return self._idle.take(self._loop) or await self._connect(timeouts.get("connect"), trace)
 
     def _target(self, request: httpx.Request) -> bytes:
         """Return the request's target, asked for now if somebody has it."""
         late: Any = request.extensions.get(TARGET)
-        target: bytes = late() if callable(late) else request.url.raw_path
+        target: bytes = cast("bytes", late()) if callable(late) else request.url.raw_path
         if self._route.is_forwarded:
             return b"%s://%s%s" % (request.url.raw_scheme, request.url.netloc, target)
         return target
@@ -266,6 +262,7 @@ class PoolTransport(PatchableTransport):
         if trace is not None:
             started = trace("connection.connect_tcp.started", self._route.told(wait))
             await self._slots.aside(started)
+            self._refuse_if_over()
         opening = asyncio.create_task(self._open(wait))
         self._opening.add(opening)
         try:
@@ -305,7 +302,7 @@ class PoolTransport(PatchableTransport):
 
     def _forget(self, connection: Connection) -> None:
         self._alive.discard(connection)
-        self._idle.pop(connection, None)
+        self._idle.forget(connection)
         self._lifetimes.learn(connection, connection.lost.get_loop().time())
 
     def _adopt(self, opening: "asyncio.Task[Connection]") -> None:
@@ -330,23 +327,7 @@ class PoolTransport(PatchableTransport):
         if self._closed or not connection.clean:
             connection.abort()
             return
-        self._idle[connection] = None
-        if self._sweeper is None:
-            self._sweep_later(asyncio.get_running_loop())
-
-    def _sweep_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._sweeper = loop.call_later(self._lifetimes.pause(loop.time()), self._sweep)
-
-    def _sweep(self) -> None:
-        """Close what has been idle for too long, and come back while anything is idle."""
-        self._sweeper = None
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        for connection in [c for c in self._idle if not c.clean or self._lifetimes.is_over(c, now)]:
-            del self._idle[connection]
-            connection.abort()
-        if self._idle:
-            self._sweep_later(loop)
+        self._idle.put(connection)
 
 
 def _usable(opening: "asyncio.Task[Connection]") -> Connection:
@@ -358,6 +339,16 @@ def _usable(opening: "asyncio.Task[Connection]") -> Connection:
         connection.abort()
         raise httpx.ConnectError("the server took the connection and closed it at once")
     return connection
+
+
+def _at_hand(request: httpx.Request, head: Head) -> bytes | None:
+    """Return a body that is there already, and needn't be taken from a stream."""
+    stream = request.stream
+    if type(stream) is not httpx.ByteStream:  # its heirs may have views of their own
+        return None
+    body = b"".join(stream)
+    head.check(body)
+    return body
 
 
 async def _taken(request: httpx.Request) -> bytes:

@@ -17,6 +17,10 @@ _FILE: Final = "SSL_CERT_FILE"
 _DIRECTORY: Final = "SSL_CERT_DIR"
 
 
+class NothingThereError(FileNotFoundError, ValueError):
+    """A file or directory of certificates isn't where somebody says that it is."""
+
+
 class _Location(TypedDict, total=False):
     cafile: str
     capath: str
@@ -31,7 +35,7 @@ def tls_context(verify: Verify, environ: Mapping[str, str] | None = None) -> ssl
         environ: The environment; None for the process's.
 
     Raises:
-        FileNotFoundError: A file or directory that was named isn't there.
+        NothingThereError: A file or directory that was named isn't there.
         ValueError: There is no certificate in it.
     """
     if isinstance(verify, ssl.SSLContext):
@@ -73,7 +77,7 @@ def _trusting(named: list[tuple[str, Path]]) -> ssl.SSLContext:
 def _check(name: str, path: Path) -> None:
     wanted = {_FILE: path.is_file, _DIRECTORY: path.is_dir}.get(name, path.exists)
     if not wanted():
-        raise FileNotFoundError(f"{name} names nothing that is there: {path}")
+        raise NothingThereError(f"{name} names nothing that is there: {path}")
 
 
 def _location(path: Path) -> _Location:

@@ -17,6 +17,7 @@ from tests.support.sockets import (
     never,
     pool_to,
     read_request,
+    request,
     send,
     until,
 )
@@ -280,3 +281,32 @@ async def test_a_request_that_comes_back_in_time_is_still_served_while_others_en
         answer.set()
         assert [(await each).text for each in (first, second)] == ["ok", "ok"]
         await closing
+
+
+@pytest.mark.parametrize(
+    "event", ["connection.connect_tcp.started", "http11.send_request_headers.started"]
+)
+async def test_a_close_does_not_wait_for_a_trace_that_hangs(event: str) -> None:
+    """Nothing is opened or sent when it comes back."""
+    hanging, go_on = asyncio.Event(), asyncio.Event()
+    seen: list[bytes] = []
+
+    async def trace(name: str, info: object) -> None:
+        if name == event:
+            hanging.set()
+            await go_on.wait()
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        seen.append(await read_request(reader))
+
+    async with pool_to(serve, max_connections=1) as pool:
+        asked = request(pool)
+        asked.extensions["trace"] = trace
+        sending = asyncio.create_task(pool.send_directly(asked))
+        await hanging.wait()
+        opened = pool.statistics().opened
+        await pool.aclose()
+        go_on.set()
+        with pytest.raises(RuntimeError, match="closed"):
+            await sending
+        assert (seen, pool.statistics().opened, pool.statistics().open) == ([], opened, 0)

@@ -255,8 +255,9 @@ def test_what_is_not_there_is_told_when_the_pool_is_made(
         monkeypatch.setenv(name, value)
     name = next(iter(environ), "verify")
     url, proxy = (HTTPS, None) if scheme == "origin" else (HTTP, "https://p.test")
-    with pytest.raises(FileNotFoundError, match=name):
+    with pytest.raises(FileNotFoundError, match=name) as caught:
         PoolTransport(url, verify=verify, proxy=proxy)
+    assert isinstance(caught.value, ValueError)
     assert PoolTransport(HTTP, verify=verify).statistics().opened == 0  # nobody looks there
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -256,6 +257,52 @@ async def test_a_cancellation_while_the_proxy_is_silent_costs_no_slot(
             proxy.answer = b"HTTP/1.1 503 No\r\n\r\n"
             with pytest.raises(httpx.ProxyError, match="503"):
                 await pool.handle_async_request(asked(url))
+
+
+@pytest.mark.parametrize("over_tls", [False, True], ids=["http proxy", "https proxy"])
+async def test_cancelling_anywhere_on_the_way_through_a_tunnel_leaves_nothing_open(
+    certificate: Certificate, *, over_tls: bool
+) -> None:
+    """A socket or transport that is left would be a warning, and that an error."""
+    tls = server_side(certificate) if over_tls else None
+    async with running(tls=tls) as proxy, origin(certificate) as behind:
+        address = f"{'https' if over_tls else 'http'}://127.0.0.1:{proxy.port}"
+        for turns in range(0, 60, 3):
+            async with pool_through(behind.url, address, certificate, max_connections=2) as pool:
+                tasks = [
+                    asyncio.create_task(pool.handle_async_request(asked(behind.url)))
+                    for _ in range(4)
+                ]
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                for task in tasks[::2]:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                closing = asyncio.create_task(pool.aclose())
+                await asyncio.sleep(0)
+                closing.cancel()
+                await asyncio.wait({closing})
+            await until(lambda: not pool.statistics().open)
+    gc.collect()
+
+
+async def test_a_tunnel_works_on_uvloop_too(certificate: Certificate) -> None:
+    """And TLS in TLS, in a loop of its own."""
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed")
+
+    async def main() -> None:
+        async with running(tls=server_side(certificate)) as proxy, origin(certificate) as behind:
+            address = f"https://127.0.0.1:{proxy.port}"
+            async with pool_through(behind.url, address, certificate) as pool:
+                for _ in range(3):
+                    await pool.handle_async_request(asked(behind.url))
+                assert pool.statistics().opened == 1
+
+    def elsewhere() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+
+    await asyncio.to_thread(elsewhere)
 
 
 def test_a_proxys_password_is_in_no_text() -> None:

@@ -1,6 +1,7 @@
 """The body is taken as late as can be, the trace hears of each step, what fails costs little."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -348,3 +349,39 @@ async def test_a_stream_that_is_not_async_is_a_type_error_and_costs_nothing() ->
             await pool.send_directly(asked)
         assert (await send(pool)).text == "ok"
         assert pool.statistics().opened == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_cancelling_anywhere_loses_no_slot_and_sends_no_body_twice(seed: int) -> None:
+    """2,000 streamed and traced requests each, with bodies and traces that take their turns."""
+    chance = random.Random(seed)
+    seen: list[bytes] = []
+
+    async def some_turns() -> None:
+        for _ in range(chance.randrange(4)):
+            await asyncio.sleep(0)
+
+    async def trace(event: str, info: dict[str, Any]) -> None:
+        await some_turns()
+
+    async def one(pool: PoolTransport, number: int) -> None:
+        body = b"%06d" % number
+        asked = streamed(pool, Once(body, on_taken=some_turns), length=6)
+        asked.extensions["trace"] = trace
+        assert (await pool.send_directly(asked)).status_code == 200
+
+    async with pool_to(counting(seen), max_connections=5) as pool:
+        for turn in range(100):
+            tasks = [asyncio.create_task(one(pool, 20 * turn + place)) for place in range(20)]
+            for _ in range(chance.randrange(20)):
+                await asyncio.sleep(0)
+            for task in tasks:
+                if chance.random() < 0.7:
+                    task.cancel()
+            await asyncio.wait(tasks)
+            assert not any(task.exception() for task in tasks if not task.cancelled())
+        replies = await asyncio.gather(*(send(pool, content=b"the end") for _ in range(5)))
+        assert {reply.text for reply in replies} == {"ok"}
+        assert pool.statistics().idle <= 5
+    bodies = [each[-6:] for each in seen if not each.endswith(b"the end")]
+    assert len(bodies) == len(set(bodies))
