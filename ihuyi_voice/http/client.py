@@ -20,7 +20,7 @@ from ihuyi_voice.http.body import REPLY, TARGET, OneRequest, kit_of
 from ihuyi_voice.http.options import HttpOptions, Route, module_of
 from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.http.pool.seams import Originals
-from ihuyi_voice.http.replies import keep_reply
+from ihuyi_voice.http.replies import bounded, keep_reply
 from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.protocol.requests import WireRequest
 
@@ -78,12 +78,15 @@ class SharedClient(httpx.AsyncClient):
         **options: Any,  # noqa: ANN401
     ) -> httpx.Response:
         """Send a request, as httpx.AsyncClient does."""
-        if not isinstance(request, OneRequest) or not self._is_plain(options):
-            if isinstance(request, OneRequest):  # others may write into what all requests share
-                request.headers = httpx.Headers(request.headers)
-                request.extensions["timeout"] = dict(request.extensions["timeout"])
+        if not isinstance(request, OneRequest):
+            return await super().send(request, **options)
+        if not self._is_plain(options):
+            # Others may write into what all requests share, and hang.
+            request.headers = httpx.Headers(request.headers)
+            request.extensions["timeout"] = dict(request.extensions["timeout"])
             with quiet_httpx():
-                return await super().send(request, **options)
+                async with bounded(request):
+                    return await super().send(request, **options)
         request.sent.handed = True
         transport = self._transport_for_url(request.url)
         response = await transport.handle_async_request(request)

@@ -1,5 +1,8 @@
 """A reply is bounded, and kept the moment its body is whole: before anything else can fail."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar, cast
 
 import httpx
@@ -13,6 +16,26 @@ from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
 Content = TypeVar("Content", bytes, bytearray)
 
 _CODED: Final = "content-encoding"
+
+
+@asynccontextmanager
+async def bounded(request: OneRequest) -> AsyncGenerator[None]:
+    """Bound the time to the end of the reply and of its hooks, however slowly it drips.
+
+    It counts from the beginning of the request if the transport tells of that; otherwise the wait
+    for the reply's head is the transport's to bound, and it counts from there.
+    """
+    timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
+    write, read = timeouts.get("write"), timeouts.get("read")
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as bound:
+        if write is not None and read is not None:
+            seconds = write + read
+            request.sent.on_start = lambda: bound.reschedule(loop.time() + seconds)
+        try:
+            yield
+        finally:
+            request.sent.on_start = None
 
 
 async def keep_reply(response: httpx.Response, request: OneRequest) -> None:
@@ -41,6 +64,15 @@ async def keep_reply(response: httpx.Response, request: OneRequest) -> None:
     if _CODED in response.headers:
         content = await _decoded(response.headers.raw, bytes(content), sent)
     _keep(response, bytes(content), sent)
+
+
+async def finish(response: httpx.Response, request: OneRequest) -> None:
+    """Read what no hook has read, and close."""
+    try:
+        if request.sent.reply is None:
+            await keep_reply(response, request)
+    finally:
+        await response.aclose()
 
 
 def _keep(response: httpx.Response, content: bytes, sent: Sent) -> None:

@@ -16,8 +16,7 @@ import asyncio
 import logging
 import ssl
 import sys
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Final, NoReturn
 
@@ -29,7 +28,7 @@ from ihuyi_voice.errors import NotSent, OutcomeUnknown
 from ihuyi_voice.http.body import OneRequest
 from ihuyi_voice.http.client import InjectedClient, OwnClient
 from ihuyi_voice.http.options import HttpOptions
-from ihuyi_voice.http.replies import keep_reply
+from ihuyi_voice.http.replies import bounded, finish
 from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.models import RawReply
 from ihuyi_voice.protocol.requests import WireRequest
@@ -120,7 +119,10 @@ class Sender:
         self.open()
         way = self._way
         way.hooks.ensure()
-        request = way.request(wire, sent)
+        try:
+            request = way.request(wire, sent)
+        except Exception as exc:  # noqa: BLE001 - an address that is too long, for one
+            self._raise(exc, sent)
         try:
             await self._through(way, request)
         except BaseException as exc:
@@ -156,12 +158,13 @@ class Sender:
         if isinstance(way, OwnClient):
             response = await way.client.send(request, stream=True)
             if request.sent.reply is None or not isinstance(response.stream, httpx.ByteStream):
-                await _finish(response, request)
+                async with bounded(request):
+                    await finish(response, request)
             return
         with quiet_httpx():
-            async with _bounded(request):
+            async with bounded(request):
                 response = await way.client.send(request, stream=True, follow_redirects=False)
-                await _finish(response, request)
+                await finish(response, request)
         self._warn_of_get(request)
 
     def _warn_of_get(self, request: OneRequest) -> None:
@@ -197,35 +200,6 @@ class Sender:
             raise exc
         hint = _TLS_HINT if any(isinstance(each, ssl.SSLError) for each in _chain(exc)) else ""
         raise NotSent(f"the request never went out ({reason}){hint}") from exc
-
-
-async def _finish(response: httpx.Response, request: OneRequest) -> None:
-    """Read what no hook has read, and close."""
-    try:
-        if request.sent.reply is None:
-            await keep_reply(response, request)
-    finally:
-        await response.aclose()
-
-
-@asynccontextmanager
-async def _bounded(request: OneRequest) -> AsyncGenerator[None]:
-    """Bound the time to the end of the reply and of its hooks, however slowly it drips.
-
-    It counts from the beginning of the request if the transport tells of that; otherwise the wait
-    for the reply's head is the transport's to bound, and it counts from there.
-    """
-    timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
-    write, read = timeouts.get("write"), timeouts.get("read")
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as bound:
-        if write is not None and read is not None:
-            seconds = write + read
-            request.sent.on_start = lambda: bound.reschedule(loop.time() + seconds)
-        try:
-            yield
-        finally:
-            request.sent.on_start = None
 
 
 def _kept(sent: Sent) -> RawReply:

@@ -105,13 +105,14 @@ async def test_hooks_that_were_set_anew_take_nothing_away(way: str) -> None:
     assert seen == [ACCEPTED] * 2
 
 
-async def test_a_hook_that_hangs_after_the_answer_is_given_up() -> None:
+@pytest.mark.parametrize("way", ["pool", "httpx"])
+async def test_a_hook_that_hangs_after_the_answer_is_given_up(way: str) -> None:
     """It can't hold a call for ever."""
 
     async def hook(response: object) -> None:
         await asyncio.Event().wait()
 
-    async with counting(accept) as vendor, _client("httpx", vendor.url, timeout=0.2) as client:
+    async with counting(accept) as vendor, _client(way, vendor.url, timeout=0.2) as client:
         client.http_client.event_hooks["response"].append(hook)
         assert (await client.submit(MOBILE, CONTENT)).voice_id == "77"
 

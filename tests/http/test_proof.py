@@ -204,6 +204,17 @@ async def test_a_proxy_that_does_not_connect_has_been_given_nothing(ending: Any)
     assert proxy.requests[0].startswith(b"CONNECT vendor.test:443 ")
 
 
+@pytest.mark.parametrize("injected", [False, True])
+async def test_an_address_that_is_too_long_for_httpx_is_not_sent(*, injected: bool) -> None:
+    """A GET with all the content in it."""
+    async with httpx.AsyncClient() as http_client:
+        options: dict[str, Any] = {"http_client": http_client} if injected else {}
+        options |= {"base_url": NOWHERE, "method": "GET", "retry": ONCE}
+        async with VoiceClient("a", "key", **options) as client:
+            with pytest.raises(NotSent, match="InvalidURL"):
+                await client.submit(MOBILE, "长" * 30_000)
+
+
 async def test_a_closed_injected_client_is_told_as_what_it_is() -> None:
     """It was httpx's RuntimeError, and nothing was sent."""
     http_client = httpx.AsyncClient()
