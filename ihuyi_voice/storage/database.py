@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import partial
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, event, text
@@ -35,23 +36,35 @@ T = TypeVar("T")
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))")
 
 
-@contextmanager
-def told_as(
-    unavailable: type[Exception], closed: type[Exception], *, whose: str
-) -> Generator[None]:
-    """Raise errors of the storage as those of whoever stands on it.
+class ToldAs:
+    """Raises errors of the storage as those of whoever stands on it: `with` it, again and again.
 
     Args:
         unavailable: What StorageUnavailable becomes.
         closed: What StorageClosed becomes.
         whose: `the inbox`, for example; its text is then `the inbox's database …`.
     """
-    try:
-        yield
-    except StorageClosed as exc:
-        raise closed(f"{whose}'s {exc}") from exc
-    except StorageUnavailable as exc:
-        raise unavailable(f"{whose}'s {exc}") from exc
+
+    def __init__(
+        self, unavailable: type[Exception], closed: type[Exception], *, whose: str
+    ) -> None:
+        self._unavailable = unavailable
+        self._closed = closed
+        self._whose = whose
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise another error if it was one of the storage."""
+        if isinstance(exc, StorageUnavailable):
+            told = self._closed if isinstance(exc, StorageClosed) else self._unavailable
+            raise told(f"{self._whose}'s {exc}") from exc
 
 
 class Database:
