@@ -1,17 +1,19 @@
 """Measure the clients side by side, the server in another process.
 
     python -m benchmarks [--connections 10 50 200 1000] [--server-ms 0 50] [--repeats 5]
-        [--json] [--chart FILE]
+        [--clients "ours, submit_many" …] [--json] [--chart FILE]
 
 Each measurement runs in a fresh process, interleaved over the repeats; medians are shown. CPU is
-the client process's own, user and system, a submission, after a warm-up by the same client of one
-submission for each connection; lag is the 99th percentile of how late a neighbouring coroutine's
-timers fire.
+the client process's own, all its threads, user and system, a submission, after a warm-up by the
+same client of one submission for each connection. Beside it stands the median of its ratios to
+bare aiohttp's, of the same repeat each: what else the machine does then cancels out. Lag is the
+99th percentile of how late a neighbouring coroutine's timers fire.
 """
 
 import argparse
 import asyncio
 import json
+import math
 import resource
 import statistics
 import subprocess
@@ -23,6 +25,7 @@ from typing import Any
 
 from benchmarks.clients import CLIENTS
 
+BASE = "aiohttp, bare"
 SLOW = "httpx, stock"  # it gets fewer requests, or the run would take an hour
 
 
@@ -107,30 +110,45 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for server_ms in options.server_ms:
         for connections in options.connections:
-            runs: dict[str, list[dict[str, float]]] = {name: [] for name in CLIENTS}
-            for _ in range(options.repeats):
-                for name, results in runs.items():
-                    many = options.requests // 8 if name == SLOW else options.requests
-                    if server_ms:  # nobody can be faster than connections / server time
-                        many = min(many, 200 * connections)
-                    with server(server_ms) as url:
-                        results.append(measure(name, url, max(many, connections), connections))
-            for name, results in runs.items():
-                medians = {
-                    key: statistics.median(result[key] for result in results) for key in results[0]
-                }
+            runs = measure_all(options, server_ms, connections)
+            for name in runs:
                 where = {"server_ms": server_ms, "connections": connections, "client": name}
-                rows.append(where | medians)
+                rows.append(where | summary(name, runs))
                 show(rows[-1])
     return rows
+
+
+def measure_all(
+    options: argparse.Namespace, server_ms: float, connections: int
+) -> dict[str, list[dict[str, float]]]:
+    """Measure each client as often as asked for, in turn."""
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in options.clients}
+    for _ in range(options.repeats):
+        for name, results in runs.items():
+            many = options.requests // 8 if name == SLOW else options.requests
+            if server_ms:  # nobody can be faster than connections / server time
+                many = min(many, 200 * connections)
+            with server(server_ms) as url:
+                results.append(measure(name, url, max(many, connections), connections))
+    return runs
+
+
+def summary(name: str, runs: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+    """Return a client's medians, and its CPU beside the base's if that was measured too."""
+    results = runs[name]
+    medians = {key: statistics.median(result[key] for result in results) for key in results[0]}
+    if BASE in runs:
+        pairs = zip(results, runs[BASE], strict=True)
+        medians["ratio"] = statistics.median(one["cpu_us"] / two["cpu_us"] for one, two in pairs)
+    return medians
 
 
 def show(row: dict[str, Any]) -> None:
     """Print a row of the table."""
     print(
         f"{row['server_ms']:6.0f}{row['connections']:7}  {row['client']:26}"
-        f"{row['cpu_us']:9.0f}{row['per_second']:10.0f}{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}"
-        f"{row['lag_p99_ms']:9.1f}{row['peak_mb']:9.0f}",
+        f"{row['cpu_us']:9.0f}{row.get('ratio', math.nan):9.2f}{row['per_second']:10.0f}"
+        f"{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}{row['lag_p99_ms']:9.1f}{row['peak_mb']:9.0f}",
         file=sys.stderr,
         flush=True,
     )
@@ -143,7 +161,7 @@ def draw(rows: list[dict[str, Any]], path: str) -> None:
     times = sorted({row["server_ms"] for row in rows})
     figure, panels = plt.subplots(1, len(times), figsize=(5 * len(times), 4), squeeze=False)
     for panel, server_ms in zip(panels[0], times, strict=True):
-        for name in CLIENTS:
+        for name in dict.fromkeys(row["client"] for row in rows):
             mine = [row for row in rows if (row["client"], row["server_ms"]) == (name, server_ms)]
             panel.plot(
                 [row["connections"] for row in mine],
@@ -164,6 +182,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connections", type=int, nargs="+", default=[10, 50, 200, 1000])
     parser.add_argument("--server-ms", type=float, nargs="+", default=[0, 50])
+    parser.add_argument("--clients", nargs="+", default=list(CLIENTS), choices=list(CLIENTS))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--requests", type=int, default=8_000)
     parser.add_argument("--json", action="store_true")
@@ -178,7 +197,7 @@ def main() -> None:
         serve(options.serve)
     else:
         print(
-            f"{'ms':>6}{'conns':>7}  {'client':26}{'µs CPU':>9}{'a second':>10}"
+            f"{'ms':>6}{'conns':>7}  {'client':26}{'µs CPU':>9}{'x base':>9}{'a second':>10}"
             f"{'p50 ms':>9}{'p99 ms':>9}{'lag ms':>9}{'peak MB':>9}",
             file=sys.stderr,
         )

@@ -1,14 +1,17 @@
 """The same submissions through this package and through what a user would pick instead.
 
 Each sends a signed form, POSTs it and parses the XML of the reply; ours does all else too: guard,
-retries, classification and, in `submit_many`, scheduling and outcomes. Each is a context manager
-that holds the client open and yields `send(many)`, which returns the latencies in seconds.
+retries, classification and, in `submit_many`, scheduling and outcomes. Each rival is set up as a
+careful user would: one client shared, as many connections as submissions in flight, a timeout, and
+no use of connections that the server is about to close. Each is a context manager that holds the
+client open and yields `send(many)`, which returns the latencies in seconds.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from hashlib import md5
 from itertools import count
 from typing import TypeAlias
@@ -16,8 +19,10 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 import httpx
+import rnet
 from httpx_aiohttp import HttpxAiohttpClient
 from lxml import etree
+from pyreqwest.client import ClientBuilder
 
 from ihuyi_voice import OutcomeStatus, VoiceClient
 from ihuyi_voice.simulator import Simulator
@@ -157,6 +162,37 @@ async def bare_aiohttp(url: str, connections: int) -> AsyncGenerator[Send]:
 
 
 @asynccontextmanager
+async def bare_pyreqwest(url: str, connections: int) -> AsyncGenerator[Send]:
+    """Share one client of reqwest, in Rust, on its usual runtime of one thread."""
+    builder = ClientBuilder().max_connections(connections).pool_max_idle_per_host(connections)
+    builder = builder.pool_idle_timeout(timedelta(seconds=3)).timeout(timedelta(seconds=60))
+    async with builder.build() as client:
+
+        async def post(form: bytes) -> bytes:
+            request = client.post(f"{url}?method=Submit").body_bytes(form).headers(FORM).build()
+            return bytes(await (await request.send()).bytes())
+
+        yield lambda many: _bounded(post, many, connections)
+
+
+@asynccontextmanager
+async def bare_rnet(url: str, connections: int) -> AsyncGenerator[Send]:
+    """Share one client of rnet, in Rust, which impersonates nobody here."""
+    client = rnet.Client(
+        pool_max_idle_per_host=connections,
+        pool_max_size=connections,
+        pool_idle_timeout=3,
+        timeout=60,
+        http1_only=True,
+    )
+
+    async def post(form: bytes) -> bytes:
+        return await (await client.post(f"{url}?method=Submit", body=form, headers=FORM)).bytes()
+
+    yield lambda many: _bounded(post, many, connections)
+
+
+@asynccontextmanager
 async def bare_streams(url: str, connections: int) -> AsyncGenerator[Send]:
     """Write and read by hand over asyncio streams: the floor, with no HTTP client at all."""
     parts = urlsplit(url)
@@ -194,6 +230,8 @@ CLIENTS: dict[str, Callable[[str, int], AbstractAsyncContextManager[Send]]] = {
     "ours, submit_many": submit_many,
     "ours, gather(submit)": gather_submit,
     "aiohttp, bare": bare_aiohttp,
+    "pyreqwest, bare": bare_pyreqwest,
+    "rnet, bare": bare_rnet,
     "httpx-aiohttp": httpx_aiohttp,
     "httpx, stock": stock_httpx,
     "asyncio streams, the floor": bare_streams,

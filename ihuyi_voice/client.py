@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from ihuyi_voice.bulk.run import BulkOptions, BulkRun
+from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.operations import repeat
@@ -18,8 +18,9 @@ from ihuyi_voice.guards import Guard, MemoryGuard
 from ihuyi_voice.http.sending import Exchange, ExchangeOptions, TransportName
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
-from ihuyi_voice.inputs.options import check_above_zero, check_not_negative
+from ihuyi_voice.inputs.options import check_above_zero, check_wait
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
+from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import (
     DEFAULT_BASE_URL,
     Call,
@@ -131,6 +132,8 @@ class VoiceClient:
         return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_voice"):  # an option was refused, and somebody looks at the frames
+            return "VoiceClient()"
         return f"VoiceClient({self.account!r}, base_url={self._voice.base_url!r})"
 
     @property
@@ -174,7 +177,8 @@ class VoiceClient:
             mobile: A mainland mobile of 11 digits or a landline with its area code; `+86`,
                 blanks, hyphens and full-width digits are understood.
             content: What to say; it must follow an approved template of the account.
-            max_wait: The longest to wait for the per-number limits, in seconds.
+            max_wait: The longest to wait for the per-number limits, in seconds; `math.inf` for as
+                long as it takes.
             timeout: The longest to take in all, in seconds: limits, the queue for one of our own
                 connections, retries and the reply. None for no such bound.
 
@@ -189,7 +193,7 @@ class VoiceClient:
             OutcomeUnknown: It may have; sending again may make the phone ring twice.
             VendorError: The vendor refused; its subclasses say for what cause.
         """
-        check_not_negative("max_wait", max_wait)
+        check_wait("max_wait", max_wait)
         if timeout is not None:
             check_above_zero("timeout", timeout)
         try:
@@ -207,21 +211,39 @@ class VoiceClient:
         max_rate: float | None = None,
         max_deferred: int = 10_000,
         grace: float = 30.0,
+        total: int | None = None,
+        max_failures: int | None = 20,
+        max_rejections: int | None = 200,
     ) -> BulkRun:
         """Return a run that submits all of `messages`: `async with … as run: async for outcome …`.
 
         Args:
-            messages: Messages or pairs of mobile and content, read lazily as the run goes on.
-            concurrency: The most submissions in flight.
+            messages: Messages or pairs of mobile and content, read lazily as the run goes on. A
+                generator is closed when the run has ended, also early; so is an iterator that
+                the run made of it and that can be closed. Other iterators can be read on.
+            concurrency: The most submissions in flight. A run begins with one, and doubles with
+                each round of usable answers.
             max_wait: The longest a message may wait for its number's limits, in seconds.
             max_rate: The most submissions a second over the whole run; None for no cap.
-            max_deferred: How many held-back messages are kept before reading pauses.
+            max_deferred: How many held-back messages are kept. With so many, reading goes on as
+                long as each message is to a free number, and pauses at the first that is not; with
+                twice as many it pauses anyway. A list, which is in memory already, is read on.
             grace: When the run is left early, the seconds that those in flight may take to end.
+            total: How many messages there are, for `progress`; asked of no iterable but Python's
+                own containers, for others may have to work for it.
+            max_failures: So many messages in a row that come out UNKNOWN or NOT_SENT end the run,
+                and 3 before the first usable answer; None for any number.
+            max_rejections: The same for rejections in a row with one code. What concerns a single
+                number (4030, 406, 408x, a number that can't be right) neither counts nor resets.
 
         Raises:
             InvalidRequest: An option can't be right.
+            TypeError: `messages` are none: a str, a mapping, a table.
         """
-        options = BulkOptions(concurrency, max_wait, max_rate, max_deferred, grace)
+        options = BulkOptions(
+            concurrency, max_wait, max_rate, max_deferred, grace,
+            total, max_failures, max_rejections,
+        )  # fmt: skip
         return BulkRun(messages, self._job, self._submitter, options)
 
     async def balance(self) -> int:
@@ -230,7 +252,7 @@ class VoiceClient:
         Raises:
             NotSent, OutcomeUnknown, VendorError: As for `submit`, after retries.
         """
-        answer, _ = await repeat(self._endpoint, self._policy, Call(Operation.BALANCE))
+        answer, _ = await self._ask(Call(Operation.BALANCE))
         return int(answer.value)
 
     async def add_template(self, content: str) -> AddedTemplate:
@@ -244,9 +266,7 @@ class VoiceClient:
             NotSent, OutcomeUnknown, VendorError: As for `submit`.
         """
         text = validate_content(content, None)
-        answer, attempts = await repeat(
-            self._endpoint, self._policy, Call(Operation.ADD_TEMPLATE, {"content": text})
-        )
+        answer, attempts = await self._ask(Call(Operation.ADD_TEMPLATE, {"content": text}))
         return AddedTemplate(answer.value, text, answer.msg, attempts, answer.raw)
 
     async def delete_template(self, template_id: str) -> None:
@@ -262,11 +282,13 @@ class VoiceClient:
         template_id = str(template_id).strip()
         if not template_id:
             raise InvalidRequest("template_id is empty", field="template_id")
-        await repeat(
-            self._endpoint,
-            self._policy,
-            Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}),
-        )
+        await self._ask(Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}))
+
+    async def _ask(self, call: Call) -> tuple[Answer, int]:
+        try:
+            return await repeat(self._endpoint, self._policy, call)
+        except VoiceError as error:
+            raise forget_frames(error)  # noqa: B904 - its causes are its own
 
     def _job(self, message: Message, max_wait: float) -> Job:
         mobile = normalise_mobile(message.mobile)

@@ -5,7 +5,7 @@ and what the vendor says at once, and what it pushes later: how a call ended (se
 a template's audit ended (4.5).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -108,6 +108,17 @@ class RawReply:
         return RawReply(self.status, headers, redact.in_bytes(self.content))
 
 
+def _shown(mask: Callable[[str], str]) -> Callable[[object], str]:
+    """Return a repr that masks what it shows, and never raises whatever the caller put there."""
+
+    def show(value: object) -> str:
+        if isinstance(value, str | int | float):
+            return mask(str(value))
+        return "None" if value is None else f"<{type(value).__name__}>"
+
+    return show
+
+
 @attrs.frozen
 class Message:
     """One notification to be submitted (section 2.3).
@@ -118,8 +129,8 @@ class Message:
         reference: The caller's own name for this message, if any; it is not sent.
     """
 
-    mobile: str = attrs.field(repr=mask_mobile)
-    content: str = attrs.field(repr=mask_numbers)
+    mobile: str = attrs.field(repr=_shown(mask_mobile))
+    content: str = attrs.field(repr=_shown(mask_numbers))
     reference: str | None = None
 
 

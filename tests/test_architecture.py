@@ -13,7 +13,8 @@ from statistics import median, quantiles
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGE = sorted((ROOT / "ihuyi_voice").rglob("*.py"))
+HOME = ROOT / "ihuyi_voice"
+PACKAGE = sorted(HOME.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -47,8 +48,58 @@ def test_functions_are_short() -> None:
 def test_modules_are_of_one_sitting(path: Path) -> None:
     """Under 400 lines each, with a docstring that names the duty."""
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 400
+    assert lines(path) < 400
     assert ast.get_docstring(ast.parse(text))
+
+
+def lines(*paths: Path) -> int:
+    """Return how many lines these files have, and those in these folders."""
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py"))]
+    return sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+
+
+def test_the_heart_is_tested_best() -> None:
+    """For two lines of the calls and the client there are three of their tests."""
+    tests = lines(ROOT / "tests" / "calls", ROOT / "tests" / "client")
+    assert tests >= 1.5 * lines(HOME / "calls", HOME / "client.py")
+
+
+def test_few_modules_lie_outside_a_room() -> None:
+    """The client, the errors and the values; all else has its room."""
+    floor = {path.stem for path in PACKAGE if path.parent == HOME}
+    assert floor == {"__init__", "client", "errors", "models"}
+
+
+def rooms() -> set[str]:
+    """Return the rooms of the package."""
+    return {path.parent.name for path in PACKAGE if path.parent.parent == HOME}
+
+
+def test_the_folders_of_the_tests_are_the_rooms() -> None:
+    """And beside them: what is told through the client alone, contracts, types, and helpers."""
+    folders = {
+        path.parent.relative_to(ROOT / "tests").parts[0]
+        for path in TESTS
+        if path.parent != ROOT / "tests"
+    }
+    assert rooms() - folders <= {"testing"}  # a plugin is tested by whoever uses it
+    assert folders - rooms() == {"client", "contracts", "support", "typing"}
+
+
+DOORS = [path for path in PACKAGE if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("path", DOORS, ids=lambda path: path.parent.name)
+def test_the_door_of_a_room_only_re_exports(path: Path) -> None:
+    """It defines nothing of its own, and re-exports nothing but what `__all__` names."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+    promised = [node for node in body if isinstance(node, ast.Assign)]
+    assert len(imports) + len(promised) == len(body) - 1  # and the docstring
+    names = [alias.asname or alias.name for node in imports for alias in node.names]
+    told = [ast.unparse(node.targets[0]) for node in promised]
+    assert told == (["__all__"] if names else [])
+    assert sorted(names) == [name for node in promised for name in ast.literal_eval(node.value)]
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)

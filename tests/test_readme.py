@@ -127,9 +127,14 @@ def test_the_chinese_example_calls_and_asks_for_the_balance(
     assert capsys.readouterr().out.endswith(" 999999\n")
 
 
+async def test_the_mocked_example_sends_nothing_and_has_its_answer() -> None:
+    """On the client as it comes, at the vendor's own address."""
+    await run(example("respx.mock")).test_an_order_is_told()
+
+
 def test_every_python_example_is_tested_here() -> None:
     """A new one needs a test of its own."""
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 def test_the_error_table_names_every_error() -> None:

@@ -1,15 +1,16 @@
 """How the end of a submission becomes one of the five outcomes."""
 
+import math
 from datetime import datetime
+from typing import Any, Final
 
 import attrs
 
-from ihuyi_voice.errors import (
-    RateLimited,
-    RunStopped,
-    VoiceError,
-)
+from ihuyi_voice.common.redaction import forget_frames
+from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
 from ihuyi_voice.models import Message, OutcomeStatus, Submission
+
+_ACCEPTED: Final = 2  # the vendor's code
 
 
 @attrs.frozen
@@ -20,9 +21,12 @@ class Outcome:
         message: The message as the caller gave it.
         status: One of the five.
         voice_id: The vendor's serial number if it was accepted.
-        error: Why it was not accepted; None if it was.
+        error: Why it was not accepted; None if it was. It holds no frames: its traceback and
+            those of its causes are taken off, so that outcomes can be kept.
         attempts: How many requests were begun for it.
-        retry_at: When the number may be called again (HELD), aware and in UTC.
+        retry_at: When the number may be called again (HELD, or refused for that reason), aware
+            and in UTC.
+        replayed: Whether an earlier run had settled it, so that nothing was sent by this one.
     """
 
     message: Message
@@ -31,9 +35,56 @@ class Outcome:
     error: VoiceError | None = None
     attempts: int = 0
     retry_at: datetime | None = None
+    replayed: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can have it, for the caller's own records.
+
+        The number is whole, for whose it is, it belongs to; keys, passwords and replies are not in
+        it. `code` is the vendor's, 2 for an acceptance; `retry_at` is in ISO 8601.
+        """
+        error = self.error
+        refused = error if isinstance(error, VendorError) else None
+        accepted = _ACCEPTED if self.status is OutcomeStatus.ACCEPTED else None
+        return {
+            "mobile": _plain(self.message.mobile),
+            "content": _plain(self.message.content),
+            "reference": _plain(self.message.reference),
+            "status": self.status.value,
+            "voice_id": self.voice_id,
+            "code": refused.code if refused else accepted,
+            "text": None if error is None else str(error),
+            "error": None if error is None else type(error).__name__,
+            "action": refused.action.value if refused else None,
+            "attempts": self.attempts,
+            "retry_at": None if self.retry_at is None else self.retry_at.isoformat(),
+            "replayed": self.replayed,
+        }
 
 
-def stopped(reason: str, cause: Exception | None) -> RunStopped:
+def _plain(value: object) -> str | int | float | None:
+    """Return a value that JSON has, and the text of any other."""
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return _repr(value)
+
+
+def no_message(given: object) -> Message:
+    """Return what stands in an outcome for something that is no message."""
+    return Message("", _repr(given))
+
+
+def _repr(value: object) -> str:
+    """Return the start of a repr, whatever the value's own does."""
+    try:
+        return repr(value)[:80]
+    except Exception:  # noqa: BLE001 - it is somebody else's, and this is only for showing
+        return f"<{type(value).__name__}>"
+
+
+def stopped(reason: str, cause: VoiceError | None) -> RunStopped:
     """Return the error of a message whose turn never came."""
     error = RunStopped(f"{reason} before this message's turn" + (f": {cause}" if cause else ""))
     error.__cause__ = cause
@@ -48,6 +99,7 @@ def accepted(message: Message, submission: Submission) -> Outcome:
 
 
 def ended(message: Message, error: VoiceError) -> Outcome:
-    """Return the outcome of a message that ended in an error."""
+    """Return the outcome of a message that ended in an error, which loses its frames here."""
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
+    forget_frames(error)
     return Outcome(message, error.status, None, error, error.attempts, retry_at)

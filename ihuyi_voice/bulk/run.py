@@ -1,105 +1,97 @@
-"""Many submissions from one coroutine: a scheduler that no slow number can block.
+"""Many submissions from one coroutine: a run that no slow number can block.
 
 Theory of operation. A message is *read* from the caller's iterable; it is *in flight* while an
 attempt at it is being made; it is *deferred* while its number's guard holds it back or its retry
 is not due, or while an earlier message to the same number is unfinished; it is *finished* when
-its outcome lies in the queue that the consumer reads. All transitions happen in `_pump`, which
-never awaits and is called whenever something has changed: a message was read ahead, an attempt
-ended, an outcome was consumed, a timer fired. Each attempt is a task of its own; a deferred
-message occupies none, so nobody sleeps on a slow number. Only trouble with the connection itself
-is waited out in place: then all numbers are affected, and slowing down is right.
+its outcome lies in the queue that the consumer reads. Transitions:
 
-Bounds: `concurrency` attempts in flight; `max_deferred` messages deferred, then reading pauses;
-as many unread outcomes as may be in flight, then nothing new starts.
+    read ── free number, room ──> in flight ── end ──> finished
+    read ── busy number ──> deferred ── ready, room ──> in flight
+    in flight ── a Delay ──> deferred
+    read, deferred ── the run has stopped ──> finished, NOT_SENT
 
-Stopping. A code whose action is STOP lets those in flight end, and everything else, read or not,
-comes out NOT_SENT with that error as its cause. Leaving the run early does the same with what was
-read, and leaves the rest of the iterable unread. Those in flight get `grace` seconds; what is then
-cancelled comes out UNKNOWN if its first byte may have left. Every outcome is counted in
-`summary`, and `drain` hands over those that nobody consumed.
+They happen in the scheduler's `pump`, which never awaits. A deferred message occupies no task, so
+nobody sleeps on a slow number. One that had no connection keeps its place among those in flight:
+then all numbers are affected, and slowing down is right.
 
-Cancellation of the consumer in `__anext__` takes no outcome away. Cancelled while leaving, the
-run cancels its attempts at once and still collects their outcomes.
+Bounds: `concurrency` attempts in flight, fewer until the vendor has answered (see `pace`);
+`max_deferred` messages deferred, then reading pauses at the first to a busy number, and at twice as
+many in any case; as many unread outcomes as may be in flight, then nothing new starts.
+
+Stopping. A code whose action is STOP, the breaker, or an error that is nobody's outcome lets those
+in flight end, and everything else, deferred or not read yet, comes out NOT_SENT with that cause;
+a source that then has nothing to give is given up. Leaving the run early does the same with what
+was read, ahead of its turn or not, and leaves the rest of the iterable unread. Those in flight get
+`grace` seconds, and so does a source that won't let go; what is then cancelled comes out UNKNOWN
+if its first byte may have left. Every outcome is counted in `summary`, and `drain` hands over
+those that nobody consumed.
+
+What ended the iterable, or broke the run, is raised once: by the iterator after the last outcome,
+or when the block is left. `error` keeps it.
+
+Cancellation. Of the consumer in `__anext__`: takes no outcome away. While leaving: the run cancels
+its attempts at once and still collects their outcomes, however often it is cancelled again; the
+CancelledError goes on after that. Of the run's own tasks, by others: the run stops.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable, Sized
+import logging
+from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
-import attrs
-
-from ihuyi_voice.bulk.deferral import Deferral, Item
-from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, stopped
+from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.bulk.sources import NOTHING, AsyncSource, Source, SyncSource, as_message
-from ihuyi_voice.calls.submission import Delay, Job, Submitter
-from ihuyi_voice.errors import (
-    InvalidRequest,
-    NotSent,
-    OutcomeUnknown,
-    VendorError,
-    VoiceError,
-)
-from ihuyi_voice.inputs.options import above_zero, not_negative
-from ihuyi_voice.models import Action, Message, OutcomeStatus, Submission
+from ihuyi_voice.bulk.scheduler import BulkOptions, Scheduler
+from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
+from ihuyi_voice.calls.submission import Job, Submitter
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.models import Message, OutcomeStatus
 
-_READ_AT_ONCE: Final = 64  # then the event loop gets a turn
+logger = logging.getLogger("ihuyi_voice.bulk")
 
-
-@attrs.frozen
-class BulkOptions:
-    """The options of `submit_many`, which documents them."""
-
-    concurrency: int = attrs.field(default=100, validator=above_zero)
-    max_wait: float = attrs.field(default=120.0, validator=not_negative)
-    max_rate: float | None = attrs.field(default=None, validator=above_zero)
-    max_deferred: int = attrs.field(default=10_000, validator=above_zero)
-    grace: float = attrs.field(default=30.0, validator=not_negative)
+_LAST_WORDS: Final = 1.0  # seconds for attempts that were cancelled to end
+_SOURCE_WORDS: Final = 0.05  # the same for a source, which has had the grace before
 
 
 class BulkRun:
     """A run of submissions: an async context manager, and an async iterator over its outcomes.
 
-    After the last outcome the iterator raises what the caller's iterable raised, if it did.
+    After the last outcome the iterator raises what the caller's iterable raised, if it did;
+    leaving the block raises it if it has not been raised yet.
     """
 
     def __init__(
         self,
-        messages: "Iterable[object] | AsyncIterable[object]",
+        messages: Messages,
         make_job: Callable[[Message, float], Job],
         submitter: Submitter,
         options: BulkOptions,
     ) -> None:
+        check_messages(messages)
         self._messages = messages
         self._make_job = make_job
         self._submitter = submitter
         self._options = options
-        self._outcomes: deque[Outcome] = deque()
-        self._deferral = Deferral()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._parked: set[asyncio.Task[None]] = set()
-        self._stopped = asyncio.Event()
-        self._cause: VoiceError | None = None
-        self._failure: Exception | None = None
-        self._changed = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._next_start = 0.0
-        self._left = False
-        self._tally = Tally(total=_length(messages))
+        total = length(messages) if options.total is None else options.total
+        self._tally = Tally(total=total)
+        self._scheduler: Scheduler | None = None
         self._source: Source | None = None
+        self._gone: asyncio.Event | None = None
+        self._told = False
 
     async def __aenter__(self) -> Self:
-        if self._source is not None:
+        if self._scheduler is not None:
             raise RuntimeError("a run can be entered once; call submit_many again")
-        self._loop = asyncio.get_running_loop()
-        self._tally.start(self._loop.time())
-        if isinstance(self._messages, AsyncIterable):
-            self._source = AsyncSource(self._messages, self._pump)
-        else:
-            self._source = SyncSource(self._messages)
-        self._pump()
+        scheduler = Scheduler(self._submitter, self._make_job, self._options, self._tally)
+        self._source = open_source(self._messages, scheduler.pump)
+        self._scheduler = scheduler
+        self._tally.start(asyncio.get_running_loop().time())
+        try:
+            scheduler.begin(self._source)
+        except BaseException:
+            await self._leave()
+            raise
         return self
 
     async def __aexit__(
@@ -109,26 +101,32 @@ class BulkRun:
         traceback: TracebackType | None,
     ) -> None:
         await self._leave()
+        if kind is None and (untold := self._untold()) is not None:
+            raise untold
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Outcome:
-        self._entered()
-        while not self._outcomes:
-            if self._finished():
-                raise self._ending()
-            self._changed.clear()
-            await self._changed.wait()
-        outcome = self._outcomes.popleft()
-        self._pump()
-        return outcome
+        scheduler = self._entered()
+        while not scheduler.outcomes:
+            if scheduler.finished:
+                raise self._untold() or StopAsyncIteration
+            scheduler.changed.clear()
+            await scheduler.changed.wait()
+        return scheduler.consume()
 
     async def drain(self) -> list[Outcome]:
-        """Start nothing more, await those in flight, and return all outcomes not yet consumed."""
+        """Start nothing more, await those in flight, and return all outcomes not yet consumed.
+
+        Each outcome is handed over once: of two drains at once, both wait, and the one that comes
+        second gets what is left. An error of the iterable is not raised here, where it would cost
+        the outcomes, but when the block is left or the iteration goes on; see `error`.
+        """
         await self._leave()
-        outcomes = list(self._outcomes)
-        self._outcomes.clear()
+        outcomes = [] if self._scheduler is None else list(self._scheduler.outcomes)
+        if self._scheduler is not None:
+            self._scheduler.outcomes.clear()
         return outcomes
 
     @property
@@ -139,228 +137,72 @@ class BulkRun:
     @property
     def progress(self) -> Progress:
         """Where the run stands."""
-        last = self._deferral.last_time
-        return self._tally.progress(
-            in_flight=len(self._tasks) - len(self._parked),
-            deferred=len(self._deferral) + len(self._parked),
-            now=self._entered().time(),
-            last_ready=last,
-        )
+        return self._entered().progress()
 
-    # --- what may start
+    @property
+    def error(self) -> BaseException | None:
+        """What the caller's iterable raised, or what broke the run; None if nothing did."""
+        failure = None if self._scheduler is None else self._scheduler.failure
+        return failure or (None if self._source is None else self._source.error)
 
-    def _pump(self) -> None:
-        """Start whatever may start now, and see to it that this is called again in time."""
-        if self._source is None:
-            return
-        if self._cause is not None:
-            self._abandon(self._cause)
-        budget = _READ_AT_ONCE
-        while self._has_room() and budget:
-            item = self._deferral.pop_ready(self._loop.time())
-            if item is None:
-                given = self._read()
-                if given is NOTHING:
-                    break
-                budget -= 1
-                item = self._admit(given)
-            if item is not None:
-                self._start(item)
-        self._arm(at_once=not budget)
-        self._changed.set()
-
-    def _has_room(self) -> bool:
-        options = self._options
-        return (
-            not self._stopped.is_set()
-            and len(self._tasks) - len(self._parked) < options.concurrency
-            and len(self._outcomes) < options.concurrency
-            and (options.max_rate is None or self._loop.time() >= self._next_start)
-        )
-
-    def _read(self) -> object:
-        waiting = len(self._deferral) + len(self._parked)
-        if self._source is None or waiting >= self._options.max_deferred:
-            return NOTHING
-        return self._source.take()
-
-    def _admit(self, given: object) -> Item | None:
-        """Check a message; return it if its number is free, and see to it otherwise."""
-        self._tally.read += 1
-        try:
-            message = as_message(given)
-        except InvalidRequest as error:
-            self._emit(ended(Message("", repr(given)[:80]), error))
+    def _untold(self) -> BaseException | None:
+        if self._told:
             return None
-        try:
-            item = Item(message, self._make_job(message, self._options.max_wait))
-        except InvalidRequest as error:
-            self._emit(ended(message, error))
-            return None
-        return item if self._deferral.claim(item) else None
-
-    def _start(self, item: Item) -> None:
-        rate = self._options.max_rate
-        if rate is not None:
-            # Timers fire a little late; up to 10 ms of that may be made up for.
-            now = self._loop.time()
-            self._next_start = max(self._next_start, now - 0.01) + 1 / rate
-        task = self._loop.create_task(self._run(item))
-        self._tasks.add(task)
-        task.add_done_callback(self._over)
-
-    def _over(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        self._parked.discard(task)
-        self._pump()
-
-    def _arm(self, *, at_once: bool) -> None:
-        """Have `_pump` called when the next deferred message is ready or the rate allows."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._stopped.is_set():
-            return
-        now = self._loop.time()
-        times = [now] if at_once else []
-        if self._deferral.next_time is not None:
-            times.append(self._deferral.next_time)
-        if self._options.max_rate is not None and not self._sourceended():
-            times.append(self._next_start)
-        wanted = [when for when in times if at_once or when > now]
-        if wanted:
-            self._timer = self._loop.call_at(min(wanted), self._pump)
-
-    # --- one message
-
-    async def _run(self, item: Item) -> None:
-        try:
-            step = await self._step(item.job)
-            if isinstance(step, Delay):
-                await self._defer(item, step)
-                return
-            outcome = accepted(item.message, step)
-        except VoiceError as error:
-            outcome = ended(item.message, error)
-            self._stop_if_told(error)
-        except asyncio.CancelledError:  # only `_leave` cancels
-            outcome = ended(item.message, item.job.verdict(stopped("it was cut short", None)))
-        # A guard or a hook of the caller's failed: the run can't go on, but no outcome is lost.
-        except Exception as exc:  # noqa: BLE001
-            outcome = ended(item.message, self._broken(item.job, exc))
-        self._submitter.abandon(item.job)
-        self._deferral.finish(item, self._loop.time())
-        self._emit(outcome)
-
-    async def _step(self, job: Job) -> Submission | Delay:
-        while True:
-            step = await self._submitter.step(job)
-            if not (isinstance(step, Delay) and isinstance(step.error, NotSent)):
-                return step
-            # No connection: that slows down every number, so it is waited out in place.
-            try:
-                async with asyncio.timeout(step.seconds):
-                    await self._stopped.wait()
-            except TimeoutError:
-                continue
-            raise job.verdict(step.error)
-
-    async def _defer(self, item: Item, delay: Delay) -> None:
-        ready_at = self._loop.time() + delay.seconds
-        if delay.turn is not None:
-            await self._park(delay.turn, delay.seconds)
-            ready_at = self._loop.time()
-        self._deferral.put_aside(item, ready_at)
-
-    async def _park(self, turn: "asyncio.Future[None]", seconds: float) -> None:
-        """Wait, without a place among those in flight, for somebody else's call to the number."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs has one
-        self._parked.add(task)
-        self._pump()
-        await asyncio.wait({turn}, timeout=seconds)
-
-    def _emit(self, outcome: Outcome) -> None:
-        self._tally.counts[outcome.status] += 1
-        self._outcomes.append(outcome)
-
-    # --- stopping
-
-    def _stop_if_told(self, error: VoiceError) -> None:
-        told = error.__cause__ if isinstance(error, OutcomeUnknown) else error
-        if isinstance(told, VendorError) and told.action is Action.STOP and self._cause is None:
-            self._cause = error
-            self._stopped.set()
-
-    def _broken(self, job: Job, exc: Exception) -> VoiceError:
-        self._failure = self._failure or exc
-        self._cause = self._cause or stopped("the run broke", exc)
-        self._stopped.set()
-        return job.verdict(stopped("the run broke", exc))
-
-    def _abandon(self, cause: VoiceError) -> None:
-        """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
-        for item in self._deferral.clear():
-            self._submitter.abandon(item.job)
-            error = item.job.verdict(stopped("the run was stopped", cause))
-            self._emit(ended(item.message, error))
-        while not self._left and len(self._outcomes) < self._options.concurrency:
-            given = self._source.take() if self._source else NOTHING
-            if given is NOTHING:
-                return
-            self._tally.read += 1
-            self._refuse(given, cause)
-
-    def _refuse(self, given: object, cause: VoiceError) -> None:
-        try:
-            message = as_message(given)
-        except InvalidRequest as error:
-            self._emit(ended(Message("", repr(given)[:80]), error))
-        else:
-            self._emit(ended(message, stopped("the run was stopped", cause)))
+        error = self.error
+        self._told = error is not None
+        return error
 
     async def _leave(self) -> None:
-        if self._left or self._source is None:
+        if self._scheduler is None or self._source is None:
             return
-        self._left = True
-        self._stopped.set()
-        self._cause = self._cause or stopped("the run was left early", None)
-        for task in self._parked:
-            task.cancel()
+        if self._gone is not None:
+            await self._gone.wait()
+            return
+        self._gone = asyncio.Event()
         try:
-            await self._source.aclose()
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=self._options.grace)
+            await self._end(self._scheduler, self._source.reader)
         finally:
-            await self._cut_short()
+            self._gone.set()
 
-    async def _cut_short(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
+    async def _end(self, scheduler: Scheduler, reader: "asyncio.Task[None] | None") -> None:
+        scheduler.leave()
+        awaited: set[asyncio.Task[Any]] = {*scheduler.workers, *({reader} if reader else ())}
         try:
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if awaited:
+                await asyncio.wait(awaited, timeout=self._options.grace)
         finally:
-            self._pump()
+            await _cut_short(scheduler, reader)
 
-    def _finished(self) -> bool:
-        return not self._tasks and not len(self._deferral) and self._sourceended()
-
-    def _sourceended(self) -> bool:
-        return self._left or self._source is None or self._source.ended
-
-    def _ending(self) -> Exception:
-        error = self._failure or (self._source.error if self._source else None)
-        self._failure = None
-        if self._source is not None:
-            self._source.error = None
-        return error or StopAsyncIteration()
-
-    def _entered(self) -> asyncio.AbstractEventLoop:
-        if self._source is None:
+    def _entered(self) -> Scheduler:
+        if self._scheduler is None:
             raise RuntimeError("use `async with client.submit_many(...) as run` first")
-        return self._loop
+        return self._scheduler
 
 
-def _length(messages: object) -> int | None:
-    return len(messages) if isinstance(messages, Sized) else None
+async def _cut_short(scheduler: Scheduler, reader: "asyncio.Task[None] | None") -> None:
+    """Cancel what is left, and collect its outcomes however often this task is cancelled."""
+    workers = scheduler.workers
+    source = set[asyncio.Task[None]]() if reader is None or reader.done() else {reader}
+    for task in workers | source:
+        task.cancel()
+    cancelled = await _outlast(workers, _LAST_WORDS)
+    cancelled = await _outlast(source, _SOURCE_WORDS) or cancelled
+    scheduler.write_off(workers)
+    if not all(task.done() for task in source):
+        tell(logger, logging.WARNING, "the iterable of a run won't let go; its task is left behind")
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _outlast(
+    tasks: "set[asyncio.Task[None]]", seconds: float
+) -> asyncio.CancelledError | None:
+    """Wait until the tasks have ended, but no longer; return the last cancellation meanwhile."""
+    now = asyncio.get_running_loop().time
+    until, cancelled = now() + seconds, None
+    while (pending := {task for task in tasks if not task.done()}) and now() < until:
+        try:
+            await asyncio.wait(pending, timeout=until - now())
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    return cancelled

@@ -1,35 +1,65 @@
-"""Where a run's messages come from: sync and async iterables, read lazily, one at a time."""
+"""Where a run's messages come from: sync and async iterables, read lazily, one at a time.
+
+A generator is closed when the run has ended, and so is any iterator that the run made from the
+iterable and that can be closed: the run was to exhaust it. Other iterators stay as they are, with
+what was not taken from them.
+"""
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from inspect import isasyncgen, isgenerator
+from typing import Any, Final, Protocol, TypeAlias
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import Message
 
+logger = logging.getLogger("ihuyi_voice.bulk")
+
 NOTHING: Final = object()
 """What `take` returns when there is no message to take just now."""
 
+Messages: TypeAlias = "Iterable[object] | AsyncIterable[object]"
+
 _AHEAD: Final = 64  # how many messages of an async iterable are read before they are wanted
+# Whose length is there already. Others may work for it: a QuerySet would run a query.
+_COUNTED: Final[tuple[type, ...]] = (
+    list, tuple, set, frozenset, deque, range, type({}.keys()), type({}.values()), type({}.items())
+)  # fmt: skip
+_TABLES: Final = ("itertuples", "iterrows", "iter_rows")
 
 
 class Source(Protocol):
     """What a run reads from."""
 
-    error: Exception | None
+    error: BaseException | None
+    """What ended it, if it didn't just come to its end."""
+
+    in_memory: bool
+    """Whether all its messages are in memory anyway."""
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to take."""
         ...
 
+    @property
+    def ready(self) -> bool:
+        """Whether `take` may have a message at once."""
+        ...
+
+    @property
+    def reader(self) -> "asyncio.Task[None] | None":
+        """The task that reads ahead, if there is one."""
+        ...
+
     def take(self) -> object:
         """Return the next message, or NOTHING."""
         ...
 
-    async def aclose(self) -> None:
-        """Stop reading."""
+    def give_up(self) -> None:
+        """Stop reading, and close what is to be closed; what was read ahead can still be taken."""
         ...
 
 
@@ -38,81 +68,190 @@ class SyncSource:
 
     def __init__(self, messages: Iterable[object]) -> None:
         self._ended = False
-        self.error: Exception | None = None
-        self._messages = iter(messages)
+        self.error: BaseException | None = None
+        self.in_memory = type(messages) in _COUNTED
+        self._messages: Iterator[object] = iter(messages)
+        self._close = _close_of(self._messages, messages, "close")
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to take."""
         return self._ended
 
+    @property
+    def ready(self) -> bool:
+        """Whether `take` may have a message at once."""
+        return not self._ended
+
+    @property
+    def reader(self) -> None:
+        """There is none."""
+        return
+
     def take(self) -> object:
         """Return the next message; an exception of the iterable ends it."""
+        if self._ended:
+            return NOTHING
         try:
             return next(self._messages)
         except StopIteration:
             pass
+        except (KeyboardInterrupt, SystemExit):
+            self._ended = True
+            raise
         # The iterable is the caller's code: whatever it raises belongs to the caller.
-        except Exception as exc:  # noqa: BLE001
+        except BaseException as exc:  # noqa: BLE001
             self.error = exc
         self._ended = True
         return NOTHING
 
-    async def aclose(self) -> None:
-        """Stop reading; the iterable stays as it is."""
+    def give_up(self) -> None:
+        """Stop reading."""
+        if self._ended:
+            return
         self._ended = True
+        try:
+            if self._close is not None:
+                self._close()
+        except Exception as exc:  # noqa: BLE001 - as above
+            self.error = exc
 
 
 class AsyncSource:
-    """Reads an async iterable a little ahead, in a task that `aclose` ends.
+    """Reads an async iterable a little ahead, in a task of its own.
 
     Args:
         messages: What to read.
         arrived: Called when `take` has something new to say.
     """
 
+    in_memory = False
+
     def __init__(self, messages: AsyncIterable[object], arrived: Callable[[], None]) -> None:
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._ahead: deque[object] = deque()
-        self._exhausted = False
+        self._exhausted = self._given_up = False
         self._arrived = arrived
         self._room = asyncio.Event()
         self._room.set()
-        self._reader = asyncio.create_task(self._read(messages))
+        self._messages: AsyncIterator[object] = aiter(messages)
+        self._close = _close_of(self._messages, messages, "aclose")
+        self._reader = asyncio.get_running_loop().create_task(self._read())
+        self._reader.add_done_callback(self._over)
 
     @property
     def ended(self) -> bool:
-        """Whether everything has been read and taken."""
-        return self._exhausted and not self._ahead
+        """Whether everything that was read has been taken, and no more will be read."""
+        return (self._exhausted or self._given_up) and not self._ahead
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a message that has been read."""
+        return bool(self._ahead)
+
+    @property
+    def reader(self) -> "asyncio.Task[None] | None":
+        """The task that reads ahead."""
+        return self._reader
 
     def take(self) -> object:
         """Return the next message that has been read."""
         self._room.set()
         return self._ahead.popleft() if self._ahead else NOTHING
 
-    async def aclose(self) -> None:
+    def give_up(self) -> None:
         """Stop reading; a message that is being awaited is given up."""
-        self._ahead.clear()
+        self._given_up = True
         self._reader.cancel()
-        await asyncio.wait({self._reader})
 
-    async def _read(self, messages: AsyncIterable[object]) -> None:
+    async def _read(self) -> None:
         try:
-            async for message in messages:
+            async for message in self._messages:
                 self._ahead.append(message)
                 self._arrived()
+                if self._given_up:
+                    break
                 await self._wait_for_room()
+        except (KeyboardInterrupt, SystemExit):
+            raise
         # The iterable is the caller's code: whatever it raises belongs to the caller.
-        except Exception as exc:  # noqa: BLE001
-            self.error = exc
+        except BaseException as exc:  # noqa: BLE001
+            # A cancellation of ours is no news.
+            if not (self._given_up and isinstance(exc, asyncio.CancelledError)):
+                self._told(exc)
         finally:
-            self._exhausted = True
-            self._arrived()
+            await self._end()
+
+    async def _end(self) -> None:
+        try:
+            if self._close is not None:
+                await self._close()
+        except asyncio.CancelledError:
+            logger.info("closing the messages of a run was cut short")
+        except Exception as exc:  # noqa: BLE001 - as above
+            self._told(exc)
+
+    def _over(self, reader: "asyncio.Task[None]") -> None:
+        if reader.cancelled() and not self._given_up:  # by somebody else, before it had begun
+            self._told(asyncio.CancelledError())
+        self._exhausted = True
+        self._arrived()
+
+    def _told(self, exc: BaseException) -> None:
+        self.error = self.error or exc
 
     async def _wait_for_room(self) -> None:
         if len(self._ahead) >= _AHEAD:
             self._room.clear()
             await self._room.wait()
+
+
+def open_source(messages: Messages, arrived: Callable[[], None]) -> Source:
+    """Return what reads `messages`; whatever `iter` or `aiter` raises passes through."""
+    if isinstance(messages, AsyncIterable):
+        return AsyncSource(messages, arrived)
+    return SyncSource(messages)
+
+
+def _close_of(iterator: object, messages: object, name: str) -> Any:  # noqa: ANN401 - foreign
+    """Return the method that closes an iterator which is the run's to close, or None."""
+    ours = iterator is not messages or isgenerator(iterator) or isasyncgen(iterator)
+    return getattr(iterator, name, None) if ours else None
+
+
+def length(messages: object) -> int | None:
+    """Return how many there are, if that is known without any work."""
+    return len(messages) if type(messages) in _COUNTED else None  # type: ignore[arg-type]  # sized
+
+
+def check_messages(messages: object) -> None:
+    """Refuse what can be iterated over, but not as messages.
+
+    Raises:
+        TypeError: It says what to pass instead.
+    """
+    kind = type(messages)
+    if isinstance(messages, str | bytes | bytearray):
+        advice = "iterating over it gives single characters; pass a list of messages"
+    elif isinstance(messages, Message):
+        advice = "that is a single one; pass a list of messages, or use submit()"
+    elif isinstance(messages, Mapping):
+        advice = (
+            "iterating over it gives only its keys; if it maps numbers to contents, pass .items()"
+        )
+    elif any(hasattr(kind, name) for name in _TABLES):
+        advice = (
+            "iterating over it gives the names of its columns; pass its rows, for example "
+            "zip(table['mobile'], table['content'])"
+        )
+    elif not isinstance(messages, Iterable | AsyncIterable) and not hasattr(kind, "__getitem__"):
+        advice = "it can't be iterated over"
+    else:
+        return
+    raise TypeError(
+        f"messages must be an iterable of Message or of pairs (mobile, content), "
+        f"not a {kind.__name__}: {advice}"
+    )
 
 
 def as_message(given: Any) -> Message:  # noqa: ANN401 - whatever the caller's iterable gives
@@ -121,9 +260,9 @@ def as_message(given: Any) -> Message:  # noqa: ANN401 - whatever the caller's i
     Raises:
         InvalidRequest: It is neither a Message nor a pair.
     """
+    if isinstance(given, Message):
+        return given
     match given:
-        case Message():
-            return given
         # Whatever the two are: the client checks them, and says what is wrong.
         case tuple((mobile, content)):  # pyright: ignore[reportUnknownVariableType]
             return Message(mobile, content)  # pyright: ignore[reportUnknownArgumentType]

@@ -48,6 +48,7 @@ _CODE_OF_WINDOW: Final[dict[float | None, int]] = {
 }
 _HELD_TEXT: Final = "此号码的提交频率已达上限; this number may not be called again yet"
 _ACCOUNT_TEXT: Final = "账户的提交频率已达上限; the account may not call anybody yet"
+_LONGEST_LOOK: Final = 3_600.0
 _SOON: Final = 1.0
 """Where the call in flight will end is anybody's guess; its window is a second at least."""
 
@@ -207,7 +208,7 @@ class Submitter:
         now = asyncio.get_running_loop().time()
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
-            return Delay(left, turn=job.place.turn)
+            return Delay(min(left, _LONGEST_LOOK), turn=job.place.turn)
         raise job.verdict(self._rate_limited(4080, max(_SOON, first_ready_at - now)))
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:

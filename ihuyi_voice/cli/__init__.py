@@ -1,14 +1,5 @@
 """The command `ihuyi-voice`."""
 
-import sys
+from ihuyi_voice.cli.entry import main
 
-_EXTRA = "the command needs an extra: pip install 'ihuyi-voice[cli]'"
-
-
-def main() -> None:
-    """Run the command; without its extra, say which one is missing."""
-    try:
-        from ihuyi_voice.cli.app import app  # noqa: PLC0415 - needs the extra
-    except ImportError as exc:
-        sys.exit(f"ihuyi-voice: {_EXTRA} ({exc})")
-    app()
+__all__ = ["main"]

@@ -1,5 +1,6 @@
-"""The demo: recipients in a file, the vendor on this machine, real HTTP, reports coming back."""
+"""`demo`: recipients in a file, the vendor on this machine, real HTTP, reports coming back."""
 
+import asyncio
 import csv
 import random
 import secrets
@@ -8,19 +9,23 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Annotated, Final
 
+import typer
 from rich.table import Table
 
-from ihuyi_voice.cli import send
-from ihuyi_voice.cli.output import console, print_json
+from ihuyi_voice.cli import send, tally
+from ihuyi_voice.cli.language import word
+from ihuyi_voice.cli.options import Json
+from ihuyi_voice.cli.output import add_row, console, print_json, reporting, say, table
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.inputs.recipients import RecipientsFile
 from ihuyi_voice.inputs.templates import Template
 from ihuyi_voice.models import DELIVERY_STATUSES, DeliveryReport, DeliveryStatus, OutcomeStatus
-from ihuyi_voice.pushes import Inbox, PushReceiver
 from ihuyi_voice.simulator import Fault, Simulator
-from ihuyi_voice.simulator.server import serving
+
+if TYPE_CHECKING:
+    from ihuyi_voice.pushes import Inbox  # SQLAlchemy loads slowly, so only when it is needed
 
 _TEMPLATE: Final = "您的订单号是：【变量】。已由【变量】发出，请注意查收。"
 _COURIERS: Final = ("顺风快递", "圆通快递", "中通快递")
@@ -29,8 +34,35 @@ _BLACK: Final = ("13700000001", "13700000002", "13700000003")
 _ENDS: Final = {2: 88, -6: 6, -4: 3, -1: 2, -12: 1}  # how calls end, in per cent
 
 
-async def demo(count: int, *, as_json: bool) -> None:
+def demo(
+    count: Annotated[int, typer.Option(help="demo.count.help", min=20)] = 1000,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Send 1,000 notifications to a simulator on this machine; nobody's phone rings."""
+    with reporting(as_json=as_json):
+        asyncio.run(_demo(count, as_json=as_json))
+
+
+async def _demo(count: int, *, as_json: bool) -> None:
     """Send a file of `count` rows to a simulator and print what came of it."""
+    simulator = _vendor()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recipients.csv"
+        _write_recipients(path, count)
+        async with (
+            _receiver(Path(folder) / "pushes.sqlite3") as (inbox, simulator.push_to),
+            simulator.serve() as url,
+            VoiceClient(simulator.account, simulator.api_key, base_url=url) as client,
+        ):
+            if not as_json:
+                say("demo.vendor", url=url)
+                say("demo.template", template=_TEMPLATE)
+            await _show(client, inbox, path, as_json=as_json)
+
+
+def _vendor() -> Simulator:
+    """Return a vendor as it is on a day with a little of everything."""
     chance = random.Random(1)  # noqa: S311 - how made-up calls end
     simulator = Simulator(
         templates=[_TEMPLATE],
@@ -42,23 +74,15 @@ async def demo(count: int, *, as_json: bool) -> None:
         report_jitter=0.5,
     )
     simulator.add_fault(Fault("code", operation="Submit", share=0.005, code=0))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "recipients.csv"
-        _write_recipients(path, count)
-        async with (
-            _receiver(Path(folder) / "pushes.sqlite3") as (inbox, simulator.push_to),
-            simulator.serve() as url,
-            VoiceClient(simulator.account, simulator.api_key, base_url=url) as client,
-        ):
-            if not as_json:
-                console.print(f"The vendor, simulated, listens at {url}", highlight=False)
-                console.print(f"Template: {_TEMPLATE}", markup=False, highlight=False)
-            await _show(client, inbox, path, as_json=as_json)
+    return simulator
 
 
 @asynccontextmanager
-async def _receiver(path: Path) -> AsyncGenerator[tuple[Inbox, str]]:
+async def _receiver(path: Path) -> AsyncGenerator[tuple["Inbox", str]]:
     """Serve a receiver over a real socket; yield its inbox and the address to give the vendor."""
+    from ihuyi_voice.pushes import Inbox, PushReceiver  # noqa: PLC0415 - SQLAlchemy loads slowly
+    from ihuyi_voice.simulator.server import serving  # noqa: PLC0415 - and so does uvicorn
+
     token = secrets.token_urlsafe()
     async with Inbox.open(path) as inbox:
         receiver = PushReceiver(inbox, token=token)
@@ -66,7 +90,7 @@ async def _receiver(path: Path) -> AsyncGenerator[tuple[Inbox, str]]:
             yield inbox, f"{address}/{token}"
 
 
-async def _show(client: VoiceClient, inbox: Inbox, path: Path, *, as_json: bool) -> None:
+async def _show(client: VoiceClient, inbox: "Inbox", path: Path, *, as_json: bool) -> None:
     before = await client.balance()
     reports = inbox.reports()  # from now on
     job = send.SendJob(RecipientsFile(path, Template(_TEMPLATE)))
@@ -76,13 +100,11 @@ async def _show(client: VoiceClient, inbox: Inbox, path: Path, *, as_json: bool)
     after = await client.balance()
     if as_json:
         statuses = {status.value: number for status, number in ends.items()}
-        print_json(send.report_values(sent) | {"reports": statuses})
+        print_json(tally.report_values(sent) | {"reports": statuses})
         return
-    send.print_report(sent)
+    tally.print_report(sent)
     console.print(_ends_table(ends))
-    console.print(
-        f"balance before {before:,}, after {after:,}: {before - after:,} used", highlight=False
-    )
+    say("demo.balance", before=before, after=after, used=before - after)
 
 
 async def _count(
@@ -90,21 +112,21 @@ async def _count(
 ) -> Counter[DeliveryStatus]:
     """Count how the calls ended, under a progress bar, until every report is back."""
     ends = Counter[DeliveryStatus]()
-    with send.progress_bar(hidden=as_json) as bar:
-        task = bar.add_task("reports", total=expected, note="")
+    with tally.progress_bar("bar.reports", expected, hidden=as_json) as bar:
         async with aclosing(reports):
             while ends.total() < expected:
                 ends[(await anext(reports)).status] += 1
-                bar.update(task, completed=ends.total())
+                bar.update(ends.total())
     return ends
 
 
 def _ends_table(ends: Counter[DeliveryStatus]) -> Table:
-    table = Table("code", "calls", "the vendor's text", "how it ended", title="Delivery reports")
+    rows = table("ends.title", "table.code", "ends.calls", "table.vendors_text", "ends.how")
     for code, row in DELIVERY_STATUSES.items():
         if ends[row.status]:
-            table.add_row(str(code), f"{ends[row.status]:,}", row.text, row.status.value)
-    return table
+            count = f"{ends[row.status]:,}"
+            add_row(rows, (str(code), count, row.text, word("end", row.status.value)))
+    return rows
 
 
 def _write_recipients(path: Path, count: int) -> None:

@@ -1,36 +1,40 @@
-"""The options that commands share, and the client made of them."""
+"""The options that commands share, and the client made of them. Their help is keys of the table."""
 
 import os
-from typing import Annotated, Final, TypeAlias
+from enum import StrEnum
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
 from ihuyi_voice.client import VoiceClient
 
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+class TemplateAuth(StrEnum):
+    """How the key goes along with a template: the client's `template_auth`."""
+
+    PLAIN = "plain"
+    MD5 = "md5"
+    SIGNED = "signed"
+
+
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="json.help")]
 Account: TypeAlias = Annotated[
-    str | None, typer.Option(help="APIID of the vendor's console.", envvar="IHUYI_ACCOUNT")
+    str | None, typer.Option(help="account.help", envvar="IHUYI_ACCOUNT")
 ]
 BaseUrl: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Full address of voice.php, for example a simulator's.", envvar="IHUYI_BASE_URL"
-    ),
+    str | None, typer.Option(help="base_url.help", envvar="IHUYI_BASE_URL")
 ]
-MaxWait: TypeAlias = Annotated[
-    float, typer.Option(help="Longest wait for a number's limits, in seconds.", min=0)
-]
-InboxAddress: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        help="The inbox: a file, or postgresql://…; the password belongs in the environment.",
-        envvar="IHUYI_INBOX",
-    ),
-]
+MaxWait: TypeAlias = Annotated[float, typer.Option(help="max_wait.help", min=0)]
+Port: TypeAlias = Annotated[int, typer.Option(help="port.help", min=0, max=65535)]
+Host: TypeAlias = Annotated[str, typer.Option(help="host.help")]
+InboxAddress: TypeAlias = Annotated[str, typer.Option(help="inbox.help", envvar="IHUYI_INBOX")]
 DEFAULT_INBOX: Final = "ihuyi-pushes.sqlite3"
+LOOPBACK: Final = "127.0.0.1"
 
 
-def make_client(account: str | None, base_url: str | None) -> VoiceClient:
+def make_client(
+    account: str | None, base_url: str | None, template_auth: TemplateAuth | None = None
+) -> VoiceClient:
     """Return a client of the options and the environment; the key only ever comes from there.
 
     Raises:
@@ -38,5 +42,6 @@ def make_client(account: str | None, base_url: str | None) -> VoiceClient:
     """
     if account is not None:
         os.environ["IHUYI_ACCOUNT"] = account
-    options = {} if base_url is None else {"base_url": base_url}
+    given = {"base_url": base_url, "template_auth": template_auth and template_auth.value}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return VoiceClient.from_env(**options)

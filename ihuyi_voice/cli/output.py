@@ -1,15 +1,23 @@
-"""What the command prints, and the exit codes that scripts rely on."""
+"""What the command prints, and the exit codes that scripts rely on.
+
+Everything that is printed comes through here: texts of the table, with what is filled in made
+harmless; tables; and JSON, whose strings steer no terminal either.
+"""
 
 import json
-from collections import Counter
-from collections.abc import Generator, Mapping
+import logging
+import unicodedata
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from ihuyi_voice.cli.language import UNSAFE, shown, text
+from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import (
     InvalidRequest,
     NotSent,
@@ -18,10 +26,8 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.models import OutcomeStatus
-from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
 
-EXIT_CODES: Final = (
+FAMILIES: Final = (
     # the first family that fits counts
     (InvalidRequest, 2),
     (RateLimited, 4),
@@ -29,31 +35,48 @@ EXIT_CODES: Final = (
     (NotSent, 4),
     (OutcomeUnknown, 5),
 )
-EXIT_HELP: Final = (
-    "Exit codes: 0 done; 1 a bulk run in which not every message was accepted, or a report that "
-    "has not come; 2 wrong usage or input; 3 refused by the vendor; 4 not sent or held back, safe "
-    "to try again; 5 unknown, do not just send it again."
-)
+_PLAIN: Final[dict[str, Any]] = {
+    "markup": False,
+    "highlight": False,
+    "emoji": False,
+    "soft_wrap": True,
+}
 
 console = Console()
 errors = Console(stderr=True)
 
 
+def say(key: str, **values: object) -> None:
+    """Print a text of the table."""
+    console.print(text(key, **values), **_PLAIN)
+
+
+def complain(key: str, style: str | None = None, **values: object) -> None:
+    """Print a text of the table on stderr."""
+    errors.print(text(key, **values), style=style, **_PLAIN)
+
+
 def exit_code(error: VoiceError) -> int:
     """Return the exit code for an error."""
-    return next((code for family, code in EXIT_CODES if isinstance(error, family)), 1)
+    return _family(error)[1]
+
+
+def _family(error: VoiceError) -> tuple[type[VoiceError], int]:
+    found = (family for family in FAMILIES if isinstance(error, family[0]))
+    return next(found, (VoiceError, 1))
 
 
 @contextmanager
 def reporting(*, as_json: bool) -> Generator[None]:
-    """Turn an error inside into a message and an exit code."""
+    """Turn an error inside into a message and an exit code, and show warnings harmlessly."""
     try:
-        yield
+        with _warnings():
+            yield
     except VoiceError as error:
         report_error(error, as_json=as_json)
         raise typer.Exit(exit_code(error)) from error
     except (OSError, ImportError) as error:
-        errors.print(f"ihuyi-voice: {error}", markup=False, style="red", soft_wrap=True)
+        complain("error.system", "red", reason=str(error))
         raise typer.Exit(2) from error
 
 
@@ -63,40 +86,54 @@ def report_error(error: VoiceError, *, as_json: bool) -> None:
         code = error.code if isinstance(error, VendorError) else None
         print_json({"error": type(error).__name__, "code": code, "message": str(error)})
     else:
-        errors.print(f"{type(error).__name__}: {error}", markup=False, style="red", soft_wrap=True)
+        complain("error.voice", "red", **error_words(error))
+
+
+def error_words(error: VoiceError) -> dict[str, str]:
+    """Return what `error.voice` says of an error: its name, its family in words, its reason."""
+    family = text(f"family.{_family(error)[0].__name__}")
+    return {"name": type(error).__name__, "family": family, "reason": str(error)}
+
+
+class _Warnings(logging.Handler):
+    """Shows log lines on stderr as Python does by itself, but harmless and with masked numbers."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message on one line, and a traceback below it."""
+        message = record.getMessage()
+        traceback = self.format(record).removeprefix(message)
+        for line in (message, *traceback.split("\n")[1:]):
+            complain("log.line", line=mask_numbers(line))
+
+
+@contextmanager
+def _warnings() -> Generator[None]:
+    """Take the place of Python's last resort for log lines that nobody else handles."""
+    before, logging.lastResort = logging.lastResort, _Warnings(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.lastResort = before
 
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line."""
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    line = json.dumps(value, ensure_ascii=False)
+    if not line.isprintable():
+        line = "".join(_json_safe(char) for char in line)
+    print(line, flush=True)
 
 
-def outcome_table(counts: Mapping[OutcomeStatus, int]) -> Table:
-    """Return how many messages ended in which way."""
-    table = Table("outcome", "messages", "safe to send again?", title="Outcomes")
-    advice = {
-        OutcomeStatus.ACCEPTED: "no, the phone will ring",
-        OutcomeStatus.REJECTED: "see the codes",
-        OutcomeStatus.HELD: "yes, after retry_at",
-        OutcomeStatus.NOT_SENT: "yes, once what is wrong is mended",
-        OutcomeStatus.UNKNOWN: "no, it may ring already",
-    }
-    for status in OutcomeStatus:
-        table.add_row(status.value, f"{counts.get(status, 0):,}", advice[status])
-    return table
+def _json_safe(char: str) -> str:
+    """Return a character as a terminal and JSON may have it; JSON's own escapes it the same."""
+    return json.dumps(char)[1:-1] if unicodedata.category(char) in UNSAFE else char
 
 
-def code_table(codes: Counter[int]) -> Table:
-    """Return the vendor's codes that came, with their meaning."""
-    table = Table("code", "messages", "the vendor's text", "what to do", title="Codes")
-    for code, count in sorted(codes.items()):
-        text, action = _meaning(code)
-        table.add_row(str(code), f"{count:,}", text, action)
-    return table
+def table(title: str, *headings: str) -> Table:
+    """Return an empty table; title and headings are keys."""
+    return Table(*map(text, headings), title=text(title))
 
 
-def _meaning(code: int) -> tuple[str, str]:
-    if code == SUCCESS:
-        return "提交成功", "nothing"
-    row = SUBMIT.get(code)
-    return (row.text, row.action.value) if row else ("in no table", "fix_request")
+def add_row(to: Table, cells: Iterable[str]) -> None:
+    """Add a row of cells to a table, as they are but harmless."""
+    to.add_row(*(Text(shown(cell)) for cell in cells))

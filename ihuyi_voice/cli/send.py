@@ -1,20 +1,28 @@
-"""Bulk sending from a file, with a progress bar and a report row by row."""
+"""`send`: bulk sending from a file, with a result row by row."""
 
+import asyncio
 import csv
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, Self, TextIO
+from typing import Annotated, Any, Final, Self, TextIO
 
 import attrs
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+import typer
 
-from ihuyi_voice.bulk import BulkRun, Outcome
-from ihuyi_voice.cli.output import code_table, console, errors, outcome_table, print_json
+from ihuyi_voice.bulk import Outcome
+from ihuyi_voice.cli.language import shown, text
+from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
+from ihuyi_voice.cli.output import print_json, reporting
+from ihuyi_voice.cli.tally import (
+    Report,
+    print_report,
+    progress_bar,
+    report_values,
+    trouble,
+)
 from ihuyi_voice.client import VoiceClient
-from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InvalidRequest, VendorError
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
 from ihuyi_voice.inputs.templates import Template
@@ -24,7 +32,6 @@ from ihuyi_voice.protocol.codes import SUCCESS
 _COLUMNS: Final = (
     "line", "mobile", "reference", "status", "voice_id", "code", "error", "retry_at", "attempts",
 )  # fmt: skip
-_SHOWN_ROWS: Final = 20
 
 
 @attrs.frozen
@@ -38,50 +45,45 @@ class SendJob:
     max_rate: float | None = None
 
 
-@attrs.define
-class Report:
-    """What a run came to."""
-
-    counts: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
-    codes: Counter[int] = attrs.field(factory=Counter[int])
-    rows: list[tuple[int, str, str]] = attrs.field(factory=list[tuple[int, str, str]])
-    not_shown: int = 0
-    seconds: float = 0.0
-
-    def note(self, line: int, status: OutcomeStatus, reason: str) -> None:
-        """Count a row; keep the first of those that were not accepted."""
-        self.counts[status] += 1
-        if status is OutcomeStatus.ACCEPTED:
-            return
-        if len(self.rows) < _SHOWN_ROWS:
-            self.rows.append((line, status.value, mask_numbers(reason)))
-        else:
-            self.not_shown += 1
-
-    @property
-    def rate(self) -> float:
-        """Rows a second."""
-        return self.counts.total() / self.seconds if self.seconds else 0.0
+def send(
+    recipients: Annotated[Path, typer.Argument(help="send.recipients.help")],
+    template: Annotated[str | None, typer.Option(help="send.template.help")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="send.column.help")] = None,
+    out: Annotated[Path | None, typer.Option(help="send.out.help")] = None,
+    concurrency: Annotated[int, typer.Option(help="send.concurrency.help", min=1)] = 100,
+    max_wait: MaxWait = 120.0,
+    max_rate: Annotated[float | None, typer.Option(help="send.max_rate.help")] = None,
+    account: Account = None,
+    base_url: BaseUrl = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Send to everybody in a CSV file (UTF-8 or GB18030); bad rows are reported and skipped."""
+    with reporting(as_json=as_json):
+        file = _recipients_file(recipients, template, column or ())
+        job = SendJob(file, out, concurrency, max_wait, max_rate)
+        code = asyncio.run(_send(make_client(account, base_url), job, as_json=as_json))
+    raise typer.Exit(code)
 
 
-def recipients_file(path: Path, template: str | None, columns: Iterable[str]) -> RecipientsFile:
+def _recipients_file(path: Path, template: str | None, columns: Iterable[str]) -> RecipientsFile:
     """Return the file that the options describe.
 
     Raises:
         InvalidRequest: A column option isn't `name=column`, or the template is wrong.
     """
-    mapping = dict(_pair(text) for text in columns)
+    mapping = dict(_pair(column) for column in columns)
     return RecipientsFile(path, Template(template) if template else None, mapping)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, mark, column = text.partition("=")
+def _pair(option: str) -> tuple[str, str]:
+    name, mark, column = option.partition("=")
     if not mark or not column:
-        raise InvalidRequest(f"--column {text!r}: write it as mobile=手机号 or 1=姓名")
+        raise InvalidRequest(text("send.column.wrong", text=repr(option)))
     return name.strip(), column.strip()
 
 
-async def send(client: VoiceClient, job: SendJob, *, as_json: bool) -> int:
+async def _send(client: VoiceClient, job: SendJob, *, as_json: bool) -> int:
     """Send everything in the file, print the report and return the exit code."""
     async with client:
         report = await run(client, job, as_json=as_json)
@@ -101,49 +103,28 @@ async def run(client: VoiceClient, job: SendJob, *, as_json: bool = False) -> Re
     report = Report()
     with ExitStack() as stack:
         write = stack.enter_context(_Results(job.out))
-        bar = stack.enter_context(progress_bar(hidden=as_json))
-        task = bar.add_task("sending", total=job.recipients.count(), note="")
+        rows = job.recipients.count()
+        bar = stack.enter_context(progress_bar("bar.sending", rows, hidden=as_json))
         good = _good_rows(job.recipients, report, write)
         async with client.submit_many(
             good, concurrency=job.concurrency, max_wait=job.max_wait, max_rate=job.max_rate
         ) as bulk:
             try:
-                async for outcome in bulk:
-                    _note(outcome, report, write)
-                    bar.update(task, completed=report.counts.total(), note=_note_line(bulk))
+                async with bar.following(report, bulk):
+                    async for outcome in bulk:
+                        _note(outcome, report, write)
+                        bar.show(report, bulk.progress)
             finally:
                 for outcome in await bulk.drain():
                     _note(outcome, report, write)
             report.seconds = bulk.progress.elapsed
-        bar.update(task, completed=report.counts.total())
+        bar.update(report.counts.total(), lines=trouble(report))
     return report
 
 
 def _spare_the_recipients(job: SendJob) -> None:
     if job.out is not None and job.out.exists() and job.out.samefile(job.recipients.path):
-        raise InvalidRequest("--out is the recipients' own file, which it would overwrite")
-
-
-def report_values(report: Report) -> dict[str, Any]:
-    """Return what a run came to, as JSON has it."""
-    counts = {status.value: report.counts[status] for status in OutcomeStatus}
-    return {"outcomes": counts, "codes": report.codes, "per_second": round(report.rate, 1)}
-
-
-def print_report(report: Report) -> None:
-    """Print what a run came to, for a person."""
-    for line, status, reason in report.rows:
-        errors.print(
-            f"line {line}: {status}: {reason}", markup=False, highlight=False, soft_wrap=True
-        )
-    if report.not_shown:
-        errors.print(f"… and {report.not_shown} more; --out writes them all", highlight=False)
-    console.print(outcome_table(report.counts))
-    console.print(code_table(report.codes))
-    console.print(
-        f"{report.counts.total():,} rows in {report.seconds:.1f} s: {report.rate:,.0f} a second",
-        highlight=False,
-    )
+        raise InvalidRequest(text("send.out.wrong"))
 
 
 class _Results:
@@ -177,8 +158,9 @@ class _Results:
 def _good_rows(rows: RecipientsFile, report: Report, write: _Results) -> Iterator[Recipient]:
     for row in rows:
         if isinstance(row, BadRow):
-            report.note(row.line, OutcomeStatus.NOT_SENT, row.reason)
-            write(row.line, "", "", "NOT_SENT", "", "", row.reason, "", 0)
+            status = OutcomeStatus.NOT_SENT
+            report.note(row.line, status, row.reason)
+            write(row.line, "", "", status.value, "", "", shown(row.reason), "", 0)
         else:
             yield row
 
@@ -191,27 +173,9 @@ def _note(outcome: Outcome, report: Report, write: _Results) -> None:
         code = SUCCESS
     if code is not None:
         report.codes[code] += 1
-    report.note(line, outcome.status, str(error or ""))
+    reason = str(error or "")
+    report.note(line, outcome.status, reason, error)
     write(
         line, message.mobile, message.reference, outcome.status.value, outcome.voice_id, code,
-        error, outcome.retry_at, outcome.attempts,
+        shown(reason), outcome.retry_at, outcome.attempts,
     )  # fmt: skip
-
-
-def progress_bar(*, hidden: bool) -> Progress:
-    """Return a bar whose tasks have a field `note`."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=errors,
-        disable=hidden,
-    )
-
-
-def _note_line(bulk: BulkRun) -> str:
-    now = bulk.progress
-    held = f", {now.deferred} held back" if now.deferred else ""
-    return f"{now.rate:,.0f}/s, {now.in_flight} in flight{held}"

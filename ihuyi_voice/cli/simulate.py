@@ -1,10 +1,13 @@
-"""The simulator as a server of its own."""
+"""`simulate`: the vendor as a server of its own."""
 
 import asyncio
+from typing import Annotated
 
 import attrs
+import typer
 
-from ihuyi_voice.cli.output import console
+from ihuyi_voice.cli.options import LOOPBACK, Host, Port
+from ihuyi_voice.cli.output import reporting, say
 from ihuyi_voice.simulator import Simulator
 
 
@@ -22,6 +25,33 @@ class SimulatorSettings:
     report_delay: float = 1.0
 
 
+def serve(
+    port: Port = 8000,
+    host: Host = LOOPBACK,
+    account: Annotated[str, typer.Option(help="simulate.account.help")] = "VM00000000",
+    api_key: Annotated[str, typer.Option(help="simulate.api_key.help")] = "simulator-key",
+    balance: Annotated[int, typer.Option(help="simulate.balance.help")] = 1_000_000,
+    template: Annotated[list[str] | None, typer.Option(help="simulate.template.help")] = None,
+    latency: Annotated[float, typer.Option(help="simulate.latency.help", min=0)] = 0.0,
+    jitter: Annotated[float, typer.Option(help="simulate.jitter.help", min=0)] = 0.0,
+    push_to: Annotated[str, typer.Option(help="simulate.push_to.help")] = "",
+    report_delay: Annotated[float, typer.Option(help="simulate.delay.help", min=0)] = 1.0,
+) -> None:
+    """Be the vendor, on this machine, until Ctrl-C."""
+    with reporting(as_json=False):
+        settings = SimulatorSettings(
+            account,
+            api_key,
+            balance,
+            tuple(template or ()),
+            latency,
+            jitter,
+            push_to,
+            report_delay,
+        )
+        asyncio.run(simulate(host, port, settings))
+
+
 async def simulate(host: str, port: int, settings: SimulatorSettings) -> None:
     """Serve the simulator until it is interrupted."""
     simulator = Simulator(
@@ -37,6 +67,6 @@ async def simulate(host: str, port: int, settings: SimulatorSettings) -> None:
         keep_arrivals=0,
     )
     async with simulator.serve(host, port) as url:
-        console.print(f"listening at {url}", highlight=False, soft_wrap=True)
-        console.print(f"account {settings.account}", highlight=False)
+        say("simulate.listening", url=url)
+        say("simulate.account", account=settings.account)
         await asyncio.Event().wait()

@@ -16,6 +16,7 @@ _LANDLINE = re.compile(r"(?<!\d)(0\d{4})\d{3,5}(\d{2})(?!\d)")
 _DIGEST = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{32}(?![0-9A-Fa-f])")
 _DIGEST_BYTES = re.compile(_DIGEST.pattern.encode())
 _HIDDEN = "[redacted]"
+_HIDDEN_BYTES = _HIDDEN.encode()
 _DIGEST_LENGTH = 32
 _SHORTEST_SECRET = 10  # no number or dynamic password is shorter
 
@@ -41,6 +42,7 @@ def forget_frames(error: E) -> E:
             seen.append(each)
             each.__traceback__ = None
             pending += [each.__cause__, each.__context__]
+            pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
     return error
 
 
@@ -53,6 +55,14 @@ class Redactor:
     """
 
     secret: str = attrs.field(default="", repr=False)
+    _lower: bytes = attrs.field(init=False, repr=False)
+    _shortest: int = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        # attrs' way on frozen classes
+        object.__setattr__(self, "_lower", self.secret.lower().encode())
+        shortest = min(len(self._lower) or _DIGEST_LENGTH, _DIGEST_LENGTH)
+        object.__setattr__(self, "_shortest", shortest)
 
     def __call__(self, text: str) -> str:
         """Return `text` without secrets and with its phone numbers masked."""
@@ -64,12 +74,11 @@ class Redactor:
 
     def in_bytes(self, content: bytes) -> bytes:
         """Return bytes without secrets; numbers stay, they are masked when they are shown."""
-        hidden, secret = _HIDDEN.encode(), self.secret.encode()
-        if len(content) < min(len(secret) or _DIGEST_LENGTH, _DIGEST_LENGTH):
+        if len(content) < self._shortest:
             return content
-        if secret and secret.lower() in content.lower():
-            content = re.sub(re.escape(secret), hidden, content, flags=re.IGNORECASE)
-        return _DIGEST_BYTES.sub(hidden, content)
+        if self._lower and self._lower in content.lower():
+            content = re.sub(re.escape(self._lower), _HIDDEN_BYTES, content, flags=re.IGNORECASE)
+        return _DIGEST_BYTES.sub(_HIDDEN_BYTES, content)
 
 
 _sending: ContextVar[bool] = ContextVar("ihuyi_voice_sending", default=False)

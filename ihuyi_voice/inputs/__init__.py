@@ -7,8 +7,11 @@ from ihuyi_voice.inputs.options import (
     check_above_zero,
     check_count,
     check_not_negative,
+    check_wait,
     counted,
+    lasting,
     not_negative,
+    waited,
 )
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
 from ihuyi_voice.inputs.templates import Template
@@ -22,8 +25,11 @@ __all__ = [
     "check_above_zero",
     "check_count",
     "check_not_negative",
+    "check_wait",
     "counted",
+    "lasting",
     "normalise_mobile",
     "not_negative",
     "validate_content",
+    "waited",
 ]

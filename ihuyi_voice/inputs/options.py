@@ -4,6 +4,7 @@ A wrong option is named where it is given: text, a bool, nan and infinity would 
 hours later, in a sleep or a comparison.
 """
 
+from math import inf
 from numbers import Integral, Real
 from reprlib import repr as short
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,16 @@ def check_not_negative(name: str, value: object) -> None:
         raise InvalidRequest(f"{name} is {value}; it can't be negative", field=name)
 
 
+def check_wait(name: str, value: object) -> None:
+    """Refuse what is not a number of seconds that may be waited; infinity means for ever.
+
+    Raises:
+        InvalidRequest: It is less than 0, or no number; the error names the option.
+    """
+    if value != inf:
+        check_not_negative(name, value)
+
+
 def check_count(name: str, value: object) -> None:
     """Refuse what is not a whole number of at least 1.
 
@@ -55,6 +66,18 @@ def not_negative(_: object, attribute: "attrs.Attribute[Any]", value: object) ->
     """Refuse an attribute that `check_not_negative` would; None passes where it is the default."""
     if not _is_unused(attribute, value):
         check_not_negative(attribute.name, value)
+
+
+def waited(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse an attribute that `check_wait` would; None passes where it is the default."""
+    if not _is_unused(attribute, value):
+        check_wait(attribute.name, value)
+
+
+def lasting(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse an attribute that is no time above 0; infinity means for ever."""
+    if value != inf:
+        above_zero(_, attribute, value)
 
 
 def counted(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

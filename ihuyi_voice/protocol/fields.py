@@ -17,8 +17,12 @@ def once(pairs: Iterable[tuple[str, V]], error: type[ValueError]) -> dict[str, V
     Raises:
         ValueError: The `error` that was asked for, if one does.
     """
-    fields: dict[str, V] = {}
-    for name, value in pairs:
+    listed = list(pairs)
+    fields = dict(listed)
+    if len(fields) == len(listed):  # as nearly always
+        return fields
+    fields.clear()
+    for name, value in listed:
         if fields.setdefault(name, value) != value:
             raise error(f"{name[:20]!r} comes twice with two values")
     return fields

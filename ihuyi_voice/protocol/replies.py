@@ -153,7 +153,7 @@ def _xml_fields(body: bytes) -> dict[str, Any]:
         root = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as exc:
         return _fields_of_broken_xml(body, f"broken XML: {exc}")
-    return once(((_local_name(child.tag), _leaf(child)) for child in root), ReplyUnreadable)
+    return once([(_local_name(child.tag), _leaf(child)) for child in root], ReplyUnreadable)
 
 
 def _refuse_document_type(body: bytes) -> None:
@@ -204,10 +204,10 @@ def _json_fields(body: bytes) -> dict[str, Any]:
 
 
 def _integer(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     if isinstance(value, str) and INTEGER.fullmatch(value.strip()):
         return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
     raise ReplyUnreadable("no code" if value is None else "the code is no integer")
 
 

@@ -1,11 +1,12 @@
 """The vendor in a box, for the demo, for our tests and for yours; it never imports the client."""
 
 from ihuyi_voice.simulator.app import Simulator
-from ihuyi_voice.simulator.arrivals import Arrival
-from ihuyi_voice.simulator.asgi import Disconnected
 from ihuyi_voice.simulator.clock import ManualClock
 from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault, PushFaultKind
-from ihuyi_voice.simulator.pushes import PushTry
+from ihuyi_voice.simulator.followups import Arrival
+from ihuyi_voice.simulator.http import Disconnected
+from ihuyi_voice.simulator.pushing import PushTry
+from ihuyi_voice.simulator.replies import Quirk
 
 __all__ = [
     "Arrival",
@@ -16,5 +17,6 @@ __all__ = [
     "PushFault",
     "PushFaultKind",
     "PushTry",
+    "Quirk",
     "Simulator",
 ]

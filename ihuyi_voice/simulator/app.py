@@ -1,4 +1,4 @@
-"""The vendor in a box: an ASGI app that answers as the vendor does, and fails when told to."""
+"""The vendor in a box: its options, and what a test may do to it and ask of it."""
 
 import asyncio
 import math
@@ -14,37 +14,26 @@ from collections.abc import (
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-import attrs
 import httpx
 
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.simulator import tables
-from ihuyi_voice.simulator.arrivals import Arrival
-from ihuyi_voice.simulator.asgi import (
-    HttpReply,
-    Receive,
-    Scope,
-    Send,
-    disconnect,
-    read_body,
-    respond,
-)
 from ihuyi_voice.simulator.clock import ManualClock
-from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault, first_to_strike
-from ihuyi_voice.simulator.followups import ANSWERED, FollowUps, Results
-from ihuyi_voice.simulator.forms import read_fields
-from ihuyi_voice.simulator.pushes import Pusher, PushTry
-from ihuyi_voice.simulator.vendor import Answer, StoredTemplate, Vendor, write_reply
+from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault
+from ihuyi_voice.simulator.followups import ANSWERED, Arrival, FollowUps, Results
+from ihuyi_voice.simulator.http import PATH, Endpoint, Form
+from ihuyi_voice.simulator.pushing import Pusher, PushTry
+from ihuyi_voice.simulator.vendor import Answer, StoredTemplate, Variables, Vendor
 
-_BEFORE_ACTING: Final = {FaultKind.CODE, FaultKind.DISCONNECT_BEFORE}
-_HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>\n"
+_INSTEAD: Final = {FaultKind.CODE, FaultKind.DISCONNECT_BEFORE}  # the vendor doesn't act
 
 
-class Simulator:
+class Simulator(Endpoint):
     """The vendor's voice API, all four operations, as an ASGI app.
 
     In process: `httpx.AsyncClient(transport=httpx.ASGITransport(app=simulator))`. Over a real
-    socket: `async with simulator.serve() as url`. Nothing ever leaves the machine.
+    socket: `async with simulator.serve() as url`. Nothing ever leaves the machine. It answers at
+    the vendor's path alone: another one gets 404, an HTTP method but GET and POST 405.
 
     It pushes to a receiver of yours, here in process and by a clock that the test moves:
 
@@ -62,13 +51,20 @@ class Simulator:
         balance: Notifications left at the start.
         templates: Approved templates that contents must follow; None to take any content.
         limits: Windows per number: (calls, seconds, code); empty for none.
+        repeat_limits: The same for one content to one number, which not every account has; for the
+            observed ones, 4083 and 4084, give it `simulator.tables.REPEAT_LIMITS`.
         blacklist: Numbers that get 4030.
         sensitive_words: Words in a content or template that get 407.
+        variables: What the value of a variable may be made of: `strict` for digits, letters and
+            Chinese characters, as the document says; `lenient` for `.`, `:`, `/`, `%` and `-`, too,
+            as in dates, decimals and percentages.
         max_value_length: The longest value of a variable, else 40722; None for any.
-        max_password_age: The oldest dynamic password in seconds, else 40501; None for any.
+        max_password_age: How many seconds before or after its `time` a dynamic password is taken,
+            else 40501; None for any.
         auto_approve: Whether a new template is approved at once; else `audit`, or call `approve`.
         latency: Seconds that every request takes, part of it on the way to the vendor.
         jitter: Up to so many random seconds more.
+        quirks: What is odd about its replies: any of `Quirk`, or their values.
         clock: Unix time in seconds, UTC; a `ManualClock` can be moved by tests.
         keep_arrivals: How many arrivals, and tries of pushes, are kept; None for all.
         seed: Of everything random.
@@ -94,13 +90,16 @@ class Simulator:
         balance: int = 1_000_000,
         templates: Iterable[str] | None = None,
         limits: Iterable[tuple[int, float, int]] = tables.LIMITS,
+        repeat_limits: Iterable[tuple[int, float, int]] = (),
         blacklist: Iterable[str] = (),
         sensitive_words: Iterable[str] = (),
+        variables: Variables = "strict",
         max_value_length: int | None = None,
         max_password_age: float | None = None,
         auto_approve: bool = False,
         latency: float = 0.0,
         jitter: float = 0.0,
+        quirks: Iterable[str] = (),
         clock: Callable[[], float] = time.time,
         keep_arrivals: int | None = None,
         seed: int = 0,
@@ -113,15 +112,18 @@ class Simulator:
         audit: Callable[[str], str | None] | None = None,
         audit_delay: float = 1.0,
     ) -> None:
+        super().__init__(latency, jitter, quirks, random.Random(seed))  # noqa: S311 - faults, not secrets
         self.vendor = Vendor(
             account,
             api_key,
             clock,
             balance=balance,
             limits=tuple(limits),
+            repeat_limits=tuple(repeat_limits),
             blacklist=frozenset(blacklist),
             sensitive_words=tuple(sensitive_words),
             check_templates=templates is not None,
+            variables=variables,
             max_value_length=max_value_length,
             max_password_age=max_password_age,
             auto_approve=auto_approve,
@@ -129,12 +131,8 @@ class Simulator:
         for content in templates or ():
             self.vendor.store_template(content, approved=True)
         self.clock = clock
-        self.latency = latency
-        self.jitter = jitter
-        self.faults: list[Fault] = []
         self.arrivals: deque[Arrival] = deque(maxlen=keep_arrivals)
         self.codes: Counter[int | None] = Counter()
-        self._chance = random.Random(seed)  # noqa: S311 - faults, not secrets
         self._pusher = Pusher(clock, push_client, keep_arrivals, self._chance)
         self._pusher.to = push_to
         self._follow_ups = FollowUps(
@@ -148,7 +146,6 @@ class Simulator:
             audit,
             audit_delay,
         )
-        self._closing = Signal()
         self._arrived = Signal()
 
     @property
@@ -275,94 +272,28 @@ class Simulator:
             serving(self, host, port, ssl_certfile, ssl_keyfile) as address,
         ):
             try:
-                yield f"{address}/webservice/voice.php"
+                yield f"{address}{PATH}"
             finally:
                 self._closing.notify()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI 3); lifespan and websockets are declined."""
-        if scope["type"] != "http":
-            raise RuntimeError(f"the simulator speaks HTTP only, not {scope['type']}")
-        body = await read_body(receive)
-        if body is None:
-            return
-        headers = dict(scope["headers"])
-        kind = headers.get(b"content-type", b"").decode("latin-1")
-        fields = read_fields(scope["query_string"], kind, body)
-        operation = fields.get("method", "")
-        if operation not in tables.SHAPES:
-            await respond(send, HttpReply(b"method not allowed\n", b"text/plain", 404))
-            return
-        await self._serve(scope, receive, send, operation, fields)
-
-    async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, operation: str, fields: dict[str, str]
-    ) -> None:
-        fault = first_to_strike(self.faults, operation, fields.get("mobile", ""), self._chance)
-        whole = self.latency + self._chance.uniform(0.0, self.jitter)
-        if fault is not None and fault.kind is FaultKind.LATENCY:
-            whole += fault.seconds + self._chance.uniform(0.0, fault.jitter)
-        there = whole * self._chance.random()
-        await _pause(there)
-        answer = self._act(operation, fields, fault)
-        await _pause(whole - there)
-        if fault is None or fault.kind in {FaultKind.LATENCY, FaultKind.CODE}:
-            await respond(send, _reply(operation, answer, fields))
-        else:
-            await self._fail(scope, receive, send, fault, _reply(operation, answer, fields))
-
-    def _act(self, operation: str, fields: dict[str, str], fault: Fault | None) -> Answer:
+    def _act(self, operation: str, form: Form, fault: Fault | None) -> Answer:
         now = self.clock()
-        if fault is not None and fault.kind is FaultKind.CODE:
-            answer = Answer(fault.code)
-        elif fault is not None and fault.kind is FaultKind.DISCONNECT_BEFORE:
-            answer = Answer(0)
+        kind = None if fault is None else fault.kind
+        if fault is not None and kind in _INSTEAD:
+            answer, code = Answer(fault.code), None
         else:
-            answer = self.vendor.answer(operation, fields)
-        acted = fault is None or fault.kind not in _BEFORE_ACTING
-        code = answer.code if acted else None
+            answer = self.vendor.answer(operation, form.text, form.raw)
+            code = answer.code
+        arrival = Arrival(now, operation, form.text, code, kind)
         self.codes[code] += 1
-        arrival = Arrival(now, operation, fields, code, fault.kind if fault else None)
         self.arrivals.append(arrival)
         self._arrived.notify()
         if arrival.processed:
             self._follow_ups.arrived(arrival, answer.value)
         return answer
 
-    async def _fail(
-        self, scope: Scope, receive: Receive, send: Send, fault: Fault, reply: HttpReply
-    ) -> None:
-        if fault.kind in {FaultKind.DISCONNECT_BEFORE, FaultKind.DISCONNECT_AFTER}:
-            await disconnect(scope, receive)
-        elif fault.kind is FaultKind.SILENCE:
-            await self._closing.wait()
-            await disconnect(scope, receive)
-        else:
-            await respond(send, _spoilt(fault, reply))
-
-
-def _reply(operation: str, answer: Answer, fields: dict[str, str]) -> HttpReply:
-    asked = fields.get("format", "xml")
-    kind = b"application/json; charset=utf-8" if asked == "json" else b"text/xml; charset=utf-8"
-    return HttpReply(write_reply(operation, answer, asked), kind)
-
-
-def _spoilt(fault: Fault, reply: HttpReply) -> HttpReply:
-    cut = reply.body[: len(reply.body) // 2]
-    return {
-        FaultKind.STATUS: HttpReply(_HTML, b"text/html", fault.status),
-        FaultKind.TRUNCATED: attrs.evolve(reply, body=cut),
-        FaultKind.UNREADABLE: HttpReply(_HTML, b"text/html"),
-        FaultKind.EMPTY: attrs.evolve(reply, body=b""),
-    }[fault.kind]
-
 
 @contextmanager
 def _unwatched(_: Callable[[], None]) -> Generator[None]:
     """Stand in for a clock that can't be moved."""
     yield
-
-
-async def _pause(seconds: float) -> None:
-    if seconds > 0:
-        await asyncio.sleep(seconds)

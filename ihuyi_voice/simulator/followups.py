@@ -1,4 +1,4 @@
-"""What follows a request that the vendor acted on: reports of the call, or a template's audit."""
+"""What the vendor saw, and what follows: reports of a call, or a template's audit."""
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -6,11 +6,48 @@ from typing import Final, TypeAlias, cast
 
 import attrs
 
-from ihuyi_voice.simulator import pushes
-from ihuyi_voice.simulator.arrivals import Arrival
+from ihuyi_voice.simulator import pushing
+from ihuyi_voice.simulator.faults import FaultKind
 from ihuyi_voice.simulator.vendor import StoredTemplate, Vendor
 
 ANSWERED: Final = 2
+_DONE: Final = 2
+
+
+@attrs.frozen
+class Arrival:
+    """One request as the vendor saw it.
+
+    Attributes:
+        time: When it had arrived, by the simulator's clock.
+        operation: `Submit`, `GetNum`, `AddTemplate` or `DelTemplate`.
+        fields: All fields, query and body.
+        code: The code that the vendor decided on; None if it never acted, also if it was told what
+            to reply.
+        fault: What went wrong on demand, if anything.
+    """
+
+    time: float
+    operation: str
+    fields: dict[str, str] = attrs.field(repr=False)
+    code: int | None
+    fault: FaultKind | None = None
+
+    @property
+    def mobile(self) -> str:
+        """The number, as it was sent."""
+        return self.fields.get("mobile", "")
+
+    @property
+    def content(self) -> str:
+        """The content, as it was sent."""
+        return self.fields.get("content", "")
+
+    @property
+    def processed(self) -> bool:
+        """Whether the vendor did what was asked."""
+        return self.code == _DONE
+
 
 Codes: TypeAlias = int | Sequence[int]
 Results: TypeAlias = Codes | Mapping[str, Codes] | Callable[[Arrival], Codes]
@@ -22,7 +59,7 @@ class FollowUps:
 
     Attributes:
         vendor: Knows the templates.
-        pusher: Takes the pushes.
+        pusher: Takes the pushing.
         chance: Decides about jitter and talk times.
         results: How calls end.
         report_delay: Seconds from a call to its report.
@@ -33,7 +70,7 @@ class FollowUps:
     """
 
     vendor: Vendor
-    pusher: pushes.Pusher
+    pusher: pushing.Pusher
     chance: random.Random
     results: Results
     report_delay: float
@@ -49,7 +86,7 @@ class FollowUps:
         elif arrival.operation == "AddTemplate" and value is not None:
             self._audit(self.vendor.templates[value], arrival.time + self.audit_delay)
         elif arrival.operation == "DelTemplate":
-            self.pusher.forget(pushes.AUDIT, arrival.fields["templateid"])
+            self.pusher.forget(pushing.AUDIT, arrival.fields["templateid"])
 
     def decided(self, template: StoredTemplate, reason: str | None) -> None:
         """Push an audit that was made by hand, now."""
@@ -59,7 +96,7 @@ class FollowUps:
         due = arrival.time + self.report_delay + self.chance.uniform(0.0, self.report_jitter)
         for code in self._codes(arrival):
             talked = self.chance.randint(5, 60) if code == ANSWERED else 0
-            self.pusher.queue(due, pushes.report(voice_id, arrival.mobile, code, talked, due))
+            self.pusher.queue(due, pushing.report(voice_id, arrival.mobile, code, talked, due))
             due += self.report_interval
 
     def _codes(self, arrival: Arrival) -> Iterable[int]:
@@ -84,4 +121,4 @@ class FollowUps:
 
     def _push(self, due: float, template: StoredTemplate, reason: str | None) -> None:
         if self.pusher.to:
-            self.pusher.queue(due, pushes.audit(template.template_id, reason))
+            self.pusher.queue(due, pushing.audit(template.template_id, reason))

@@ -1,11 +1,12 @@
 """The simulator over a real socket, by uvicorn (the extra `simulator`)."""
 
 import asyncio
+import re
 import socket
 import string
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 from urllib.parse import quote_from_bytes
 
 try:
@@ -16,16 +17,24 @@ except ImportError as exc:
         "serving the simulator needs an extra: pip install 'ihuyi-voice[simulator]'"
     ) from exc
 
-from ihuyi_voice.simulator.asgi import ABORT, Receive, Scope, Send
+from ihuyi_voice.simulator.http import ABORT, Receive, Scope, Send
 
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PRINTABLE = string.printable  # these stay as they are, everything else is percent-encoded
 _LAST_WORDS = 2  # seconds that requests in flight get when the server stops
+_LONGEST_HEAD = 65_536
+_LINE_END = re.compile(rb"\r?\n")
+_HEAD_END = re.compile(rb"\n\r?\n")
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, handing the app the means to break its connection."""
+    """uvicorn's protocol, as tolerant as the vendor's nginx, and able to break its connection.
+
+    The parser takes neither lines that end in a bare LF nor raw UTF-8 in the URL, which some
+    clients send. So a head is kept until it is whole, mended, and only then parsed; a body passes
+    as it comes.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so too
         # asyncio only does so for sockets whose protocol number is set; without it, head and body
@@ -33,15 +42,45 @@ class _Protocol(HttpToolsProtocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         self.app_state = {**self.app_state, ABORT: transport.abort}
+        self._head: bytes = b""
+        self._in_body = False
 
     def data_received(self, data: bytes) -> None:
-        # Some clients send raw UTF-8 in the URL; the vendor takes it, the parser would not.
-        cycle = cast("Any", self.cycle)  # None before the first request, which uvicorn hides
-        between_requests = cycle is None or cycle.response_complete
-        line, end, rest = data.partition(b"\n")
-        if between_requests and not line.isascii():
-            data = quote_from_bytes(line, safe=_PRINTABLE).encode() + end + rest
-        super().data_received(data)
+        while data and not self.transport.is_closing():
+            if self._in_body:
+                super().data_received(data)
+                return
+            data = self._take_head(data)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Parse a head once it is whole, and return what is behind it."""
+        kept = 0
+        if self._head:
+            # This much has been looked through, but for an end that is cut in two.
+            kept = len(self._head) - 3
+            data = self._head + data
+        data = data.lstrip(b"\r\n")
+        end = _HEAD_END.search(data, max(kept, 0))
+        if end is None and len(data) < _LONGEST_HEAD:
+            self._head = data
+            super().data_received(b"")  # so that the connection doesn't count as idle
+            return b""
+        self._head, self._in_body = b"", True
+        head = data if end is None else data[: end.end()]
+        super().data_received(_mended(head))
+        return data[len(head) :]
+
+
+def _mended(head: bytes) -> bytes:
+    """Return a head as parsers demand it: each line ends in CR LF, and the first one is ASCII."""
+    if head.isascii() and head.count(b"\n") == head.count(b"\r\n"):
+        return head
+    line, end, rest = _LINE_END.sub(b"\r\n", head).partition(b"\r\n")
+    return quote_from_bytes(line, safe=_PRINTABLE).encode() + end + rest
 
 
 class _Server(uvicorn.Server):

@@ -96,5 +96,24 @@ SHAPES: Final = {
     "DelTemplate": ("AddTemplateResult", None, ""),  # the document names this root
 }
 
+SEEN: Final = {  # in the wild, not in the document; the texts are ours where none was captured
+    4010: "该通道一分钟之内提交次数超过限制",
+    4053: "用户不存在",
+    4070: "签名格式不正确",
+    4073: "内容过长",
+    4074: "内容含有表情符号",
+    4075: "签名未通过审核",
+    4083: "同一手机号一分钟之内不能提交相同的内容",
+    4084: "同一手机号一天之内提交相同的内容超过5条",
+    4085: "提交过于频繁",
+    4086: "提交过于频繁",
+    40501: "动态密码已过期",
+    40502: "动态密码不正确",
+}
+"""What other codes mean, whatever the operation."""
+
 LIMITS: Final = ((1, 1.0, 4080), (3, 60.0, 4081), (10, 86_400.0, 4082))
 """The windows per number: at most so many calls, within so many seconds, or else this code."""
+
+REPEAT_LIMITS: Final = ((1, 60.0, 4083), (5, 86_400.0, 4084))
+"""The same for one content to one number, as some accounts have them (observed)."""

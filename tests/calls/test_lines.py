@@ -1,9 +1,11 @@
 """Who asked first is served first, at each number, a single call beside a run included."""
 
 import asyncio
+import math
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,7 +114,7 @@ def test_calls_from_two_clients_of_one_guard_are_served_in_order() -> None:
         guard = Counting(Limits(1, None, None))
         one, two = in_process(simulator, guard=guard), in_process(simulator, guard=guard)
         async with one, two:
-            calls = []
+            calls: list[asyncio.Task[Submission]] = []
             for n in range(6):
                 client = (one, two)[n % 2]
                 task = asyncio.create_task(client.submit(MOBILE, f"第{n}条。", max_wait=100.0))
@@ -179,6 +181,22 @@ def test_who_waits_no_longer_is_held_and_gives_up_its_place() -> None:
     assert run_virtual(main()) == ["Submission", "RateLimited", "Submission"]
 
 
+def test_who_waits_for_ever_is_served_in_the_end() -> None:
+    """`max_wait=math.inf`, for a single call and for a run, through a day's limit."""
+
+    async def main() -> float:
+        simulator = Simulator(clock=loop_time)
+        async with in_process(simulator) as client:
+            began = loop_time()
+            messages = [(MOBILE, CONTENT)] * 10
+            async with client.submit_many(messages, max_wait=math.inf) as run:
+                assert {end.status async for end in run} == {OutcomeStatus.ACCEPTED}
+            await client.submit(MOBILE, CONTENT, max_wait=math.inf)
+            return loop_time() - began
+
+    assert run_virtual(main()) >= 86_400.0
+
+
 def test_a_cancelled_waiter_gives_up_its_place() -> None:
     """Nobody stands behind it for ever."""
 
@@ -205,14 +223,13 @@ def test_4010_closes_the_whole_account_for_a_minute() -> None:
         simulator = Simulator(clock=loop_time)
         simulator.add_fault(Fault("code", code=4010, times=1))
         async with in_process(simulator) as client:
-            for mobile in (MOBILE, "13911111111"):
-                try:
-                    await client.submit(mobile, CONTENT)
-                except RateLimited as error:
-                    held = error
+            with pytest.raises(RateLimited):
+                await client.submit(MOBILE, CONTENT)
+            with pytest.raises(RateLimited) as caught:
+                await client.submit("13911111111", CONTENT)
             arrived, began = len(simulator.arrivals), loop_time()
             await client.submit("13922222222", CONTENT, max_wait=100.0)
-            return arrived, loop_time() - began, held
+            return arrived, loop_time() - began, caught.value
 
     arrived, waited, held = run_virtual(main())
     assert arrived == 1

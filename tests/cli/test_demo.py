@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ihuyi_voice import InvalidRequest
 from ihuyi_voice.cli import demo
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
 from ihuyi_voice.inputs.templates import Template
-from tests.support.command import run
+from tests.support.command import PROGRAM, run
 
 SIMULATORS_KEY = "simulator-key"
 TEMPLATE = "您的订单号是：【变量】。已由【变量】发出，请注意查收。"
@@ -101,3 +102,20 @@ def test_a_demo_that_fails_leaves_nothing_behind(
     result = run("demo", "--count", "20")
     assert (result.exit_code, result.stderr) == (2, "InvalidRequest: it broke\n")
     assert not list(folder.iterdir())
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The demo is the first thing that somebody behind a company's proxy tries."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*PROGRAM, "demo", "--count", "20", "--json"], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["outcomes"]["ACCEPTED"] == sum(told["reports"].values()) == 13

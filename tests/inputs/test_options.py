@@ -15,6 +15,7 @@ from ihuyi_voice.inputs.options import (
     check_above_zero,
     check_count,
     check_not_negative,
+    check_wait,
     counted,
     not_negative,
 )
@@ -84,6 +85,19 @@ def test_a_number_out_of_range_is_refused_by_name(check: Check, value: float, to
 def test_any_kind_of_real_number_in_range_passes(check: Check, value: float) -> None:
     """Limits included."""
     check("option", value)
+
+
+@pytest.mark.parametrize("value", [0, 1.5, math.inf])
+def test_a_wait_may_be_for_ever(value: float) -> None:
+    """And for no time at all."""
+    check_wait("max_wait", value)
+
+
+@pytest.mark.parametrize("value", [-1, -math.inf, math.nan, "5", True, None])
+def test_a_wait_that_is_no_time_is_refused_by_name(value: object) -> None:
+    """As any other number."""
+    with pytest.raises(InvalidRequest, match="max_wait is"):
+        check_wait("max_wait", value)
 
 
 @attrs.frozen

@@ -1,14 +1,22 @@
 """Bytes become values, or one clear error; never a wrong success (sections 2.3 to 5.4)."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihuyi_voice import Operation
-from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES, Reply, ReplyUnreadable, parse_reply
+from ihuyi_voice import Operation, RawReply, UnreadableReply, VendorError
+from ihuyi_voice.common.redaction import Redactor
+from ihuyi_voice.protocol.replies import (
+    MAX_REPLY_BYTES,
+    Reply,
+    ReplyUnreadable,
+    parse_reply,
+    read_reply,
+)
 
 SUBMIT = Operation.SUBMIT
 ACCEPTED = """<?xml version="1.0" encoding="utf-8"?>
@@ -74,6 +82,102 @@ def test_xml_is_read_whatever_its_root_and_namespace(
 def test_a_bom_and_stray_whitespace_do_no_harm(before: bytes, body: bytes) -> None:
     """Around either format."""
     assert parse_reply(SUBMIT, before + body + b"\n \n").code == 2
+
+
+@pytest.mark.parametrize(
+    "msg", ["余额<10 & 请充值", "a & b", "x < y > z", "<b>no</b> & so", "&nbsp;?"]
+)
+@pytest.mark.parametrize(("code", "id_"), [(4051, "0"), (2, "60495654")])
+def test_a_text_that_nobody_escaped_hides_no_code(msg: str, code: int, id_: str) -> None:
+    """The vendor's own sample reads replies by a regular expression, which survives that."""
+    body = (
+        '<?xml version="1.0" encoding="utf-8"?>\n<SubmitResult xmlns="http://106.ihuyi.com/">\n'
+        f"<code>{code}</code>\n<msg>{msg}</msg>\n<voiceid>{id_}</voiceid>\n</SubmitResult>\n"
+    )
+    reply = parse_reply(SUBMIT, body.encode())
+    assert (reply.code, reply.value) == (code, "60495654" if code == 2 else "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<r><code>2</code><msg>a & b</msg><voiceid>123</voiceid>",  # cut off before its end
+        "<r><code>2</code><msg>a & b</msg><voiceid>12",
+        "<r><code>2</code><msg>a & b</msg>text<voiceid>123</voiceid></r>",
+        "<r><code>2</code><msg>a & b</msg><voiceid>123</voiceid></r><r></r>",
+        "<r><code>2</code><code>405</code><msg>a & b</msg><voiceid>123</voiceid></r>",
+        "<r><code>2</code><msg>a & b</msg><voiceid>1</voiceid><voiceid>2</voiceid></r>",
+        "<!DOCTYPE r><r><code>2</code><msg>a & b</msg><voiceid>123</voiceid></r>",
+        "<r><code>2</code><msg>a & b</msg></r>",
+        "<html><p>a & b<code>2</code><voiceid>1</voiceid></html>",
+    ],
+)
+def test_broken_xml_is_never_read_as_more_than_it_says(body: str) -> None:
+    """Only leaf after leaf of a whole reply, without a contradiction."""
+    with pytest.raises(ReplyUnreadable):
+        parse_reply(SUBMIT, body.encode())
+
+
+def test_a_namespace_without_a_scheme_is_no_obstacle() -> None:
+    """It stands in the vendor's own sample."""
+    body = b'<r xmlns="106.ihuyi.com"><code>2</code><msg>ok</msg><voiceid>77</voiceid></r>'
+    assert parse_reply(SUBMIT, body) == Reply(2, "ok", "77")
+
+
+@pytest.mark.parametrize(
+    ("ids", "value"),
+    [
+        ({"voiceid": "0", "smsid": "77"}, "77"),
+        ({"voiceid": "", "smsid": "77"}, "77"),
+        ({"smsid": "77", "voiceid": 0}, "77"),
+        ({"voiceid": "66", "smsid": "77"}, "66"),
+    ],
+)
+def test_a_good_id_beside_an_empty_one_counts(ids: dict[str, object], value: str) -> None:
+    """The sibling service's name may hold it."""
+    body = json.dumps({"code": 2, "msg": "ok", **ids}).encode()
+    assert parse_reply(SUBMIT, body).value == value
+
+
+@pytest.mark.parametrize(
+    ("num", "value"), [("856.00", "856"), ("856.0", "856"), (856, "856"), ("-3.00", "-3")]
+)
+def test_a_balance_may_be_written_with_decimals(num: object, value: str) -> None:
+    """Zeros only: half a notification is none."""
+    body = json.dumps({"code": 2, "msg": "ok", "num": num}).encode()
+    assert parse_reply(Operation.BALANCE, body).value == value
+
+
+@pytest.mark.parametrize("num", ["856.5", "856.", ".0", "1e3", "8 56", ""])
+def test_a_balance_that_is_no_whole_number_is_unreadable(num: str) -> None:
+    """Nothing is guessed."""
+    body = json.dumps({"code": 2, "msg": "ok", "num": num}).encode()
+    with pytest.raises(ReplyUnreadable):
+        parse_reply(Operation.BALANCE, body)
+
+
+@given(st.binary(max_size=200), st.sampled_from(["<r><code>2</code><msg>%s</msg>%s</r>"]))
+def test_no_text_makes_a_success_of_a_refusal(text: bytes, frame: str) -> None:
+    """Whatever stands in `msg`, escaped or not."""
+    head, _, tail = frame.replace("2", "4072").partition("%s")
+    body = head.encode() + text + tail.replace("%s", "<smsid>0</smsid>").encode()
+    with suppress(ReplyUnreadable):
+        assert parse_reply(SUBMIT, body).code != 2
+
+
+def test_reading_goes_all_the_way_to_an_answer_or_its_error() -> None:
+    """Status, body, code: one call, and the evidence is sealed."""
+    key = "1q784322ba1d9bb88d50cf5cdfd89k7d"
+    body = json.dumps({"code": 2, "msg": f"key {key}", "voiceid": "7"}).encode()
+    answer = read_reply(SUBMIT, RawReply(200, [(b"X", key.encode())], body), Redactor(key))
+    assert (answer.value, answer.msg) == ("7", "key [redacted]")
+    assert key not in repr([answer.raw.content, answer.raw.headers])
+    with pytest.raises(UnreadableReply, match="HTTP 502") as unreadable:
+        read_reply(SUBMIT, RawReply(502, [], body), Redactor(key))
+    assert key not in str(unreadable.value)
+    with pytest.raises(VendorError, match="4072") as refused:
+        read_reply(SUBMIT, RawReply(200, [], b'{"code":4072,"msg":""}'), Redactor(key))
+    assert refused.value.raw is not None
 
 
 def test_a_reply_in_gb2312_is_read_if_it_says_so() -> None:

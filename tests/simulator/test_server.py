@@ -14,6 +14,7 @@ from ihuyi_voice.simulator.server import serving
 from tests.simulator.conftest import CONTENT, MOBILE, dial
 from tests.support.servers import Certificate, make_certificate
 
+VENDOR = "http://vendor.test/webservice/voice.php"
 FORM = {
     "account": "VM00000000",
     "password": "simulator-key",
@@ -93,7 +94,7 @@ async def test_silence_in_process_lasts_until_the_caller_gives_up() -> None:
     simulator.add_fault(Fault("silence", times=1))
     before = asyncio.all_tasks()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=simulator)) as client:
-        waiting = asyncio.create_task(submit(client, "http://vendor.test/"))
+        waiting = asyncio.create_task(submit(client, VENDOR))
         await simulator.arrived()
         for _ in range(100):
             await asyncio.sleep(0)
@@ -101,7 +102,7 @@ async def test_silence_in_process_lasts_until_the_caller_gives_up() -> None:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert "<code>2</code>" in (await submit(client, "http://vendor.test/")).text
+        assert "<code>2</code>" in (await submit(client, VENDOR)).text
     assert [arrival.processed for arrival in simulator.arrivals] == [True, True]
     assert asyncio.all_tasks() == before
 

@@ -1,15 +1,21 @@
 """The command as tests run it, and a vendor in another thread that it can talk to."""
 
 import asyncio
+import json
 import logging
+import sys
 import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Self
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from ihuyi_voice.cli.app import app
 from ihuyi_voice.simulator import Simulator
 
+PROGRAM = (sys.executable, "-m", "ihuyi_voice.cli")
 KEY = "1q784322ba1d9bb88d50cf5cdfd89k7d"
 TEMPLATE = "您的订单号是：【变量】。"
 CONTENT = "您的订单号是：9633。"
@@ -40,6 +46,43 @@ class ServedVendor:
         async with self.simulator.serve() as self.url:
             self._ready.set()
             await self._stop.wait()
+
+
+class Answering:
+    """A vendor in another thread that answers in JSON whatever a function makes of the form."""
+
+    def __init__(self, answer: Callable[[str], dict[str, object]]) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                data = json.dumps(answer(sent)).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+                """Say nothing."""
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def point(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the environment point here."""
+        monkeypatch.setenv("IHUYI_ACCOUNT", "VM00000000")
+        monkeypatch.setenv("IHUYI_API_KEY", KEY)
+        monkeypatch.setenv(
+            "IHUYI_BASE_URL", f"http://127.0.0.1:{self._server.server_port}/voice.php"
+        )
 
 
 def run(*args: str) -> Result:

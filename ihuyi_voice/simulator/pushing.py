@@ -14,6 +14,7 @@ What was forgotten, queued or in flight, is never tried again.
 
 import asyncio
 import random
+import ssl
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -27,7 +28,6 @@ import attrs
 import httpx
 
 from ihuyi_voice.common.signal import Signal
-from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.faults import PushFault, PushFaultKind, first_to_strike
 
@@ -116,7 +116,7 @@ class Pusher:
         self._to = ""
         self._clock = clock
         self._client = client
-        self._own: dict[str, PoolTransport] = {}
+        self._lanes = _Lanes()
         self._users = 0
         self._chance = chance
         self._queue: list[tuple[float, int, Push]] = []
@@ -232,7 +232,6 @@ class Pusher:
         request = httpx.Request("POST", self._to, content=body, headers=_FORM, extensions=limits)
         try:
             answer = await self._send(request)
-            await answer.aread()
         except Exception:  # noqa: BLE001 - in process, the receiver's own failures arrive here too
             return None, False
         return answer.status_code, (answer.status_code, answer.content) == (200, b"success")
@@ -241,10 +240,10 @@ class Pusher:
         if self._client is not None:
             return await self._client.send(request, follow_redirects=False)
         # Not through a client, which would log the address, and with it the receiver's secret.
-        if self._to not in self._own:
-            most = 2 * _AT_ONCE  # each may be a duplicate
-            self._own[self._to] = PoolTransport(self._to, max_connections=most)
-        return await self._own[self._to].handle_async_request(request)
+        async with self._lanes.lend(request.url.scheme) as lane:
+            answer = await lane.handle_async_request(request)
+            await answer.aread()
+            return answer
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[None]:
@@ -257,8 +256,46 @@ class Pusher:
         finally:
             self._users -= 1
             if not self._users:
-                pools, self._own = self._own, {}
-                await asyncio.gather(*(pool.aclose() for pool in pools.values()))
+                lanes, self._lanes = self._lanes, _Lanes()
+                await lanes.aclose()
+
+
+@attrs.define(eq=False)
+class _Lanes:
+    """Transports of a single connection each, of which the one used last is lent first.
+
+    One transport for all would look at every connection for every request: with fifty of them, a
+    push costs ten times as much. One whose use was cancelled may be unusable, and isn't lent again.
+    """
+
+    _all: set[httpx.AsyncHTTPTransport] = attrs.field(factory=set[httpx.AsyncHTTPTransport])
+    _free: dict[str, list[httpx.AsyncHTTPTransport]] = attrs.field(
+        factory=dict[str, list[httpx.AsyncHTTPTransport]]
+    )
+    _trust: dict[str, ssl.SSLContext] = attrs.field(factory=dict[str, ssl.SSLContext])
+
+    @asynccontextmanager
+    async def lend(self, scheme: str) -> AsyncGenerator[httpx.AsyncHTTPTransport]:
+        free = self._free.setdefault(scheme, [])
+        lane = free.pop() if free else self._open(scheme)
+        try:
+            yield lane
+        except Exception:
+            self._all.remove(lane)
+            await lane.aclose()
+            raise
+        free.append(lane)
+
+    def _open(self, scheme: str) -> httpx.AsyncHTTPTransport:
+        if scheme not in self._trust:  # to load it takes 40 ms, and only https needs it
+            self._trust[scheme] = httpx.create_ssl_context(verify=scheme == "https")
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        lane = httpx.AsyncHTTPTransport(verify=self._trust[scheme], limits=limits)
+        self._all.add(lane)
+        return lane
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(lane.aclose() for lane in self._all))
 
 
 def _is_http(address: str) -> bool:

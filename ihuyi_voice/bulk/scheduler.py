@@ -1,0 +1,392 @@
+"""Which message starts next: the pump of a run, and the tasks that make its attempts.
+
+`pump` never awaits. It is called whenever something may start that could not before: a message was
+read ahead, an attempt ended, an outcome was consumed, a number's turn came, a timer fired. What
+can't start now and isn't waiting for one of these has a timer: something that can start always has
+a wake-up.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeAlias
+
+import attrs
+from attrs.validators import optional
+
+from ihuyi_voice.bulk.deferral import Deferral, Item
+from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, no_message, stopped
+from ihuyi_voice.bulk.pace import Pace, is_answer
+from ihuyi_voice.bulk.progress import Progress, Tally
+from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
+from ihuyi_voice.calls.submission import Delay, Job, Submitter
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.redaction import forget_frames, mask_numbers
+from ihuyi_voice.errors import (
+    InvalidRequest,
+    NotSent,
+    OutcomeUnknown,
+    RunStopped,
+    VendorError,
+    VoiceError,
+)
+from ihuyi_voice.inputs.options import above_zero, counted, not_negative, waited
+from ihuyi_voice.models import Action, Message, Submission
+
+logger = logging.getLogger("ihuyi_voice.bulk")
+
+_READ_AT_ONCE: Final = 64  # then the event loop gets a turn
+_ITEMS_A_TASK: Final = 16  # then another task goes on, for attempts may end without any wait
+_SOONEST: Final = 0.001  # seconds until a step is repeated, whatever a guard says
+_QUIET: Final = 0.1  # seconds without a message after which a stopped run gives up its source
+
+Worker: TypeAlias = "asyncio.Task[None]"
+
+
+@attrs.frozen
+class BulkOptions:
+    """The options of `submit_many`, which documents them."""
+
+    concurrency: int = attrs.field(default=100, validator=counted)
+    max_wait: float = attrs.field(default=120.0, validator=waited)
+    max_rate: float | None = attrs.field(default=None, validator=above_zero)
+    max_deferred: int = attrs.field(default=10_000, validator=counted)
+    grace: float = attrs.field(default=30.0, validator=waited)
+    total: int | None = attrs.field(default=None, validator=not_negative)
+    max_failures: int | None = attrs.field(default=20, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
+    max_rejections: int | None = attrs.field(default=200, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
+
+
+class Scheduler:
+    """Takes messages from a source, submits them, and queues up their outcomes.
+
+    Attributes:
+        outcomes: Those that nobody has consumed yet.
+        changed: Set when there is an outcome, or when there won't be another one.
+        failure: An error that is no outcome's: of this program, or of foreign code in a step.
+    """
+
+    def __init__(
+        self,
+        submitter: Submitter,
+        make_job: Callable[[Message, float], Job],
+        options: BulkOptions,
+        tally: Tally,
+    ) -> None:
+        self.outcomes: deque[Outcome] = deque()
+        self.changed = asyncio.Event()
+        self.failure: Exception | None = None
+        self._submitter = submitter
+        self._make_job = make_job
+        self._options = options
+        self._tally = tally
+        self._pace = Pace(
+            options.concurrency, options.max_rate, options.max_failures, options.max_rejections
+        )
+        self._deferral = Deferral()
+        self._working: dict[Worker, Item] = {}
+        self._source: Source | None = None
+        self._stopped: tuple[str, VoiceError | None] | None = None  # why, in words, and its cause
+        self._left = False
+        self._met_busy = False  # whether the last message that was read is to a busy number
+        self._budget = 0
+        self._patience = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    # --- seen from outside
+
+    def begin(self, source: Source) -> None:
+        """Begin to read."""
+        self._source = source
+        self.pump()
+
+    @property
+    def workers(self) -> set[Worker]:
+        """The tasks that make the attempts in flight."""
+        return set(self._working)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every message that was taken has its outcome, and no more will be taken."""
+        ended = self._source is None or self._source.ended
+        return ended and not self._working and not len(self._deferral)
+
+    def progress(self) -> Progress:
+        """Return where the run stands."""
+        return self._tally.progress(
+            in_flight=len(self._working),
+            deferred=len(self._deferral),
+            now=self._loop.time(),
+            last_ready=self._deferral.last_time,
+        )
+
+    def consume(self) -> Outcome:
+        """Take the first outcome from the queue."""
+        full = len(self.outcomes) >= self._options.concurrency
+        outcome = self.outcomes.popleft()
+        if full or self._stopped:
+            self.pump()
+        return outcome
+
+    def leave(self) -> None:
+        """Start nothing more, and read nothing more."""
+        self._stop("the run was left early", None)
+        self._left = True
+        if self._source is not None:
+            self._source.give_up()
+        self.pump()
+
+    def write_off(self, workers: set[Worker]) -> None:
+        """Give messages their outcome whose attempts don't end though they were cancelled."""
+        for worker in workers & self._working.keys():
+            tell(logger, logging.WARNING, "an attempt goes on although it was cancelled")
+            self._lose(worker)
+        self.pump()
+
+    # --- what may start
+
+    def pump(self) -> None:
+        """Start whatever may start now, and see to it that this is called again in time."""
+        self._budget = _READ_AT_ONCE
+        while not self._stopped and (item := self._next()) is not None:
+            worker = self._loop.create_task(self._work(item))
+            self._working[worker] = item
+            worker.add_done_callback(self._over)
+        if self._stopped:
+            self._refuse_all(*self._stopped)
+        self._arm()
+        if self.finished:
+            self.changed.set()
+
+    def _next(self) -> Item | None:
+        """Return a message that may start now; None if there is none, or the budget is used up."""
+        while True:
+            now = self._loop.time()
+            next_time = self._pace.next_time
+            if next_time is not None and now < next_time:
+                return None
+            if self._stopped or len(self.outcomes) >= self._options.concurrency:
+                return None
+            room = self._has_room()
+            item = self._deferral.pop_ready(now, room=room)
+            if item is None and room and self._budget and self._may_read():
+                self._budget -= 1
+                item = self._admit(self._take())
+                if item is None:
+                    continue
+            if item is not None:
+                item.start, item.begun = self._pace.take(now), item.job.attempts
+            return item
+
+    def _has_room(self) -> bool:
+        return self._pace.has_room(len(self._working), self._deferral.places)
+
+    def _may_read(self) -> bool:
+        """Say whether to look at another message, which may be to a free number.
+
+        With `max_deferred` deferred, reading pauses at the first message whose number is busy; with
+        twice as many, it pauses anyway, for numbers that looked free may be held back by the guard.
+        What is in memory anyway is read on.
+        """
+        source = self._source
+        if source is None or not source.ready:
+            return False
+        space = self._options.max_deferred * (1 if self._met_busy else 2)
+        return source.in_memory or len(self._deferral) < space
+
+    def _take(self) -> object:
+        given = NOTHING if self._source is None else self._source.take()
+        self._tally.read += given is not NOTHING
+        return given
+
+    def _admit(self, given: object) -> Item | None:
+        """Check a message; return it if its number is free, and see to it otherwise."""
+        if given is NOTHING:
+            return None
+        message = None
+        try:
+            message = as_message(given)
+            item = Item(message, self._make_job(message, self._options.max_wait))
+        except InvalidRequest as error:
+            self._emit(ended(message or no_message(given), error))
+        except Exception as exc:  # noqa: BLE001 - a message of a class of the caller's
+            self._emit(ended(message or no_message(given), self._broken(exc)))
+        else:
+            self._met_busy = not self._deferral.claim(item)
+            return None if self._met_busy else item
+        return None
+
+    def _arm(self) -> None:
+        """Have `pump` called when something may start that no other event would start."""
+        when = self._wake_up()
+        timer = self._timer
+        if timer is not None and (when is None or when < timer.when()):
+            timer.cancel()
+            timer = self._timer = None
+        if timer is None and when is not None:
+            self._timer = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.pump()
+
+    def _wake_up(self) -> float | None:
+        if self._stopped:
+            return self._patience if self._is_quiet() else None
+        if len(self.outcomes) >= self._options.concurrency:
+            return None  # until one is consumed
+        room = self._has_room()
+        ready = self._deferral.next_time(room=room)
+        if room and self._may_read():
+            ready = 0.0
+        if ready is None:
+            return None
+        return max(ready, self._pace.next_time or 0.0, self._loop.time())
+
+    # --- one message
+
+    async def _work(self, item: Item) -> None:
+        """Make attempts, one message's after another's, as long as there is something to do."""
+        worker = asyncio.current_task()
+        assert worker is not None  # noqa: S101 - a coroutine that runs has one
+        for turns_left in range(_ITEMS_A_TASK - 1, -1, -1):
+            end = await self._attempt(item.job)
+            if self._working.pop(worker, None) is None:
+                return  # written off meanwhile
+            if worker.cancelling():
+                self._stop("the tasks of the run were cancelled", None)
+            self._settle(item, end)
+            following = self._next() if turns_left and not self._stopped else None
+            if following is None:
+                self.pump()
+                return
+            self._working[worker] = item = following
+            if self._deferral.places or self._has_room():
+                self.pump()
+
+    async def _attempt(self, job: Job) -> Submission | Delay | VoiceError:
+        try:
+            return await self._submitter.step(job)
+        except VoiceError as error:
+            return error
+        except asyncio.CancelledError:  # by this run, by others, or of foreign code's own making
+            ended_by: VoiceError = RunStopped("the attempt was cut short")
+        # A programming error: the run can't go on, but no outcome is lost.
+        except Exception as exc:  # noqa: BLE001
+            ended_by = self._broken(exc)
+        self._submitter.abandon(job)
+        return job.verdict(ended_by)
+
+    def _settle(self, item: Item, end: Submission | Delay | VoiceError) -> None:
+        begun = item.job.attempts > item.begun
+        self._pace.settle(item.start, begun=begun)
+        if isinstance(end, Delay):
+            self._defer(item, end)
+            return
+        error = None if isinstance(end, Submission) else end
+        if begun and is_answer(error):
+            self._pace.answered()
+        too_many = self._pace.ended(error)
+        if isinstance(end, Submission):
+            self._finish(item, accepted(item.message, end))
+            return
+        if _says_stop(end) or _says_stop(item.job.tries.refused):
+            self._stop("the run was stopped", item.job.tries.refused or end)
+        elif too_many:
+            self._stop(f"the run was stopped, as {too_many},", end)
+        self._finish(item, ended(item.message, end))
+
+    def _defer(self, item: Item, delay: Delay) -> None:
+        now = self._loop.time()
+        ready_at = now + max(delay.seconds, _SOONEST)
+        if delay.error is not None:
+            forget_frames(delay.error)  # it may wait for long
+            self._tally.troubled(delay.error)
+            if is_answer(delay.error):
+                self._pace.answered()
+        item.keeps_place = isinstance(delay.error, NotSent)
+        turn = delay.turn
+        if turn is not None and turn is not item.turn:
+            item.turn = turn
+            if turn.done():
+                ready_at = now
+            else:
+                turn.add_done_callback(partial(self._turn_came, item))
+        self._deferral.put_aside(item, ready_at)
+
+    def _turn_came(self, item: Item, turn: "asyncio.Future[None]") -> None:
+        if turn is item.turn and self._deferral.hasten(item, self._loop.time()):
+            self.pump()
+
+    def _finish(self, item: Item, outcome: Outcome) -> None:
+        self._deferral.finish(item, self._loop.time())
+        self._emit(outcome)
+
+    def _emit(self, outcome: Outcome) -> None:
+        self._tally.ended(outcome.status, outcome.error)
+        self.outcomes.append(outcome)
+        self.changed.set()
+
+    # --- stopping
+
+    def _stop(self, reason: str, cause: VoiceError | None) -> None:
+        if not self._stopped:
+            self._stopped = reason, cause
+            self._patience = self._loop.time() + _QUIET
+
+    def _broken(self, exc: Exception) -> VoiceError:
+        self.failure = self.failure or exc
+        reason = f"the run broke ({type(exc).__name__}: {mask_numbers(str(exc))})"
+        self._stop(reason, None)
+        return stopped(reason, None)
+
+    def _refuse_all(self, reason: str, cause: VoiceError | None) -> None:
+        """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
+        for item in self._deferral.clear():
+            self._submitter.abandon(item.job)
+            self._emit(ended(item.message, item.job.verdict(stopped(reason, cause))))
+        while self._left or len(self.outcomes) < self._options.concurrency:
+            given = self._take()
+            if given is NOTHING:
+                break
+            self._refuse(given, stopped(reason, cause))
+            self._patience = self._loop.time() + _QUIET
+        if self._source is not None and self._is_quiet() and self._loop.time() >= self._patience:
+            self._source.give_up()
+
+    def _refuse(self, given: object, refusal: VoiceError) -> None:
+        try:
+            self._emit(ended(as_message(given), refusal))
+        except InvalidRequest as error:
+            self._emit(ended(no_message(given), error))
+
+    def _is_quiet(self) -> bool:
+        """Say whether the run waits for nothing but its source."""
+        source = self._source
+        if source is None or source.ended or source.ready:
+            return False
+        return len(self.outcomes) < self._options.concurrency
+
+    def _over(self, worker: Worker) -> None:
+        """Look after a task that ended without a word: cancelled before it began, or killed."""
+        if worker in self._working:
+            self._stop("the tasks of the run were cancelled", None)
+            self._lose(worker)
+            self.pump()
+
+    def _lose(self, worker: Worker) -> None:
+        item = self._working.pop(worker)
+        self._submitter.abandon(item.job)
+        error: VoiceError = item.job.verdict(RunStopped("the attempt was cut short"))
+        if item.job.attempts > item.begun:
+            error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
+            error.attempts = item.job.attempts
+        self._finish(item, ended(item.message, error))
+
+
+def _says_stop(error: VoiceError | None) -> bool:
+    """Say whether no request will pass any more."""
+    return isinstance(error, VendorError) and error.action is Action.STOP

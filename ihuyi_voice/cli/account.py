@@ -1,0 +1,49 @@
+"""`submit` and `balance`: one call, and what is left for more."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
+from ihuyi_voice.cli.output import print_json, reporting, say
+from ihuyi_voice.models import OutcomeStatus, Submission
+
+
+def submit(
+    mobile: Annotated[str, typer.Argument(help="submit.mobile.help")],
+    content: Annotated[str, typer.Argument(help="submit.content.help")],
+    account: Account = None,
+    base_url: BaseUrl = None,
+    max_wait: MaxWait = 0.0,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Have one number called."""
+
+    async def run() -> Submission:
+        async with make_client(account, base_url) as client:
+            return await client.submit(mobile, content, max_wait=max_wait)
+
+    with reporting(as_json=as_json):
+        submission = asyncio.run(run())
+        if as_json:
+            status = OutcomeStatus.ACCEPTED.value
+            print_json({"status": status, "voice_id": submission.voice_id})
+        else:
+            say("submit.accepted", voice_id=submission.voice_id)
+
+
+def balance(account: Account = None, base_url: BaseUrl = None, *, as_json: Json = False) -> None:
+    """Print how many notifications are left on the account."""
+
+    async def run() -> int:
+        async with make_client(account, base_url) as client:
+            return await client.balance()
+
+    with reporting(as_json=as_json):
+        left = asyncio.run(run())
+        if as_json:
+            print_json({"balance": left})
+        else:
+            say("balance.left", left=left)

@@ -1,0 +1,84 @@
+"""Which language the command speaks, and its words in that language."""
+
+import os
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Final
+
+from ihuyi_voice.cli.texts import TEXTS
+
+
+class Language(StrEnum):
+    """The languages of the table, in its order."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+_COLUMNS: Final = {language: place for place, language in enumerate(Language)}
+_OPTION: Final = "--lang"
+_VARIABLES: Final = ("IHUYI_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts
+UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # they steer a terminal, or hide
+_chosen: ContextVar[Language | None] = ContextVar("ihuyi_voice_language", default=None)
+
+
+def language_of(args: Sequence[str], environ: Mapping[str, str]) -> Language:
+    """Return the language that `--lang` before the command asks for, or else the environment."""
+    asked = _asked(args)
+    if asked in _COLUMNS:
+        return Language(asked)
+    said = next((environ[name] for name in _VARIABLES if environ.get(name)), "")
+    return Language.ZH if said.lower().startswith(Language.ZH) else Language.EN
+
+
+def _asked(args: Sequence[str]) -> str:
+    for place, arg in enumerate(args):
+        name, mark, value = arg.partition("=")
+        if name == _OPTION:
+            return value if mark else "".join(args[place + 1 : place + 2])
+        if not arg.startswith("-"):
+            break
+    return ""
+
+
+def choose(language: Language) -> None:
+    """Speak this language from now on."""
+    _chosen.set(language)
+
+
+def text(key: str, **values: object) -> str:
+    """Return the words of a key in the language of this run, with `values` filled in harmlessly."""
+    language = _chosen.get() or language_of((), os.environ)
+    words = TEXTS[key][_COLUMNS[language]]
+    if not values:
+        return words
+    return words.format(**{name: _harmless(value) for name, value in values.items()})
+
+
+def _harmless(value: object) -> object:
+    return shown(value) if isinstance(value, str) else value
+
+
+def word(prefix: str, value: str) -> str:
+    """Return what a value is called: a word of the table, or itself if there is none."""
+    key = f"{prefix}.{value}"
+    return text(key) if key in TEXTS else value
+
+
+def shown(foreign: str) -> str:
+    r"""Return a text from outside as a terminal may have it: `\x1b[2J` is spelled out, not obeyed.
+
+    Control characters, line ends, invisible and bidirectional marks and broken characters are
+    written as Python writes them, so that no vendor, file or push moves the cursor or forges lines.
+    """
+    if foreign.isprintable():
+        return foreign
+    return "".join(map(_spelled, foreign))
+
+
+def _spelled(char: str) -> str:
+    if unicodedata.category(char) not in UNSAFE:
+        return char
+    return char.encode("unicode_escape").decode("ascii")

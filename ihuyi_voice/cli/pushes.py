@@ -1,0 +1,180 @@
+"""`receive`, `report` and `replay`: a receiver by itself, how a call ended, and dead letters."""
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import attrs
+import typer
+
+from ihuyi_voice.cli.language import text, word
+from ihuyi_voice.cli.options import DEFAULT_INBOX, LOOPBACK, Host, InboxAddress, Json, Port
+from ihuyi_voice.cli.output import (
+    add_row,
+    complain,
+    console,
+    print_json,
+    reporting,
+    say,
+    table,
+)
+from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
+from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.models import DeliveryReport, TemplateAudit
+
+if TYPE_CHECKING:
+    from ihuyi_voice.pushes import Inbox  # SQLAlchemy loads slowly, so only when it is needed
+
+
+@attrs.frozen
+class ReceiverSettings:
+    """What `ihuyi-voice receive` can be told."""
+
+    inbox: str
+    host: str
+    port: int
+    token: str = attrs.field(repr=False)
+    allow: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    store_only: bool = False
+
+
+def receive(
+    inbox: InboxAddress = DEFAULT_INBOX,
+    port: Port = 8080,
+    host: Host = LOOPBACK,
+    token: Annotated[str, typer.Option(help="receive.token.help", envvar="IHUYI_PUSH_TOKEN")] = "",
+    allow: Annotated[list[str] | None, typer.Option(help="receive.allow.help")] = None,
+    trusted_proxy: Annotated[list[str] | None, typer.Option(help="receive.proxy.help")] = None,
+    *,
+    store_only: Annotated[bool, typer.Option("--store-only", help="receive.store.help")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take the vendor's pushes until Ctrl-C: store each durably, answer, then print it."""
+    settings = ReceiverSettings(
+        inbox, host, port, token, tuple(allow or ()), tuple(trusted_proxy or ()), store_only
+    )
+    with reporting(as_json=as_json):
+        asyncio.run(_receive(settings, as_json=as_json))
+
+
+def report(
+    voice_id: Annotated[str, typer.Argument(help="report.voice_id.help")],
+    inbox: InboxAddress = DEFAULT_INBOX,
+    wait: Annotated[float, typer.Option(help="report.wait.help", min=0)] = 0.0,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Print how a call ended, if its report has come."""
+    with reporting(as_json=as_json):
+        found = asyncio.run(_show_report(inbox, voice_id, wait, as_json=as_json))
+    if not found:
+        complain("report.none", voice_id=voice_id)
+        raise typer.Exit(1)
+
+
+def replay(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> None:
+    """Have pushes whose handler failed too often handled again."""
+    with reporting(as_json=as_json):
+        asyncio.run(_replay(inbox, as_json=as_json))
+
+
+async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
+    """Take pushes until interrupted; print each one once it has been stored."""
+    from ihuyi_voice.cli.serving import serve  # noqa: PLC0415 - uvicorn loads slowly
+    from ihuyi_voice.pushes import Inbox, PushReceiver  # noqa: PLC0415 - so does SQLAlchemy
+
+    inbox = Inbox.open(settings.inbox)
+    if not settings.token:
+        raise InvalidRequest(text("receive.no_token", proposal=secrets.token_urlsafe()))
+    receiver = PushReceiver(
+        inbox,
+        token=settings.token,
+        allow=settings.allow or None,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    if not settings.store_only:
+        inbox.handle(
+            on_report=print_report_json if as_json else print_report,
+            on_audit=print_audit_json if as_json else print_audit,
+        )
+    async with inbox:
+        await serve(receiver, settings.host, settings.port)
+
+
+async def print_report(report: DeliveryReport) -> None:
+    """Print a report for a person."""
+    say(
+        "push.talked" if report.talk_time else "push.report",
+        when=f"{report.report_time:%Y-%m-%d %H:%M:%S}" if report.report_time else "-",
+        voice_id=report.voice_id,
+        mobile=mask_mobile(report.mobile),
+        ending=mask_numbers(report.text),
+        seconds=report.talk_time,
+    )
+
+
+async def print_audit(audit: TemplateAudit) -> None:
+    """Print an audit for a person."""
+    key = "push.approved" if audit.approved else "push.turned_down"
+    say(key, template_id=audit.template_id, msg=mask_numbers(audit.msg))
+
+
+async def print_report_json(report: DeliveryReport) -> None:
+    """Print a report for a program, its number in full."""
+    print_json({"kind": "report"} | _report_values(report))
+
+
+async def print_audit_json(audit: TemplateAudit) -> None:
+    """Print an audit for a program."""
+    print_json({"kind": "audit"} | attrs.asdict(audit))
+
+
+def _report_values(report: DeliveryReport) -> dict[str, Any]:
+    """Return a report as JSON has it."""
+    when = report.report_time.isoformat() if report.report_time else None
+    said = {"status": report.status.value, "answered": report.answered, "report_time": when}
+    return attrs.asdict(report) | said
+
+
+async def _show_report(inbox: str, voice_id: str, wait: float, *, as_json: bool) -> bool:
+    """Print how a call ended, waiting for its report; say whether there is one."""
+    async with _existing(inbox) as opened:
+        try:
+            report = await opened.report_of(voice_id, timeout=wait)
+        except TimeoutError:
+            return False
+    if as_json:
+        print_json(_report_values(report))
+    else:
+        await print_report(report)
+    return True
+
+
+async def _replay(inbox: str, *, as_json: bool) -> None:
+    """Let dead pushes be handled again by whoever handles, and print how many they are."""
+    async with _existing(inbox) as opened:
+        replayed = await opened.replay()
+        counts = await opened.counts()
+    if as_json:
+        print_json({"replayed": replayed, "counts": counts})
+        return
+    say("replay.done", count=replayed)
+    states = table("inbox.title", "inbox.state", "inbox.pushes")
+    for state, count in counts.items():
+        add_row(states, (word("state", state.value), f"{count:,}"))
+    console.print(states)
+
+
+def _existing(inbox: str) -> "Inbox":
+    """Return an inbox that is there already: to read from a new one would always find nothing.
+
+    Raises:
+        InvalidRequest: There is no such file.
+    """
+    from ihuyi_voice.pushes import Inbox  # noqa: PLC0415
+
+    if "://" not in inbox and not Path(inbox).exists():
+        raise InvalidRequest(text("inbox.missing", inbox=inbox))
+    return Inbox.open(inbox)

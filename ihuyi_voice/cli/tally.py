@@ -1,0 +1,220 @@
+"""What a bulk run has come to: counted row by row, shown under a bar, and told at the end."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import attrs
+from rich.console import RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ihuyi_voice import bulk
+from ihuyi_voice.cli.language import text, word
+from ihuyi_voice.cli.output import add_row, complain, console, error_words, errors, say, table
+from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.errors import RunStopped, VendorError, VoiceError
+from ihuyi_voice.models import OutcomeStatus
+from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
+
+_SHOWN_ROWS: Final = 20
+_EVERY: Final = 0.25  # seconds between two looks at a run in which nothing ends
+_FAILED: Final = (OutcomeStatus.REJECTED, OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT)
+
+
+@attrs.define
+class Report:
+    """What a run came to.
+
+    Attributes:
+        counts: Rows by their outcome.
+        codes: Rows by the vendor's code.
+        causes: Rows that failed, by what they have in common: a code, or a kind of error.
+        words: Each cause as its first row had it, numbers masked.
+        rows: Line, outcome and reason of the first rows that were not accepted.
+        not_shown: How many more of them there are.
+        seconds: How long the run took.
+    """
+
+    counts: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
+    codes: Counter[int] = attrs.field(factory=Counter[int])
+    causes: Counter[str] = attrs.field(factory=Counter[str])
+    words: dict[str, str] = attrs.field(factory=dict[str, str])
+    rows: list[tuple[int, str, str]] = attrs.field(factory=list[tuple[int, str, str]])
+    not_shown: int = 0
+    seconds: float = 0.0
+
+    def note(
+        self, line: int, status: OutcomeStatus, reason: str, error: VoiceError | None = None
+    ) -> None:
+        """Count a row; keep the first of those that were not accepted, and why they were not."""
+        self.counts[status] += 1
+        if status is OutcomeStatus.ACCEPTED:
+            return
+        if status in _FAILED:
+            self._blame(reason, error)
+        if len(self.rows) < _SHOWN_ROWS:
+            self.rows.append((line, status.value, mask_numbers(reason)))
+        else:
+            self.not_shown += 1
+
+    def _blame(self, reason: str, error: VoiceError | None) -> None:
+        kind, words = _cause(reason, error)
+        self.causes[kind] += 1
+        self.words.setdefault(kind, mask_numbers(words))
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.counts.total() / self.seconds if self.seconds else 0.0
+
+
+def _cause(reason: str, error: VoiceError | None) -> tuple[str, str]:
+    """Return what a failure has in common with others, and its words."""
+    if isinstance(error, RunStopped) and isinstance(error.__cause__, VoiceError):
+        error = error.__cause__
+    if isinstance(error, VendorError):
+        return str(error.code), f"{error.code} {error.msg}"
+    if error is None:  # a row of the file that never became a message
+        return "", text("cause.rows", reason=reason)
+    return type(error).__name__, text("error.voice", **error_words(error))
+
+
+def trouble(report: Report) -> list[str]:
+    """Return the lines under the bar: how rows ended, and what most failures have in common."""
+    count = report.counts
+    lines = [
+        text(
+            "bar.counts",
+            ok=count[OutcomeStatus.ACCEPTED],
+            no=count[OutcomeStatus.REJECTED],
+            unknown=count[OutcomeStatus.UNKNOWN],
+            unsent=count[OutcomeStatus.NOT_SENT],
+            held=count[OutcomeStatus.HELD],
+        )
+    ]
+    for kind, rows in report.causes.most_common(1):
+        lines.append(text("bar.cause", count=rows, cause=report.words[kind]))
+    return lines
+
+
+class _Bar(Progress):
+    """A bar with lines of text under it, cut to the terminal's width."""
+
+    lines: Iterable[str] = ()
+
+    def get_renderables(self) -> Generator[RenderableType]:
+        """Return the bar and its lines."""
+        yield from super().get_renderables()
+        for line in self.lines:
+            yield Text(line, no_wrap=True, overflow="ellipsis")
+
+
+class Shown:
+    """One task's bar, kept up to date by what becomes of the run."""
+
+    def __init__(self, bar: _Bar, title: str, total: int) -> None:
+        self._bar = bar
+        self._hidden = bar.disable
+        self._task = bar.add_task(text(title), total=total, note="")
+
+    def update(self, completed: int, note: str = "", lines: Iterable[str] = ()) -> None:
+        """Show how many are done, a note beside the bar and lines under it."""
+        self._bar.lines = lines
+        self._bar.update(self._task, completed=completed, note=note)
+
+    def show(self, report: Report, now: bulk.Progress) -> None:
+        """Show where a run stands."""
+        if not self._hidden:
+            lines = [*trouble(report), *_attempt(now)]
+            self.update(report.counts.total(), _pace(now), lines)
+
+    @asynccontextmanager
+    async def following(self, report: Report, run: bulk.BulkRun) -> AsyncGenerator[None]:
+        """Show where a run stands while inside, also while no message comes to its end."""
+
+        async def follow() -> None:
+            while not self._hidden:
+                self.show(report, run.progress)
+                await asyncio.sleep(_EVERY)
+
+        task = asyncio.create_task(follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@contextmanager
+def progress_bar(title: str, total: int, *, hidden: bool) -> Generator[Shown]:
+    """Show a bar on stderr while inside; its title is a key."""
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with _Bar(*columns, console=errors, disable=hidden) as bar:
+        yield Shown(bar, title, total)
+
+
+def _pace(now: bulk.Progress) -> str:
+    """Return the note beside the bar: how fast it goes, and how much waits."""
+    waiting = text("bar.deferred", count=now.deferred) if now.deferred else ""
+    return text("bar.pace", rate=now.rate, in_flight=now.in_flight) + waiting
+
+
+def _attempt(now: bulk.Progress) -> list[str]:
+    """Return why attempts fail that are made again, as long as no message has failed for good."""
+    return [text("bar.attempt", cause=now.cause)] if now.cause and not now.failed else []
+
+
+def report_values(report: Report) -> dict[str, Any]:
+    """Return what a run came to, as JSON has it."""
+    counts = {status.value: report.counts[status] for status in OutcomeStatus}
+    return {"outcomes": counts, "codes": report.codes, "per_second": round(report.rate, 1)}
+
+
+def print_report(report: Report) -> None:
+    """Print what a run came to, for a person."""
+    for line, status, reason in report.rows:
+        complain("send.row", line=line, status=word("outcome", status), reason=reason)
+    if report.not_shown:
+        complain("send.more", count=report.not_shown)
+    console.print(_outcomes(report.counts))
+    if report.codes:
+        console.print(_codes(report.codes))
+    say("send.total", rows=report.counts.total(), seconds=report.seconds, rate=report.rate)
+
+
+def _outcomes(counts: Counter[OutcomeStatus]) -> Table:
+    """Return how many messages ended in which way."""
+    rows = table("outcomes.title", "outcomes.outcome", "table.messages", "outcomes.again")
+    for status in OutcomeStatus:
+        again = word("again", status.value)
+        add_row(rows, (word("outcome", status.value), f"{counts[status]:,}", again))
+    return rows
+
+
+def _codes(codes: Counter[int]) -> Table:
+    """Return the vendor's codes that came, with their meaning."""
+    rows = table(
+        "codes.title", "table.code", "table.messages", "table.vendors_text", "codes.action"
+    )
+    for code, count in sorted(codes.items()):
+        add_row(rows, (str(code), f"{count:,}", *_meaning(code)))
+    return rows
+
+
+def _meaning(code: int) -> tuple[str, str]:
+    if code == SUCCESS:
+        return text("codes.success"), text("action.none")
+    row = SUBMIT.get(code)
+    if row is None:
+        return text("codes.unlisted"), text("action.fix_request")
+    return row.text, word("action", row.action.value)

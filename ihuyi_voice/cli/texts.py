@@ -1,0 +1,347 @@
+"""Every word that the command says: one table for translators, key → (English, Chinese).
+
+What stands in braces is filled in, and must stand in both languages alike. The keys that begin
+with `typer.` are the framework's own words: their English must be as it writes them.
+"""
+
+from typing import Final
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    # The command itself
+    "app.help": (
+        (
+            "Voice notifications by 互亿无线 (ihuyi). Account and key come from IHUYI_ACCOUNT and "
+            "IHUYI_API_KEY.\n\n"
+            "Exit codes: 0 done; 1 a bulk run in which not every message was accepted, or a report "
+            "that has not come; 2 wrong usage or input; 3 refused by the vendor; 4 not sent or "
+            "held back, safe to try again; 5 unknown, do not just send it again."
+        ),
+        (
+            "互亿无线（ihuyi）语音通知。账号和密钥取自环境变量 IHUYI_ACCOUNT 和 IHUYI_API_KEY。\n\n"
+            "退出码：0 完成；1 批量发送中有消息未被受理，或回执尚未到达；2 用法或输入有误；"
+            "3 被供应商拒绝；4 未发送或暂缓，可以放心重试；5 结果未知，不要直接重发。"
+        ),
+    ),
+    "lang.help": (
+        "The language to speak; else IHUYI_LANG or the locale says.",
+        "显示语言；未指定时取 IHUYI_LANG 或系统区域设置。",
+    ),
+    "extra.missing": (
+        "ihuyi-voice: the command needs an extra: pip install 'ihuyi-voice[cli]' ({reason})",
+        "ihuyi-voice：命令行需要附加组件：pip install 'ihuyi-voice[cli]'（{reason}）",
+    ),
+    "error.system": ("ihuyi-voice: {reason}", "ihuyi-voice：{reason}"),
+    "log.line": ("{line}", "{line}"),
+    "error.voice": ("{name}: {reason}", "{family}（{name}）：{reason}"),
+    "family.InvalidRequest": ("wrong input", "输入有误"),
+    "family.RateLimited": ("held back", "号码受频率限制"),
+    "family.VendorError": ("refused by the vendor", "供应商拒绝"),
+    "family.NotSent": ("not sent", "未发送，可以重试"),
+    "family.OutcomeUnknown": ("unknown", "结果未知，不要直接重发"),
+    "family.VoiceError": ("error", "出错"),
+    # Options that commands share
+    "json.help": ("Print JSON for programs.", "输出 JSON，供程序读取。"),
+    "account.help": ("APIID of the vendor's console.", "供应商控制台中的 APIID。"),
+    "base_url.help": (
+        "Full address of voice.php, for example a simulator's.",
+        "voice.php 的完整地址，例如模拟器的地址。",
+    ),
+    "max_wait.help": (
+        "Longest wait for a number's limits, in seconds.",
+        "因号码频率限制最多等待的秒数。",
+    ),
+    "inbox.help": (
+        "The inbox: a file, or postgresql://…; the password belongs in the environment.",
+        "收件箱：文件或 postgresql:// 地址；密码请放在环境变量中。",
+    ),
+    "port.help": ("Where to listen; 0 for any free port.", "监听端口；0 表示任意空闲端口。"),
+    "host.help": ("Where to listen.", "监听地址。"),
+    # demo
+    "demo.help": (
+        "Send 1,000 notifications to a simulator on this machine; nobody's phone rings.",
+        "向本机的模拟器发送 1,000 条通知；不会拨打任何电话。",
+    ),
+    "demo.count.help": ("How many rows the file has.", "文件的行数。"),
+    "demo.vendor": (
+        "The vendor, simulated, listens at {url}",
+        "模拟的供应商正在监听 {url}",
+    ),
+    "demo.template": ("Template: {template}", "模板：{template}"),
+    "demo.balance": (
+        "balance before {before:,}, after {after:,}: {used:,} used",
+        "发送前余额 {before:,}，发送后 {after:,}：共使用 {used:,} 条",
+    ),
+    # submit, balance
+    "submit.help": ("Have one number called.", "拨打一个号码。"),
+    "submit.mobile.help": ("The number to call.", "要拨打的号码。"),
+    "submit.content.help": (
+        "The text, following an approved template.",
+        "语音内容，须符合已审核通过的模板。",
+    ),
+    "submit.accepted": ("accepted, voice_id {voice_id}", "已受理，voice_id {voice_id}"),
+    "balance.help": (
+        "Print how many notifications are left on the account.",
+        "显示账号剩余条数。",
+    ),
+    "balance.left": ("{left}", "{left}"),
+    # template
+    "template.help": ("Hand in, delete or try out a template.", "提交、删除或检验模板。"),
+    "template.content.help": ("The template with 【变量】 in it.", "含有【变量】的模板。"),
+    "template.id.help": ("The template's id.", "模板编号。"),
+    "template.auth.help": (
+        "How the account proves itself for templates; plain if nothing is said.",
+        "模板操作的验证方式；默认为 plain。",
+    ),
+    "template.length.help": ("Longest value.", "变量内容的最大长度。"),
+    "template.add.help": (
+        "Hand in a template for the vendor's audit.",
+        "提交模板，由供应商审核。",
+    ),
+    "template.delete.help": ("Delete a template.", "删除模板。"),
+    "template.check.help": (
+        "Say whether a content follows a template, before it costs a call (4072, 40722).",
+        "在花费一次呼叫之前，检验内容是否符合模板（4072、40722）。",
+    ),
+    "template.added": (
+        "handed in, template_id {template_id}",
+        "已提交，template_id {template_id}",
+    ),
+    "template.deleted": ("deleted {template_id}", "已删除 {template_id}"),
+    "template.follows": ("it follows; values: {values}", "符合模板；变量：{values}"),
+    "template.no_values": ("none", "无"),
+    # send
+    "send.help": (
+        "Send to everybody in a CSV file (UTF-8 or GB18030); bad rows are reported and skipped.",
+        "按 CSV 文件（UTF-8 或 GB18030）逐行发送；有错误的行会报告并跳过。",
+    ),
+    "send.recipients.help": (
+        "CSV with a header and a mobile column.",
+        "带表头和 mobile 列的 CSV 文件。",
+    ),
+    "send.template.help": ("Makes the contents.", "用来生成内容的模板。"),
+    "send.column.help": (
+        "Another column's name: mobile=手机号, content=…, reference=…, 1=姓名.",
+        "指定列名，如 mobile=手机号 content=内容 reference=备注 1=姓名",
+    ),
+    "send.out.help": ("Write each result to this new CSV.", "将每行结果写入这个新的 CSV 文件。"),
+    "send.concurrency.help": ("Most submissions in flight.", "同时进行的最大提交数。"),
+    "send.max_rate.help": ("Most submissions a second.", "每秒最大提交数。"),
+    "send.column.wrong": (
+        "--column {text}: write it as mobile=手机号 or 1=姓名",
+        "--column {text}：请写成 mobile=手机号 或 1=姓名",
+    ),
+    "send.out.wrong": (
+        "--out is the recipients' own file, which it would overwrite",
+        "--out 就是名单文件本身，会将其覆盖",
+    ),
+    "send.row": ("line {line}: {status}: {reason}", "第 {line} 行：{status}：{reason}"),
+    "send.more": (
+        "… and {count} more; --out writes them all",
+        "……另有 {count} 行；用 --out 可写出全部结果",
+    ),
+    "send.total": (
+        "{rows:,} rows in {seconds:.1f} s: {rate:,.0f} a second",
+        "共 {rows:,} 行，用时 {seconds:.1f} 秒：每秒 {rate:,.0f} 行",
+    ),
+    # The bars of send and demo
+    "bar.sending": ("sending", "发送中"),
+    "bar.reports": ("reports", "等待回执"),
+    "bar.pace": ("{rate:,.0f}/s, {in_flight} in flight", "每秒 {rate:,.0f} 行，进行中 {in_flight}"),
+    "bar.deferred": (", {count:,} held back", "，等待中 {count:,}"),
+    "bar.counts": (
+        "accepted {ok:,}, refused {no:,}, unknown {unknown:,}, not sent {unsent:,}, held {held:,}",
+        "已受理 {ok:,}，被拒绝 {no:,}，结果未知 {unknown:,}，未发送 {unsent:,}，暂缓 {held:,}",
+    ),
+    "bar.cause": ("mostly ({count:,}): {cause}", "主要原因（{count:,}）：{cause}"),
+    "bar.attempt": ("an attempt failed: {cause}", "有一次尝试失败：{cause}"),
+    "cause.rows": (
+        "rows that can't be sent, the first: {reason}",
+        "名单中有错误的行，第一个：{reason}",
+    ),
+    # The tables of send and demo
+    "outcomes.title": ("Outcomes", "结果"),
+    "outcomes.outcome": ("outcome", "结果"),
+    "table.messages": ("messages", "条数"),
+    "outcomes.again": ("safe to send again?", "可以重发吗？"),
+    "outcome.ACCEPTED": ("ACCEPTED", "已受理 ACCEPTED"),
+    "outcome.REJECTED": ("REJECTED", "被拒绝 REJECTED"),
+    "outcome.HELD": ("HELD", "暂缓 HELD"),
+    "outcome.NOT_SENT": ("NOT_SENT", "未发送 NOT_SENT"),
+    "outcome.UNKNOWN": ("UNKNOWN", "结果未知 UNKNOWN"),
+    "again.ACCEPTED": ("no, the phone will ring", "不可以，电话会响"),
+    "again.REJECTED": ("see the codes", "见代码表"),
+    "again.HELD": ("yes, after retry_at", "可以，在 retry_at 之后"),
+    "again.NOT_SENT": ("yes, once what is wrong is mended", "可以，请先解决问题"),
+    "again.UNKNOWN": ("no, it may ring already", "不可以，电话可能已经响了"),
+    "codes.title": ("Codes", "代码"),
+    "table.code": ("code", "代码"),
+    "table.vendors_text": ("the vendor's text", "供应商说明"),
+    "codes.action": ("what to do", "处理办法"),
+    "codes.success": ("提交成功", "提交成功"),
+    "codes.unlisted": ("in no table", "未列出的代码"),
+    "action.none": ("nothing", "无需处理"),
+    "action.fix_request": ("fix_request", "修改后再发"),
+    "action.wait": ("wait", "稍后再发"),
+    "action.retry": ("retry", "可以直接重试"),
+    "action.stop": ("stop", "停止发送，先解决账号问题"),
+    "ends.title": ("Delivery reports", "呼叫回执"),
+    "ends.calls": ("calls", "呼叫数"),
+    "ends.how": ("how it ended", "呼叫结果"),
+    "end.answered": ("answered", "已接听"),
+    "end.unknown_error": ("unknown_error", "未知错误"),
+    "end.powered_off": ("powered_off", "关机"),
+    "end.suspended": ("suspended", "停机"),
+    "end.unreachable": ("unreachable", "无法接通"),
+    "end.busy": ("busy", "正在通话"),
+    "end.no_such_number": ("no_such_number", "空号"),
+    "end.no_answer": ("no_answer", "无人接听"),
+    "end.incoming_barred": ("incoming_barred", "呼入限制"),
+    "end.network_busy": ("network_busy", "网络忙"),
+    "end.outgoing_barred": ("outgoing_barred", "呼出限制"),
+    "end.line_busy": ("line_busy", "线路忙"),
+    "end.declined": ("declined", "用户拒接"),
+    # receive, report, replay
+    "receive.help": (
+        "Take the vendor's pushes until Ctrl-C: store each durably, answer, then print it.",
+        "接收供应商推送，按 Ctrl-C 结束：先可靠保存，再应答，然后显示。",
+    ),
+    "receive.token.help": (
+        "The secret that the address ends in; the environment keeps it out of sight.",
+        "推送地址末尾的密钥；放在环境变量中可避免泄露。",
+    ),
+    "receive.allow.help": (
+        "A network that may push; none: any.",
+        "允许推送的网段；不填则不限制。",
+    ),
+    "receive.proxy.help": (
+        "A network of proxies whose X-Forwarded-For counts.",
+        "可信代理的网段，采用其 X-Forwarded-For。",
+    ),
+    "receive.store.help": (
+        "Leave the handling to other processes.",
+        "只保存，由其他进程处理。",
+    ),
+    "receive.listening": (
+        "listening at http://{host}:{port}/<token>",
+        "正在监听 http://{host}:{port}/<token>",
+    ),
+    "receive.no_token": (
+        "a receiver needs a secret: set IHUYI_PUSH_TOKEN, for example to {proposal}",
+        "接收推送需要密钥：请设置 IHUYI_PUSH_TOKEN，例如 {proposal}",
+    ),
+    "push.report": (
+        "{when}  {voice_id}  {mobile}  {ending}",
+        "{when}  {voice_id}  {mobile}  {ending}",
+    ),
+    "push.talked": (
+        "{when}  {voice_id}  {mobile}  {ending}, {seconds} s",
+        "{when}  {voice_id}  {mobile}  {ending}，{seconds} 秒",
+    ),
+    "push.approved": ("template {template_id} approved {msg}", "模板 {template_id} 审核通过 {msg}"),
+    "push.turned_down": (
+        "template {template_id} turned down {msg}",
+        "模板 {template_id} 未通过审核 {msg}",
+    ),
+    "report.help": (
+        "Print how a call ended, if its report has come.",
+        "显示一次呼叫的结果（如回执已到达）。",
+    ),
+    "report.voice_id.help": ("The voice_id that submit printed.", "submit 输出的 voice_id。"),
+    "report.wait.help": ("Longest wait for it, in seconds.", "最多等待回执的秒数。"),
+    "report.none": ("no report of {voice_id} has come", "{voice_id} 的回执尚未到达"),
+    "replay.help": (
+        "Have pushes whose handler failed too often handled again.",
+        "重新处理多次处理失败的推送。",
+    ),
+    "replay.done": (
+        "{count:,} dead pushes will be handled again",
+        "{count:,} 条失败的推送将重新处理",
+    ),
+    "inbox.missing": ("there is no inbox {inbox}", "收件箱 {inbox} 不存在"),
+    "inbox.title": ("Inbox", "收件箱"),
+    "inbox.state": ("state", "状态"),
+    "inbox.pushes": ("pushes", "推送数"),
+    "state.pending": ("pending", "待处理"),
+    "state.handled": ("handled", "已处理"),
+    "state.dead": ("dead", "处理失败"),
+    "state.superseded": ("superseded", "已被后来的状态取代"),
+    "state.quarantined": ("quarantined", "无法读取，已原样保存"),
+    # simulate
+    "simulate.help": (
+        "Be the vendor, on this machine, until Ctrl-C.",
+        "在本机模拟供应商，按 Ctrl-C 结束。",
+    ),
+    "simulate.account.help": ("The APIID it knows.", "模拟器认可的 APIID。"),
+    "simulate.api_key.help": ("Its made-up APIKEY.", "模拟器的虚构 APIKEY。"),
+    "simulate.balance.help": ("Notifications left.", "剩余条数。"),
+    "simulate.template.help": (
+        "An approved template; none: any content passes.",
+        "已审核通过的模板；不填则任何内容都可通过。",
+    ),
+    "simulate.latency.help": ("Seconds a request takes.", "每个请求耗时的秒数。"),
+    "simulate.jitter.help": ("Random seconds more.", "额外随机增加的秒数。"),
+    "simulate.push_to.help": (
+        "Where to push reports and audits, token included.",
+        "推送回执和审核结果的地址，包含密钥。",
+    ),
+    "simulate.delay.help": (
+        "Seconds from a call to its report.",
+        "从呼叫到回执的秒数。",
+    ),
+    "simulate.listening": ("listening at {url}", "正在监听 {url}"),
+    "simulate.account": ("account {account}", "账号 {account}"),
+    # The framework's words, as it writes them in help …
+    "typer.usage": ("Usage:", "用法："),
+    "typer.options_metavar": ("[OPTIONS]", "[选项]"),
+    "typer.subcommand_metavar": ("COMMAND [ARGS]...", "命令 [参数]..."),
+    "typer.help_option": ("Show this message and exit.", "显示本帮助并退出。"),
+    "typer.ARGUMENTS_PANEL_TITLE": ("Arguments", "参数"),
+    "typer.OPTIONS_PANEL_TITLE": ("Options", "选项"),
+    "typer.COMMANDS_PANEL_TITLE": ("Commands", "命令"),
+    "typer.ERRORS_PANEL_TITLE": ("Error", "错误"),
+    "typer.DEFAULT_STRING": ("[default: {}]", "[默认 {}]"),
+    "typer.ENVVAR_STRING": ("[env var: {}]", "[环境变量 {}]"),
+    "typer.REQUIRED_LONG_STRING": ("[required]", "[必填]"),
+    "typer.ABORTED_TEXT": ("Aborted.", "已中止。"),
+    "typer.RICH_HELP": (
+        "Try [blue]'{command_path} {help_option}'[/] for help.",
+        "运行 [blue]'{command_path} {help_option}'[/] 查看帮助。",
+    ),
+    # … and in errors of usage, the more special ones first
+    "typer.error.argument": ("Missing argument {name}.", "缺少参数 {name}。"),
+    "typer.error.missing_option": ("Missing option {name}.", "缺少选项 {name}。"),
+    "typer.error.missing_command": ("Missing command.", "缺少命令。"),
+    "typer.error.meant": (
+        "No such option: {name} (Possible options: {others})",
+        "没有选项 {name}（是否想用：{others}）",
+    ),
+    "typer.error.option": ("No such option: {name}", "没有选项 {name}"),
+    "typer.error.command": ("No such command {name}.", "没有命令 {name}。"),
+    "typer.error.no_value": ("Option {name} requires an argument.", "选项 {name} 需要一个值。"),
+    "typer.error.extra_value": (
+        "Option {name} does not take a value.",
+        "选项 {name} 不带值。",
+    ),
+    "typer.error.extra": (
+        "Got unexpected extra argument(s) ({names})",
+        "多余的参数（{names}）",
+    ),
+    "typer.error.value": ("Invalid value for {name}: {reason}", "{name} 的值有误：{reason}"),
+    "typer.reason.integer": (
+        "Input should be a valid integer, unable to parse string as an integer",
+        "应为整数",
+    ),
+    "typer.reason.number": (
+        "Input should be a valid number, unable to parse string as a number",
+        "应为数字",
+    ),
+    "typer.reason.least": ("Input should be greater than or equal to {limit}", "不应小于 {limit}"),
+    "typer.reason.most": ("Input should be less than or equal to {limit}", "不应大于 {limit}"),
+    "typer.reason.range": ("{value} is not in the range {range}.", "{value} 不在 {range} 之内"),
+    "typer.reason.no_integer": ("{value} is not a valid integer.", "{value} 不是整数"),
+    "typer.reason.no_number": ("{value} is not a valid float.", "{value} 不是数字"),
+    "typer.reason.choice": (
+        "Value error, {value} is not one of {choices}.",
+        "{value} 不是可选值，可选：{choices}",
+    ),
+}
