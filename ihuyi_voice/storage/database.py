@@ -275,10 +275,9 @@ _FILTER: Final = _HideParameters()
 
 
 def _without_parameters(arg: object) -> object:
-    if not (isinstance(arg, partial) and arg.args):
+    parameters: tuple[object, ...] = getattr(arg, "args", ())  # aiosqlite logs partials
+    owner = getattr(getattr(arg, "func", None), "__self__", None)  # a connection or its cursor
+    if not (parameters and isinstance(getattr(owner, "connection", owner), _Ours)):
         return arg
-    owner = getattr(arg.func, "__self__", None)  # the connection, or a cursor of it
-    if not isinstance(getattr(owner, "connection", owner), _Ours):
-        return arg
-    statement = next((part for part in arg.args if isinstance(part, str)), arg.func.__name__)
+    statement = next((each for each in parameters if isinstance(each, str)), "statement")
     return f"{statement} [parameters hidden]"
