@@ -16,6 +16,11 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import attrs
+
+# First, for it names the extra that is missing:
+from ihuyi_voice.storage import Address, Database, GroupCommit, ToldAs
+
+# isort: split
 from sqlalchemy import (
     ColumnElement,
     Table,
@@ -33,7 +38,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
 from ihuyi_voice.protocol.pushes import Push
 from ihuyi_voice.pushes.table import PushState, make_table, push_row
-from ihuyi_voice.storage import Address, Database, GroupCommit, ToldAs
 
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _as_inbox: Final = ToldAs(InboxUnavailable, InboxClosed, whose="the inbox")
