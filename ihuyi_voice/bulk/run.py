@@ -37,6 +37,7 @@ CancelledError goes on after that. Of the run's own tasks, by others: the run st
 import asyncio
 import logging
 from collections.abc import Callable
+from math import inf
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -169,7 +170,8 @@ class BulkRun:
         awaited: set[asyncio.Task[Any]] = {*scheduler.workers, *({reader} if reader else ())}
         try:
             if awaited:
-                await asyncio.wait(awaited, timeout=self._options.grace)
+                grace = self._options.grace
+                await asyncio.wait(awaited, timeout=None if grace == inf else grace)
         finally:
             await _cut_short(scheduler, reader)
 

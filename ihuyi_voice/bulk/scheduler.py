@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Final, TypeAlias
 
 import attrs
@@ -242,7 +243,7 @@ class Scheduler:
         ready = self._deferral.next_time(room=room)
         if room and self._may_read():
             ready = 0.0
-        if ready is None:
+        if ready is None or ready == inf:  # only a turn can come sooner, and that pumps
             return None
         return max(ready, self._pace.next_time or 0.0, self._loop.time())
 
@@ -308,9 +309,9 @@ class Scheduler:
             if is_answer(delay.error):
                 self._pace.answered()
         item.keeps_place = isinstance(delay.error, NotSent)
-        turn = delay.turn
-        if turn is not None and turn is not item.turn:
-            item.turn = turn
+        turn, known = delay.turn, item.turn
+        item.turn = turn
+        if turn is not None and turn is not known:
             if turn.done():
                 ready_at = now
             else:
