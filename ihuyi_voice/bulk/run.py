@@ -41,9 +41,10 @@ from math import inf
 from types import TracebackType
 from typing import Any, Final, Self
 
+from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.bulk.scheduler import BulkOptions, Scheduler
+from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
 from ihuyi_voice.calls.submission import Job, Submitter
 from ihuyi_voice.common.logs import tell

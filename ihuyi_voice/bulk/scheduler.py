@@ -14,10 +14,8 @@ from functools import partial
 from math import inf
 from typing import Final, TypeAlias
 
-import attrs
-from attrs.validators import optional
-
 from ihuyi_voice.bulk.deferral import Deferral, Item
+from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, no_message, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
@@ -33,7 +31,6 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.inputs.options import above_zero, counted, not_negative, waited
 from ihuyi_voice.models import Action, Message, Submission
 
 logger = logging.getLogger("ihuyi_voice.bulk")
@@ -44,20 +41,6 @@ _SOONEST: Final = 0.001  # seconds until a step is repeated, whatever a guard sa
 _QUIET: Final = 0.1  # seconds without a message after which a stopped run gives up its source
 
 Worker: TypeAlias = "asyncio.Task[None]"
-
-
-@attrs.frozen
-class BulkOptions:
-    """The options of `submit_many`, which documents them."""
-
-    concurrency: int = attrs.field(default=100, validator=counted)
-    max_wait: float = attrs.field(default=120.0, validator=waited)
-    max_rate: float | None = attrs.field(default=None, validator=above_zero)
-    max_deferred: int = attrs.field(default=10_000, validator=counted)
-    grace: float = attrs.field(default=30.0, validator=waited)
-    total: int | None = attrs.field(default=None, validator=not_negative)
-    max_failures: int | None = attrs.field(default=20, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
-    max_rejections: int | None = attrs.field(default=200, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
 
 
 class Scheduler:

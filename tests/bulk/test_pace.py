@@ -45,10 +45,10 @@ def test_a_run_begins_with_one_and_doubles_with_each_round_up_to_concurrency() -
 
 
 def test_before_the_first_answer_three_may_wait_for_a_connection_side_by_side() -> None:
-    """One attempt at a time, though."""
+    """And try again side by side; without such trouble it is one at a time."""
     one = pace()
     assert [one.has_room(0, waiting) for waiting in range(5)] == [True, True, True, False, False]
-    assert not one.has_room(1, 0)
+    assert [one.has_room(1, waiting) for waiting in range(4)] == [False, True, False, False]
     assert not pace(concurrency=2).has_room(0, 2)
 
 
