@@ -103,8 +103,11 @@ class BulkRun:
         traceback: TracebackType | None,
     ) -> None:
         await self._leave()
-        if kind is None and (untold := self._untold()) is not None:
+        untold = self._untold()
+        if untold is not None and kind is None:
             raise untold
+        if untold is not None:  # the consumer's own exception goes first
+            tell(logger, logging.WARNING, "a run was ended by %s, too", type(untold).__name__)
 
     def __aiter__(self) -> Self:
         return self
@@ -167,9 +170,9 @@ class BulkRun:
             self._gone.set()
 
     async def _end(self, scheduler: Scheduler, reader: "asyncio.Task[None] | None") -> None:
-        scheduler.leave()
-        awaited: set[asyncio.Task[Any]] = {*scheduler.workers, *({reader} if reader else ())}
         try:
+            scheduler.leave()
+            awaited: set[asyncio.Task[Any]] = {*scheduler.workers, *({reader} if reader else ())}
             if awaited:
                 grace = self._options.grace
                 await asyncio.wait(awaited, timeout=None if grace == inf else grace)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from math import inf
 from typing import Final, TypeAlias
@@ -79,6 +80,7 @@ class Scheduler:
         self._patience = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
 
     # --- seen from outside
 
@@ -136,14 +138,20 @@ class Scheduler:
         """Start whatever may start now, and see to it that this is called again in time."""
         self._budget = _READ_AT_ONCE
         while not self._stopped and (item := self._next()) is not None:
-            worker = self._loop.create_task(self._work(item))
-            self._working[worker] = item
-            worker.add_done_callback(self._over)
+            self._working[self._hire(item)] = item
         if self._stopped:
             self._refuse_all(*self._stopped)
         self._arm()
         if self.finished:
             self.changed.set()
+
+    def _hire(self, item: Item) -> Worker:
+        # Not by the loop's factory: an eager one would run attempts inside the pump. And in the
+        # context in which the run was entered, not in that of whoever happens to pump.
+        context = self._context.copy()
+        worker = asyncio.Task(self._work(item), loop=self._loop, context=context)
+        worker.add_done_callback(self._over)
+        return worker
 
     def _next(self) -> Item | None:
         """Return a message that may start now; None if there is none, or the budget is used up."""
@@ -346,6 +354,8 @@ class Scheduler:
             self._emit(ended(as_message(given), refusal))
         except InvalidRequest as error:
             self._emit(ended(no_message(given), error))
+        except Exception:  # noqa: BLE001 - a tuple of a class of the caller's
+            self._emit(ended(no_message(given), refusal))
 
     def _is_quiet(self) -> bool:
         """Say whether the run waits for nothing but its source."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -459,3 +460,41 @@ def test_attempts_that_never_wait_leave_the_event_loop_its_turns() -> None:
         return turns
 
     assert run_virtual(main()) > 10_000 / 16 / 10
+
+
+def test_every_attempt_is_made_in_the_context_in_which_the_run_was_entered() -> None:
+    """Not in that of whoever consumes: a trace would hang each request under another outcome."""
+    span: ContextVar[str] = ContextVar("span", default="none")
+    seen: list[str] = []
+
+    def answer(job: Job) -> Submission:
+        seen.append(span.get())
+        span.set("left behind by an attempt")
+        return accept(job)
+
+    async def main() -> None:
+        span.set("the run")
+        async with run_of(pairs(20), Script(answer), concurrency=2) as run:
+            async for outcome in run:
+                span.set(outcome.message.mobile)
+                await asyncio.sleep(5.0)
+
+    run_virtual(main())
+    assert set(seen) <= {"the run", "left behind by an attempt"}
+    assert seen[0] == "the run"
+
+
+def test_a_task_factory_of_the_loops_has_no_say_in_a_run() -> None:
+    """One that begins tasks at once would make attempts inside the pump."""
+
+    async def main() -> None:
+        def eager(*_: Any, **__: Any) -> Any:
+            raise AssertionError
+
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(eager)
+        async with run_of(stream(pairs(5))) as run:
+            assert [outcome.status async for outcome in run] == [ACCEPTED] * 5
+        loop.set_task_factory(None)
+
+    run_virtual(main())

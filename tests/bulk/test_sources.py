@@ -387,3 +387,22 @@ def test_what_closing_raises_is_told(kind: str) -> None:
         assert len(await run.drain()) + 1 == sum(run.summary.values())
 
     run_virtual(main())
+
+
+def test_a_tuple_that_breaks_has_an_outcome_like_any_other() -> None:
+    """Read by a run that goes on, or by one that has stopped."""
+
+    class Hostile(tuple[str, str]):
+        __slots__ = ()
+
+        def __len__(self) -> int:
+            raise LookupError("no length")
+
+    async def main() -> None:
+        async with run_of(iter([Hostile(("1", "a")), Hostile(("2", "b"))])) as run:
+            with pytest.raises(LookupError, match="no length"):
+                async for outcome in run:
+                    assert outcome.status is NOT_SENT
+        assert run.summary[NOT_SENT] == 2
+
+    run_virtual(main())
