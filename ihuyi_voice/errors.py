@@ -199,6 +199,17 @@ class RateLimited(VendorError):
         return super().to_dict() | {"retry_at": at, "source": self.source}
 
 
+class StorageUnavailable(VoiceError):
+    """A database could not do what was asked; whoever keeps something in it says so in its words.
+
+    The inbox, for example, raises InboxUnavailable instead.
+    """
+
+
+class StorageClosed(StorageUnavailable):
+    """The database is not open any more."""
+
+
 class InboxUnavailable(VoiceError):
     """The inbox's database could not do what was asked: nothing was stored, or nothing was read.
 

@@ -86,7 +86,7 @@ def test_the_folders_of_the_tests_are_the_rooms() -> None:
     assert folders - rooms() == {"client", "contracts", "support", "typing"}
 
 
-DOORS = [path for path in PACKAGE if path.name == "__init__.py" and path.parent.name != "cli"]
+DOORS = [path for path in PACKAGE if path.name == "__init__.py"]
 
 
 @pytest.mark.parametrize("path", DOORS, ids=lambda path: path.parent.name)

@@ -191,7 +191,10 @@ def _is_usable(given: object) -> bool:
     """Say whether what a guard gave is a lease, or a wait of so many seconds."""
     if not isinstance(given, Wait):
         return given is not None
-    seconds: object = given.seconds
+    return _is_a_time(given.seconds)
+
+
+def _is_a_time(seconds: object) -> bool:
     return isinstance(seconds, int | float) and isfinite(seconds) and seconds >= 0
 
 

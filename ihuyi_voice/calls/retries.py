@@ -29,7 +29,7 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.inputs.options import above_zero, not_negative, waited
+from ihuyi_voice.inputs.options import above_zero, lasting, not_negative, waited
 from ihuyi_voice.models import Action, Operation
 
 logger = logging.getLogger("ihuyi_voice.retries")
@@ -88,7 +88,7 @@ class RetryPolicy:
     initial: float = attrs.field(default=0.5, validator=not_negative)
     maximum: float = attrs.field(default=30.0, validator=waited)
     jitter: float = attrs.field(default=0.5, validator=not_negative)
-    total_time: float = attrs.field(default=60.0, validator=waited)
+    total_time: float = attrs.field(default=60.0, validator=lasting)
     resend_unknown: bool = False
     on_retry: Callable[[RetryEvent], None] | None = attrs.field(default=None, validator=_callable)
 

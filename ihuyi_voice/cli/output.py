@@ -27,14 +27,13 @@ from ihuyi_voice.errors import (
     VoiceError,
 )
 
-FAMILIES: Final[tuple[tuple[type[VoiceError], int], ...]] = (
+FAMILIES: Final = (
     # the first family that fits counts
     (InvalidRequest, 2),
     (RateLimited, 4),
     (VendorError, 3),
     (NotSent, 4),
     (OutcomeUnknown, 5),
-    (VoiceError, 1),
 )
 _PLAIN: Final[dict[str, Any]] = {
     "markup": False,
@@ -63,7 +62,8 @@ def exit_code(error: VoiceError) -> int:
 
 
 def _family(error: VoiceError) -> tuple[type[VoiceError], int]:
-    return next(family for family in FAMILIES if issubclass(type(error), family[0]))
+    found = (family for family in FAMILIES if isinstance(error, family[0]))
+    return next(found, (VoiceError, 1))
 
 
 @contextmanager

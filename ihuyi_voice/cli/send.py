@@ -17,7 +17,6 @@ from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
 from ihuyi_voice.cli.output import print_json, reporting
 from ihuyi_voice.cli.tally import (
     Report,
-    pace,
     print_report,
     progress_bar,
     report_values,
@@ -111,9 +110,10 @@ async def run(client: VoiceClient, job: SendJob, *, as_json: bool = False) -> Re
             good, concurrency=job.concurrency, max_wait=job.max_wait, max_rate=job.max_rate
         ) as bulk:
             try:
-                async for outcome in bulk:
-                    _note(outcome, report, write)
-                    bar.update(report.counts.total(), pace(bulk.progress), trouble(report))
+                async with bar.following(report, bulk):
+                    async for outcome in bulk:
+                        _note(outcome, report, write)
+                        bar.show(report, bulk.progress)
             finally:
                 for outcome in await bulk.drain():
                     _note(outcome, report, write)

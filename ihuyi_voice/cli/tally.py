@@ -1,8 +1,9 @@
 """What a bulk run has come to: counted row by row, shown under a bar, and told at the end."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import attrs
@@ -20,6 +21,7 @@ from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
 
 _SHOWN_ROWS: Final = 20
+_EVERY: Final = 0.25  # seconds between two looks at a run in which nothing ends
 _FAILED: Final = (OutcomeStatus.REJECTED, OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT)
 
 
@@ -116,12 +118,35 @@ class Shown:
 
     def __init__(self, bar: _Bar, title: str, total: int) -> None:
         self._bar = bar
+        self._hidden = bar.disable
         self._task = bar.add_task(text(title), total=total, note="")
 
     def update(self, completed: int, note: str = "", lines: Iterable[str] = ()) -> None:
         """Show how many are done, a note beside the bar and lines under it."""
         self._bar.lines = lines
         self._bar.update(self._task, completed=completed, note=note)
+
+    def show(self, report: Report, now: bulk.Progress) -> None:
+        """Show where a run stands."""
+        if not self._hidden:
+            lines = [*trouble(report), *_attempt(now)]
+            self.update(report.counts.total(), _pace(now), lines)
+
+    @asynccontextmanager
+    async def following(self, report: Report, run: bulk.BulkRun) -> AsyncGenerator[None]:
+        """Show where a run stands while inside, also while no message comes to its end."""
+
+        async def follow() -> None:
+            while not self._hidden:
+                self.show(report, run.progress)
+                await asyncio.sleep(_EVERY)
+
+        task = asyncio.create_task(follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 @contextmanager
@@ -138,10 +163,15 @@ def progress_bar(title: str, total: int, *, hidden: bool) -> Generator[Shown]:
         yield Shown(bar, title, total)
 
 
-def pace(now: bulk.Progress) -> str:
+def _pace(now: bulk.Progress) -> str:
     """Return the note beside the bar: how fast it goes, and how much waits."""
     waiting = text("bar.deferred", count=now.deferred) if now.deferred else ""
     return text("bar.pace", rate=now.rate, in_flight=now.in_flight) + waiting
+
+
+def _attempt(now: bulk.Progress) -> list[str]:
+    """Return why attempts fail that are made again, as long as no message has failed for good."""
+    return [text("bar.attempt", cause=now.cause)] if now.cause and not now.failed else []
 
 
 def report_values(report: Report) -> dict[str, Any]:
@@ -157,7 +187,8 @@ def print_report(report: Report) -> None:
     if report.not_shown:
         complain("send.more", count=report.not_shown)
     console.print(_outcomes(report.counts))
-    console.print(_codes(report.codes))
+    if report.codes:
+        console.print(_codes(report.codes))
     say("send.total", rows=report.counts.total(), seconds=report.seconds, rate=report.rate)
 
 

@@ -147,12 +147,13 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "bar.sending": ("sending", "发送中"),
     "bar.reports": ("reports", "等待回执"),
     "bar.pace": ("{rate:,.0f}/s, {in_flight} in flight", "每秒 {rate:,.0f} 行，进行中 {in_flight}"),
-    "bar.deferred": (", {count:,} held back", "，等待号码限制 {count:,}"),
+    "bar.deferred": (", {count:,} held back", "，等待中 {count:,}"),
     "bar.counts": (
         "accepted {ok:,}, refused {no:,}, unknown {unknown:,}, not sent {unsent:,}, held {held:,}",
         "已受理 {ok:,}，被拒绝 {no:,}，结果未知 {unknown:,}，未发送 {unsent:,}，暂缓 {held:,}",
     ),
     "bar.cause": ("mostly ({count:,}): {cause}", "主要原因（{count:,}）：{cause}"),
+    "bar.attempt": ("an attempt failed: {cause}", "有一次尝试失败：{cause}"),
     "cause.rows": (
         "rows that can't be sent, the first: {reason}",
         "名单中有错误的行，第一个：{reason}",
@@ -336,6 +337,9 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "typer.reason.least": ("Input should be greater than or equal to {limit}", "不应小于 {limit}"),
     "typer.reason.most": ("Input should be less than or equal to {limit}", "不应大于 {limit}"),
+    "typer.reason.range": ("{value} is not in the range {range}.", "{value} 不在 {range} 之内"),
+    "typer.reason.no_integer": ("{value} is not a valid integer.", "{value} 不是整数"),
+    "typer.reason.no_number": ("{value} is not a valid float.", "{value} 不是数字"),
     "typer.reason.choice": (
         "Value error, {value} is not one of {choices}.",
         "{value} 不是可选值，可选：{choices}",

@@ -9,6 +9,7 @@ from ihuyi_voice.inputs.options import (
     check_not_negative,
     check_wait,
     counted,
+    lasting,
     not_negative,
     waited,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "check_not_negative",
     "check_wait",
     "counted",
+    "lasting",
     "normalise_mobile",
     "not_negative",
     "validate_content",

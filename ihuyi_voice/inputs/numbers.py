@@ -17,8 +17,7 @@ from ihuyi_voice.errors import InvalidRequest
 
 _MOBILE: Final = re.compile(r"1[3-9][0-9]{9}")
 # Area codes: 010 and 02x have three digits, all others four; the number follows with 7 or 8.
-# 086x is none: it would be the country code with a 0 too few.
-_LANDLINE: Final = re.compile(r"0(?:10|2[0-9]|(?!86)[3-9][0-9]{2})[0-9]{7,8}")
+_LANDLINE: Final = re.compile(r"0(?:10|2[0-9]|[3-9][0-9]{2})[0-9]{7,8}")
 _COUNTRY: Final = re.compile(r"(?:\+|00)?86(?=1[3-9][0-9]{9}$|0?(?:10|[2-9][0-9]{1,2})[0-9]{7,8}$)")
 _PREFIX: Final = re.compile(r"(?:\+|00)86|86(?=1[3-9])")  # of what is no number all the same
 # Not NFKC: it would make a digit of a footnote mark, and another phone would ring.
@@ -28,8 +27,9 @@ _MOBILE_DIGITS: Final = 11
 _SHORTEST: Final = 10
 _LONGEST: Final = 12
 _HARMLESS: Final = 6  # so few digits are nobody's number
+_USUAL_EXTENSION: Final = 4
 _LONGEST_EXTENSION: Final = 6
-_AMERICAN_BREAKS: Final = (1, 4)  # 1-347-…
+_AMERICAN_BREAKS: Final = {(1, 4), (1, 4, 7)}  # 1-347-555-0123
 _MISSING: Final = {"NoneType", "NAType", "NaTType"}  # the latter two are pandas'
 _LOCAL: Final = (7, 8)  # digits of a landline without its area code
 
@@ -81,7 +81,7 @@ _DIGITS: Final = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (r"01[3-9][0-9]{9}", "a mobile with the 0 of long-distance calls; leave the 0 out"),
-        (r"086[0-9]*", "086 is no area code; the country code is written +86"),
+        (r"086[0-9]*", "the country code is written +86 or 0086, not 086"),
         (r"[48]00[0-9]{7}", "service numbers (400, 800) can't be called"),
         (r"10[0-9]{7,8}|2[0-9][0-9]{7,8}|[3-9][0-9]{2}[0-9]{7,8}", _LOST_ZERO),
         (r"[2-9][0-9]{6,7}", "a landline needs its area code in front, as in 021…"),
@@ -180,7 +180,7 @@ def _doubt(written: _Written, domestic: _Written) -> str | None:
     """Return why a number that would be valid may be meant for another one."""
     if domestic.extension():
         return _MAYBE_EXTENSION
-    if written.digits[0] == "1" and written.breaks[:2] == _AMERICAN_BREAKS:
+    if written.digits[0] == "1" and written.breaks in _AMERICAN_BREAKS:
         return _AMERICAN
     return _LOCAL_OR_COUNTRY if _is_local(written) else None
 
@@ -189,7 +189,8 @@ def _is_local(written: _Written) -> bool:
     """Tell whether 7 or 8 digits and an extension happen to look like 86 and a landline."""
     if not written.digits.startswith("86") or 2 in written.breaks:  # noqa: PLR2004 - behind 86
         return False
-    return any(place in _LOCAL for place in written.breaks)
+    count = len(written.digits)
+    return any(place in _LOCAL and count - place <= _USUAL_EXTENSION for place in written.breaks)
 
 
 def _reason(groups: list[str], written: _Written, domestic: _Written) -> str:

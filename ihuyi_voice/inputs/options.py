@@ -74,6 +74,12 @@ def waited(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         check_wait(attribute.name, value)
 
 
+def lasting(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse an attribute that is no time above 0; infinity means for ever."""
+    if value != inf:
+        above_zero(_, attribute, value)
+
+
 def counted(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     """Refuse an attribute that `check_count` would; None passes where it is the default."""
     if not _is_unused(attribute, value):

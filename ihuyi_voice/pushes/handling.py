@@ -1,14 +1,14 @@
 """Calls the handlers, at least once for each push, and in order for each call or template.
 
-Theory of operation. The worker takes turns: a turn is one transaction that ends the claims whose
-handlers have returned or failed, and claims as many pushes as handlers may run. A claim is stored
-before its handler starts and ends by its lease if the process dies, so a push whose handler was
-interrupted is handled again, here or by another process. If the machine dies, the last turns may
-be forgotten (pushes never are): their pushes are handled again, in order, which is all that is
-promised, and so turns needn't wait for the disk. A handler that fails is tried again after
-a growing pause; one that has failed `max_tries` times is DEAD. On closing, handlers get `grace`
+Theory of operation. The dispatcher takes turns: a turn is one transaction that ends the claims
+whose handlers have returned or failed, and claims as many pushes as handlers may run. A claim is
+stored before its handler starts and ends by its lease if the process dies, so a push whose handler
+was interrupted is handled again, here or by another process. If the machine dies, the last turns
+may be forgotten (pushes never are): their pushes are handled again, in order, which is all that is
+promised, and so turns needn't wait for the disk. A handler that fails is tried again after a
+growing pause; one that has failed `max_tries` times is DEAD. On closing, handlers get `grace`
 seconds to end and are then cancelled; their pushes stay PENDING and the try does not count.
-Cancelled, the same happens without the grace: no handler outlives the worker.
+Cancelled, the same happens without the grace: no handler outlives the dispatcher.
 """
 
 import asyncio
@@ -18,22 +18,22 @@ import random
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
 
 import attrs
 
+from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
+from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest
 from ihuyi_voice.inputs.options import above_zero, not_negative
 from ihuyi_voice.protocol.pushes import PushKind, PushValue, parse_push
-from ihuyi_voice.pushes.store import Claim, PushState, Store, Terms, Verdict
-from ihuyi_voice.storage.database import Database
+from ihuyi_voice.pushes.store import Claim, Store, Terms, Verdict
+from ihuyi_voice.pushes.table import PushState
 
 logger = logging.getLogger("ihuyi_voice.pushes")
-
-if TYPE_CHECKING:  # or whoever lacks the extra is not told its name
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
 Handler: TypeAlias = Callable[[Any], Awaitable[object]]
 
@@ -75,13 +75,12 @@ class Handling:
         return longest * random.uniform(0.9, 1.0)  # noqa: S311 - spreads load, hides nothing
 
 
-class Worker:
+class Dispatcher:
     """Claims pushes and calls their handlers.
 
     Args:
-        database: Where the pushes are.
-        store: How they are claimed.
-        handlers: By kind; may grow while the worker runs (then call `wake`).
+        store: Where the pushes are.
+        handlers: By kind; may grow meanwhile (then call `wake`).
         handling: How they are called.
         poll: Seconds between two looks for what is due.
         clock: Unix time in seconds.
@@ -89,14 +88,12 @@ class Worker:
 
     def __init__(
         self,
-        database: Database,
         store: Store,
         handlers: dict[PushKind, Handler],
         handling: Handling,
         poll: float,
         clock: Callable[[], float],
     ) -> None:
-        self._database = database
         self._store = store
         self._handlers = handlers
         self._handling = handling
@@ -107,13 +104,30 @@ class Worker:
         self._verdicts: list[Verdict] = []
         self._look = Signal()
         self._closing = False
+        self._task: asyncio.Task[None]
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        self._store.listen(self.wake)
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End, and with it the handlers, by cancellation if they outlast the grace."""
+        self._closing = True
+        self.wake()
+        await ended(self._task, at_once=exc_type is not None)
 
     def wake(self) -> None:
         """Let it look at once for what is due."""
         self._look.notify()
 
-    async def run(self) -> None:
-        """Handle pushes until closed, and end what has begun."""
+    async def _run(self) -> None:
         try:
             async for _ in self._look.rounds(every=self._poll):
                 if self._closing:
@@ -129,12 +143,6 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
             await self._turn()
-
-    async def close(self, run: "asyncio.Task[None]") -> None:
-        """Let `run` end, and with it the handlers, by cancellation if they outlast the grace."""
-        self._closing = True
-        self._look.notify()
-        await run
 
     def _start(self, claim: Claim) -> None:
         task = asyncio.create_task(self._handle(claim))
@@ -163,23 +171,15 @@ class Worker:
         if not (verdicts or claiming):
             return []
         try:
-            turn = partial(self._judge_and_claim, verdicts, room if claiming else 0)
-            claims = await self._database.write(turn, durable=False)
+            claims = await self._store.turn(
+                verdicts, self._handlers, room if claiming else 0, self._clock(), self._terms
+            )
         except InboxUnavailable as exc:
-            logger.warning("can't claim pushes: %s", exc)
+            tell(logger, logging.WARNING, "can't claim pushes: %s", exc)
             return []
         # Only now: what can't be stored is judged again in the next turn.
         del self._verdicts[: len(verdicts)]
         return claims
-
-    async def _judge_and_claim(
-        self, verdicts: list[Verdict], room: int, connection: "AsyncConnection"
-    ) -> list[Claim]:
-        await self._store.judge(connection, verdicts)
-        if not room:
-            return []
-        now = self._clock()
-        return await self._store.claim(connection, self._handlers, room, now, self._terms)
 
     async def _handle(self, claim: Claim) -> Verdict:
         """Call the handler of one push, and return what came of it."""
@@ -188,7 +188,7 @@ class Worker:
             async with asyncio.timeout(self._handling.timeout):
                 await _call(self._handlers[push.kind], push.value)
         except asyncio.CancelledError as exc:
-            if self._closing:  # by us, see `run`
+            if self._closing:  # by us, see `_run`
                 raise
             return self._failed(claim, exc)  # let out by the handler: a failure like any other
         except Exception as exc:  # noqa: BLE001 - handlers are other people's code
@@ -203,12 +203,19 @@ class Worker:
         trace = _storable("".join(traceback.format_exception(exc)))
         seq, tries = claim.push.seq, claim.tries
         if tries >= self._handling.max_tries:
-            logger.error("push %d is dead after %d tries: %s\n%s", seq, tries, error, trace)
+            tell(
+                logger,
+                logging.ERROR,
+                "push %d is dead after %d tries: %s\n%s",
+                seq,
+                tries,
+                error,
+                trace,
+            )
             return Verdict(claim, PushState.DEAD, error=error)
         pause = self._handling.pause(tries)
-        logger.warning(
-            "push %d: handler failed, next try in %.1f s: %s\n%s", seq, pause, error, trace
-        )
+        told = "push %d: handler failed, next try in %.1f s: %s\n%s"
+        tell(logger, logging.WARNING, told, seq, pause, error, trace)
         return Verdict(claim, PushState.PENDING, self._clock() + pause, error)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from functools import partial
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -13,11 +13,11 @@ import attrs
 from ihuyi_voice.errors import InboxClosed, InvalidRequest
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol.pushes import Push, PushKind, PushValue, parse_push
-from ihuyi_voice.pushes.handling import Handler, Handling, Worker
-from ihuyi_voice.pushes.store import PushState, Store, push_row
+from ihuyi_voice.pushes.handling import Dispatcher, Handler, Handling
+from ihuyi_voice.pushes.store import Store
+from ihuyi_voice.pushes.table import PushState
 from ihuyi_voice.pushes.tail import Tail
-from ihuyi_voice.storage.database import Address, Database
-from ihuyi_voice.storage.group_commit import GroupCommit
+from ihuyi_voice.storage import Address
 
 _BATCH: Final = 100
 
@@ -26,22 +26,12 @@ V = TypeVar("V", DeliveryReport, TemplateAudit)
 
 @attrs.frozen
 class _Parts:
-    """What an open inbox consists of."""
+    """What an open inbox consists of, and how to close it."""
 
-    database: Database
     store: Store
-    commits: GroupCommit
     tail: Tail
-    worker: Worker
-
-
-@attrs.frozen
-class _Tasks:
-    """What runs while an inbox is open; each ends by itself when its part is closed."""
-
-    commits: "asyncio.Task[None]"
-    tail: "asyncio.Task[None]"
-    worker: "asyncio.Task[None]"
+    dispatcher: Dispatcher
+    closing: AsyncExitStack
 
 
 class Inbox:
@@ -69,7 +59,6 @@ class Inbox:
         self._handlers: dict[PushKind, Handler] = {}
         self._opening = False
         self._parts: _Parts | None = None
-        self._tasks: _Tasks | None = None
 
     @classmethod
     def open(
@@ -123,35 +112,20 @@ class Inbox:
             raise InvalidRequest("the inbox is open already")
         self._opening = True
         try:
-            self._parts = parts = await self._connect()
+            self._parts = await self._open()
         finally:
             self._opening = False
-        self._tasks = _Tasks(
-            asyncio.create_task(parts.commits.run()),
-            asyncio.create_task(parts.tail.run()),
-            asyncio.create_task(parts.worker.run()),
-        )
         return self
 
-    async def _connect(self) -> _Parts:
-        database = Database(self._address, self._table)
-        store = Store(self._table, database.dialect)
-        try:
-            await database.check()
-            await database.write(store.create)
-            seen = await database.read(store.last_seq)
-        except BaseException:
-            await database.close()
-            raise
-        tail = Tail(database, store, self._poll, seen)
-        worker = Worker(database, store, self._handlers, self._handling, self._poll, self._clock)
-
-        def tell() -> None:
-            tail.stored()
-            worker.wake()
-
-        commits = GroupCommit(database, store, tell)
-        return _Parts(database, store, commits, tail, worker)
+    async def _open(self) -> _Parts:
+        async with AsyncExitStack() as closing:
+            store = await closing.enter_async_context(Store(self._address, self._table))
+            tail = await closing.enter_async_context(Tail(store, self._poll))
+            dispatcher = await closing.enter_async_context(
+                Dispatcher(store, self._handlers, self._handling, self._poll, self._clock)
+            )
+            closing.push_async_callback(store.flush)
+            return _Parts(store, tail, dispatcher, closing.pop_all())
 
     async def __aexit__(
         self,
@@ -160,21 +134,9 @@ class Inbox:
         traceback: TracebackType | None,
     ) -> None:
         """Write what has arrived, let handlers end, wake those who wait, and disconnect."""
-        parts, tasks = self._parts, self._tasks
-        if parts is None or tasks is None:
-            return
-        self._parts = self._tasks = None
-        try:
-            parts.commits.close()
-            await tasks.commits
-            await parts.worker.close(tasks.worker)
-            parts.tail.close()
-            await tasks.tail
-        finally:
-            try:
-                await _cancelled(tasks)
-            finally:
-                await parts.database.close()
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            await parts.closing.aclose()
 
     def handle(
         self,
@@ -196,7 +158,7 @@ class Inbox:
                 raise InvalidRequest(f"the inbox has a handler for every {kind} already")
             self._handlers[kind] = handler
         if self._parts is not None:
-            self._parts.worker.wake()
+            self._parts.dispatcher.wake()
 
     async def put(self, push: Push) -> None:
         """Return once the push has been stored durably; a push that is there already is no other.
@@ -204,7 +166,7 @@ class Inbox:
         Raises:
             InboxUnavailable: It was not stored.
         """
-        await self._open_parts().commits.put(push_row(push, self._clock()))
+        await self._open_parts().store.put(push, self._clock())
 
     async def report_of(self, voice_id: str, timeout: float | None = None) -> DeliveryReport:  # noqa: ASYNC109 - part of the surface
         """Return the latest report of a call, waiting for the first one if there is none yet.
@@ -248,7 +210,7 @@ class Inbox:
     async def _newest(self, parts: _Parts, kind: PushKind, subject: str) -> PushValue | None:
         if parts.tail.closed:
             raise InboxClosed("the inbox was closed while somebody waited for a push")
-        row = await parts.database.read(partial(parts.store.newest, kind=kind, subject=subject))
+        row = await parts.store.newest(kind, subject)
         return None if row is None else parse_push(row.body, row.charset).value
 
     def reports(self) -> AsyncGenerator[DeliveryReport]:
@@ -267,8 +229,7 @@ class Inbox:
             while more:
                 if parts.tail.closed:
                     return
-                asked = partial(parts.store.after, kind=PushKind.REPORT, seq=seq, limit=_BATCH)
-                rows = await parts.database.read(asked)
+                rows = await parts.store.after(PushKind.REPORT, seq, _BATCH)
                 for row in rows:
                     seq = row.seq
                     yield _expect(parse_push(row.body, row.charset).value, DeliveryReport)
@@ -281,8 +242,8 @@ class Inbox:
             InboxUnavailable: The database failed.
         """
         parts = self._open_parts()
-        replayed = await parts.database.write(partial(parts.store.replay, now=self._clock()))
-        parts.worker.wake()
+        replayed = await parts.store.replay(self._clock())
+        parts.dispatcher.wake()
         return replayed
 
     async def counts(self) -> dict[PushState, int]:
@@ -291,8 +252,7 @@ class Inbox:
         Raises:
             InboxUnavailable: The database failed.
         """
-        parts = self._open_parts()
-        return await parts.database.read(parts.store.counts)
+        return await self._open_parts().store.counts()
 
     def _open_parts(self) -> _Parts:
         if self._parts is None:
@@ -304,11 +264,3 @@ def _expect(value: PushValue | None, expected: type[V]) -> V:
     if not isinstance(value, expected):  # pragma: no cover - the kind was asked for
         raise TypeError(value)
     return value
-
-
-async def _cancelled(tasks: _Tasks) -> None:
-    """End what is still running, because closing was cancelled or failed."""
-    running = attrs.astuple(tasks, recurse=False)
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)

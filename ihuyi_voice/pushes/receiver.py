@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest, VoiceError
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
@@ -121,7 +122,7 @@ class PushReceiver:
             return
         except _Refused as refused:
             level = _LEVELS.get(refused.status, logging.WARNING)
-            logger.log(level, "push refused, %d: %s", refused.status, _loggable(refused.reason))
+            tell(logger, level, "push refused, %d: %s", refused.status, _loggable(refused.reason))
             text = f"{refused.status.phrase}\n".encode()
             await _respond(send, refused.status, text, (*refused.headers, _CLOSE))
         else:

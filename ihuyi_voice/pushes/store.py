@@ -1,64 +1,42 @@
-"""What is done with the table of pushes, statement by statement; the same on both databases.
+"""The store: the table of pushes and everything asked of it; the same on both databases.
 
 A push is PENDING until its handler has returned (HANDLED), until it has failed too often (DEAD), or
 until it is due and a later push of the same subject has been given to the handler before
-(SUPERSEDED: to hand it over now would move a status backwards). Claimed by a worker, it stays
+(SUPERSEDED: to hand it over now would move a status backwards). Claimed by a dispatcher, it stays
 PENDING and is due again when the claim's lease has run out. A push is not claimed while an
 earlier one of its subject is PENDING, so per subject there is one handler at a time, in order.
+
+Its database is its own: what others see of it are these methods, and InboxUnavailable.
 """
 
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from secrets import token_hex
-from typing import Any, Final, NamedTuple
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
 
 import attrs
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-try:
-    from sqlalchemy import (
-        BigInteger,
-        Column,
-        ColumnElement,
-        Float,
-        Index,
-        Integer,
-        LargeBinary,
-        MetaData,
-        String,
-        Table,
-        and_,
-        bindparam,
-        exists,
-        func,
-        or_,
-        select,
-        update,
-    )
-    from sqlalchemy.dialects import postgresql, sqlite
-    from sqlalchemy.ext.asyncio import AsyncConnection
-except ImportError as exc:
-    raise ImportError("receiving pushes needs an extra: pip install 'ihuyi-voice[pushes]'") from exc
-
+from ihuyi_voice.errors import InboxClosed, InboxUnavailable
 from ihuyi_voice.protocol.pushes import Push
+from ihuyi_voice.pushes.table import PushState, make_table, push_row
+from ihuyi_voice.storage import Address, Database, GroupCommit, told_as
 
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_ID = BigInteger().with_variant(Integer(), "sqlite")
-
-
-class PushState(StrEnum):
-    """What has become of a stored push.
-
-    Attributes:
-        PENDING: Its handler is still to be called, or to be called again.
-        HANDLED: Its handler returned.
-        DEAD: Its handler failed too often; `Inbox.replay` makes it PENDING again.
-        SUPERSEDED: It came when a later status of the same call had been handled already.
-    """
-
-    PENDING = "pending"
-    HANDLED = "handled"
-    DEAD = "dead"
-    SUPERSEDED = "superseded"
+_translated = partial(told_as, InboxUnavailable, InboxClosed, whose="the inbox")
 
 
 class Stored(NamedTuple):
@@ -110,75 +88,159 @@ class Verdict:
     counts: bool = True
 
 
-def push_row(push: Push, now: float) -> dict[str, Any]:
-    """Return the row of a push that arrives now (Unix seconds)."""
-    return {
-        "key": push.key,
-        "kind": push.kind.value,
-        "subject": push.subject,
-        "rank": push.rank(now),
-        "body": push.body,
-        "charset": push.charset,
-        "received_at": now,
-        "state": PushState.PENDING.value,
-        "tries": 0,
-        "due": now,
-    }
-
-
-def _make_table(name: str) -> Table:
-    return Table(
-        name,
-        MetaData(),
-        Column("seq", _ID, primary_key=True, autoincrement=True),
-        Column("key", String(64), nullable=False, unique=True),
-        Column("kind", String(8), nullable=False),
-        Column("subject", String(64), nullable=False),
-        Column("rank", BigInteger, nullable=False),
-        Column("body", LargeBinary, nullable=False),
-        Column("charset", String(32), nullable=False),
-        Column("received_at", Float(53), nullable=False),
-        Column("state", String(16), nullable=False),
-        Column("tries", Integer, nullable=False),
-        Column("due", Float(53), nullable=False),
-        Column("owner", String(32)),
-        Column("error", String(500)),
-        Index(f"{name}_due", "state", "due", "seq"),
-        Index(f"{name}_subject", "kind", "subject"),
-        sqlite_autoincrement=True,  # a number is never used twice, also after deletions
-    )
-
-
 class Store:
-    """The statements; each runs on the connection it is given.
+    """Pushes in a table; every method raises InboxUnavailable if the database says no.
 
     Args:
-        table: The table's name.
-        dialect: `sqlite` or `postgresql`.
+        address: Where the database is.
+        table: The table's name; it is created if it is missing.
     """
 
-    def __init__(self, table: str, dialect: str) -> None:
-        self.table = _make_table(table)
-        insert = _INSERTS[dialect](self.table)
-        self._insert = insert.on_conflict_do_nothing(index_elements=[self.table.c.key])
+    def __init__(self, address: Address, table: str) -> None:
+        self.table = make_table(table)
+        self._database = Database(address, lock=table)
+        self._commits = GroupCommit[dict[str, Any], None](self._store)
+        self._listeners: list[Callable[[], None]] = []
+        insert = _INSERTS[address.dialect](self.table)
+        self._insertion = insert.on_conflict_do_nothing(index_elements=[self.table.c.key])
         self._due = self._select_due()
-        self._judge = self._update_judged()
+        self._judgement = self._update_judged()
 
-    async def create(self, on: AsyncConnection) -> None:
-        """Create the table where it is missing."""
-        await on.run_sync(self.table.metadata.create_all)
+    async def __aenter__(self) -> Self:
+        """Connect, and create the table if it is missing."""
+        try:
+            with _translated():
+                await self._database.open()
+                await self._database.write(lambda on: on.run_sync(self.table.metadata.create_all))
+        except BaseException:
+            await self._database.close()
+            raise
+        self._commits.open()
+        return self
 
-    async def insert(self, on: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
-        """Store pushes; those that are there already stay as they are."""
-        await on.execute(self._insert, rows)
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Write what has been put, and disconnect."""
+        try:
+            await self.flush()
+        finally:
+            await self._database.close()
 
-    async def claim(
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have a function called after each commit of pushes; it must not raise."""
+        self._listeners.append(listener)
+
+    async def put(self, push: Push, now: float) -> None:
+        """Return once a push that arrives now (Unix seconds) is stored durably.
+
+        If it is there already, that one stays as it is. It is stored even if this is cancelled.
+        """
+        with _translated():
+            await self._commits.put(push_row(push, now))
+
+    async def flush(self) -> None:
+        """Take no more pushes, and return once those that were put have been written."""
+        await self._commits.close()
+
+    async def turn(
+        self,
+        verdicts: Collection[Verdict],
+        kinds: Iterable[str],
+        limit: int,
+        now: float,
+        terms: Terms,
+    ) -> list[Claim]:
+        """End claims, and claim up to `limit` pushes that are due, the longest due first.
+
+        Claims that have run out and were taken over stay as they are. A machine that dies may
+        forget the whole turn. A turn that is cancelled is taken all the same.
+
+        Args:
+            verdicts: What came of claims.
+            kinds: Of which kinds pushes are claimed.
+            limit: How many at most.
+            now: Unix time in seconds.
+            terms: How they are claimed.
+        """
+
+        async def work(on: AsyncConnection) -> list[Claim]:
+            await self._judge(on, verdicts)
+            return await self._claim(on, kinds, limit, now, terms) if limit else []
+
+        with _translated():
+            return await self._database.write(work, durable=False)
+
+    async def replay(self, now: float) -> int:
+        """Make the dead pending again, due at once, and return how many they were."""
+        dead = self.table.c.state == PushState.DEAD.value
+        fresh = {"state": PushState.PENDING.value, "tries": 0, "due": now, "owner": None}
+        revived = update(self.table).where(dead).values(fresh)
+
+        async def work(on: AsyncConnection) -> int:
+            return (await on.execute(revived)).rowcount
+
+        with _translated():
+            return await self._database.write(work)
+
+    async def counts(self) -> dict[PushState, int]:
+        """Return how many pushes are in each state."""
+        state = self.table.c.state
+        rows = await self._rows(select(state, func.count()).group_by(state))
+        return dict.fromkeys(PushState, 0) | {PushState(name): count for name, count in rows}
+
+    async def last_seq(self) -> int:
+        """Return the highest sequence number, 0 if the table is empty."""
+        (row,) = await self._rows(select(func.max(self.table.c.seq)))
+        return int(row[0] or 0)
+
+    async def subjects_after(self, seq: int, limit: int) -> list[tuple[int, str, str]]:
+        """Return (seq, kind, subject) of what was stored after `seq`, in order."""
+        t = self.table
+        asked = select(t.c.seq, t.c.kind, t.c.subject).where(t.c.seq > seq)
+        rows = await self._rows(asked.order_by(t.c.seq).limit(limit))
+        return [(row.seq, row.kind, row.subject) for row in rows]
+
+    async def newest(self, kind: str, subject: str) -> Stored | None:
+        """Return the push of a subject that has the highest rank."""
+        t = self.table
+        asked = self._stored().where(t.c.kind == kind, t.c.subject == subject)
+        rows = await self._rows(asked.order_by(t.c.rank.desc(), t.c.seq.desc()).limit(1))
+        return Stored(*rows[0]) if rows else None
+
+    async def after(self, kind: str, seq: int, limit: int) -> list[Stored]:
+        """Return pushes of a kind stored after `seq`, in order.
+
+        One that came after a later status of the same subject is left out.
+        """
+        t, other = self.table, self.table.alias()
+        late = exists().where(_same(other, t), other.c.rank > t.c.rank, other.c.seq < t.c.seq)
+        asked = self._stored().where(t.c.kind == kind, t.c.seq > seq, ~late)
+        return [Stored(*row) for row in await self._rows(asked.order_by(t.c.seq).limit(limit))]
+
+    async def _rows(self, asked: Any) -> Sequence[Any]:  # noqa: ANN401 - a Select
+        async def work(on: AsyncConnection) -> Sequence[Any]:
+            return (await on.execute(asked)).all()
+
+        with _translated():
+            return await self._database.read(work)
+
+    async def _store(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
+        await self._database.write(partial(self._insert, rows=rows))
+        for listener in self._listeners:
+            listener()
+        return [None] * len(rows)
+
+    async def _insert(self, on: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+        await on.execute(self._insertion, rows)
+
+    async def _claim(
         self, on: AsyncConnection, kinds: Iterable[str], limit: int, now: float, terms: Terms
     ) -> list[Claim]:
-        """Claim up to `limit` pushes that are due, the longest due first.
-
-        Those that can't be handled any more are marked on the way.
-        """
+        """Claim what is due; what can't be handled any more is marked on the way."""
         claims: list[Claim] = []
         while not claims:
             asked = {"kinds": list(kinds), "now": now, "limit": limit}
@@ -212,8 +274,7 @@ class Store:
             taken = {"owner": claims[0].owner, "due": until, "tries": t.c.tries + 1}
             await on.execute(update(t).where(here).values(taken))
 
-    async def judge(self, on: AsyncConnection, verdicts: Iterable[Verdict]) -> None:
-        """End claims; those that have run out and were taken over stay as they are."""
+    async def _judge(self, on: AsyncConnection, verdicts: Iterable[Verdict]) -> None:
         rows = [
             {
                 "of_seq": verdict.claim.push.seq,
@@ -226,50 +287,7 @@ class Store:
             for verdict in verdicts
         ]
         if rows:
-            await on.execute(self._judge, rows)
-
-    async def replay(self, on: AsyncConnection, now: float) -> int:
-        """Make the dead pending again and return how many they were."""
-        dead = self.table.c.state == PushState.DEAD.value
-        fresh = {"state": PushState.PENDING.value, "tries": 0, "due": now, "owner": None}
-        return (await on.execute(update(self.table).where(dead).values(fresh))).rowcount
-
-    async def counts(self, on: AsyncConnection) -> dict[PushState, int]:
-        """Return how many pushes are in each state."""
-        state = self.table.c.state
-        rows = (await on.execute(select(state, func.count()).group_by(state))).all()
-        return dict.fromkeys(PushState, 0) | {PushState(name): count for name, count in rows}
-
-    async def last_seq(self, on: AsyncConnection) -> int:
-        """Return the highest sequence number, 0 if the table is empty."""
-        return int((await on.execute(select(func.max(self.table.c.seq)))).scalar() or 0)
-
-    async def subjects_after(
-        self, on: AsyncConnection, seq: int, limit: int
-    ) -> list[tuple[int, str, str]]:
-        """Return (seq, kind, subject) of what was stored after `seq`, in order."""
-        t = self.table
-        asked = select(t.c.seq, t.c.kind, t.c.subject).where(t.c.seq > seq)
-        rows = await on.execute(asked.order_by(t.c.seq).limit(limit))
-        return [(row.seq, row.kind, row.subject) for row in rows]
-
-    async def newest(self, on: AsyncConnection, kind: str, subject: str) -> Stored | None:
-        """Return the push of a subject that has the highest rank."""
-        t = self.table
-        asked = self._stored().where(t.c.kind == kind, t.c.subject == subject)
-        row = (await on.execute(asked.order_by(t.c.rank.desc(), t.c.seq.desc()).limit(1))).first()
-        return None if row is None else Stored(*row)
-
-    async def after(self, on: AsyncConnection, kind: str, seq: int, limit: int) -> list[Stored]:
-        """Return pushes of a kind stored after `seq`, in order.
-
-        One that came after a later status of the same subject is left out.
-        """
-        t, other = self.table, self.table.alias()
-        late = exists().where(_same(other, t), other.c.rank > t.c.rank, other.c.seq < t.c.seq)
-        asked = self._stored().where(t.c.kind == kind, t.c.seq > seq, ~late)
-        rows = await on.execute(asked.order_by(t.c.seq).limit(limit))
-        return [Stored(*row) for row in rows]
+            await on.execute(self._judgement, rows)
 
     def _stored(self) -> Any:  # noqa: ANN401 - Select's parameters differ among versions
         t = self.table

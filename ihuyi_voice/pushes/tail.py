@@ -5,14 +5,15 @@ import logging
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
+from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.signal import Rounds, Signal
+from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import InboxUnavailable
 from ihuyi_voice.pushes.store import Store
-from ihuyi_voice.storage.database import Database
 
 logger = logging.getLogger("ihuyi_voice.pushes")
 
@@ -29,21 +30,44 @@ class Tail:
         closed: Whether it tells nobody anything any more.
 
     Args:
-        database: Where to look.
-        store: How to look.
+        store: Where to look.
         poll: Seconds between two looks for what other processes store.
-        seen: The sequence number that the table ends with.
     """
 
-    def __init__(self, database: Database, store: Store, poll: float, seen: int) -> None:
-        self.seen = seen
+    def __init__(self, store: Store, poll: float) -> None:
+        self.seen = 0
         self.closed = False
-        self._database = database
         self._store = store
         self._poll = poll
         self._look = Signal()
         self._stored = Signal()
         self._waiting: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None]
+
+    async def __aenter__(self) -> Self:
+        """Begin at the table's end.
+
+        Raises:
+            InboxUnavailable: The database failed.
+        """
+        self.seen = await self._store.last_seq()
+        self._store.listen(self._hear)
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wake everybody, and end."""
+        self.closed = True
+        self._look.notify()
+        self._stored.notify()
+        for event in chain.from_iterable(self._waiting.values()):
+            event.set()
+        await ended(self._task, at_once=exc_type is not None)
 
     @contextmanager
     def watched(self, kind: str, subject: str) -> Generator[asyncio.Event]:
@@ -63,14 +87,12 @@ class Tail:
         """Iterate at once and whenever something may have been stored, or this was closed."""
         return self._stored.rounds(every=self._poll)
 
-    def stored(self) -> None:
-        """Hear that this process has stored something."""
+    def _hear(self) -> None:
         self._stored.notify()
         if self._waiting:
             self._look.notify()
 
-    async def run(self) -> None:
-        """Follow the table until closed."""
+    async def _run(self) -> None:
         async for _ in self._look.rounds(every=self._poll):
             if self.closed:
                 break
@@ -79,17 +101,9 @@ class Tail:
             else:
                 await self._measure()
 
-    def close(self) -> None:
-        """Wake everybody and let `run` end."""
-        self.closed = True
-        self._look.notify()
-        self._stored.notify()
-        for event in chain.from_iterable(self._waiting.values()):
-            event.set()
-
     async def _measure(self) -> None:
         with _logged():
-            last = await self._database.read(self._store.last_seq)
+            last = await self._store.last_seq()
             if not self._waiting:  # else something between `seen` and `last` may be waited for
                 self.seen = last
 
@@ -97,13 +111,12 @@ class Tail:
         with _logged():
             more = True
             while more and self._waiting and not self.closed:
-                asked = partial(self._store.subjects_after, seq=self.seen, limit=_BATCH)
-                rows = await self._database.read(asked)
+                rows = await self._store.subjects_after(self.seen, _BATCH)
                 for row in rows:
-                    self._tell(*row)
+                    self._wake(*row)
                 more = len(rows) == _BATCH
 
-    def _tell(self, seq: int, kind: str, subject: str) -> None:
+    def _wake(self, seq: int, kind: str, subject: str) -> None:
         self.seen = seq
         for event in self._waiting.get((kind, subject), ()):
             event.set()
@@ -114,4 +127,4 @@ def _logged() -> Generator[None]:
     try:
         yield
     except InboxUnavailable as exc:
-        logger.warning("can't look for new pushes: %s", exc)
+        tell(logger, logging.WARNING, "can't look for new pushes: %s", exc)

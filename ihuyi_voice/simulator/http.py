@@ -5,7 +5,8 @@
     some of the latency, act, the rest of it --> reply, spoilt reply or broken connection
 
 Fields are read as PHP reads them, in every form that real clients were seen to use (vendor,
-observed): those of the query, whatever body there is beside it, then those of a form, which win.
+observed): those of the query, whatever body there is beside it, then those of a POST's form, which
+win.
 """
 
 import asyncio
@@ -101,7 +102,8 @@ class Endpoint(ABC):
         elif scope["method"] not in {"POST", "GET"}:
             await _respond(send, _NO_METHOD, (b"allow", b"GET, POST"))
         else:
-            form = read_form(scope["query_string"], _content_type(scope["headers"]), body)
+            kind = _content_type(scope["headers"]) if scope["method"] == "POST" else b""
+            form = read_form(scope["query_string"], kind, body)
             await self._serve(scope, receive, send, form)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, form: Form) -> None:
@@ -116,7 +118,7 @@ class Endpoint(ABC):
         await _pause(there)
         answer = self._act(operation, form, fault)
         await _pause(whole - there)
-        reply = write_reply(operation, answer, form.text.get("format", ""), self.quirks)
+        reply = write_reply(operation, answer, form.text, self.quirks)
         if fault is None or fault.kind in {FaultKind.LATENCY, FaultKind.CODE}:
             await _respond(send, reply)
         else:
@@ -155,12 +157,14 @@ def read_form(query: bytes, content_type: bytes, body: bytes) -> Form:
 
 
 def _text(value: bytes) -> str:
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            return value.decode(encoding)
-        except UnicodeDecodeError:
-            pass
-    return value.decode("utf-8", "replace")
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        pass
+    try:
+        return value.decode("gb18030")
+    except UnicodeDecodeError:
+        return value.decode("utf-8", "replace")
 
 
 def _urlencoded(text: bytes) -> dict[str, bytes]:
@@ -170,13 +174,12 @@ def _urlencoded(text: bytes) -> dict[str, bytes]:
     fields: dict[str, bytes] = {}
     for pair in pairs:
         name, _, value = pair.partition(b"=")
+        if b"%" in pair:
+            name, value = _ESCAPES.sub(_octets, name), _ESCAPES.sub(_octets, value)
+        name = name.lstrip(b" ")  # the document's own example of a GET has such a blank
         if name:
-            fields[_text(_unescaped(name))] = _unescaped(value)
+            fields[_text(name)] = value
     return fields
-
-
-def _unescaped(text: bytes) -> bytes:
-    return _ESCAPES.sub(_octets, text) if b"%" in text else text
 
 
 def _octets(escapes: "re.Match[bytes]") -> bytes:

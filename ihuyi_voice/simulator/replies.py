@@ -1,12 +1,13 @@
 """The body of a reply, byte-shaped as the vendor's, and the oddities that were seen of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from ihuyi_voice.simulator import tables
 from ihuyi_voice.simulator.vendor import Answer
 
+_WRONG_PASSWORD: Final = 405
 _NAMESPACE: Final = "http://106.ihuyi.com/"
 _JSON: Final = b"application/json; charset=utf-8"
 _XML: Final = b"text/xml; charset=utf-8"
@@ -22,6 +23,7 @@ class Quirk(StrEnum):
         BARE_NAMESPACE: The namespace of XML has no scheme.
         SWAPPED_TYPES: The code of JSON is a text, and its ids are numbers.
         NO_ID: A failure has no id, rather than one of 0.
+        ECHO: A 405 repeats account and password, which the caller must not log.
         OTHER_FORMAT: XML comes where JSON was asked for, and JSON where XML was.
     """
 
@@ -31,6 +33,7 @@ class Quirk(StrEnum):
     BARE_NAMESPACE = "bare_namespace"
     SWAPPED_TYPES = "swapped_types"
     NO_ID = "no_id"
+    ECHO = "echo"
     OTHER_FORMAT = "other_format"
 
 
@@ -43,14 +46,16 @@ class HttpReply(NamedTuple):
 
 
 def write_reply(
-    operation: str, answer: Answer, wish: str, quirks: Collection[Quirk] = ()
+    operation: str, answer: Answer, fields: Mapping[str, str], quirks: Collection[Quirk] = ()
 ) -> HttpReply:
-    """Return the reply to an operation in the format wished for: `json`, else XML."""
-    as_json = (wish == "json") is (Quirk.OTHER_FORMAT not in quirks)
+    """Return the reply to an operation, in the format that its fields ask for: `json`, else XML."""
+    as_json = (fields.get("format") == "json") is (Quirk.OTHER_FORMAT not in quirks)
     root, name, nothing = tables.SHAPES[operation]
     msg = tables.TEXTS[operation].get(answer.code) or tables.SEEN.get(answer.code, "")
     ids = {} if name is None else {name: nothing if answer.value is None else answer.value}
     if quirks:
+        if Quirk.ECHO in quirks and answer.code == _WRONG_PASSWORD:
+            msg = f"{msg} account={fields.get('account')} password={fields.get('password')}"
         msg, ids = _oddly(quirks, answer, msg, ids)
     if as_json:
         return HttpReply(_json(answer.code, msg, ids, Quirk.SWAPPED_TYPES in quirks), _JSON)

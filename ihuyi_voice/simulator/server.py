@@ -42,7 +42,8 @@ class _Protocol(HttpToolsProtocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         self.app_state = {**self.app_state, ABORT: transport.abort}
-        self._head, self._in_body = b"", False
+        self._head: bytes = b""
+        self._in_body = False
 
     def data_received(self, data: bytes) -> None:
         while data and not self.transport.is_closing():

@@ -65,7 +65,7 @@ class Answer:
     value: str | None = None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, on_setattr=attrs.setters.NO_OP)
 class Vendor:
     """One account at the vendor.
 

@@ -1,4 +1,4 @@
-"""The inbox's database: SQLite or PostgreSQL, by path or URL, with durable commits.
+"""A database that is shared by threads of one process and by processes, with durable commits.
 
 Writers take turns, as SQLite has it anyway: within a process by a lock (which is fair, unlike
 SQLite's), among processes by SQLite's own lock or PostgreSQL's advisory one. So what one
@@ -10,26 +10,20 @@ end. Closing waits for all of them.
 """
 
 import asyncio
-import importlib.util
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import attrs
-
-try:
-    from sqlalchemy import URL, Connection, event, make_url, text
-    from sqlalchemy.exc import ArgumentError, DBAPIError
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-except ImportError as exc:
-    raise ImportError("receiving pushes needs an extra: pip install 'ihuyi-voice[pushes]'") from exc
+from sqlalchemy import URL, Connection, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ihuyi_voice.common.redaction import mask_numbers
-from ihuyi_voice.errors import InboxClosed, InboxUnavailable, InvalidRequest
+from ihuyi_voice.errors import StorageClosed, StorageUnavailable, VoiceError
+from ihuyi_voice.storage.address import Address
 
 _BUSY: Final = 10.0  # seconds to wait for another process's turn on SQLite
 _COMMAND: Final = 30.0  # seconds that one statement may take on PostgreSQL
@@ -38,62 +32,26 @@ _READERS: Final = 4
 _LONGEST_REASON: Final = 200
 T = TypeVar("T")
 
-_LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:table, 0))")
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))")
 
 
-@attrs.frozen
-class Address:
-    """Where the database is.
+@contextmanager
+def told_as(
+    unavailable: type[Exception], closed: type[Exception], *, whose: str
+) -> Generator[None]:
+    """Raise errors of the storage as those of whoever stands on it.
 
-    Attributes:
-        dialect: `sqlite` or `postgresql`.
-        target: The file, or the DSN; never shown, it may hold a password.
+    Args:
+        unavailable: What StorageUnavailable becomes.
+        closed: What StorageClosed becomes.
+        whose: `the inbox`, for example; its text is then `the inbox's database …`.
     """
-
-    dialect: str
-    target: str = attrs.field(repr=False)
-
-    @classmethod
-    def parse(cls, path_or_url: str | Path) -> "Address":
-        """Return the address that a path, a `sqlite://` or a `postgresql://` URL means.
-
-        Raises:
-            InvalidRequest: It is none of them, or keeps its data in memory.
-            ImportError: The extra that it needs is not installed.
-        """
-        given = str(path_or_url)
-        scheme, mark, rest = given.partition("://")
-        dialect = scheme.partition("+")[0]
-        if not mark or isinstance(path_or_url, Path):
-            address = cls("sqlite", given)
-        elif dialect == "sqlite":
-            address = cls("sqlite", _file(given))
-        elif dialect in {"postgres", "postgresql"}:
-            address = cls("postgresql", f"postgresql://{rest}")
-        else:
-            raise InvalidRequest(f"{scheme}:// is neither sqlite:// nor postgresql://")
-        if address.target in {"", ":memory:"}:
-            raise InvalidRequest("an inbox in memory would lose pushes; name a file")
-        _need_driver(address.dialect)
-        return address
-
-
-def _file(url: str) -> str:
     try:
-        parts = make_url(url)
-    except (ArgumentError, ValueError):
-        parts = URL.create("sqlite", host="unknown")
-    if parts.host:
-        raise InvalidRequest("not a URL of SQLite: sqlite:///relative, sqlite:////absolute")
-    return parts.database or ""
-
-
-def _need_driver(dialect: str) -> None:
-    driver, extra = {"sqlite": ("aiosqlite", "pushes"), "postgresql": ("asyncpg", "postgres")}[
-        dialect
-    ]
-    if importlib.util.find_spec(driver) is None:
-        raise ImportError(f"{dialect} needs an extra: pip install 'ihuyi-voice[{extra}]'")
+        yield
+    except StorageClosed as exc:
+        raise closed(f"{whose}'s {exc}") from exc
+    except StorageUnavailable as exc:
+        raise unavailable(f"{whose}'s {exc}") from exc
 
 
 class Database:
@@ -101,13 +59,13 @@ class Database:
 
     Args:
         address: Where it is.
-        table: The table that the lock among processes is named for.
+        lock: What the lock among processes is named: those that give the same name take turns.
     """
 
-    def __init__(self, address: Address, table: str) -> None:
+    def __init__(self, address: Address, lock: str) -> None:
         self.dialect = address.dialect
         self._address = address
-        self._table = table
+        self._lock = lock
         self._turn = asyncio.Lock()
         self._durable = _engine(address, 1)
         self._relaxed = _engine(address, 1, relaxed=True)
@@ -115,17 +73,17 @@ class Database:
         self._closed = False
         self._running: set[asyncio.Task[Any]] = set()
         if self.dialect == "sqlite":
-            _hide_parameters(table)
+            logging.getLogger("aiosqlite").addFilter(_FILTER)  # the same one is only added once
             for engine in (self._durable, self._relaxed):
                 event.listen(engine.sync_engine, "begin", _begin_immediate)
 
-    async def check(self) -> None:
+    async def open(self) -> None:
         """Find out whether a file can be opened, before a driver tries to.
 
         aiosqlite's thread outlives a connection that it could not open, and with it the event loop.
 
         Raises:
-            InboxUnavailable: It can't.
+            StorageUnavailable: It can't.
         """
         if self.dialect == "sqlite":
             with _translated():
@@ -141,7 +99,8 @@ class Database:
             durable: Whether the commit survives the machine; else it survives the process.
 
         Raises:
-            InboxUnavailable: It failed and was rolled back.
+            StorageUnavailable: It failed and was rolled back.
+            VoiceError: The work raised it, and was rolled back.
         """
         return await self._finished(self._write(work, self._durable if durable else self._relaxed))
 
@@ -149,7 +108,7 @@ class Database:
         """Read what has been committed.
 
         Raises:
-            InboxUnavailable: It failed.
+            StorageUnavailable: It failed.
         """
         return await self._finished(self._read(work))
 
@@ -188,7 +147,7 @@ class Database:
             with _translated():
                 async with engine.begin() as connection:
                     if self.dialect == "postgresql":
-                        await connection.execute(_LOCK, {"table": self._table})
+                        await connection.execute(_LOCK, {"lock": self._lock})
                     return await work(connection)
 
     async def _read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -205,7 +164,7 @@ class Database:
 
     def _check(self) -> None:
         if self._closed:
-            raise InboxClosed("the inbox has been closed")
+            raise StorageClosed("database has been closed")
 
 
 def _engine(
@@ -219,7 +178,7 @@ def _engine(
     options |= {"hide_parameters": True, "max_overflow": 0}
     if address.dialect == "sqlite":
         url = URL.create("sqlite+aiosqlite", database=address.target)
-        options["connect_args"] = {"isolation_level": None, "timeout": _BUSY}
+        options["connect_args"] = {"isolation_level": None, "timeout": _BUSY, "factory": _Ours}
     else:
         url = URL.create("postgresql+asyncpg")
         options["async_creator"] = partial(_connect_postgres, address.target, relaxed=relaxed)
@@ -268,11 +227,11 @@ def _begin_immediate(connection: Connection) -> None:
 def _translated() -> Generator[None]:
     try:
         yield
-    except InboxUnavailable:
-        raise
+    except VoiceError:
+        raise  # by the work, on purpose
     except Exception as exc:
         # Broad: what a driver raises when its server goes away is no closed list.
-        raise InboxUnavailable(f"the inbox's database failed: {_reason(exc)}") from exc
+        raise StorageUnavailable(f"database failed: {_reason(exc)}") from exc
 
 
 def _reason(exc: Exception) -> str:
@@ -286,26 +245,27 @@ def _reason(exc: Exception) -> str:
     return mask_numbers(f"{name}: {line}")[:_LONGEST_REASON]
 
 
+class _Ours(sqlite3.Connection):
+    """A connection of ours, by which the driver's log lines about it are told from others."""
+
+
 class _HideParameters(logging.Filter):
     """Keeps the parameters of our statements out of aiosqlite's log: they hold numbers."""
 
-    tables: frozenset[str] = frozenset()
-
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(self._hidden(arg) for arg in record.args)
+            record.args = tuple(_without_parameters(arg) for arg in record.args)
         return True
-
-    def _hidden(self, arg: object) -> object:
-        parts: tuple[object, ...] = getattr(arg, "args", ())  # aiosqlite logs partials
-        statement = next((part for part in parts if isinstance(part, str)), "")
-        ours = any(table in statement for table in self.tables)
-        return f"{statement} [parameters hidden]" if ours else arg
 
 
 _FILTER: Final = _HideParameters()
 
 
-def _hide_parameters(table: str) -> None:
-    _FILTER.tables |= {table}
-    logging.getLogger("aiosqlite").addFilter(_FILTER)  # the same filter is only ever added once
+def _without_parameters(arg: object) -> object:
+    if not (isinstance(arg, partial) and arg.args):
+        return arg
+    owner = getattr(arg.func, "__self__", None)  # the connection, or a cursor of it
+    if not isinstance(getattr(owner, "connection", owner), _Ours):
+        return arg
+    statement = next((part for part in arg.args if isinstance(part, str)), arg.func.__name__)
+    return f"{statement} [parameters hidden]"

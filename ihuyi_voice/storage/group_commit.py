@@ -1,98 +1,120 @@
-"""Group commit: pushes that arrive while a commit runs are written together in the next one.
+"""Group commit: rows that arrive while a commit runs are written together in the next one.
 
-A push that has been put is written even if whoever put it is cancelled meanwhile.
+A row that has been put is written even if whoever put it is cancelled meanwhile.
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
 
-from ihuyi_voice.errors import InboxClosed, InboxUnavailable
-from ihuyi_voice.storage.database import Database
-
-if TYPE_CHECKING:
-    from ihuyi_voice.pushes.store import Store
+from ihuyi_voice.common.signal import Signal
+from ihuyi_voice.common.tasks import ended
+from ihuyi_voice.errors import StorageClosed, StorageUnavailable
 
 _MOST_WAITING: Final = 10_000
+Row = TypeVar("Row")
+Result = TypeVar("Result")
 
 
-class _Group:
-    """The rows of one transaction, and how it ended."""
+class _Group(Generic[Row, Result]):
+    """The rows of one commit, and how it ended."""
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self.ended = asyncio.Event()
-        self.error: InboxUnavailable | None = None
+        self.rows: list[Row] = []
+        self._results: Sequence[Result] = ()
+        self._error: Exception | None = None
+        self._ended = asyncio.Event()
 
-    def end(self, error: InboxUnavailable | None = None) -> None:
-        self.error = error
-        self.ended.set()
+    async def result(self, place: int) -> Result:
+        """Return what became of the row at this place, once it is known."""
+        await self._ended.wait()
+        if isinstance(self._error, StorageClosed):
+            raise StorageClosed(str(self._error)) from self._error
+        if self._error is not None:  # told to many: each gets an exception of its own
+            raise StorageUnavailable(str(self._error)) from self._error
+        return self._results[place]
+
+    def succeed(self, results: Sequence[Result]) -> None:
+        self._results = results
+        self._ended.set()
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+        self._ended.set()
 
 
-class GroupCommit:
-    """Writes rows durably, as many in one transaction as there are.
+class GroupCommit(Generic[Row, Result]):
+    """Writes rows, as many in one commit as there are, one commit after another.
 
     Args:
-        database: Where to write.
-        store: How to write.
-        on_commit: Called after each commit.
+        write: Writes rows and returns a result for each of them, in their order. If it raises,
+            none of its rows was written; later ones are tried as ever.
+        most_waiting: So many rows wait for a commit at most, while another one runs.
     """
 
-    def __init__(self, database: Database, store: "Store", on_commit: Callable[[], None]) -> None:
-        self._database = database
-        self._store = store
-        self._on_commit = on_commit
-        self._next = _Group()
-        self._work = asyncio.Event()
+    def __init__(
+        self,
+        write: Callable[[Sequence[Row]], Awaitable[Sequence[Result]]],
+        *,
+        most_waiting: int = _MOST_WAITING,
+    ) -> None:
+        self._write = write
+        self._most_waiting = most_waiting
+        self._next = _Group[Row, Result]()
+        self._work = Signal()
         self._closing = False
+        self._task: asyncio.Task[None] | None = None
 
-    async def put(self, row: dict[str, Any]) -> None:
-        """Return once the row has been committed.
+    def open(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run())
+
+    async def put(self, row: Row) -> Result:
+        """Return its result once the row has been written.
 
         Raises:
-            InboxUnavailable: It was not stored.
+            StorageUnavailable: It was not written, or nobody knows; too many wait already.
+            StorageClosed: It was not written, for this is closed.
         """
         if self._closing:
-            raise InboxClosed("the inbox is being closed")
-        group = self._next
-        if len(group.rows) >= _MOST_WAITING:
-            raise InboxUnavailable("the inbox's database is too slow for what arrives")
+            raise StorageClosed("database is being closed")
+        group, place = self._next, len(self._next.rows)
+        if place >= self._most_waiting:
+            raise StorageUnavailable("database is too slow for what arrives")
         group.rows.append(row)
-        self._work.set()
-        await group.ended.wait()
-        if group.error is not None:
-            raise InboxUnavailable(str(group.error)) from group.error
+        self._work.notify()
+        return await group.result(place)
 
-    async def run(self) -> None:
-        """Write group after group, until closed and nothing is left to write.
+    async def close(self) -> None:
+        """Take no more rows, and return once those that were put have been written.
 
-        Cancelled, it tells everybody who still waits that nothing is known to be stored.
+        Cancelled, it tells whoever still waits that nothing is known to be written.
         """
-        try:
-            while self._next.rows or not self._closing:
-                await self._work.wait()
-                self._work.clear()
-                await self._write()
-        finally:
-            self.close()
-            self._next.end(InboxClosed("the inbox was closed before the push was stored"))
-
-    def close(self) -> None:
-        """Take no more rows and let `run` end with what it has."""
         self._closing = True
-        self._work.set()
+        self._work.notify()
+        if self._task is not None:
+            await ended(self._task)
 
-    async def _write(self) -> None:
-        group, self._next = self._next, _Group()
-        error: InboxUnavailable | None = InboxUnavailable("cut short while it was stored")
+    async def _run(self) -> None:
         try:
-            if group.rows:
-                await self._database.write(partial(self._store.insert, rows=group.rows))
-                self._on_commit()
-        except InboxUnavailable as exc:
-            error = exc
-        else:
-            error = None
+            async for _ in self._work.rounds():
+                while self._next.rows:
+                    await self._commit()
+                if self._closing:
+                    break
         finally:
-            group.end(error)
+            self._closing = True
+            self._next.fail(StorageClosed("database was closed before this was written"))
+
+    async def _commit(self) -> None:
+        group, self._next = self._next, _Group[Row, Result]()
+        try:
+            results = await self._write(group.rows)
+            paired = [result for _, result in zip(group.rows, results, strict=True)]
+        except asyncio.CancelledError:
+            group.fail(StorageUnavailable("database was cut short while this was written"))
+            raise
+        except Exception as exc:  # noqa: BLE001 - told to those who put the rows
+            group.fail(exc)
+        else:
+            group.succeed(paired)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, get_args
 
@@ -190,7 +190,7 @@ def test_a_subclass_of_the_memory_guard_may_be_slow() -> None:
 
 
 @contextmanager
-def hostile_logging(kind: str) -> Iterator[None]:
+def hostile_logging(kind: str) -> Generator[None]:
     """Let every line of our loggers meet a filter or a handler that raises."""
 
     class Raising(logging.Handler):

@@ -5,6 +5,7 @@ import math
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,7 +114,7 @@ def test_calls_from_two_clients_of_one_guard_are_served_in_order() -> None:
         guard = Counting(Limits(1, None, None))
         one, two = in_process(simulator, guard=guard), in_process(simulator, guard=guard)
         async with one, two:
-            calls = []
+            calls: list[asyncio.Task[Submission]] = []
             for n in range(6):
                 client = (one, two)[n % 2]
                 task = asyncio.create_task(client.submit(MOBILE, f"第{n}条。", max_wait=100.0))
@@ -222,14 +223,13 @@ def test_4010_closes_the_whole_account_for_a_minute() -> None:
         simulator = Simulator(clock=loop_time)
         simulator.add_fault(Fault("code", code=4010, times=1))
         async with in_process(simulator) as client:
-            for mobile in (MOBILE, "13911111111"):
-                try:
-                    await client.submit(mobile, CONTENT)
-                except RateLimited as error:
-                    held = error
+            with pytest.raises(RateLimited):
+                await client.submit(MOBILE, CONTENT)
+            with pytest.raises(RateLimited) as caught:
+                await client.submit("13911111111", CONTENT)
             arrived, began = len(simulator.arrivals), loop_time()
             await client.submit("13922222222", CONTENT, max_wait=100.0)
-            return arrived, loop_time() - began, held
+            return arrived, loop_time() - began, caught.value
 
     arrived, waited, held = run_virtual(main())
     assert arrived == 1

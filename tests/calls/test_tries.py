@@ -1,5 +1,6 @@
 """What one call has been through decides what its caller is told: a row a test, without any I/O."""
 
+import math
 import random
 from itertools import product
 
@@ -166,6 +167,12 @@ def test_jitter_is_a_share_of_the_wait(seed: int, jitter: float, initial: float)
         base = min(initial * 2**place, 30.0)
         assert delay is not None
         assert base <= delay <= base * (1 + jitter) * (1 + 1e-9)
+
+
+def test_the_time_in_all_may_be_for_ever() -> None:
+    """Then the attempts alone bound it."""
+    policy = RetryPolicy(attempts=3, initial=1.0, jitter=0.0, total_time=math.inf)
+    assert delays(policy, refused(0), 3) == [1.0, 2.0, None]
 
 
 def test_no_wait_has_no_jitter() -> None:

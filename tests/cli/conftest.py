@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ihuyi_voice.cli.language import Language, choose
 from ihuyi_voice.simulator import Simulator
 from tests.support.command import KEY, ServedVendor
 
@@ -12,6 +13,7 @@ from tests.support.command import KEY, ServedVendor
 def english(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests read English, whatever the machine speaks; those of Chinese ask for it."""
     monkeypatch.setenv("IHUYI_LANG", "en")
+    choose(Language.EN)
 
 
 @pytest.fixture

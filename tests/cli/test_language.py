@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer import rich_utils
 
 from ihuyi_voice.cli import language, speech
-from ihuyi_voice.cli.language import Language, language_of, text, word
+from ihuyi_voice.cli.language import Language, choose, language_of, text, word
 from ihuyi_voice.cli.texts import TEXTS
 from ihuyi_voice.models import Action, DeliveryStatus, OutcomeStatus
 from ihuyi_voice.pushes import PushState
@@ -223,6 +223,27 @@ def test_a_language_that_is_not_spoken_is_told(monkeypatch: pytest.MonkeyPatch) 
 def test_what_the_framework_says_otherwise_is_shown_as_it_is() -> None:
     """In its own English, harmless."""
     assert speech.translate("typer.error.", "Brand new\n\t\x1b[2J") == "Brand new\n    \\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        (
+            "Invalid value for '-x': -1 is not in the range x>=0.",
+            "'-x' 的值有误：-1 不在 x>=0 之内",
+        ),
+        ("Invalid value for '-x': 'a' is not a valid integer.", "'-x' 的值有误：'a' 不是整数"),
+        ("Invalid value for '-x': 'a' is not a valid float.", "'-x' 的值有误：'a' 不是数字"),
+        ("Missing command.", "缺少命令。"),
+        ("Missing option '-x'.", "缺少选项 '-x'。"),
+    ],
+)
+def test_what_older_frameworks_say_is_translated(english: str, chinese: str) -> None:
+    """They word some errors otherwise."""
+    choose(Language.ZH)
+    assert speech.translate("typer.error.", english) == chinese
+    choose(Language.EN)
+    assert speech.translate("typer.error.", english) == english
 
 
 def test_answers_and_errors_are_chinese_too(vendor: Simulator) -> None:

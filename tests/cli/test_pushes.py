@@ -27,7 +27,9 @@ def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @contextmanager
-def receiving(*args: str) -> Generator[tuple["subprocess.Popen[str]", str]]:
+def receiving(
+    *args: str, said: str = "listening at "
+) -> Generator[tuple["subprocess.Popen[str]", str]]:
     """Run `ihuyi-voice receive` in a process of its own; yield it and its address."""
     command = [*PROGRAM, "receive", "--port", "0", *args]
     with subprocess.Popen(  # noqa: S603 - our own program
@@ -36,8 +38,8 @@ def receiving(*args: str) -> Generator[tuple["subprocess.Popen[str]", str]]:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert line.startswith("listening at http://127.0.0.1:"), line
-            yield process, line.removeprefix("listening at ").strip()
+            assert line.startswith(f"{said}http://127.0.0.1:"), line
+            yield process, line.removeprefix(said).strip()
         finally:
             process.kill()
 
@@ -87,6 +89,23 @@ def test_receive_speaks_to_programs(inbox: str) -> None:
             "answered": False,
         },
     ]
+
+
+def test_receive_speaks_chinese(inbox: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where handlers print, which run in tasks of the inbox; and so does `report`."""
+    monkeypatch.setenv("IHUYI_LANG", "zh")
+    with receiving(said="正在监听 ") as (process, address):
+        for body in (report_form("7"), audit_form("5", 0, "含有敏感字符")):
+            assert push(address, body).text == "success"
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2)]
+    assert lines == [
+        "2018-05-24 17:46:50  7  139****0000  成功，12 秒\n",
+        "模板 5 未通过审核 含有敏感字符\n",
+    ]
+    assert run("report", "7").stdout == lines[0]
+    assert run("report", "8").stderr == "8 的回执尚未到达\n"
+    assert "待处理" in run("replay").stdout
 
 
 def test_receive_takes_only_allowed_networks(inbox: str) -> None:

@@ -112,6 +112,8 @@ def test_a_file_without_rows_is_done_at_once(vendor: Simulator, tmp_path: Path) 
     result = run("send", write(tmp_path, "mobile,content\n"))
     assert result.exit_code == 0
     assert "0 rows in" in result.stdout
+    assert "Outcomes" in result.stdout
+    assert "Codes" not in result.stdout  # an empty table tells nothing
     assert not vendor.arrivals
 
 

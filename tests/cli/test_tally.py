@@ -5,8 +5,7 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from ihuyi_voice import NotSent, OutcomeUnknown, VendorError
 from ihuyi_voice.cli import send, tally
+from ihuyi_voice.cli.language import Language, choose
 from ihuyi_voice.cli.tally import Report, trouble
 from ihuyi_voice.errors import BalanceExhausted, Blacklisted, RunStopped, VoiceError
 from ihuyi_voice.inputs.recipients import RecipientsFile
@@ -113,43 +113,80 @@ def test_causes_are_few_however_many_rows_fail() -> None:
     assert (len(report.causes), len(report.words), len(report.rows)) == (2, 2, 20)
 
 
-class Watched:
-    """Stands in for a bar; keeps what it was told to show."""
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, list[str]]]:
+    """What bars are told to show: how many are done, the note beside it and the lines under it."""
+    told: list[tuple[int, str, list[str]]] = []
 
-    def __init__(self) -> None:
-        self.told: list[tuple[int, list[str]]] = []
+    def note(_: object, completed: int, note: str = "", lines: Iterable[str] = ()) -> None:
+        told.append((completed, note, list(lines)))
 
-    def update(self, completed: int, note: str = "", lines: Iterable[str] = ()) -> None:
-        """Remember."""
-        self.told.append((completed, list(lines)))
+    monkeypatch.setattr(tally, "errors", Console(file=io.StringIO()))
+    monkeypatch.setattr(tally.Shown, "update", note)
+    return told
 
 
-def test_failures_are_told_with_each_outcome(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not at the end, when nothing can be stopped any more."""
-    watched = Watched()
-
-    @contextmanager
-    def bar(title: str, total: int, *, hidden: bool) -> Generator[Watched]:
-        assert (title, total, hidden) == ("bar.sending", 3, False)
-        yield watched
-
-    monkeypatch.setattr(send, "progress_bar", bar)
-    simulator = Simulator(blacklist=["13900000000", "13900000001"])
+def send_to(simulator: Simulator, folder: Path, rows: int) -> None:
+    """Send a file of so many rows, one at a time, on virtual time."""
 
     async def main() -> None:
         async with in_process(simulator) as client:
-            file = RecipientsFile(write(tmp_path, 3))
+            file = RecipientsFile(write(folder, rows))
             await send.run(client, send.SendJob(file, concurrency=1))
 
     run_virtual(main())
-    assert [completed for completed, _ in watched.told] == [1, 2, 3, 3]
-    assert [lines[0].partition(", unknown")[0] for _, lines in watched.told] == [
-        *("accepted 0, refused 1", "accepted 0, refused 2"),
-        *("accepted 1, refused 2", "accepted 1, refused 2"),
-    ]
-    assert watched.told[0][1][1] == "mostly (1): 4030 手机号码已被列入黑名单"
+
+
+def test_failures_are_told_with_each_outcome(
+    tmp_path: Path, told: list[tuple[int, str, list[str]]]
+) -> None:
+    """Not at the end, when nothing can be stopped any more."""
+    send_to(Simulator(blacklist=["13900000000", "13900000001"]), tmp_path, 3)
+    counts = {(done, lines[0].partition(", unknown")[0]): lines[1:] for done, _, lines in told}
+    cause = "4030 手机号码已被列入黑名单"
+    assert counts == {
+        (0, "accepted 0, refused 0"): [],
+        (1, "accepted 0, refused 1"): [f"mostly (1): {cause}"],
+        (2, "accepted 0, refused 2"): [f"mostly (2): {cause}"],
+        (3, "accepted 1, refused 2"): [f"mostly (2): {cause}"],
+    }
+
+
+def test_attempts_that_are_made_again_are_told(
+    tmp_path: Path, told: list[tuple[int, str, list[str]]]
+) -> None:
+    """While no message has failed for good: a dead address shows at once, not after its retries."""
+    simulator = Simulator()
+    simulator.add_fault(Fault("code", code=0))
+    send_to(simulator, tmp_path, 1)
+    assert any(
+        done == 0 and lines[1:] == ["an attempt failed: Submit 0: 提交失败 [retry]"]
+        for done, _, lines in told
+    )
+    assert told[-1][2][1:] == ["mostly (1): 0 提交失败"]
+
+
+def test_a_run_in_which_nothing_ends_is_shown_too(
+    tmp_path: Path, told: list[tuple[int, str, list[str]]]
+) -> None:
+    """Four times a second, until the reply comes."""
+    send_to(Simulator(latency=5.0), tmp_path, 1)
+    waiting = [note for done, note, _ in told if done == 0 and note == "0/s, 1 in flight"]
+    assert 18 <= len(waiting) <= 21
+
+
+def test_nothing_follows_a_run_whose_bar_is_hidden(
+    tmp_path: Path, told: list[tuple[int, str, list[str]]]
+) -> None:
+    """Programs pay for no screen."""
+
+    async def main() -> None:
+        async with in_process(Simulator(latency=5.0)) as client:
+            file = RecipientsFile(write(tmp_path, 1))
+            await send.run(client, send.SendJob(file), as_json=True)
+
+    run_virtual(main())
+    assert [done for done, _, _ in told] == [1]
 
 
 @pytest.mark.parametrize("width", [30, 80])
@@ -205,3 +242,32 @@ def test_a_real_terminal_shows_the_failure_while_the_run_goes_on(
         assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     os.close(outer)
+
+
+@pytest.mark.parametrize(
+    ("code", "english", "chinese"),
+    [
+        (2, "nothing", "无需处理"),
+        (0, "retry", "可以直接重试"),
+        (4072, "fix_request", "修改后再发"),
+        (4083, "wait", "稍后再发"),
+        (4084, "wait", "稍后再发"),
+        (4010, "wait", "稍后再发"),
+        (4053, "stop", "停止发送，先解决账号问题"),
+        (9999, "fix_request", "修改后再发"),
+    ],
+)
+def test_each_code_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], code: int, english: str, chinese: str
+) -> None:
+    """In the table at the end, beside the vendor's text."""
+    for language, action in ((Language.EN, english), (Language.ZH, chinese)):
+        choose(language)
+        report = Report()
+        report.codes[code] += 1
+        tally.print_report(report)
+        rows = [
+            line for line in capsys.readouterr().out.splitlines() if line.startswith(f"│ {code} ")
+        ]
+        assert len(rows) == 1
+        assert rows[0].rstrip("│ ").endswith(action)

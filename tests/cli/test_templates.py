@@ -2,9 +2,13 @@
 
 import json
 import re
+from hashlib import md5
+from typing import get_args
 
 import pytest
 
+from ihuyi_voice.cli.options import TemplateAuth
+from ihuyi_voice.protocol import signing
 from ihuyi_voice.simulator import Simulator
 from tests.support.command import CONTENT, KEY, TEMPLATE, run
 
@@ -73,12 +77,20 @@ def test_a_template_of_no_values_says_none(vendor: Simulator) -> None:
 @pytest.mark.parametrize("args", [("add", "a【变量】"), ("delete", "1")], ids=" ".join)
 def test_the_way_of_authentication_can_be_chosen(vendor: Simulator, args: tuple[str, str]) -> None:
     """The vendor's document gives no formula for templates, so accounts differ."""
-    run("template", *args, "--template-auth", "plain")
-    assert vendor.arrivals[-1].fields["password"] == KEY
+    for options in ((), ("--template-auth", "plain")):
+        run("template", *args, *options)
+        assert vendor.arrivals[-1].fields["password"] == KEY
+    run("template", *args, "--template-auth", "md5")
+    assert vendor.arrivals[-1].fields["password"] == md5(KEY.encode()).hexdigest()  # noqa: S324 - the vendor's choice
     run("template", *args, "--template-auth", "signed")
     sent = vendor.arrivals[-1].fields
     assert re.fullmatch("[0-9a-f]{32}", sent["password"])
     assert sent["time"].isdigit()
     wrong = run("template", *args, "--template-auth", "oauth")
-    assert (wrong.exit_code, len(vendor.arrivals)) == (2, 2)
+    assert (wrong.exit_code, len(vendor.arrivals)) == (2, 4)
     assert "'plain', 'md5', 'signed'" in wrong.stderr
+
+
+def test_the_command_offers_every_way_that_the_client_knows() -> None:
+    """No more and no fewer."""
+    assert tuple(TemplateAuth) == get_args(signing.TemplateAuth)

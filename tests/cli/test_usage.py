@@ -1,5 +1,6 @@
 """The command as such: its help, wrong usage, and how it is started."""
 
+import os
 import re
 import subprocess
 import sys
@@ -123,7 +124,7 @@ finally:
 """
 
 
-@pytest.mark.parametrize("args", [(), *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("args", [(), ("demo",), ("send",), ("receive",), ("simulate",)], ids=str)
 def test_help_loads_no_extra_that_it_does_not_need(args: tuple[str, ...]) -> None:
     """Databases and servers load slowly; help is what a beginner asks for again and again."""
     done = subprocess.run(  # noqa: S603 - our own program
@@ -134,3 +135,17 @@ def test_help_loads_no_extra_that_it_does_not_need(args: tuple[str, ...]) -> Non
     assert {"loaded", "typer", "rich"} <= set(loaded)
     unwanted = {"sqlalchemy", "aiosqlite", "asyncpg", "uvicorn", "respx", "fastapi", "redis"}
     assert not unwanted & set(loaded)
+
+
+def test_a_terminal_without_chinese_letters_loses_nothing() -> None:
+    """What it can't write is spelled out; the command goes on."""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "IHUYI_LANG": "zh"}
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*PROGRAM, "template", "check", "今天停水", "今天停水"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    told = "符合模板；变量：无".encode("unicode_escape").decode()
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{told}\n", "")

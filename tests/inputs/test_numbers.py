@@ -47,6 +47,8 @@ from ihuyi_voice.inputs.numbers import normalise_mobile
         ("8621-51000029", "02151000029"),
         ("0311 880 000 01", "031188000001"),
         ("1 3 9 0 0 0 0 0 0 0 0", "13900000000"),
+        ("86 0311-8800 0001", "031188000001"),
+        ("860311 88 000001", "031188000001"),
     ],
 )
 def test_what_people_write_becomes_what_the_vendor_takes(written: str, sent: str) -> None:
@@ -124,7 +126,6 @@ def refusal(written: object) -> str:
         ("+86 5100 0029", "behind \\+86, a landline needs its area code"),
         ("08613900000000", "the country code is written \\+86"),
         ("086-10-88888888", "the country code is written \\+86"),
-        ("086-10-8888888", "the country code is written \\+86"),
         ("1.39E+10", "Excel shortened it: format the column as text"),
         ("1.39e+10", "Excel shortened it: format the column as text"),
         ("1,39E+10", "Excel shortened it: format the column as text"),
@@ -191,9 +192,10 @@ def test_an_extension_is_refused_and_never_joined_to_the_number(written: str) ->
     [
         ("1-347-555-0123", "North America"),
         ("1 (347) 555-0123", "North America"),
+        ("1 347 5550123", "North America"),
         ("8621 5100 0029", "write \\+86, or the area code"),
         ("86215100-0029", "write \\+86, or the area code"),
-        ("8631188-00000", "write \\+86, or the area code"),
+        ("8621510-0029", "write \\+86, or the area code"),
     ],
 )
 def test_what_can_be_read_as_two_numbers_is_refused(written: str, reason: str) -> None:
@@ -271,7 +273,7 @@ def test_an_error_never_shows_a_whole_number(written: str) -> None:
 
 
 numbers = st.from_regex(
-    r"1[3-9]\d{9}|0(10|2\d|([3-79]\d|8[0-57-9])\d)[2-8]\d{6,7}",
+    r"1[3-9]\d{9}|0(10|2\d|[3-9]\d\d)[2-8]\d{6,7}",
     fullmatch=True,
     alphabet=st.sampled_from("0123456789"),
 )

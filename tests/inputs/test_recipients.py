@@ -54,8 +54,26 @@ def test_columns_may_have_other_names_and_another_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cell", "mobile"),
+    [
+        ('="13900000000"', "13900000000"),
+        ('"=""02151000029"""', "02151000029"),
+        ("'13900000000", "13900000000"),
+        ("13900000000.0", "13900000000"),
+    ],
+)
+def test_numbers_that_spreadsheets_wrapped_are_read(tmp_path: Path, cell: str, mobile: str) -> None:
+    """As the text that they were meant to be, quoted or not."""
+    (row,) = RecipientsFile(write(tmp_path, f"mobile,a,b\n{cell},张茜,2\n"), TEMPLATE)
+    assert row == Recipient(mobile, "您的客户张茜将于2天后过生日", line=2)
+
+
+@pytest.mark.parametrize(
     ("line", "reason"),
     [
+        ("1.39E+10,张茜,2", "Excel shortened it: format the column as text"),
+        ("2151000029,张茜,2", "lost its leading 0"),
+        ("0311-8800000-1,张茜,2", "extension"),
         ("1390000,张茜,2", "11 digits"),
         ("13900000000,张茜", "2 cells instead of 3"),
         ("13900000000,张茜,2,3", "4 cells instead of 3"),

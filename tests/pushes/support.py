@@ -1,4 +1,4 @@
-"""Databases of a test's own, pushes to put in them, and conditions to wait for."""
+"""Inboxes of a test's own, pushes to put in them, and conditions to wait for."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -6,28 +6,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-import asyncpg
 import attrs
 
 from ihuyi_voice.protocol.pushes import Push, parse_push
 from ihuyi_voice.pushes import DeliveryReport, Handling, Inbox, PushState, TemplateAudit
+from tests.support import databases
 
 FORM = "application/x-www-form-urlencoded"
 
 
-@attrs.frozen
-class Place:
-    """A database and a table of the test's own.
-
-    Attributes:
-        url: Where it is; a path for SQLite.
-        table: The table.
-        is_postgres: Which of the two.
-    """
-
-    url: str
-    table: str
-    is_postgres: bool
+class Place(databases.Place):
+    """A database and a table of the test's own, where inboxes can be opened."""
 
     def inbox(self, **options: Any) -> Inbox:
         """Return an unopened inbox that looks often and tries again at once."""
@@ -117,13 +106,6 @@ async def handled_by(
     inbox.handle(on_report=on_report, on_audit=on_audit)
     async with inbox:
         yield inbox
-
-
-async def drop(url: str, table: str) -> None:
-    """Drop a table on PostgreSQL."""
-    connection = await asyncpg.connect(url)
-    await connection.execute(f"DROP TABLE IF EXISTS {table}")
-    await connection.close()
 
 
 @attrs.frozen

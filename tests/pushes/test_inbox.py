@@ -7,15 +7,13 @@ import asyncio
 import logging
 from contextlib import aclosing
 from datetime import datetime
-from functools import partial
 
 import pytest
 
 from ihuyi_voice import InvalidRequest, VoiceError
 from ihuyi_voice.protocol.pushes import CHINA
 from ihuyi_voice.pushes import Inbox, InboxClosed, InboxUnavailable, PushState
-from ihuyi_voice.pushes.store import Store
-from ihuyi_voice.storage.group_commit import GroupCommit
+from ihuyi_voice.pushes.store import Store, Terms
 from tests.pushes.support import Place, audit, report, report_form, states
 
 
@@ -42,8 +40,7 @@ async def test_the_payload_is_kept_as_it_came(place: Place) -> None:
     """Fields that nobody knows included, and the first try's."""
     async with place.inbox() as inbox:
         await inbox.put(report("7"))
-        parts = inbox._open_parts()
-        stored = await parts.database.read(partial(parts.store.newest, kind="report", subject="7"))
+        stored = await inbox._open_parts().store.newest("report", "7")
     assert stored is not None
     assert stored.body == report_form("7")
 
@@ -177,13 +174,13 @@ async def test_pushes_that_arrive_together_share_a_commit(
 ) -> None:
     """A hundred pushes need a handful of transactions."""
     groups: list[int] = []
-    insert = Store.insert
+    insert = Store._insert
 
     async def counted(self: Store, on: object, rows: list[object]) -> None:
         groups.append(len(rows))
         await insert(self, on, rows)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - passed on
 
-    monkeypatch.setattr(Store, "insert", counted)
+    monkeypatch.setattr(Store, "_insert", counted)
     async with place.inbox() as inbox:
         await asyncio.gather(*(inbox.put(report(str(number))) for number in range(1, 101)))
     assert sum(groups) == 100
@@ -215,31 +212,30 @@ async def test_a_failed_commit_fails_all_of_its_pushes_and_no_later_ones(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is told that something was stored which wasn't."""
-    insert = Store.insert
+    insert = Store._insert
 
     async def broken(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
     async with place.inbox() as inbox:
-        monkeypatch.setattr(Store, "insert", broken)
+        monkeypatch.setattr(Store, "_insert", broken)
         puts = (inbox.put(report(str(number))) for number in (1, 2))
         errors = await asyncio.gather(*puts, return_exceptions=True)
         assert [type(error) for error in errors] == [InboxUnavailable] * 2
         await states(inbox)
-        monkeypatch.setattr(Store, "insert", insert)
+        monkeypatch.setattr(Store, "_insert", insert)
         await inbox.put(report("1"))
         await states(inbox, pending=1)
 
 
-async def test_more_than_the_database_can_take_is_refused(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_more_than_the_database_can_take_is_refused(place: Place) -> None:
     """Memory is bounded; the sender tries again."""
-    monkeypatch.setattr("ihuyi_voice.storage.group_commit._MOST_WAITING", 2)
     async with place.inbox() as inbox:
+        inbox._open_parts().store._commits._most_waiting = 2
         puts = (inbox.put(report(str(number))) for number in (1, 2, 3))
         errors = await asyncio.gather(*puts, return_exceptions=True)
         assert [type(error) for error in errors] == [type(None), type(None), InboxUnavailable]
+        assert "too slow" in str(errors[2])
 
 
 async def test_an_inbox_that_is_not_open_says_so(place: Place) -> None:
@@ -285,7 +281,7 @@ async def test_a_database_that_goes_away_and_comes_back_is_bridged(
 
     async def broken(*_: object, **__: object) -> list[tuple[int, str, str]]:
         failed.set()
-        raise ConnectionResetError
+        raise InboxUnavailable("the inbox's database failed: ConnectionResetError")
 
     monkeypatch.setattr(Store, "subjects_after", broken)
     async with place.inbox() as inbox:
@@ -294,7 +290,29 @@ async def test_a_database_that_goes_away_and_comes_back_is_bridged(
         monkeypatch.setattr(Store, "subjects_after", follow)
         await inbox.put(report("1"))
         assert (await wait).voice_id == "1"
-    assert "can't look for new pushes" in caplog.text
+    assert "can't look for new pushes: the inbox's database failed: Conn" in caplog.text
+
+
+async def test_a_log_that_fails_ends_nobodys_wait(
+    place: Place, monkeypatch: pytest.MonkeyPatch, log_that_fails: list[str]
+) -> None:
+    """A filter of somebody's raises when the database is away: it is bridged all the same."""
+    follow = Store.subjects_after
+
+    async def broken(*_: object, **__: object) -> list[tuple[int, str, str]]:
+        monkeypatch.setattr(Store, "subjects_after", follow)
+        raise InboxUnavailable("the inbox's database failed: ConnectionResetError")
+
+    monkeypatch.setattr(Store, "subjects_after", broken)
+    async with place.inbox() as inbox:
+        wait = asyncio.create_task(inbox.report_of("1", timeout=30))
+        await inbox.put(report("1"))
+        assert (await wait).voice_id == "1"
+        later = asyncio.create_task(inbox.report_of("2", timeout=30))
+        await inbox.counts()  # by the time that a query has been answered, it waits
+        await inbox.put(report("2"))
+        assert (await later).voice_id == "2"
+    assert log_that_fails
 
 
 async def test_closing_that_is_cancelled_leaves_nothing_running(
@@ -305,10 +323,10 @@ async def test_closing_that_is_cancelled_leaves_nothing_running(
     inbox = place.inbox()
     await inbox.__aenter__()
 
-    async def never(_: GroupCommit) -> None:
+    async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(GroupCommit, "_write", never)
+    monkeypatch.setattr(Store, "_store", never)
     put = asyncio.create_task(inbox.put(report()))
     await asyncio.sleep(0)
     closing = asyncio.create_task(inbox.__aexit__(None, None, None))
@@ -324,14 +342,15 @@ async def test_closing_that_is_cancelled_leaves_nothing_running(
 async def test_a_closed_database_is_not_used_again(place: Place) -> None:
     """Whoever still has it in hand is told."""
     async with place.inbox() as inbox:
-        database = inbox._open_parts().database
-        commits = inbox._open_parts().commits
-        store = inbox._open_parts().store
-    for use in (database.read, database.write):
-        with pytest.raises(InboxClosed):
-            await use(store.counts)
-    with pytest.raises(InboxClosed):
-        await commits.put({})
+        store, terms = inbox._open_parts().store, Terms(60.0, 10)
+    for use in (
+        store.counts(),
+        store.replay(0.0),
+        store.put(report(), 0.0),
+        store.turn([], ["report"], 1, 0.0, terms),
+    ):
+        with pytest.raises(InboxClosed, match="the inbox's database"):
+            await use
 
 
 async def test_no_log_line_shows_a_number(place: Place, caplog: pytest.LogCaptureFixture) -> None:

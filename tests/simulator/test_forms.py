@@ -202,6 +202,19 @@ async def test_an_unknown_type_without_a_body_does_no_harm(url: str) -> None:
     assert "<code>2</code>" in (await exchange(url, request)).text
 
 
+async def test_only_a_post_has_a_form(url: str) -> None:
+    """PHP reads the body of nothing else."""
+    request = post(SUBMIT, FORM.encode(), URLENCODED).replace(b"POST", b"GET", 1)
+    assert "<code>401</code>" in (await exchange(url, request)).text
+
+
+@pytest.mark.parametrize("blank", ["%20", "+", "%20%20"])
+async def test_blanks_before_a_name_are_passed_over(url: str, blank: str) -> None:
+    """The document's own example of a GET has one before `password`."""
+    request = get(f"{SUBMIT}&{FORM.replace('&password', f'&{blank}password')}")
+    assert "<code>2</code>" in (await exchange(url, request)).text
+
+
 async def test_a_field_of_the_form_wins_over_the_query(simulator: Simulator, url: str) -> None:
     """What is said twice is said once."""
     await exchange(url, post(f"{SUBMIT}&content=other", FORM.encode(), URLENCODED))

@@ -5,53 +5,14 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
-import attrs
-import httpx
 import pytest
 
-from ihuyi_voice.simulator import ManualClock, PushFault, Simulator, pushing
-from ihuyi_voice.simulator.server import serving
-from tests.simulator.conftest import MOBILE, TOKEN, Ear, Stage, options
-from tests.support.sockets import read_request, until
-
-
-@attrs.define(eq=False)
-class Crowd:
-    """A receiver that answers nobody before `enough` are there, or it is let go.
-
-    Attributes:
-        enough: How many it waits for.
-        there: How many are there.
-        most: How many were there at a time.
-        heard: How many it has answered.
-    """
-
-    enough: int
-    there: int = 0
-    most: int = 0
-    heard: int = 0
-    free: asyncio.Event = attrs.field(factory=asyncio.Event)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one push, in time."""
-        await receive()
-        self.there += 1
-        self.most = max(self.most, self.there)
-        if self.there >= self.enough:
-            self.free.set()
-        await self.free.wait()
-        self.there -= 1
-        self.heard += 1
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"success"})
-
-
-def client_of(app: Callable[..., Any], **settings: Any) -> httpx.AsyncClient:
-    """Return a client that speaks to an app in process."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), **settings)
+from ihuyi_voice.simulator import PushFault, Simulator, pushing
+from tests.simulator.conftest import MOBILE, TOKEN, Stage, options
+from tests.simulator.crowd import Crowd, client_of
+from tests.support.sockets import until
 
 
 async def hear(stage: Stage, app: Callable[..., Any], count: int = 1) -> Simulator:
@@ -105,20 +66,6 @@ async def test_both_of_a_duplicate_are_there_at_the_same_time(stage: Stage) -> N
     assert await simulator.push_due() == 1
     assert (crowd.most, crowd.heard, len(simulator.pushes)) == (2, 2, 1)
     assert simulator.pushes[0].acknowledged
-
-
-async def test_fifty_duplicates_over_sockets_are_there_at_the_same_time() -> None:
-    """The simulator's own connections are as many as that takes."""
-    crowd, clock = Crowd(enough=100), ManualClock()
-    simulator = Simulator(clock=clock, limits=())
-    simulator.add_push_fault(PushFault("duplicate"))
-    async with client_of(simulator) as web, serving(crowd) as address:
-        simulator.push_to = f"{address}/{TOKEN}"
-        stage = Stage(simulator, clock, Ear(), web)
-        for place in range(50):
-            await stage.submit(f"1390000{place:04d}")
-        assert await stage.later(1.0) == 50
-    assert crowd.most == 100
 
 
 @pytest.mark.parametrize("heard", [(True, False), (False, True)])
@@ -194,53 +141,6 @@ async def test_redirects_are_not_followed(stage: Stage) -> None:
     simulator._pusher._client = client_of(elsewhere, follow_redirects=True)
     assert await simulator.push_due() == 1
     assert (paths, simulator.pushes[0].status) == ([f"/{TOKEN}"], 307)
-
-
-async def test_a_receiver_that_answers_too_late_has_not_heard(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The vendor hangs up, and tries again."""
-    monkeypatch.setattr(pushing, "_TIMEOUT", 0.05)
-    crowd, clock = Crowd(enough=2), ManualClock()
-    simulator = Simulator(clock=clock)
-    async with client_of(simulator) as web, serving(crowd) as address:
-        simulator.push_to = f"{address}/{TOKEN}"
-        stage = Stage(simulator, clock, Ear(), web)
-        await stage.submit()
-        assert await stage.later(1.0) == 1
-        assert crowd.there == 1
-        crowd.free.set()
-    assert (simulator.pushes[0].status, simulator.pushes[0].acknowledged) == (None, False)
-    assert simulator.next_push == clock() + 60.0
-
-
-async def test_its_own_connections_are_closed_when_pushing_ends() -> None:
-    """Kept alive until then: two pushes on one connection, then its end."""
-    clock, ended, connections = ManualClock(), asyncio.Event(), 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        with suppress(asyncio.IncompleteReadError):
-            while True:
-                await read_request(reader)
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nsuccess")
-        writer.close()
-        ended.set()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        simulator = Simulator(clock=clock, limits=(), push_to=f"http://127.0.0.1:{port}/")
-        async with client_of(simulator) as web, simulator.pushing():
-            for count in (1, 2):
-                await Stage(simulator, clock, Ear(), web).submit()
-                clock.advance(1.0)
-                await simulator.pushed(count)
-            assert not ended.is_set()
-        async with asyncio.timeout(10.0):  # idle ones are closed after 15 seconds anyway
-            await ended.wait()
-    assert connections == 1
-    assert all(each.acknowledged for each in simulator.pushes)
 
 
 async def test_a_template_that_is_deleted_in_flight_is_not_tried_again(stage: Stage) -> None:
@@ -365,29 +265,3 @@ async def test_a_fault_of_pushing_itself_is_told(stage: Stage) -> None:
             stage.clock.advance(1.0)
             await until(lambda: len(asyncio.all_tasks()) == 1)
     assert caught.group_contains(ZeroDivisionError)
-
-
-def test_one_simulator_may_serve_several_event_loops_in_turn() -> None:
-    """As a module's simulator does, under tests that have a loop each; with waits everywhere."""
-    clock = ManualClock()
-    simulator = Simulator(clock=clock, limits=())
-
-    async def once(count: int) -> None:
-        arriving = asyncio.create_task(simulator.arrived(count))
-        pushing = asyncio.create_task(simulator.pushed(count))
-        async with (
-            serving(Crowd(enough=50)) as address,
-            simulator.serve(),
-            client_of(simulator) as web,
-        ):
-            simulator.push_to = f"{address}/{TOKEN}"
-            stage = Stage(simulator, clock, Ear(), web)
-            for place in range(60):
-                await stage.submit(f"1390000{place:04d}")
-            clock.advance(1.0)
-            async with asyncio.timeout(30.0):
-                await asyncio.gather(arriving, pushing)
-
-    asyncio.run(once(60))
-    asyncio.run(once(120))
-    assert all(each.acknowledged for each in simulator.pushes)

@@ -93,6 +93,14 @@ async def test_a_failure_may_have_no_id(operation: str) -> None:
     assert f"<{name}>" in await read(operation, "xml", "no_id")
 
 
+async def test_a_refusal_may_repeat_the_password() -> None:
+    """As an older host did; only 405 does."""
+    echoed = "account=VM00000000 password=wrong"
+    assert echoed in await read("Submit", "json", "echo", password="wrong")
+    assert echoed in await read("GetNum", "xml", "echo", password="wrong")
+    assert "account" not in await read("Submit", "json", "echo", mobile="1")
+
+
 async def test_several_oddities_go_together_and_can_be_changed() -> None:
     """A set that a test may change; a kind that doesn't exist is refused."""
     simulator = Simulator(quirks=[Quirk.SMSID, "swapped_types"], limits=())

@@ -7,11 +7,25 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import asyncpg
+import attrs
 import pytest
 
-from tests.pushes.support import Place, drop
-
 POSTGRES = os.environ.get("IHUYI_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
+
+
+@attrs.frozen
+class Place:
+    """A database and a table of the test's own.
+
+    Attributes:
+        url: Where it is; a path for SQLite.
+        table: The table.
+        is_postgres: Which of the two.
+    """
+
+    url: str
+    table: str
+    is_postgres: bool
 
 
 async def _reach_postgres() -> str:
@@ -46,9 +60,16 @@ def postgres_or_none(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture
 async def place(postgres_or_none: str | None, tmp_path: Path) -> AsyncGenerator[Place]:
     """Yield a database with a table of the test's own, dropped afterwards."""
-    table = f"pushes_{secrets.token_hex(4)}"
+    table = f"test_{secrets.token_hex(4)}"
     if postgres_or_none is None:
-        yield Place(str(tmp_path / "pushes.sqlite3"), table, is_postgres=False)
+        yield Place(str(tmp_path / "test.sqlite3"), table, is_postgres=False)
         return
     yield Place(postgres_or_none, table, is_postgres=True)
     await drop(postgres_or_none, table)
+
+
+async def drop(url: str, table: str) -> None:
+    """Drop a table on PostgreSQL."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"DROP TABLE IF EXISTS {table}")
+    await connection.close()

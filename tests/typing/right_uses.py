@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, assert_type
+from typing import Any, Literal, assert_type
 
 import httpx
 
@@ -98,7 +98,7 @@ def clients(guard: Guard, context: ssl.SSLContext) -> None:
         "api-key",
         base_url="https://api.vm.ihuyi.com/webservice/voice.php",
         auth="signed",
-        template_auth="plain",
+        template_auth="md5",
         method="GET",
         reply_format="json",
         timeout=httpx.Timeout(30, connect=10),
@@ -131,6 +131,9 @@ async def calls(own: OwnClient) -> None:
         assert_type(submission.mobile, str)
         assert_type(submission.attempts, int)
         assert_type(submission.raw, RawReply | None)
+        assert_type(submission.to_dict(), dict[str, str | int])
+        await client.submit("13900000000", "您的订单号是：9633。", timeout=5)
+        await client.submit("13900000000", "您的订单号是：9633。", timeout=None)
         assert_type(await client.balance(), int)
         added = await client.add_template("您的订单号是：【变量】。")
         assert_type(added, AddedTemplate)
@@ -161,7 +164,15 @@ async def runs(client: VoiceClient) -> None:
     client.submit_many(pairs())
     client.submit_many(Message(mobile, content) for mobile, content in pairs())
     run = client.submit_many(
-        rows(), concurrency=50, max_wait=60, max_rate=10, max_deferred=100, grace=5
+        rows(),
+        concurrency=50,
+        max_wait=60,
+        max_rate=10,
+        max_deferred=100,
+        grace=5,
+        total=1_000,
+        max_failures=None,
+        max_rejections=500,
     )
     assert_type(run, BulkRun)
     async with run as entered:
@@ -185,6 +196,8 @@ def outcomes(outcome: Outcome) -> None:
     assert_type(outcome.error, VoiceError | None)
     assert_type(outcome.attempts, int)
     assert_type(outcome.retry_at, datetime | None)
+    assert_type(outcome.replayed, bool)
+    assert_type(outcome.to_dict(), dict[str, Any])
     if outcome.status is OutcomeStatus.ACCEPTED:
         return
     assert_type(
@@ -203,6 +216,7 @@ def errors(error: VoiceError, limited: RateLimited, refused: VendorError) -> Non
     assert_type(error.status, OutcomeStatus)
     assert_type(error.attempts, int)
     assert_type(error.raw, RawReply | None)
+    assert_type(error.to_dict(), dict[str, str | int | None])
     if error.raw is not None:
         assert_type(error.raw.status, int)
         assert_type(error.raw.body, str)
@@ -211,6 +225,8 @@ def errors(error: VoiceError, limited: RateLimited, refused: VendorError) -> Non
     assert_type(refused.msg, str)
     assert_type(refused.operation, Operation)
     assert_type(refused.action, Action)
+    words: list[str] = [refused.action, refused.operation, refused.status]
+    assert_type(words, list[str])
     assert_type(limited.retry_at, datetime | None)
     assert_type(limited.source, Literal["guard", "vendor"])
     assert_type(limited.status, OutcomeStatus)

@@ -82,6 +82,7 @@ async def calls(client: VoiceClient) -> None:
     await client.submit(13900000000, "您的订单号是：9633。")  # type: ignore[arg-type]
     await client.submit("13900000000")  # type: ignore[call-arg]
     await client.submit("13900000000", "您的订单号是：9633。", 2.0)  # type: ignore[call-arg]
+    await client.submit("13900000000", "您的订单号是：9633。", timeout="5")  # type: ignore[arg-type]
     submission: Submission = client.submit("13900000000", "您好。")  # type: ignore[assignment]
     submission.voice_id = "1"  # type: ignore[misc]
     await client.delete_template(42)  # type: ignore[arg-type]
@@ -95,6 +96,7 @@ async def runs(client: VoiceClient) -> None:
     client.submit_many([(13900000000, "您好。")])  # type: ignore[list-item]
     client.submit_many(Message("13900000000", "您好。"))  # type: ignore[arg-type]
     client.submit_many([], 100)  # type: ignore[call-arg]
+    client.submit_many([], max_failures="all")  # type: ignore[arg-type]
     run = client.submit_many([])
     for _ in run:  # type: ignore[attr-defined]
         return

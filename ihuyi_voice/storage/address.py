@@ -1,0 +1,70 @@
+"""Where a database is: a path or a URL, checked before anything connects to it."""
+
+import importlib.util
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+try:
+    from sqlalchemy import URL, make_url
+    from sqlalchemy.exc import ArgumentError
+except ImportError as exc:  # the room's only word on it: nothing of it works without
+    raise ImportError("receiving pushes needs an extra: pip install 'ihuyi-voice[pushes]'") from exc
+
+from ihuyi_voice.errors import InvalidRequest
+
+_DRIVERS: Final = {"sqlite": ("aiosqlite", "pushes"), "postgresql": ("asyncpg", "postgres")}
+
+
+@attrs.frozen
+class Address:
+    """Where a database is.
+
+    Attributes:
+        dialect: `sqlite` or `postgresql`.
+        target: The file, or the DSN; never shown, it may hold a password.
+    """
+
+    dialect: str
+    target: str = attrs.field(repr=False)
+
+    @classmethod
+    def parse(cls, path_or_url: str | Path) -> "Address":
+        """Return the address that a path, a `sqlite://` or a `postgresql://` URL means.
+
+        Raises:
+            InvalidRequest: It is none of them, or keeps its data in memory.
+            ImportError: The extra that it needs is not installed.
+        """
+        given = str(path_or_url)
+        scheme, mark, rest = given.partition("://")
+        dialect = scheme.partition("+")[0]
+        if not mark or isinstance(path_or_url, Path):
+            address = cls("sqlite", given)
+        elif dialect == "sqlite":
+            address = cls("sqlite", _file(given))
+        elif dialect in {"postgres", "postgresql"}:
+            address = cls("postgresql", f"postgresql://{rest}")
+        else:
+            raise InvalidRequest(f"{scheme}:// is neither sqlite:// nor postgresql://")
+        if address.target in {"", ":memory:"}:
+            raise InvalidRequest("a database in memory would lose what it is to keep; name a file")
+        _need_driver(address.dialect)
+        return address
+
+
+def _file(url: str) -> str:
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        parts = URL.create("sqlite", host="unknown")
+    if parts.host:
+        raise InvalidRequest("not a URL of SQLite: sqlite:///relative, sqlite:////absolute")
+    return parts.database or ""
+
+
+def _need_driver(dialect: str) -> None:
+    driver, extra = _DRIVERS[dialect]
+    if importlib.util.find_spec(driver) is None:
+        raise ImportError(f"{dialect} needs an extra: pip install 'ihuyi-voice[{extra}]'")

@@ -1,0 +1,126 @@
+"""Handlers that fail, wait and count, and what tests ask of the table behind their back."""
+
+# Some facts can only be seen from inside.
+# pyright: reportPrivateUsage=false
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select
+
+from ihuyi_voice.pushes import DeliveryReport, Inbox
+from ihuyi_voice.pushes.store import Claim, Store, Terms, Verdict
+from tests.pushes.support import Recorder, report
+
+HOUR = 3600.0
+NUMBER = "13900000000"
+
+
+class Clock:
+    """Unix time, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_500_000_000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+class Script:
+    """A handler that fails as written, push by push.
+
+    Attributes:
+        seen: The ids of what it was given, markers left out.
+        failures: What it still has to raise, by id.
+    """
+
+    def __init__(self, **failures: Iterable[BaseException]) -> None:
+        self.seen: list[str] = []
+        self.failures = {subject: list(each) for subject, each in failures.items()}
+        self._markers = 0
+        self._marked = Recorder()
+
+    async def __call__(self, value: DeliveryReport) -> None:
+        """Be called as a handler is."""
+        if value.voice_id.startswith("marker"):
+            await self._marked(value)
+            return
+        self.seen.append(value.voice_id)
+        failures = self.failures.get(value.voice_id)
+        if failures:
+            raise failures.pop(0)
+
+    async def turn(self, inbox: Inbox) -> None:
+        """Return after a turn: whatever was due before it has been given to a handler."""
+        self._markers += 1
+        await inbox.put(report(f"marker{self._markers}"))
+        await self._marked.called(self._markers)
+
+
+class Stage:
+    """A handler that stays on stage until it is let go.
+
+    Attributes:
+        on: The ids of those that are on stage now.
+        most: How many have been there at once.
+        ended: The ids of those that left, in order.
+    """
+
+    def __init__(self, *, leave: bool = False) -> None:
+        self.on: list[str] = []
+        self.most = 0
+        self.ended: list[str] = []
+        self.leave = asyncio.Event()
+        self._news = asyncio.Condition()
+        if leave:
+            self.leave.set()
+
+    async def __call__(self, value: DeliveryReport) -> None:
+        """Be called as a handler is."""
+        self.on.append(value.voice_id)
+        self.most = max(self.most, len(self.on))
+        try:
+            async with self._news:
+                self._news.notify_all()
+            await self.leave.wait()
+            self.ended.append(value.voice_id)
+        finally:
+            self.on.remove(value.voice_id)
+
+    async def entered(self, count: int) -> None:
+        """Return once so many are on stage at once."""
+        async with self._news:
+            await self._news.wait_for(lambda: len(self.on) >= count)
+
+
+def store_of(inbox: Inbox) -> Store:
+    """Return the store of an open inbox."""
+    return inbox._open_parts().store
+
+
+async def row(inbox: Inbox, subject: str) -> Any:
+    """Return the row of a push, by its subject."""
+    store = store_of(inbox)
+    asked = select(store.table).where(store.table.c.subject == subject)
+    return (await store._database.read(lambda on: on.execute(asked))).one()
+
+
+async def settled(inbox: Inbox, subject: str, tries: int) -> Any:
+    """Return the row of a push once so many of its tries have ended."""
+    while True:
+        found = await row(inbox, subject)
+        if found.owner is None and found.tries == tries:
+            return found
+
+
+async def claim(inbox: Inbox, lease: float = 60.0, max_tries: int = 10) -> list[Claim]:
+    """Claim what is due, as a process does which then dies."""
+    terms = Terms(lease, max_tries)
+    return await store_of(inbox).turn([], ["report"], 20, inbox._clock(), terms)
+
+
+async def judge(inbox: Inbox, *verdicts: Verdict) -> None:
+    """End claims."""
+    await store_of(inbox).turn(verdicts, [], 0, inbox._clock(), Terms(60.0, 10))

@@ -1,0 +1,69 @@
+"""Where a database is: what is understood, what is refused, and what is never shown."""
+
+import importlib.util
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+
+from ihuyi_voice import InvalidRequest
+from ihuyi_voice.storage import Address
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("pushes.sqlite3", Address("sqlite", "pushes.sqlite3")),
+        (Path("/var/lib/pushes"), Address("sqlite", "/var/lib/pushes")),
+        ("sqlite:///pushes.db", Address("sqlite", "pushes.db")),
+        ("sqlite:////var/pushes.db", Address("sqlite", "/var/pushes.db")),
+        ("sqlite+aiosqlite:///pushes.db", Address("sqlite", "pushes.db")),
+        ("postgresql://me@host/db", Address("postgresql", "postgresql://me@host/db")),
+        ("postgres://me@host/db", Address("postgresql", "postgresql://me@host/db")),
+        ("postgresql+asyncpg://me@host/db", Address("postgresql", "postgresql://me@host/db")),
+    ],
+)
+def test_a_path_or_a_url_says_where(given: str | Path, address: Address) -> None:
+    """In the spellings that are usual."""
+    assert Address.parse(given) == address
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("mysql://me:p4ss@host/db", "mysql:// is neither"),
+        ("sqlite://me:p4ss@host:port/db", "not a URL of SQLite"),
+        ("sqlite://pushes.db", "not a URL of SQLite"),
+        (":memory:", "in memory would lose"),
+        ("sqlite://", "in memory would lose"),
+        ("", "in memory would lose"),
+    ],
+)
+def test_what_can_not_be_right_is_refused(given: str, told: str) -> None:
+    """With what to write instead, and without the password."""
+    with pytest.raises(InvalidRequest, match=told) as caught:
+        Address.parse(given)
+    assert "p4ss" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "driver", "extra"),
+    [("a.db", "aiosqlite", "pushes"), ("postgresql://host/db", "asyncpg", "postgres")],
+)
+def test_a_missing_driver_names_its_extra(
+    monkeypatch: pytest.MonkeyPatch, url: str, driver: str, extra: str
+) -> None:
+    """Before anything connects."""
+    find = importlib.util.find_spec
+
+    def without(name: str) -> ModuleSpec | None:
+        return None if name == driver else find(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    with pytest.raises(ImportError, match=rf"ihuyi-voice\[{extra}\]"):
+        Address.parse(url)
+
+
+def test_an_address_does_not_show_its_password() -> None:
+    """It may stand in a log or in a traceback."""
+    assert "p4ss" not in repr(Address.parse("postgresql://me:p4ss@host/db"))

@@ -1,0 +1,207 @@
+"""Group commit by itself: what is written together, what fails together, and how it ends."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ihuyi_voice.errors import StorageClosed, StorageUnavailable
+from ihuyi_voice.storage import Address, Database, GroupCommit
+from tests.support.databases import Place
+
+
+class Disk:
+    """Writes rows when it is let, and returns their lengths.
+
+    Attributes:
+        groups: What was written, commit by commit.
+        begun: Set when a commit begins.
+        free: Set while commits may end.
+        failures: What commits still have to raise, in order; None for one that succeeds.
+    """
+
+    def __init__(self, *failures: BaseException | None, free: bool = True) -> None:
+        self.groups: list[list[str]] = []
+        self.begun = asyncio.Event()
+        self.free = asyncio.Event()
+        self.failures = list(failures)
+        if free:
+            self.free.set()
+
+    async def __call__(self, rows: Sequence[str]) -> Sequence[int]:
+        """Write a group."""
+        self.begun.set()
+        await self.free.wait()
+        if self.failures and (failure := self.failures.pop(0)) is not None:
+            raise failure
+        self.groups.append(list(rows))
+        return [len(row) for row in rows]
+
+
+@asynccontextmanager
+async def commits(disk: Disk, most_waiting: int = 100) -> AsyncGenerator[GroupCommit[str, int]]:
+    """Open a group commit, and close it."""
+    group_commit = GroupCommit[str, int](disk, most_waiting=most_waiting)
+    group_commit.open()
+    yield group_commit
+    await group_commit.close()
+
+
+async def put_all(to: GroupCommit[str, int], *rows: str) -> "list[asyncio.Task[int]]":
+    """Begin to put these rows, in this order."""
+    tasks = [asyncio.create_task(to.put(row)) for row in rows]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_rows_that_arrive_during_a_commit_share_the_next_one() -> None:
+    """Each gets its own result, in whatever commit it was."""
+    disk = Disk(free=False)
+    async with commits(disk) as group_commit:
+        first = await put_all(group_commit, "a")
+        await disk.begun.wait()
+        others = await put_all(group_commit, "bb", "ccc", "dddd")
+        disk.free.set()
+        assert await asyncio.gather(*first, *others) == [1, 2, 3, 4]
+    assert disk.groups == [["a"], ["bb", "ccc", "dddd"]]
+
+
+async def test_a_row_is_written_even_if_nobody_waits_for_it() -> None:
+    """Whoever put it may be cancelled; the others of its group get their results."""
+    disk = Disk(free=False)
+    async with commits(disk) as group_commit:
+        gone, stays = await put_all(group_commit, "a", "bb")
+        await disk.begun.wait()
+        gone.cancel()
+        disk.free.set()
+        assert await stays == 2
+        assert gone.cancelled()
+    assert disk.groups == [["a", "bb"]]
+
+
+@pytest.mark.parametrize(
+    "error", [StorageUnavailable("database failed"), ValueError("database failed")]
+)
+async def test_a_commit_that_fails_fails_for_all_of_its_rows_and_no_others(
+    error: Exception,
+) -> None:
+    """Each is told by an exception of its own, whatever it was that went wrong."""
+    async with commits(Disk(error)) as group_commit:
+        failed = await asyncio.gather(
+            *await put_all(group_commit, "a", "b"), return_exceptions=True
+        )
+        assert [(type(each), str(each)) for each in failed] == [
+            (StorageUnavailable, "database failed")
+        ] * 2
+        assert failed[0] is not failed[1]
+        assert [each.__cause__ for each in failed if isinstance(each, Exception)] == [error] * 2
+        assert await group_commit.put("c") == 1
+
+
+async def test_a_closed_database_is_told_as_closed() -> None:
+    """It will not come back by itself."""
+    async with commits(Disk(StorageClosed("database has been closed"))) as group_commit:
+        with pytest.raises(StorageClosed, match="database has been closed"):
+            await group_commit.put("a")
+
+
+async def test_a_result_for_some_rows_only_is_none() -> None:
+    """Nobody is given another row's result."""
+
+    async def half(rows: Sequence[str]) -> Sequence[int]:
+        return [len(rows[0])]
+
+    group_commit = GroupCommit[str, int](half)
+    group_commit.open()
+    failed = await asyncio.gather(*await put_all(group_commit, "a", "b"), return_exceptions=True)
+    assert [type(each) for each in failed] == [StorageUnavailable] * 2
+    await group_commit.close()
+
+
+async def test_only_so_many_rows_wait() -> None:
+    """Memory is bounded: one more is refused at once; after the commit there is room again."""
+    disk = Disk(free=False)
+    async with commits(disk, most_waiting=2) as group_commit:
+        first = await put_all(group_commit, "a")
+        await disk.begun.wait()
+        waiting = await put_all(group_commit, "b", "c")
+        with pytest.raises(StorageUnavailable, match="too slow"):
+            await group_commit.put("d")
+        disk.free.set()
+        await asyncio.gather(*first, *waiting)
+        assert await group_commit.put("dd") == 2
+    assert disk.groups == [["a"], ["b", "c"], ["dd"]]
+
+
+async def test_closing_writes_what_was_put_and_takes_no_more() -> None:
+    """Twice if it must."""
+    disk = Disk(free=False)
+    async with commits(disk) as group_commit:
+        first = await put_all(group_commit, "a")
+        await disk.begun.wait()
+        second = await put_all(group_commit, "b")
+        closings = [asyncio.create_task(group_commit.close()) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(StorageClosed):
+            await group_commit.put("c")
+        disk.free.set()
+        await asyncio.gather(*closings)
+        assert [task.result() for task in (*first, *second)] == [1, 1]
+    assert disk.groups == [["a"], ["b"]]
+
+
+async def test_closing_that_is_cancelled_leaves_nobody_waiting() -> None:
+    """Who was in the commit is told that it was cut short, who was behind it that it was closed."""
+    before = asyncio.all_tasks()
+    disk = Disk(free=False)
+    group_commit = GroupCommit[str, int](disk)
+    group_commit.open()
+    (inside,) = await put_all(group_commit, "a")
+    await disk.begun.wait()
+    (behind,) = await put_all(group_commit, "b")
+    closing = asyncio.create_task(group_commit.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    with pytest.raises(StorageUnavailable, match="cut short"):
+        await inside
+    with pytest.raises(StorageClosed, match="closed before"):
+        await behind
+    assert asyncio.all_tasks() == before
+
+
+async def test_what_was_never_opened_is_closed_at_once() -> None:
+    """There is nothing to wait for."""
+    await GroupCommit[str, int](Disk()).close()
+
+
+async def test_on_a_database_each_row_gets_what_it_became(place: Place) -> None:
+    """Fewer commits than rows, and all of them there after that."""
+    database = Database(Address.parse(place.url), place.table)
+    groups: list[int] = []
+
+    async def write(rows: Sequence[int]) -> Sequence[bool]:
+        groups.append(len(rows))
+        return await database.write(lambda on: insert(on, place.table, rows))
+
+    await database.open()
+    table = text(f"CREATE TABLE {place.table} (number INTEGER PRIMARY KEY)")
+    await database.write(lambda on: on.execute(table))
+    group_commit = GroupCommit[int, bool](write)
+    group_commit.open()
+    puts = (group_commit.put(number % 30) for number in range(60))
+    new = await asyncio.gather(*puts)
+    await group_commit.close()
+    await database.close()
+    assert new == [True] * 30 + [False] * 30
+    assert len(groups) <= 2
+
+
+async def insert(on: AsyncConnection, table: str, rows: Sequence[int]) -> list[bool]:
+    """Insert numbers that are not there yet, and return which were new."""
+    adding = text(f"INSERT INTO {table} VALUES (:number) ON CONFLICT DO NOTHING")  # noqa: S608
+    return [(await on.execute(adding, {"number": row})).rowcount == 1 for row in rows]
