@@ -5,7 +5,7 @@
 
 import json
 import re
-from functools import partial
+from functools import lru_cache, partial
 from html import unescape
 from typing import Any, Final
 
@@ -153,7 +153,11 @@ def _xml_fields(body: bytes) -> dict[str, Any]:
         root = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as exc:
         return _fields_of_broken_xml(body, f"broken XML: {exc}")
-    return once([(_local_name(child.tag), _leaf(child)) for child in root], ReplyUnreadable)
+    leaves = [
+        (_local_name(child.tag), None if len(child) else (child.text or "").strip())
+        for child in root  # None is refused wherever a text is needed; extra fields may nest
+    ]
+    return once(leaves, ReplyUnreadable)
 
 
 def _refuse_document_type(body: bytes) -> None:
@@ -185,13 +189,9 @@ def _unescaped(text: bytes) -> str:
     return unescape(text.decode("utf-8", "replace")).strip()
 
 
+@lru_cache(64)
 def _local_name(tag: object) -> str:
     return str(tag).rpartition("}")[2].lower()
-
-
-def _leaf(element: Any) -> Any:  # noqa: ANN401 - lxml keeps its element type private
-    # None is refused wherever a text is needed; extra fields may nest as they like.
-    return None if len(element) else (element.text or "").strip()
 
 
 def _json_fields(body: bytes) -> dict[str, Any]:
