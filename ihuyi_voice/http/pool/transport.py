@@ -27,14 +27,20 @@ that changes nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import attrs
 import httpx
 
 from ihuyi_voice.http.pool.connection import Connection
 from ihuyi_voice.http.pool.dialing import Route
+from ihuyi_voice.http.pool.foreign import (
+    Trace,
+    body_at_hand,
+    taken,
+    target_of,
+    tell_of_reply,
+)
 from ihuyi_voice.http.pool.idle import IdleConnections
 from ihuyi_voice.http.pool.lifetimes import Lifetimes
 from ihuyi_voice.http.pool.messages import Bounds, Head, Heads, Reply
@@ -46,11 +52,7 @@ from ihuyi_voice.http.pool.trust import Verify
 FIRST_BYTE_WRITTEN: Final = "ihuyi_voice.first_byte_written"
 """The extension that marks a request from just before its first byte is written."""
 
-TARGET: Final = "ihuyi_voice.target"
-"""The extension that may hold a callable: it returns the request's target when that is needed."""
-
 Timeouts: TypeAlias = dict[str, float | None]
-Trace: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 @attrs.frozen
@@ -116,6 +118,7 @@ class PoolTransport(PatchableTransport):
         self._alive: set[Connection] = set()
         self._opening: set[asyncio.Task[Connection]] = set()
         self._opened = 0
+        self._last_headers: tuple[list[tuple[bytes, bytes]], httpx.Headers] = ([], httpx.Headers())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = self._over = False
 
@@ -135,7 +138,7 @@ class PoolTransport(PatchableTransport):
         trace: Trace | None = request.extensions.get("trace")
         try:
             head = self._heads.of(request)
-            body = _at_hand(request, head)
+            body = body_at_hand(request, head)
             if not self._slots.take():
                 await self._slots.wait(timeouts.get("pool"))
             reply = await self._send(request, head, body, timeouts, trace)
@@ -143,10 +146,8 @@ class PoolTransport(PatchableTransport):
             exc.request = request
             raise
         if trace is not None:
-            await self._tell_of(reply, trace)
-        return httpx.Response(
-            reply.status, headers=reply.headers, stream=httpx.ByteStream(reply.body)
-        )
+            await tell_of_reply(reply, trace)
+        return self._response(reply)
 
     async def aclose(self) -> None:
         """Wait for requests in flight, then close all connections; queued ones are refused.
@@ -219,7 +220,7 @@ class PoolTransport(PatchableTransport):
         try:
             connection = await self._ready(None, timeouts, trace)
             if body is None:
-                body = await self._slots.aside(_taken(request))
+                body = await self._slots.aside(taken(request))
             wire = head.with_body(self._target(request), body)
             connection = await self._ready(connection, timeouts, trace)
             if trace is not None:
@@ -251,8 +252,7 @@ class PoolTransport(PatchableTransport):
 
     def _target(self, request: httpx.Request) -> bytes:
         """Return the request's target, asked for now if somebody has it."""
-        late: Any = request.extensions.get(TARGET)
-        target: bytes = cast("bytes", late()) if callable(late) else request.url.raw_path
+        target = target_of(request)
         if self._route.is_forwarded:
             return b"%s://%s%s" % (request.url.raw_scheme, request.url.netloc, target)
         return target
@@ -312,15 +312,16 @@ class PoolTransport(PatchableTransport):
             self._rest(opening.result())
         self._slots.give_back()
 
-    async def _tell_of(self, reply: Reply, trace: Trace) -> None:
-        """Tell the trace that the reply is there; if it fails, the reply still counts."""
-        head = (b"HTTP/1.1", reply.status, b"", reply.headers)
-        try:
-            await trace("http11.receive_response_headers.complete", {"return_value": head})
-            await trace("http11.response_closed.complete", {"return_value": None})
-        except Exception as exc:  # noqa: BLE001 - somebody else's function
-            told = {"message": "a trace function failed after the reply", "exception": exc}
-            asyncio.get_running_loop().call_exception_handler(told)
+    def _response(self, reply: Reply) -> httpx.Response:
+        """Return httpx's view of a reply.
+
+        Its headers take a tenth of a request's time to make, and are mostly those of the last
+        one; httpx copies what it is given.
+        """
+        if reply.headers != self._last_headers[0]:
+            self._last_headers = (reply.headers, httpx.Headers(reply.headers))
+        stream = httpx.ByteStream(reply.body)
+        return httpx.Response(reply.status, headers=self._last_headers[1], stream=stream)
 
     def _rest(self, connection: Connection) -> None:
         """Keep a connection for the next request if it is clean."""
@@ -339,19 +340,3 @@ def _usable(opening: "asyncio.Task[Connection]") -> Connection:
         connection.abort()
         raise httpx.ConnectError("the server took the connection and closed it at once")
     return connection
-
-
-def _at_hand(request: httpx.Request, head: Head) -> bytes | None:
-    """Return a body that is there already, and needn't be taken from a stream."""
-    stream = request.stream
-    if type(stream) is not httpx.ByteStream:  # its heirs may have views of their own
-        return None
-    body = b"".join(stream)
-    head.check(body)
-    return body
-
-
-async def _taken(request: httpx.Request) -> bytes:
-    """Take a request's body, which can be taken once."""
-    stream = cast("httpx.AsyncByteStream", request.stream)  # or a TypeError tells what it is
-    return b"".join([part async for part in stream])
