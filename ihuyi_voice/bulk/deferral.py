@@ -51,7 +51,8 @@ class _Heap:
 
     def put(self, item: Item, ready_at: float) -> None:
         """Keep an item until `ready_at`; if it is in here already, that is its new time."""
-        self.latest = max(self.latest, ready_at) if self.size else ready_at
+        if item.turn is None:  # else it is only the time at which waiting for the turn is in vain
+            self.latest = max(self.latest, ready_at) if self.size else ready_at
         self.size += not item.ticket
         item.ticket = next(self._tickets)
         heapq.heappush(self._entries, (ready_at, item.ticket, item))

@@ -104,9 +104,10 @@ class Pace:
         """
         if self._answered:
             return in_flight + waiting < self._limit
-        # Nobody has heard of the vendor yet. A few may wait side by side, or a dead address would
-        # cost a few times all the retries of one message.
-        return not in_flight and waiting < min(self._concurrency, _AT_FIRST)
+        # Nobody has heard of the vendor yet. Where there is no connection, a few may try side by
+        # side, or a dead address would cost a few times all the retries of one message.
+        most = min(self._concurrency, _AT_FIRST) if waiting else 1
+        return in_flight + waiting < most
 
     def take(self, now: float) -> Start | None:
         """Note that a submission starts."""

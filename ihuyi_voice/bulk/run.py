@@ -37,12 +37,14 @@ CancelledError goes on after that. Of the run's own tasks, by others: the run st
 import asyncio
 import logging
 from collections.abc import Callable
+from math import inf
 from types import TracebackType
 from typing import Any, Final, Self
 
+from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.bulk.scheduler import BulkOptions, Scheduler
+from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
 from ihuyi_voice.calls.submission import Job, Submitter
 from ihuyi_voice.common.logs import tell
@@ -101,8 +103,11 @@ class BulkRun:
         traceback: TracebackType | None,
     ) -> None:
         await self._leave()
-        if kind is None and (untold := self._untold()) is not None:
+        untold = self._untold()
+        if untold is not None and kind is None:
             raise untold
+        if untold is not None:  # the consumer's own exception goes first
+            tell(logger, logging.WARNING, "a run was ended by %s, too", type(untold).__name__)
 
     def __aiter__(self) -> Self:
         return self
@@ -165,11 +170,12 @@ class BulkRun:
             self._gone.set()
 
     async def _end(self, scheduler: Scheduler, reader: "asyncio.Task[None] | None") -> None:
-        scheduler.leave()
-        awaited: set[asyncio.Task[Any]] = {*scheduler.workers, *({reader} if reader else ())}
         try:
+            scheduler.leave()
+            awaited: set[asyncio.Task[Any]] = {*scheduler.workers, *({reader} if reader else ())}
             if awaited:
-                await asyncio.wait(awaited, timeout=self._options.grace)
+                grace = self._options.grace
+                await asyncio.wait(awaited, timeout=None if grace == inf else grace)
         finally:
             await _cut_short(scheduler, reader)
 

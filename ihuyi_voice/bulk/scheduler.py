@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
+from math import inf
 from typing import Final, TypeAlias
 
-import attrs
-from attrs.validators import optional
-
 from ihuyi_voice.bulk.deferral import Deferral, Item
+from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, no_message, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
@@ -32,7 +32,6 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.inputs.options import above_zero, counted, not_negative, waited
 from ihuyi_voice.models import Action, Message, Submission
 
 logger = logging.getLogger("ihuyi_voice.bulk")
@@ -43,20 +42,6 @@ _SOONEST: Final = 0.001  # seconds until a step is repeated, whatever a guard sa
 _QUIET: Final = 0.1  # seconds without a message after which a stopped run gives up its source
 
 Worker: TypeAlias = "asyncio.Task[None]"
-
-
-@attrs.frozen
-class BulkOptions:
-    """The options of `submit_many`, which documents them."""
-
-    concurrency: int = attrs.field(default=100, validator=counted)
-    max_wait: float = attrs.field(default=120.0, validator=waited)
-    max_rate: float | None = attrs.field(default=None, validator=above_zero)
-    max_deferred: int = attrs.field(default=10_000, validator=counted)
-    grace: float = attrs.field(default=30.0, validator=waited)
-    total: int | None = attrs.field(default=None, validator=not_negative)
-    max_failures: int | None = attrs.field(default=20, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
-    max_rejections: int | None = attrs.field(default=200, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
 
 
 class Scheduler:
@@ -95,6 +80,7 @@ class Scheduler:
         self._patience = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
 
     # --- seen from outside
 
@@ -152,14 +138,20 @@ class Scheduler:
         """Start whatever may start now, and see to it that this is called again in time."""
         self._budget = _READ_AT_ONCE
         while not self._stopped and (item := self._next()) is not None:
-            worker = self._loop.create_task(self._work(item))
-            self._working[worker] = item
-            worker.add_done_callback(self._over)
+            self._working[self._hire(item)] = item
         if self._stopped:
             self._refuse_all(*self._stopped)
         self._arm()
         if self.finished:
             self.changed.set()
+
+    def _hire(self, item: Item) -> Worker:
+        # Not by the loop's factory: an eager one would run attempts inside the pump. And in the
+        # context in which the run was entered, not in that of whoever happens to pump.
+        context = self._context.copy()
+        worker = asyncio.Task(self._work(item), loop=self._loop, context=context)
+        worker.add_done_callback(self._over)
+        return worker
 
     def _next(self) -> Item | None:
         """Return a message that may start now; None if there is none, or the budget is used up."""
@@ -242,7 +234,7 @@ class Scheduler:
         ready = self._deferral.next_time(room=room)
         if room and self._may_read():
             ready = 0.0
-        if ready is None:
+        if ready is None or ready == inf:  # only a turn can come sooner, and that pumps
             return None
         return max(ready, self._pace.next_time or 0.0, self._loop.time())
 
@@ -308,9 +300,9 @@ class Scheduler:
             if is_answer(delay.error):
                 self._pace.answered()
         item.keeps_place = isinstance(delay.error, NotSent)
-        turn = delay.turn
-        if turn is not None and turn is not item.turn:
-            item.turn = turn
+        turn, known = delay.turn, item.turn
+        item.turn = turn
+        if turn is not None and turn is not known:
             if turn.done():
                 ready_at = now
             else:
@@ -362,6 +354,8 @@ class Scheduler:
             self._emit(ended(as_message(given), refusal))
         except InvalidRequest as error:
             self._emit(ended(no_message(given), error))
+        except Exception:  # noqa: BLE001 - a tuple of a class of the caller's
+            self._emit(ended(no_message(given), refusal))
 
     def _is_quiet(self) -> bool:
         """Say whether the run waits for nothing but its source."""

@@ -113,7 +113,9 @@ class SyncSource:
         try:
             if self._close is not None:
                 self._close()
-        except Exception as exc:  # noqa: BLE001 - as above
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - as above
             self.error = exc
 
 
@@ -136,7 +138,8 @@ class AsyncSource:
         self._room.set()
         self._messages: AsyncIterator[object] = aiter(messages)
         self._close = _close_of(self._messages, messages, "aclose")
-        self._reader = asyncio.get_running_loop().create_task(self._read())
+        loop = asyncio.get_running_loop()
+        self._reader = asyncio.Task(self._read(), loop=loop)  # never eager: it tells of arrivals
         self._reader.add_done_callback(self._over)
 
     @property

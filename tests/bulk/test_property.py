@@ -6,6 +6,7 @@ that nobody would ever wake up makes the loop raise.
 """
 
 import asyncio
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
@@ -187,7 +188,7 @@ def options_of(chance: random.Random) -> dict[str, Any]:
     }
 
 
-async def consume(run: BulkRun, chance: random.Random, into: list[Outcome]) -> None:
+async def consume(run: BulkRun, chance: random.Random, into: list[Outcome], most: float) -> None:
     """Read the run to its end, or leave it somewhere, slowly or fast."""
     leave_after = chance.choice((0, 1, 10, 10_000, 10_000, 10_000))
     pauses = chance.random() < 0.3
@@ -197,6 +198,7 @@ async def consume(run: BulkRun, chance: random.Random, into: list[Outcome]) -> N
                 into.append(await anext(run))
             except StopAsyncIteration:
                 break
+            assert run.progress.deferred <= most
             if pauses and chance.random() < 0.2:
                 await asyncio.sleep(chance.random() * 3)
             if not chance.randrange(200):
@@ -215,8 +217,10 @@ async def scenario(seed: int) -> None:
     )
     run = run_of(source.given(), world, **options)
     outcomes: list[Outcome] = []
-    consumer = asyncio.create_task(consume(run, chance, outcomes))
-    if chance.random() < 0.2:
+    most = 2 * options["max_deferred"] + options["concurrency"]
+    most = math.inf if source.kind == "list" else most
+    consumer = asyncio.create_task(consume(run, chance, outcomes, most))
+    for _ in range(chance.choice((0, 0, 0, 1, 3))):
         asyncio.get_running_loop().call_later(chance.random() * 5, consumer.cancel)
     raised = (await asyncio.gather(consumer, return_exceptions=True))[0]
     outcomes += await run.drain()
