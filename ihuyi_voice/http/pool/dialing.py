@@ -98,51 +98,49 @@ class Route:
         return connection
 
     async def _dial(self, connection: Connection) -> None:
-        opened: list[asyncio.BaseTransport] = []
         try:
             if self.proxy is None:
-                await self._connect(lambda: connection, self.scheme)
+                await self._connect(connection, self.scheme)
             elif self.is_forwarded:
-                await self._connect(lambda: connection, self.proxy.scheme)
+                await self._connect(connection, self.proxy.scheme)
             else:
-                await self._tunnel(connection, self.proxy, opened)
+                await self._tunnel(connection, self.proxy)
         except BaseException:
             connection.abort()
-            for transport in opened:
-                cast("asyncio.Transport", transport).abort()
             raise
 
-    async def _connect(
-        self, protocol: Callable[[], asyncio.BaseProtocol], scheme: str
-    ) -> asyncio.BaseTransport:
+    async def _connect(self, protocol: asyncio.Protocol, scheme: str) -> asyncio.Transport:
         loop = asyncio.get_running_loop()
         host, port = self.next_hop
         tls = self.tls if scheme == "https" else None
         options = await happy_eyeballs(loop)
-        transport, _ = await loop.create_connection(protocol, host, port, ssl=tls, **options)
+        transport, _ = await loop.create_connection(
+            lambda: protocol, host, port, ssl=tls, **options
+        )
         return transport
 
-    async def _tunnel(
-        self, connection: Connection, proxy: Proxy, opened: list[asyncio.BaseTransport]
-    ) -> None:
+    async def _tunnel(self, connection: Connection, proxy: Proxy) -> None:
         """Have the proxy connect us, then speak TLS with the origin."""
-        loop = asyncio.get_running_loop()
-        asking = _Asking(loop)
-        transport = await self._connect(lambda: asking, proxy.scheme)
-        opened.append(transport)
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        await asking.for_way_to(f"{host}:{self.port}".encode(), proxy)
+        asking = _Asking(asyncio.get_running_loop())
+        try:
+            transport = await self._connect(asking, proxy.scheme)
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            await asking.for_way_to(f"{host}:{self.port}".encode(), proxy)
+            await self._secure(transport, connection)
+        except BaseException:
+            asking.abort()
+            raise
+
+    async def _secure(self, transport: asyncio.Transport, connection: Connection) -> None:
         assert self.tls is not None  # noqa: S101 - tunnels are for https
+        loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(
-                cast("asyncio.Transport", transport),
-                connection,
-                self.tls,
-                server_hostname=self.host,
+                transport, connection, self.tls, server_hostname=self.host
             )
         except TypeError as exc:  # TLS in TLS stumbles over its own failure, up to Python 3.12
             raise ConnectionAbortedError(str(exc.__context__ or exc)) from exc
-        if secured is None:
+        if secured is None or not connection.clean:
             raise ConnectionResetError("the proxy closed the tunnel")
         connection.connection_made(secured)
 
@@ -179,6 +177,11 @@ class _Asking(asyncio.Protocol):
             error.__cause__ = exc
             self._answer.set_exception(error)
             self._answer.exception()  # seen, so that asyncio doesn't report it as lost
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def for_way_to(self, place: bytes, proxy: Proxy) -> None:
         """Return once the way is open.

@@ -96,7 +96,7 @@ def proxy_for(url: httpx.URL | str, environ: Mapping[str, str] | None = None) ->
 
 def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
     """Return a variable's name as it is spelt, and its value; small letters go first."""
-    if name in environ:
+    if name in list(environ):  # itself finds capitals too, on Windows
         return name, environ[name].strip()
     if name == "http_proxy" and "REQUEST_METHOD" in environ:  # CVE-2016-1000110
         return name, ""

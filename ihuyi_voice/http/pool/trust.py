@@ -68,9 +68,9 @@ def _trusting(named: list[tuple[str, Path]]) -> ssl.SSLContext:
         context = ssl.create_default_context(**_location(named[0][1]))
         for _, path in named[1:]:
             context.load_verify_locations(**_location(path))
-    except ssl.SSLError as exc:
+    except OSError as exc:  # which ssl's own is as well
         names = " or ".join(dict.fromkeys(name for name, _ in named))
-        raise ValueError(f"{names} names a file without certificates") from exc
+        raise ValueError(f"{names} names no certificates that can be read: {exc}") from exc
     return context
 
 

@@ -177,6 +177,25 @@ def test_this_machine_is_never_reached_through_a_proxy(host: str) -> None:
     assert proxy_for(f"http://{host}:8080/", environ) is None
 
 
+class Windows(dict[str, str]):
+    """An environment that knows names in capitals, and finds them in any."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(str(name).upper())
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.upper())
+
+
+def test_on_windows_capitals_are_no_small_letters() -> None:
+    """There a CGI script finds a request's header under either name."""
+    environ = Windows(HTTP_PROXY="evil.test:1", HTTPS_PROXY="p.test:1", REQUEST_METHOD="GET")
+    assert environ["http_proxy"] == "evil.test:1"
+    assert "http_proxy" in environ
+    assert proxy_for(HTTP, environ) is None
+    assert proxy_for(HTTPS, environ) == Proxy("http", "p.test", 1)
+
+
 def test_the_process_has_an_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which counts where none is given."""
     monkeypatch.setenv("https_proxy", "p.test:1")
@@ -264,7 +283,7 @@ def test_what_is_not_there_is_told_when_the_pool_is_made(
 def test_a_file_without_certificates_is_told(tmp_path: Path) -> None:
     """It would trust nobody."""
     (tmp_path / "empty.pem").write_text("nothing")
-    with pytest.raises(ValueError, match="SSL_CERT_FILE names a file without certificates"):
+    with pytest.raises(ValueError, match="SSL_CERT_FILE names no certificates"):
         tls_context(verify=True, environ={"SSL_CERT_FILE": str(tmp_path / "empty.pem")})
 
 
