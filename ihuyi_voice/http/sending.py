@@ -79,6 +79,8 @@ class Sender:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._warned = False
+        self._in_flight = 0
+        self._landed: asyncio.Event | None = None
         self._options = options
         self._route = options.route() if options.http_client is None else None
 
@@ -123,6 +125,7 @@ class Sender:
             request = way.request(wire, sent)
         except Exception as exc:  # noqa: BLE001 - an address that is too long, for one
             self._raise(exc, sent)
+        self._in_flight += 1
         try:
             await self._through(way, request)
         except BaseException as exc:
@@ -132,6 +135,10 @@ class Sender:
             if not isinstance(exc, Exception):
                 raise
             return self._in_spite_of(exc, sent)
+        finally:
+            self._in_flight -= 1
+            if self._landed is not None and not self._in_flight:
+                self._landed.set()
         return _kept(sent)
 
     async def aclose(self) -> None:
@@ -142,8 +149,17 @@ class Sender:
         """
         self._check_loop()
         self._closed = True
-        if "_way" in vars(self):
-            await self._way.aclose()
+        if "_way" not in vars(self):
+            return
+        if isinstance(self._way, InjectedClient):  # our own waits by itself
+            await self._land()
+        await self._way.aclose()
+
+    async def _land(self) -> None:
+        """Wait until no request is in flight."""
+        if self._in_flight:
+            self._landed = self._landed or asyncio.Event()
+            await self._landed.wait()
 
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()

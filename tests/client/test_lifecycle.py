@@ -1,6 +1,9 @@
 """A client opens on first use, closes once, and belongs to one event loop."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from typing import Any
 
 import httpx
@@ -99,3 +102,42 @@ async def test_a_timeout_may_be_seconds_or_an_httpx_timeout() -> None:
             )
             await client.balance()
     assert [(each["read"], each["pool"]) for each in seen] == [(9.0, 9.0), (3.0, 3.0), (4.0, 1.0)]
+
+
+_FORKED = """
+import asyncio, os
+from ihuyi_voice import VoiceClient
+client = VoiceClient("a", "k", base_url="http://127.0.0.1:9/v.php")
+asyncio.run(client.__aenter__())
+if os.fork() == 0:
+    try:
+        asyncio.run(client.balance())
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_after_a_fork_is_told_so() -> None:
+    """The connections are its parent's."""
+    done = subprocess.run(  # noqa: S603 - the script above
+        [sys.executable, "-c", _FORKED], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "belongs to another event loop" in done.stdout, done.stderr
+
+
+def test_outside_of_asyncio_it_says_so() -> None:
+    """There is no running event loop, as under trio."""
+    client = VoiceClient("a", "k", base_url="http://127.0.0.1:9/v.php")
+    balance = client.balance()
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        balance.send(None)
+
+
+def test_the_shared_client_is_there_before_any_loop() -> None:
+    """Hooks can be added where the client is made, and it is the same one later."""
+    client = VoiceClient("a", "k", base_url="http://127.0.0.1:9/v.php")
+    assert isinstance(client.http_client, httpx.AsyncClient)
+    assert client.http_client is client.http_client

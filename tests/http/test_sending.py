@@ -94,12 +94,16 @@ class Slow:
         await accept(writer)
 
 
+@pytest.mark.parametrize("injected", [False, True])
 @pytest.mark.parametrize("closers", [1, 2])
-async def test_closing_waits_for_those_in_flight_also_twice_at_once(closers: int) -> None:
+async def test_closing_waits_for_those_in_flight_also_twice_at_once(
+    closers: int, *, injected: bool
+) -> None:
     """Both closers come back when the reply is there, and not before."""
     slow = Slow()
-    async with counting(slow) as vendor:
-        client = VoiceClient("a", "key", base_url=vendor.url)
+    async with counting(slow) as vendor, httpx.AsyncClient() as http_client:
+        options: dict[str, Any] = {"http_client": http_client} if injected else {}
+        client = VoiceClient("a", "key", base_url=vendor.url, **options)
         call = asyncio.create_task(client.submit(MOBILE, CONTENT))
         await slow.asked.wait()
         closing = [asyncio.create_task(client.aclose()) for _ in range(closers)]

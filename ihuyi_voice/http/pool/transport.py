@@ -27,7 +27,7 @@ that changes nothing.
 """
 
 import asyncio
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import attrs
 import httpx
@@ -48,9 +48,6 @@ from ihuyi_voice.http.pool.proxies import PORTS, Proxy
 from ihuyi_voice.http.pool.seams import PatchableTransport
 from ihuyi_voice.http.pool.slots import Slots
 from ihuyi_voice.http.pool.trust import Verify
-
-FIRST_BYTE_WRITTEN: Final = "ihuyi_voice.first_byte_written"
-"""The extension that marks a request from just before its first byte is written."""
 
 Timeouts: TypeAlias = dict[str, float | None]
 
@@ -130,9 +127,6 @@ class PoolTransport(PatchableTransport):
                 `http11.send_request_headers.started`, it surely never left.
             RuntimeError: The pool is closed, or belongs to another event loop.
         """
-        if FIRST_BYTE_WRITTEN in request.extensions:  # of an earlier attempt
-            request.extensions = {**request.extensions}
-            del request.extensions[FIRST_BYTE_WRITTEN]
         self._check(request)
         timeouts: Timeouts = request.extensions.get("timeout") or {}
         trace: Trace | None = request.extensions.get("trace")
@@ -227,8 +221,6 @@ class PoolTransport(PatchableTransport):
                 started = trace("http11.send_request_headers.started", {"request": request})
                 await self._slots.aside(started)
                 connection = await self._ready(connection, timeouts, trace)
-            # A dict of its own: httpx before 0.28 lets requests share the one they were made with.
-            request.extensions = {**request.extensions, FIRST_BYTE_WRITTEN: True}
             return await connection.exchange(
                 wire,
                 read=timeouts.get("read"),

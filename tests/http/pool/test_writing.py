@@ -1,9 +1,8 @@
-"""What goes out is one whole request, and the mark on it tells that it went."""
+"""What goes out is one whole request, and the trace is told before it goes."""
 
 import httpx
 import pytest
 
-from ihuyi_voice.http.pool.transport import FIRST_BYTE_WRITTEN
 from tests.support.sockets import (
     OK,
     Reader,
@@ -79,26 +78,3 @@ async def test_a_body_without_any_length_is_refused_before_it_is_sent() -> None:
         with pytest.raises(httpx.LocalProtocolError, match="Content-Length"):
             await pool.handle_async_request(asked)
         assert pool.statistics().opened == 0
-
-
-async def test_the_mark_of_an_earlier_attempt_does_not_count_for_the_next() -> None:
-    """A request sent a second time, in vain, has not been written that time."""
-    async with pool_to(always()) as pool:
-        asked = request(pool)
-        await pool.handle_async_request(asked)
-        assert asked.extensions[FIRST_BYTE_WRITTEN] is True
-        await pool.aclose()
-        with pytest.raises(RuntimeError, match="closed"):
-            await pool.handle_async_request(asked)
-        assert FIRST_BYTE_WRITTEN not in asked.extensions
-
-
-async def test_requests_that_share_their_extensions_do_not_share_the_mark() -> None:
-    """As they do in httpx before 0.28, which keeps the dict that it is given."""
-    async with pool_to(always()) as pool:
-        shared = dict(request(pool).extensions)
-        asked = request(pool)
-        asked.extensions = shared
-        await pool.handle_async_request(asked)
-        assert FIRST_BYTE_WRITTEN in asked.extensions
-        assert FIRST_BYTE_WRITTEN not in shared
