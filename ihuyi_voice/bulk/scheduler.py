@@ -285,8 +285,11 @@ class Scheduler:
         if isinstance(end, Submission):
             self._finish(item, accepted(item.message, end))
             return
-        if _says_stop(end) or _says_stop(item.job.tries.refused):
-            self._stop("the run was stopped", item.job.tries.refused or end)
+        refused = item.job.tries.refused  # what was told may hide behind an unknown outcome
+        if _says_stop(end):
+            self._stop("the run was stopped", end)
+        elif _says_stop(refused):
+            self._stop("the run was stopped", refused)
         elif too_many:
             self._stop(f"the run was stopped, as {too_many},", end)
         self._finish(item, ended(item.message, end))
