@@ -14,15 +14,15 @@ from ihuyi_voice.calls.retries import RetryPolicy
 from ihuyi_voice.calls.submission import Job, Submitter
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
-from ihuyi_voice.guards import Guard, MemoryGuard
-from ihuyi_voice.http.sending import Exchange, ExchangeOptions, TransportName
+from ihuyi_voice.guards import Guard, Limits, MemoryGuard
+from ihuyi_voice.http.options import HttpOptions
+from ihuyi_voice.http.sending import Sender
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.options import check_above_zero, check_wait
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
 from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import (
-    DEFAULT_BASE_URL,
     Call,
     Method,
     ReplyFormat,
@@ -50,7 +50,7 @@ class VoiceClient:
     Args:
         account: The APIID of the vendor's console; blanks around it are stripped.
         api_key: The APIKEY; blanks around it are stripped. Shown nowhere.
-        base_url: The full address of voice.php.
+        base_url: The full address of voice.php; None for the vendor's, over TLS.
         auth: `signed` sends a dynamic password (section 7), `plain` the key itself.
         template_auth: How AddTemplate and DelTemplate say who asks: `plain`, `md5` (of the key) or
             `signed`. The vendor's document gives no formula for them, only examples in plain.
@@ -58,15 +58,21 @@ class VoiceClient:
             proxies and servers write into their logs: avoid it.
         reply_format: `xml` or `json`; whichever comes is understood.
         timeout: Seconds for each phase of a request, or an `httpx.Timeout`. None: 10 to connect
-            and 30 for all else, or the injected client's own.
+            and 30 for all else, or the injected client's own. The wait for one of our own
+            connections is bounded only by an `httpx.Timeout` with a `pool`.
         max_connections: The most connections, and requests in flight, at a time.
+        max_age: How long one of our connections is used, in seconds, so that a moved address is
+            followed; None for as long as the vendor keeps it.
         guard: Holds back what would break the vendor's limits per number; by default a
             `MemoryGuard` of this client's own, None for none at all.
         retry: What is tried again and when.
-        http_client: An `httpx.AsyncClient` to send with instead; it is never closed here.
-        transport: `pool` for ours, or `httpx` for the one of httpx, which proxies also use.
-        proxy: The URL of a proxy; None for the environment's.
-        verify: True, False or an `ssl.SSLContext`, as httpx takes it.
+        http_client: An `httpx.AsyncClient` (or httpx2's) to send with instead of our own. It is
+            never closed here; until `aclose`, it has two event hooks of ours. Over a transport
+            that doesn't tell httpx's `trace` of itself, POST is never sent twice behind our back,
+            but of a GET nobody can know: a failure is always OutcomeUnknown then.
+        proxy: The URL of an HTTP proxy; None for the environment's. For SOCKS, inject a client.
+        verify: Whom TLS trusts: True for SSL_CERT_FILE and SSL_CERT_DIR or else httpx's own store,
+            a file or folder of certificates, an `ssl.SSLContext`, or False for everybody.
         max_content_length: The longest content in characters; None for any. Older vendor
             documents say 180.
         clock: Returns Unix time in seconds, UTC; requests are signed with it.
@@ -80,7 +86,7 @@ class VoiceClient:
         account: str,
         api_key: str,
         *,
-        base_url: str = DEFAULT_BASE_URL,
+        base_url: str | None = None,
         auth: Auth = "signed",
         template_auth: TemplateAuth = "plain",
         method: Method = "POST",
@@ -90,7 +96,7 @@ class VoiceClient:
         guard: Guard | _Default | None = _DEFAULT,
         retry: RetryPolicy | None = None,
         http_client: "httpx.AsyncClient | None" = None,
-        transport: TransportName = "pool",
+        max_age: float | None = 300.0,
         proxy: str | None = None,
         verify: Any = True,  # noqa: ANN401 - whatever httpx takes
         max_content_length: int | None = None,
@@ -104,13 +110,15 @@ class VoiceClient:
             raise forget_frames(error) from None
         finally:
             del api_key  # or a traceback's locals would show it
-        options = ExchangeOptions(
-            base_url, timeout, max_connections, http_client, transport, proxy, verify
+        options = HttpOptions(
+            voice.base_url, timeout, max_connections, http_client, max_age, proxy, verify
         )
         self._voice = voice
-        self._exchange = Exchange(options, voice.redact)
-        self._endpoint = Endpoint(voice, self._exchange, clock)
-        self._policy = retry or RetryPolicy()
+        self._sender = Sender(options, voice.redact)
+        self._endpoint = Endpoint(voice, self._sender, clock)
+        _check_retry(retry)
+        _check_guard(guard)
+        self._policy = RetryPolicy() if retry is None else retry
         self._guarding = Guarding(
             MemoryGuard() if isinstance(guard, _Default) else guard, voice.credentials.account
         )
@@ -127,8 +135,7 @@ class VoiceClient:
         Raises:
             InvalidRequest: A variable is missing; the error names it.
         """
-        if "IHUYI_BASE_URL" in os.environ:
-            options.setdefault("base_url", os.environ["IHUYI_BASE_URL"])
+        options.setdefault("base_url", os.environ.get("IHUYI_BASE_URL") or None)
         return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
 
     def __repr__(self) -> str:
@@ -141,8 +148,17 @@ class VoiceClient:
         """The APIID, which together with a number is what guards count by."""
         return self._voice.credentials.account
 
+    @property
+    def http_client(self) -> "httpx.AsyncClient":
+        """The shared client of httpx that every request goes through, or the injected one.
+
+        Event hooks, instrumentations and mocks of httpx work on it. It is closed with this client,
+        unless it was injected.
+        """
+        return self._sender.http_client
+
     async def __aenter__(self) -> Self:
-        self._exchange.open()
+        self._sender.open()
         return self
 
     async def __aexit__(
@@ -156,7 +172,7 @@ class VoiceClient:
     async def aclose(self) -> None:
         """Wait for what is in flight, tell the guard, and close; safe to call twice."""
         try:
-            await self._exchange.aclose()
+            await self._sender.aclose()
         finally:
             await self._guarding.aclose()
 
@@ -294,6 +310,29 @@ class VoiceClient:
         mobile = normalise_mobile(message.mobile)
         content = validate_content(message.content, self._max_content_length)
         return self._submitter.job(mobile, content, max_wait)
+
+
+def _check_retry(retry: object) -> None:
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        hint = f": did you mean RetryPolicy(attempts={retry})?" if type(retry) is int else ""
+        raise InvalidRequest(
+            f"retry must be a RetryPolicy, not {type(retry).__name__}{hint}", field="retry"
+        )
+
+
+def _check_guard(guard: object) -> None:
+    if isinstance(guard, Limits):
+        raise InvalidRequest(
+            "guard is Limits, which guards nothing: did you mean MemoryGuard(Limits(…))?",
+            field="guard",
+        )
+    parts = ("reserve", "commit", "release", "block")
+    if guard is None or isinstance(guard, _Default):
+        return
+    if isinstance(guard, type) or not all(callable(getattr(guard, part, None)) for part in parts):
+        raise InvalidRequest(
+            f"guard must be a MemoryGuard or another guard, not {guard!r:.80}", field="guard"
+        )
 
 
 def _variable(name: str) -> str:

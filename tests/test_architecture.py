@@ -95,7 +95,10 @@ def test_the_door_of_a_room_only_re_exports(path: Path) -> None:
     body = ast.parse(path.read_text(encoding="utf-8")).body
     imports = [node for node in body if isinstance(node, ast.ImportFrom)]
     promised = [node for node in body if isinstance(node, ast.Assign)]
-    assert len(imports) + len(promised) == len(body) - 1  # and the docstring
+    ordering = [
+        node for node in body if isinstance(node, ast.Import)
+    ]  # gives no name of the room's
+    assert len(imports) + len(promised) + len(ordering) == len(body) - 1  # and the docstring
     names = [alias.asname or alias.name for node in imports for alias in node.names]
     told = [ast.unparse(node.targets[0]) for node in promised]
     assert told == (["__all__"] if names else [])

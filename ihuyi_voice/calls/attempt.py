@@ -8,7 +8,7 @@ import attrs
 
 from ihuyi_voice.calls.guarding import put_off
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.http.sending import Exchange, Transmission
+from ihuyi_voice.http.sending import Sender, Sent
 from ihuyi_voice.models import RawReply
 from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import Call, VoicePhp
@@ -22,15 +22,15 @@ class Endpoint:
 
     Attributes:
         voice: Makes and signs the requests, and reads the replies.
-        exchange: Sends them.
+        sender: Sends them.
         clock: Returns Unix time in seconds, UTC; each attempt is signed with it afresh.
     """
 
     voice: VoicePhp
-    exchange: Exchange
+    sender: Sender
     clock: Callable[[], float]
 
-    async def ask(self, call: Call, sent: Transmission) -> Answer:
+    async def ask(self, call: Call, sent: Sent) -> Answer:
         """Make one attempt at `call`; `sent` tells, also after a cancellation, how far it got.
 
         Raises:
@@ -43,9 +43,9 @@ class Endpoint:
         tell(logger, logging.DEBUG, "%s accepted: %s", call.operation.value, answer.value)
         return answer
 
-    async def _send(self, call: Call, sent: Transmission) -> RawReply:
+    async def _send(self, call: Call, sent: Sent) -> RawReply:
         try:
-            return await self.exchange.send(self.voice.build(call, self.clock), sent)
+            return await self.sender.send(self.voice.build(call, self.clock), sent)
         except asyncio.CancelledError as cancelled:
             if sent.reply is None:
                 raise

@@ -5,7 +5,7 @@ import asyncio
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.retries import RetryPolicy, Tries
 from ihuyi_voice.errors import TemplateNotFound, VoiceError
-from ihuyi_voice.http.sending import Transmission
+from ihuyi_voice.http.sending import Sent
 from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import Call
 
@@ -24,7 +24,7 @@ async def repeat(endpoint: Endpoint, policy: RetryPolicy, call: Call) -> tuple[A
     while True:
         tries.begin(loop.time())
         try:
-            return await endpoint.ask(call, Transmission()), tries.attempts
+            return await endpoint.ask(call, Sent()), tries.attempts
         except VoiceError as error:
             if isinstance(error, TemplateNotFound) and tries.unknown is not None and error.raw:
                 return Answer("", error.msg, error.raw), tries.attempts

@@ -35,7 +35,7 @@ from ihuyi_voice.errors import (
     VoiceError,
 )
 from ihuyi_voice.guards import Lease, Wait
-from ihuyi_voice.http.sending import Transmission
+from ihuyi_voice.http.sending import Sent
 from ihuyi_voice.models import Action, Operation, Submission
 from ihuyi_voice.protocol.codes import closes_the_account, window_of
 from ihuyi_voice.protocol.replies import Answer
@@ -246,7 +246,7 @@ class Submitter:
     # --- the attempt, and after it
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Answer:
-        sent = Transmission()
+        sent = Sent()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             answer = await self.endpoint.ask(call, sent)
@@ -261,7 +261,7 @@ class Submitter:
         return answer
 
     async def _settle_failed(
-        self, job: Job, lease: Lease | None, error: BaseException, sent: Transmission
+        self, job: Job, lease: Lease | None, error: BaseException, sent: Sent
     ) -> asyncio.CancelledError | None:
         """End the lease of an attempt that failed, by what the vendor may have counted."""
         cut_off = not isinstance(error, VoiceError) and sent.may_have_arrived

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -82,18 +82,35 @@ class Redactor:
 
 
 _sending: ContextVar[bool] = ContextVar("ihuyi_voice_sending", default=False)
+_LOGGERS = (logging.getLogger("httpx"), logging.getLogger("httpx2"))
 
 
-class _HideQuery(logging.Filter):
-    """Cuts the query off every URL that httpx logs while a request of ours is being sent."""
+class _OurLines(logging.Filter):
+    """Looks after the lines that httpx logs while a request of ours is being sent.
+
+    It takes the query out of their URLs, and passes them on itself, where an exception of a
+    foreign filter or handler can do no harm: httpx logs after the vendor has answered.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self._logger = logger
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if _sending.get() and isinstance(record.args, tuple):
+        if not _sending.get():
+            return True
+        if isinstance(record.args, tuple):
             record.args = tuple(_without_query(arg) for arg in record.args)
-        return True
+        token = _sending.set(False)
+        try:
+            with suppress(Exception):
+                self._logger.handle(record)
+        finally:
+            _sending.reset(token)
+        return False
 
 
-_FILTER = _HideQuery()
+_FILTERS = tuple((logger, _OurLines(logger)) for logger in _LOGGERS)
 
 
 def _without_query(arg: object) -> object:
@@ -106,7 +123,10 @@ def _without_query(arg: object) -> object:
 @contextmanager
 def quiet_httpx() -> Generator[None]:
     """Hide our queries from httpx's logger while inside; other requests are logged as ever."""
-    logging.getLogger("httpx").addFilter(_FILTER)  # the same filter is only ever added once
+    for logger, ours in _FILTERS:
+        if logger.filters[:1] != [ours]:  # before those that would see the query
+            logger.removeFilter(ours)
+            logger.filters.insert(0, ours)
     token = _sending.set(True)
     try:
         yield

@@ -67,14 +67,37 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise InvalidRequest(f"{name} is {value!r}; it can be {' or '.join(allowed)}", field=name)
 
 
-def _check_base_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
+def _or_default(url: str | None) -> str:
+    return DEFAULT_BASE_URL if url is None else url
+
+
+def _check_base_url(url: object) -> None:
+    """Refuse what is no address of a voice.php; it may hold a password, so it isn't shown."""
+    fault = _fault_of(url) if isinstance(url, str) else f"is a {type(url).__name__}"
+    if fault is not None:
         raise InvalidRequest(
-            f"base_url is {url!r}; it must be the full address of voice.php, like "
-            f"{DEFAULT_BASE_URL}",
+            f"base_url {fault}; it must be the full address of voice.php, like {DEFAULT_BASE_URL}",
             field="base_url",
         )
+
+
+def _fault_of(url: str) -> str | None:
+    place = next((i for i, char in enumerate(url) if char.isspace() or not char.isprintable()), -1)
+    if place >= 0:
+        return f"has a blank or an invisible character at place {place + 1}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "has no port from 1 to 65535, or an address that can't be read"
+    faults = (
+        (parts.scheme not in {"http", "https"}, "begins with neither http:// nor https://"),
+        ("@" in parts.netloc, "has a user or password, which the vendor doesn't ask for"),
+        (not parts.hostname, "has no host"),
+        (port == 0, "has the port 0"),
+        ("#" in url, "has a fragment (#)"),
+    )
+    return next((words for is_so, words in faults if is_so), None)
 
 
 def _encoded(fields: dict[str, str]) -> str:
@@ -106,7 +129,7 @@ class VoicePhp:
     """
 
     credentials: Credentials
-    base_url: str = DEFAULT_BASE_URL
+    base_url: str = attrs.field(default=DEFAULT_BASE_URL, converter=_or_default)
     auth: Auth = "signed"
     template_auth: TemplateAuth = "plain"
     method: Method = "POST"

@@ -22,7 +22,9 @@ SIGNED_FIELDS: Final[dict[Operation, tuple[str, ...]]] = {
 """The fields that are hashed between account and key, and the time."""
 
 
-def _clean(text: str, name: str) -> str:
+def _clean(text: object, name: str) -> str:
+    if not isinstance(text, str):
+        raise InvalidRequest(_no_text(text, name), field=name)
     stripped = text.strip()
     if not stripped:
         raise InvalidRequest(f"{name} is empty; the vendor's console shows it", field=name)
@@ -31,6 +33,14 @@ def _clean(text: str, name: str) -> str:
             f"{name} has a blank or an invisible character inside; copy it again", field=name
         )
     return stripped
+
+
+def _no_text(value: object, name: str) -> str:
+    if value is None:
+        return f"{name} is None; the vendor's console shows it"
+    if hasattr(value, "get_secret_value"):
+        return f"{name} is a {type(value).__name__}; give its text: {name}.get_secret_value()"
+    return f"{name} must be text, not {type(value).__name__}"
 
 
 def _clean_account(text: str) -> str:

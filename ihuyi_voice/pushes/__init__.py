@@ -3,7 +3,6 @@
 Needs the extra `pushes`, and `postgres` for an inbox on PostgreSQL.
 """
 
-import ihuyi_voice.storage  # noqa: F401 - first, for it names the extra that is missing
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
 from ihuyi_voice.models import DeliveryReport, DeliveryStatus, TemplateAudit
 from ihuyi_voice.pushes.handling import Handling

@@ -16,6 +16,11 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import attrs
+
+# First, for it names the extra that is missing:
+from ihuyi_voice.storage import Address, Database, GroupCommit, ToldAs
+
+# isort: split
 from sqlalchemy import (
     ColumnElement,
     Table,
@@ -33,10 +38,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
 from ihuyi_voice.protocol.pushes import Push
 from ihuyi_voice.pushes.table import PushState, make_table, push_row
-from ihuyi_voice.storage import Address, Database, GroupCommit, told_as
 
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_translated = partial(told_as, InboxUnavailable, InboxClosed, whose="the inbox")
+_as_inbox: Final = ToldAs(InboxUnavailable, InboxClosed, whose="the inbox")
 
 
 class Stored(NamedTuple):
@@ -109,7 +113,7 @@ class Store:
     async def __aenter__(self) -> Self:
         """Connect, and create the table if it is missing."""
         try:
-            with _translated():
+            with _as_inbox:
                 await self._database.open()
                 await self._database.write(lambda on: on.run_sync(self.table.metadata.create_all))
         except BaseException:
@@ -139,7 +143,7 @@ class Store:
 
         If it is there already, that one stays as it is. It is stored even if this is cancelled.
         """
-        with _translated():
+        with _as_inbox:
             await self._commits.put(push_row(push, now))
 
     async def flush(self) -> None:
@@ -171,7 +175,7 @@ class Store:
             await self._judge(on, verdicts)
             return await self._claim(on, kinds, limit, now, terms) if limit else []
 
-        with _translated():
+        with _as_inbox:
             return await self._database.write(work, durable=False)
 
     async def replay(self, now: float) -> int:
@@ -183,7 +187,7 @@ class Store:
         async def work(on: AsyncConnection) -> int:
             return (await on.execute(revived)).rowcount
 
-        with _translated():
+        with _as_inbox:
             return await self._database.write(work)
 
     async def counts(self) -> dict[PushState, int]:
@@ -225,7 +229,7 @@ class Store:
         async def work(on: AsyncConnection) -> Sequence[Any]:
             return (await on.execute(asked)).all()
 
-        with _translated():
+        with _as_inbox:
             return await self._database.read(work)
 
     async def _store(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:

@@ -1,11 +1,11 @@
 """SQLite or PostgreSQL for whoever must not forget; knows no table.
 
 Its errors are those of a database, and whoever stands on it tells them as its own: an inbox as
-InboxUnavailable, for example, by `told_as`.
+InboxUnavailable, for example, by `ToldAs`.
 """
 
 from ihuyi_voice.storage.address import Address
-from ihuyi_voice.storage.database import Database, told_as
+from ihuyi_voice.storage.database import Database, ToldAs
 from ihuyi_voice.storage.group_commit import GroupCommit
 
-__all__ = ["Address", "Database", "GroupCommit", "told_as"]
+__all__ = ["Address", "Database", "GroupCommit", "ToldAs"]

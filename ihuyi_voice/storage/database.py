@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import partial
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, event, text
@@ -35,23 +36,35 @@ T = TypeVar("T")
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))")
 
 
-@contextmanager
-def told_as(
-    unavailable: type[Exception], closed: type[Exception], *, whose: str
-) -> Generator[None]:
-    """Raise errors of the storage as those of whoever stands on it.
+class ToldAs:
+    """Raises errors of the storage as those of whoever stands on it: `with` it, again and again.
 
     Args:
         unavailable: What StorageUnavailable becomes.
         closed: What StorageClosed becomes.
         whose: `the inbox`, for example; its text is then `the inbox's database …`.
     """
-    try:
-        yield
-    except StorageClosed as exc:
-        raise closed(f"{whose}'s {exc}") from exc
-    except StorageUnavailable as exc:
-        raise unavailable(f"{whose}'s {exc}") from exc
+
+    def __init__(
+        self, unavailable: type[Exception], closed: type[Exception], *, whose: str
+    ) -> None:
+        self._unavailable = unavailable
+        self._closed = closed
+        self._whose = whose
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise another error if it was one of the storage."""
+        if isinstance(exc, StorageUnavailable):
+            told = self._closed if isinstance(exc, StorageClosed) else self._unavailable
+            raise told(f"{self._whose}'s {exc}") from exc
 
 
 class Database:
@@ -262,10 +275,9 @@ _FILTER: Final = _HideParameters()
 
 
 def _without_parameters(arg: object) -> object:
-    if not (isinstance(arg, partial) and arg.args):
+    parameters: tuple[object, ...] = getattr(arg, "args", ())  # aiosqlite logs partials
+    owner = getattr(getattr(arg, "func", None), "__self__", None)  # a connection or its cursor
+    if not (parameters and isinstance(getattr(owner, "connection", owner), _Ours)):
         return arg
-    owner = getattr(arg.func, "__self__", None)  # the connection, or a cursor of it
-    if not isinstance(getattr(owner, "connection", owner), _Ours):
-        return arg
-    statement = next((part for part in arg.args if isinstance(part, str)), arg.func.__name__)
+    statement = next((each for each in parameters if isinstance(each, str)), "statement")
     return f"{statement} [parameters hidden]"

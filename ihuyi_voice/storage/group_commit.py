@@ -23,11 +23,10 @@ class _Group(Generic[Row, Result]):
         self.rows: list[Row] = []
         self._results: Sequence[Result] = ()
         self._error: Exception | None = None
-        self._ended = asyncio.Event()
+        self.ended = asyncio.Event()
 
-    async def result(self, place: int) -> Result:
-        """Return what became of the row at this place, once it is known."""
-        await self._ended.wait()
+    def result(self, place: int) -> Result:
+        """Return what became of the row at this place; the commit has ended."""
         if isinstance(self._error, StorageClosed):
             raise StorageClosed(str(self._error)) from self._error
         if self._error is not None:  # told to many: each gets an exception of its own
@@ -36,11 +35,11 @@ class _Group(Generic[Row, Result]):
 
     def succeed(self, results: Sequence[Result]) -> None:
         self._results = results
-        self._ended.set()
+        self.ended.set()
 
     def fail(self, error: Exception) -> None:
         self._error = error
-        self._ended.set()
+        self.ended.set()
 
 
 class GroupCommit(Generic[Row, Result]):
@@ -83,7 +82,8 @@ class GroupCommit(Generic[Row, Result]):
             raise StorageUnavailable("database is too slow for what arrives")
         group.rows.append(row)
         self._work.notify()
-        return await group.result(place)
+        await group.ended.wait()
+        return group.result(place)
 
     async def close(self) -> None:
         """Take no more rows, and return once those that were put have been written.

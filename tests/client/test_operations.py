@@ -38,10 +38,8 @@ async def url(simulator: Simulator) -> AsyncIterator[str]:
 
 
 FORMS = [
-    {"method": method, "auth": auth, "reply_format": reply_format, "transport": transport}
-    for method, auth, reply_format, transport in product(
-        ("POST", "GET"), ("signed", "plain"), ("xml", "json"), ("pool", "httpx")
-    )
+    {"method": method, "auth": auth, "reply_format": reply_format}
+    for method, auth, reply_format in product(("POST", "GET"), ("signed", "plain"), ("xml", "json"))
 ]
 
 
@@ -49,7 +47,7 @@ FORMS = [
 async def test_all_four_operations_work_in_every_form(
     simulator: Simulator, url: str, form: dict[str, Any]
 ) -> None:
-    """POST and GET, signed and plain, XML and JSON, through both transports."""
+    """POST and GET, signed and plain, XML and JSON."""
     async with VoiceClient(simulator.account, simulator.api_key, base_url=url, **form) as client:
         submission = await client.submit("139 0000 0000", CONTENT)
         assert (submission.mobile, submission.attempts, submission.msg) == (MOBILE, 1, "提交成功")
@@ -122,13 +120,12 @@ async def test_tls_is_checked_by_default_and_can_be_told_whom_to_trust(
     authority.configure_trust(trusting)  # pyright: ignore[reportUnknownMemberType] - half typed
     account, api_key = simulator.account, simulator.api_key
     async with simulator.serve(ssl_certfile=str(cert), ssl_keyfile=str(key)) as url:
-        for transport in ("pool", "httpx"):
-            options: dict[str, Any] = {"base_url": url, "retry": ONCE, "transport": transport}
-            async with VoiceClient(account, api_key, verify=trusting, **options) as client:
-                assert await client.balance() == 856
-            async with VoiceClient(account, api_key, **options) as client:
-                with pytest.raises(NotSent, match="CERTIFICATE_VERIFY_FAILED"):
-                    await client.balance()
+        options: dict[str, Any] = {"base_url": url, "retry": ONCE}
+        async with VoiceClient(account, api_key, verify=trusting, **options) as client:
+            assert await client.balance() == 856
+        async with VoiceClient(account, api_key, **options) as client:
+            with pytest.raises(NotSent, match="CERTIFICATE_VERIFY_FAILED"):
+                await client.balance()
 
 
 async def test_a_wrong_key_is_told_by_the_vendor(simulator: Simulator, url: str) -> None:

@@ -1,5 +1,8 @@
 """Requests to a receiver, and a gate before its table."""
 
+# The gate can only be put up inside.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 from typing import Any
 

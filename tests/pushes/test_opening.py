@@ -22,7 +22,11 @@ def test_an_address_that_can_not_be_right_is_refused(given: str) -> None:
 
 def test_a_missing_driver_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Likewise."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    def nothing(_: str) -> None:
+        return None
+
+    monkeypatch.setattr(importlib.util, "find_spec", nothing)
     with pytest.raises(ImportError, match=r"ihuyi-voice\[postgres\]"):
         Inbox.open("postgresql://host/db")
 

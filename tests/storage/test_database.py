@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ihuyi_voice.errors import InvalidRequest, StorageClosed, StorageUnavailable
-from ihuyi_voice.storage import Address, Database, told_as
+from ihuyi_voice.storage import Address, Database, ToldAs
 from tests.support.databases import Place
 
 NUMBER = "13900000000"
@@ -210,12 +210,12 @@ async def test_whoever_stands_on_it_tells_its_errors_as_its_own() -> None:
 
     for told, error in ((Unavailable, StorageUnavailable), (Closed, StorageClosed)):
         with pytest.raises(Unavailable, match=r"^the ledger's database failed$") as caught:
-            with told_as(Unavailable, Closed, whose="the ledger"):
+            with ToldAs(Unavailable, Closed, whose="the ledger"):
                 raise error("database failed")
         assert type(caught.value) is told
         assert isinstance(caught.value.__cause__, error)
     with pytest.raises(ZeroDivisionError):
-        with told_as(Unavailable, Closed, whose="the ledger"):
+        with ToldAs(Unavailable, Closed, whose="the ledger"):
             raise ZeroDivisionError
 
 

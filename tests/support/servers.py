@@ -52,6 +52,13 @@ def make_certificate(room: Path) -> Certificate:
     return Certificate(chain, key, trust)
 
 
+def server_side(certificate: Certificate) -> ssl.SSLContext:
+    """Return the context of a server in this process."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.chain, certificate.key)
+    return context
+
+
 @contextmanager
 def uvicorn(http: str, port: int, room: Path, tls: Certificate | None) -> Generator[None]:
     """Run uvicorn with one of its two parsers."""

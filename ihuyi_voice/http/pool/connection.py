@@ -8,38 +8,25 @@ and right before it writes it looks whether any are waiting: so the end of one e
 be taken for the reply to the next.
 
 A cancellation in an exchange aborts the connection: its reply may still come and must meet nobody.
+
+A timeout looks before it fails: what already lies in the socket when its time is over was there in
+time (the process or its loop may have stood still), so the loop turns as long as there is any.
 """
 
 import asyncio
+import math
 import select
 from typing import Any, Final, cast
 
-import attrs
-import httptools
 import httpx
 
-_INFORMATIONAL: Final = range(100, 200)
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+from ihuyi_voice.http.pool.messages import Bounds, Reply, ReplyParser
 
+_LOOKS: Final = 64
+"""How often a timeout looks at the socket, at most: a server that drips won't keep it for ever."""
 
-@attrs.frozen
-class Bounds:
-    """How large a reply may be, in bytes; a larger one is an error.
-
-    Chunk sizes and trailers, which end up in neither, may fill what head and body leave of the sum.
-    """
-
-    head: int = 65_536
-    body: int = 1_048_576
-
-
-@attrs.frozen(eq=False)
-class Reply:
-    """A complete reply."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
+_BLIND_LOOKS: Final = 4
+"""How often the loop turns instead where sockets can't be looked at."""
 
 
 class Connection(asyncio.Protocol):
@@ -48,69 +35,71 @@ class Connection(asyncio.Protocol):
     Attributes:
         clean: Whether another exchange may follow.
         born: When it was made, in seconds of the event loop's clock.
+        retires_at: When it must not be used any more, same clock.
         idle_since: When its last exchange ended, same clock.
+        kept_for: How long the server says that it keeps it idle, in seconds.
+        closed_after: How long it had been idle when the server closed it, in seconds.
+        lost: Done when it is closed.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, bounds: Bounds) -> None:
         self.clean = True
         self.born = self.idle_since = loop.time()
+        self.retires_at = math.inf
+        self.closed_after: float | None = None
         self.lost: asyncio.Future[None] = loop.create_future()
         self._loop = loop
-        self._bounds = bounds
+        self._parser = ReplyParser(bounds)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Reply] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._poller = _new_poller()
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
-        self._size = self._body_size = 0
-        self._complete = self._headers_complete = False
-        self._reset()
+        self._secured = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = self._deadline = math.inf
 
     # --- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in deed only
+        self._secured = transport.get_extra_info("ssl_object") is not None
         if self._poller is not None:
             self._poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; bytes that nobody waits for end the connection."""
-        if self._waiter is None or self._waiter.done():
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            self._note_close()
             self.abort()
             return
-        self._size += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(httpx.RemoteProtocolError("the server wants to switch protocols"))
+            self._parser.feed(data)
+        except httpx.RemoteProtocolError as exc:
+            waiter.set_exception(exc)
             return
-        except httptools.HttpParserError as exc:
-            # Garbage behind a complete reply spoils the connection, not the reply.
-            self._keep = False
-            if not self._complete:
-                self._fail(httpx.RemoteProtocolError(f"not HTTP: {exc}"), exc)
-                return
-        self._check_bounds()
-        if self._complete:
-            self._succeed()
+        if self._parser.complete:
+            waiter.set_result(self._parser.reply)
 
     def eof_received(self) -> bool:
         """Take the server's close as the end of a reply that has no other end."""
+        self._note_close()
         self.clean = False
-        if self._ends_with_close():
-            self._succeed()
+        if self._waiter is not None and not self._waiter.done() and self._parser.close():
+            self._waiter.set_result(self._parser.reply)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits that nothing more will come."""
+        self._note_close()
         self.clean = False
         if exc is None:
             self._fail(httpx.RemoteProtocolError("the server closed without a whole reply"))
         else:
             self._fail(httpx.ReadError(f"the connection broke: {type(exc).__name__}"), exc)
         self.resume_writing()
+        self._stop_timer()
         if not self.lost.done():
             self.lost.set_result(None)
 
@@ -124,53 +113,39 @@ class Connection(asyncio.Protocol):
             self._writable.set_result(None)
         self._writable = None
 
-    # --- httptools
-
-    def on_message_begin(self) -> None:
-        """Notice a second reply behind the first."""
-        if self._complete:
-            self._keep = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header, or a trailer, which is dropped."""
-        if not self._headers_complete and not self._complete:
-            self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Remember that what follows is body."""
-        if self._complete:
-            return
-        self._status = self._parser.get_status_code()
-        self._headers_complete = True
-        if self._head_only and self._status not in _INFORMATIONAL:
-            self._complete = True
-            self._keep = False  # the parser would wait for a body that never comes
-
-    def on_body(self, data: bytes) -> None:
-        """Collect the body."""
-        if not self._complete:
-            self._body.append(data)
-            self._body_size += len(data)
-
-    def on_message_complete(self) -> None:
-        """End the reply, unless it was only a 1xx before it."""
-        if self._complete:
-            return
-        if self._status in _INFORMATIONAL:
-            self._headers, self._headers_complete = [], False
-            return
-        self._complete = True
-        self._keep = self._keep and self._parser.should_keep_alive()
-
     # --- the pool's side
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is in an exchange."""
+        return self._waiter is not None
+
+    @property
+    def kept_for(self) -> float | None:
+        """How long the server says that it keeps it idle, in seconds."""
+        return self._parser.kept_for
 
     def is_fresh(self) -> bool:
         """Say whether nothing has come, not even a close, since the last exchange ended."""
-        return self.clean and not (self._poller is not None and self._poller.poll(0))
+        if not self.clean:
+            return False
+        if self._poller is None or not self._poller.poll(0):
+            return True
+        if not self._secured:  # or it may be a word of TLS's own
+            self._note_close()
+        return False
+
+    def is_new(self) -> bool:
+        """Say of one just opened whether it still stands and the server has not spoken first.
+
+        Over TLS it may have, of the session; then only the event loop knows.
+        """
+        return self.clean if self._secured else self.is_fresh()
 
     def abort(self) -> None:
         """Close at once; whoever waits is told."""
         self.clean = False
+        self._stop_timer()
         if self._transport is not None:
             self._transport.abort()
 
@@ -189,42 +164,26 @@ class Connection(asyncio.Protocol):
             httpx.TransportError: No whole reply came. The request may have arrived.
         """
         assert self._transport is not None  # noqa: S101 - connected before anybody gets it
-        self._reset()
-        self._head_only = head_only
-        self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(read, self._time_out) if read is not None else None
+        self._parser.begin(head_only=head_only)
+        waiter: asyncio.Future[Reply] = self._loop.create_future()
+        self._waiter = waiter
+        self._set_timer(read)
         done = False
         try:
             self._transport.write(request)
             if self._writable is not None:
-                await self._written(self._writable, self._waiter, write)
-            reply = await self._waiter
+                await self._written(self._writable, waiter, write)
+            reply = await waiter
             done = True
             return reply
         finally:
-            if timer is not None:
-                timer.cancel()
-            if self._waiter.done() and not self._waiter.cancelled():
-                self._waiter.exception()  # seen, so that asyncio doesn't report it as lost
+            if not done and waiter.done() and not waiter.cancelled():
+                waiter.exception()  # seen, so that asyncio doesn't report it as lost
             self._waiter = None
-            self.clean = self.clean and done and self._keep
+            self.clean = self.clean and done and self._parser.keep
             if not self.clean:
                 self.abort()
             self.idle_since = self._loop.time()
-
-    def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._status = self._size = self._body_size = 0
-        self._headers = []
-        self._body = []
-        self._headers_complete = self._complete = self._head_only = False
-        self._keep = True
-
-    def _ends_with_close(self) -> bool:
-        """Say whether the reply has begun and only the close ends it (RFC 9112, section 6.3)."""
-        if self._complete or not self._headers_complete:
-            return False
-        return not any(name.lower() in _FRAMING for name, _ in self._headers)
 
     async def _written(
         self, writable: "asyncio.Future[None]", waiter: "asyncio.Future[Reply]", wait: float | None
@@ -232,23 +191,55 @@ class Connection(asyncio.Protocol):
         """Wait until a large request is written; a reply may come first, and then ends it."""
         futures: set[asyncio.Future[Any]] = {writable, waiter}
         done, _ = await asyncio.wait(futures, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-        self._keep = self._keep and writable in done
-        if not done:
-            raise httpx.WriteTimeout("the server did not take the request in time")
+        for _ in range(0 if done else _BLIND_LOOKS):
+            await asyncio.sleep(0)
+        if not writable.done():
+            self._parser.keep = False
+            if not waiter.done():
+                raise httpx.WriteTimeout("the server did not take the request in time")
 
-    def _time_out(self) -> None:
-        self._fail(httpx.ReadTimeout("no whole reply in time"))
+    def _note_close(self) -> None:
+        """Remember after how long the server closed an idle connection; bytes count as a close."""
+        if self.clean and self._waiter is None:
+            self.closed_after = self._loop.time() - self.idle_since
 
-    def _check_bounds(self) -> None:
-        bounds = self._bounds
-        if self._size > bounds.head and not self._headers_complete:
-            self._fail(httpx.RemoteProtocolError(f"head over {bounds.head} bytes"))
-        elif self._body_size > bounds.body or self._size > bounds.head + bounds.body:
-            self._fail(httpx.RemoteProtocolError(f"body over {bounds.body} bytes"))
+    # One timer serves many exchanges: it is set again only when it rings too early.
 
-    def _succeed(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(Reply(self._status, self._headers, b"".join(self._body)))
+    def _set_timer(self, seconds: float | None) -> None:
+        self._deadline = math.inf if seconds is None else self._loop.time() + seconds
+        if self._deadline < self._rings_at:
+            self._stop_timer()
+            self._rings_at = self._deadline
+            self._timer = self._loop.call_at(self._deadline, self._ring)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._rings_at = None, math.inf
+
+    def _ring(self) -> None:
+        now, self._timer, self._rings_at = self._rings_at, None, math.inf
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._deadline <= now:
+            self._look(self._waiter, _LOOKS)
+        elif self._deadline < math.inf:
+            self._rings_at = self._deadline
+            self._timer = self._loop.call_at(self._deadline, self._ring)
+
+    def _look(self, waiter: "asyncio.Future[Reply]", looks: int) -> None:
+        """Fail for want of time, unless more of the reply lies in the socket."""
+        if waiter.done() or waiter is not self._waiter:
+            return
+        if looks and self._has_more(looks):
+            self._loop.call_soon(self._look, waiter, looks - 1)
+        else:
+            waiter.set_exception(httpx.ReadTimeout("no whole reply in time"))
+
+    def _has_more(self, looks: int) -> bool:
+        if self._poller is None:
+            return looks > _LOOKS - _BLIND_LOOKS
+        return bool(self._poller.poll(0))
 
     def _fail(self, error: httpx.TransportError, cause: Exception | None = None) -> None:
         error.__cause__ = cause

@@ -4,43 +4,74 @@ Theory of operation. Whoever sends holds one of `max_connections` *slots*, given
 asking; with a slot it takes the idle connection that was used last, or opens a new one. Since
 only holders of a slot take or open, there are never more connections than slots. The slot is
 given back in a `finally`, whatever happens; the connection goes back to the idle ones if it is
-clean, and is aborted otherwise. So a cancellation costs at most its own connection:
+clean, and is aborted otherwise. A request then goes through these steps, and what fails or is
+cancelled in one costs at most its own connection:
 
-- waiting for a slot: the place in the queue is given up, nothing else has happened;
-- connecting: the attempt runs on, slot in hand, and the connection joins the idle ones (asyncio
+- *checked*: origin, head and length; nothing is held yet;
+- *queued* for a slot: the place is given up, nothing else has happened;
+- *connecting*: the attempt runs on, slot in hand, and the connection joins the idle ones (asyncio
   leaks the socket of an attempt that is cancelled at the wrong moment, up to Python 3.12);
-- in the exchange: the connection is aborted, because its reply may still come.
+- *taking* body and target, with a fresh connection in hand: nothing was sent, it stays idle. A
+  stream can be taken once, so a connection that dies meanwhile is replaced without it;
+- *told*: the trace hears `http11.send_request_headers.started`. If it raises, nothing was sent;
+- *in the exchange*: from the first byte on nothing is ever sent again, and the connection is
+  aborted, because its reply may still come;
+- *answered*: connection and slot are back before the trace hears of it, and nothing that fails
+  then takes the reply away.
 
-A connection that is not fresh is replaced before anything is written; a new one that the server
-has closed by then is a failed attempt to connect. After the first byte, which the request is marked
-with beforehand, nothing is ever sent again.
+Closing is *open* → *draining* (no new request, the queue is sent away, those in flight end; a
+request whose body or trace keeps it waiting is not waited for, and refused when it comes back) →
+*over*. Everybody who closes waits for the end; whoever is cancelled while it waits cuts off
+those in flight, at once and for all. In another event loop than its own, every use is an error
+that changes nothing.
 """
 
 import asyncio
-import ssl
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import attrs
 import httpx
 
-from ihuyi_voice.http.pool.connection import Bounds, Connection
+from ihuyi_voice.http.pool.connection import Connection
+from ihuyi_voice.http.pool.dialing import Route
+from ihuyi_voice.http.pool.foreign import (
+    Trace,
+    body_at_hand,
+    taken,
+    target_of,
+    tell_of_reply,
+)
+from ihuyi_voice.http.pool.idle import IdleConnections
+from ihuyi_voice.http.pool.lifetimes import Lifetimes
+from ihuyi_voice.http.pool.messages import Bounds, Head, Heads, Reply
+from ihuyi_voice.http.pool.proxies import PORTS, Proxy
 from ihuyi_voice.http.pool.seams import PatchableTransport
+from ihuyi_voice.http.pool.slots import Slots
+from ihuyi_voice.http.pool.trust import Verify
 
 FIRST_BYTE_WRITTEN: Final = "ihuyi_voice.first_byte_written"
 """The extension that marks a request from just before its first byte is written."""
 
-_HAPPY_EYEBALLS_DELAY: Final = 0.25  # seconds, as RFC 8305 recommends
-_PORTS: Final = {"http": 80, "https": 443}
+Timeouts: TypeAlias = dict[str, float | None]
 
 
 @attrs.frozen
 class Statistics:
-    """A look at the pool: connections idle, requests in flight and waiting, opened ever."""
+    """A look at the pool.
+
+    Attributes:
+        idle: Connections that wait for a request.
+        in_flight: Requests that are being written or answered.
+        waiting: Requests that wait for a slot.
+        opened: Connections opened ever.
+        open: Connections that are open now.
+    """
 
     idle: int
     in_flight: int
     waiting: int
     opened: int
+    open: int
 
 
 class PoolTransport(PatchableTransport):
@@ -49,10 +80,17 @@ class PoolTransport(PatchableTransport):
     Args:
         url: Any URL of the origin.
         max_connections: The most connections, and requests in flight, at a time.
-        verify: Certificates and host names are checked; False not to, or an `ssl.SSLContext`.
+        verify: Certificates and host names are checked, by SSL_CERT_FILE and SSL_CERT_DIR if they
+            are set; False not to, a path of authorities, or an `ssl.SSLContext`.
+        proxy: Whom connections go through: a `Proxy` or its URL (see `proxy_for`).
         idle_expiry: A connection idle for so many seconds is not used again.
-        max_age: Nor is one that was opened so many seconds ago; None for no such limit.
+        max_age: Nor is one that was opened so many seconds ago, or up to a fifth less, each at an
+            age of its own; None for no such limit.
         bounds: How large replies may be.
+
+    Raises:
+        ValueError: SSL_CERT_FILE, SSL_CERT_DIR or `verify` names what isn't there (that is a
+            FileNotFoundError too) or holds no certificates, or the proxy is none.
 
     The read timeout bounds the wait for a whole reply, which is always read into memory.
     """
@@ -62,84 +100,89 @@ class PoolTransport(PatchableTransport):
         url: httpx.URL | str,
         *,
         max_connections: int = 100,
-        verify: ssl.SSLContext | str | bool = True,
+        verify: Verify = True,
+        proxy: Proxy | str | None = None,
         idle_expiry: float = 15.0,
-        max_age: float | None = None,
+        max_age: float | None = 300.0,
         bounds: Bounds | None = None,
     ) -> None:
         super().__init__()
         origin = httpx.URL(url)
         self._origin = (origin.scheme, origin.host, origin.port)
-        # By name: before httpx 0.28 the first argument is another one.
-        self._tls = httpx.create_ssl_context(verify=verify) if origin.scheme == "https" else None
-        self._idle_expiry = idle_expiry
-        self._max_age = max_age
+        self._route = Route.to(origin, proxy, verify)
+        self._heads = Heads(self._route.more_headers)
+        self._lifetimes = Lifetimes(idle_expiry, max_age)
         self._bounds = bounds or Bounds()
-        self._most = max_connections
-        self._slots = asyncio.Semaphore(max_connections)
-        self._idle: dict[Connection, None] = {}
+        self._slots = Slots(max_connections)
+        self._idle = IdleConnections(self._lifetimes)
         self._alive: set[Connection] = set()
         self._opening: set[asyncio.Task[Connection]] = set()
-        self._in_flight = self._waiting = self._opened = 0
+        self._opened = 0
+        self._last_headers: tuple[list[tuple[bytes, bytes]], httpx.Headers] = ([], httpx.Headers())
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
-        self._draining = asyncio.Lock()
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = self._over = False
 
     async def send_directly(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its reply, read whole.
 
         Raises:
-            httpx.TransportError: As httpx's own transport does. If the request lacks the
-                FIRST_BYTE_WRITTEN extension then, it surely never left.
+            httpx.TransportError: As httpx's own transport does. If the trace has not heard that
+                `http11.send_request_headers.started`, it surely never left.
             RuntimeError: The pool is closed, or belongs to another event loop.
         """
         if FIRST_BYTE_WRITTEN in request.extensions:  # of an earlier attempt
             request.extensions = {**request.extensions}
             del request.extensions[FIRST_BYTE_WRITTEN]
         self._check(request)
-        wire = await _to_bytes(request)
-        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
+        timeouts: Timeouts = request.extensions.get("timeout") or {}
+        trace: Trace | None = request.extensions.get("trace")
         try:
-            await self._take_slot(timeouts.get("pool"))
-            connection = self._fresh() or await self._connect(timeouts.get("connect"))
-            return await self._exchange(connection, request, wire, timeouts)
+            head = self._heads.of(request)
+            body = body_at_hand(request, head)
+            if not self._slots.take():
+                await self._slots.wait(timeouts.get("pool"))
+            reply = await self._send(request, head, body, timeouts, trace)
         except httpx.TransportError as exc:
             exc.request = request
             raise
+        if trace is not None:
+            await tell_of_reply(reply, trace)
+        return self._response(reply)
 
     async def aclose(self) -> None:
         """Wait for requests in flight, then close all connections; queued ones are refused.
 
-        If it is cancelled while it waits, those in flight are cut off.
+        Everybody who calls it waits until that is done. If one is cancelled while it waits, those
+        in flight are cut off.
+
+        Raises:
+            RuntimeError: The pool belongs to another event loop, and goes on there.
         """
         self._check_loop()
         self._closed = True
-        slots = 0
+        self._slots.refuse("this pool was closed while the request waited")
         try:
-            async with self._draining:  # two that close at once would each hold half of the slots
-                for _ in range(self._most):
-                    await self._slots.acquire()
-                    slots += 1
+            await self._slots.all_back()
         finally:
             self._cut()
-            for _ in range(slots):
-                self._slots.release()  # whoever still waits for one learns that the pool is closed
-        await asyncio.gather(*(connection.lost for connection in self._alive))
+        lost = [connection.lost for connection in self._alive]
+        if lost:
+            await asyncio.wait(lost)
 
     def _cut(self) -> None:
         """End every connection, whatever it is doing."""
+        self._over = True
         for opening in self._opening:
             opening.cancel()
         for connection in self._alive:
             connection.abort()
         self._idle.clear()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
 
     def statistics(self) -> Statistics:
         """Return how the pool is used just now."""
-        return Statistics(len(self._idle), self._in_flight, self._waiting, self._opened)
+        busy = sum(connection.busy for connection in self._alive)
+        waiting = self._slots.waiting
+        return Statistics(len(self._idle), busy, waiting, self._opened, len(self._alive))
 
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -156,76 +199,102 @@ class PoolTransport(PatchableTransport):
         if (url.scheme, url.host, url.port) != self._origin:
             scheme, host, port = self._origin
             raise httpx.UnsupportedProtocol(
-                f"this pool only speaks to {scheme}://{host}:{port or _PORTS.get(scheme)}",
+                f"this pool only speaks to {scheme}://{host}:{port or PORTS.get(scheme)}",
                 request=request,
             )
 
-    async def _take_slot(self, wait: float | None) -> None:
-        if self._slots.locked():
-            await self._wait_for_slot(wait)
-        else:
-            await self._slots.acquire()
-        if self._closed:
-            self._slots.release()
+    def _refuse_if_over(self) -> None:
+        if self._over:
             raise RuntimeError("this pool was closed while the request waited")
 
-    async def _wait_for_slot(self, wait: float | None) -> None:
-        self._waiting += 1
+    async def _send(
+        self,
+        request: httpx.Request,
+        head: Head,
+        body: bytes | None,
+        timeouts: Timeouts,
+        trace: Trace | None,
+    ) -> Reply:
+        """Send a request, with a slot that is given back at the end."""
+        connection: Connection | None = None
         try:
-            async with asyncio.timeout(wait):
-                await self._slots.acquire()
-        except TimeoutError as exc:
-            raise httpx.PoolTimeout("no connection became free in time") from exc
+            connection = await self._ready(None, timeouts, trace)
+            if body is None:
+                body = await self._slots.aside(taken(request))
+            wire = head.with_body(self._target(request), body)
+            connection = await self._ready(connection, timeouts, trace)
+            if trace is not None:
+                started = trace("http11.send_request_headers.started", {"request": request})
+                await self._slots.aside(started)
+                connection = await self._ready(connection, timeouts, trace)
+            # A dict of its own: httpx before 0.28 lets requests share the one they were made with.
+            request.extensions = {**request.extensions, FIRST_BYTE_WRITTEN: True}
+            return await connection.exchange(
+                wire,
+                read=timeouts.get("read"),
+                write=timeouts.get("write"),
+                head_only=request.method == "HEAD",
+            )
         finally:
-            self._waiting -= 1
+            if connection is not None:
+                self._rest(connection)
+            self._slots.give_back()
 
-    def _fresh(self) -> Connection | None:
-        """Return the idle connection that was used last, if it can be trusted."""
-        now = asyncio.get_running_loop().time()
-        while self._idle:
-            connection, _ = self._idle.popitem()
-            if not self._expired(connection, now) and connection.is_fresh():
-                return connection
-            connection.abort()
-        return None
+    async def _ready(
+        self, connection: Connection | None, timeouts: Timeouts, trace: Trace | None
+    ) -> Connection:
+        """Return this connection if it still stands, or else another."""
+        self._refuse_if_over()
+        if connection is not None and connection.clean:
+            return connection
+        assert self._loop is not None  # noqa: S101 - whoever sends has been checked
+        return self._idle.take(self._loop) or await self._connect(timeouts.get("connect"), trace)
 
-    def _expired(self, connection: Connection, now: float) -> bool:
-        if now - connection.idle_since > self._idle_expiry:
-            return True
-        return self._max_age is not None and now - connection.born > self._max_age
+    def _target(self, request: httpx.Request) -> bytes:
+        """Return the request's target, asked for now if somebody has it."""
+        target = target_of(request)
+        if self._route.is_forwarded:
+            return b"%s://%s%s" % (request.url.raw_scheme, request.url.netloc, target)
+        return target
 
-    async def _connect(self, wait: float | None) -> Connection:
-        """Open a connection; the slot is given back if that fails, and only when it has ended."""
+    async def _connect(self, wait: float | None, trace: Trace | None) -> Connection:
+        """Open a connection; if nobody waits for it any more, it keeps a slot until it is open."""
+        if trace is not None:
+            started = trace("connection.connect_tcp.started", self._route.told(wait))
+            await self._slots.aside(started)
+            self._refuse_if_over()
         opening = asyncio.create_task(self._open(wait))
         self._opening.add(opening)
         try:
             await asyncio.wait({opening})
         except asyncio.CancelledError:
+            self._slots.keep()
             opening.add_done_callback(self._adopt)
             raise
         self._opening.discard(opening)
         try:
-            return _usable(opening)
+            connection = _usable(opening)
+        except httpx.TransportError as exc:
+            if trace is not None:
+                failed = trace("connection.connect_tcp.failed", {"exception": exc})
+                await self._slots.aside(failed)
+            raise
+        if trace is not None:
+            await self._tell_of_connection(connection, trace)
+        return connection
+
+    async def _tell_of_connection(self, connection: Connection, trace: Trace) -> None:
+        try:
+            complete = trace("connection.connect_tcp.complete", {"return_value": connection})
+            await self._slots.aside(complete)
         except BaseException:
-            self._slots.release()
+            self._rest(connection)
             raise
 
     async def _open(self, wait: float | None) -> Connection:
         loop = asyncio.get_running_loop()
-        scheme, host, port = self._origin
-        try:
-            async with asyncio.timeout(wait):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop, self._bounds),
-                    host,
-                    port or _PORTS[scheme],
-                    ssl=self._tls,
-                    **_happy_eyeballs(loop),
-                )
-        except TimeoutError as exc:
-            raise httpx.ConnectTimeout("no connection in time") from exc
-        except OSError as exc:  # refused, unknown host, TLS
-            raise httpx.ConnectError(str(exc)) from exc
+        connection = await self._route.open(lambda: Connection(loop, self._bounds), wait)
+        self._lifetimes.begin(connection)
         self._opened += 1
         self._alive.add(connection)
         connection.lost.add_done_callback(lambda _: self._forget(connection))
@@ -233,59 +302,33 @@ class PoolTransport(PatchableTransport):
 
     def _forget(self, connection: Connection) -> None:
         self._alive.discard(connection)
-        self._idle.pop(connection, None)
+        self._idle.forget(connection)
+        self._lifetimes.learn(connection, connection.lost.get_loop().time())
 
     def _adopt(self, opening: "asyncio.Task[Connection]") -> None:
         """Take over an attempt whose request has gone, and give its slot back."""
         self._opening.discard(opening)
         if not opening.cancelled() and opening.exception() is None:
             self._rest(opening.result())
-        self._slots.release()
+        self._slots.give_back()
 
-    async def _exchange(
-        self,
-        connection: Connection,
-        request: httpx.Request,
-        wire: bytes,
-        timeouts: dict[str, float | None],
-    ) -> httpx.Response:
-        self._in_flight += 1
-        # A dict of its own: httpx before 0.28 lets requests share the one they were made with.
-        request.extensions = {**request.extensions, FIRST_BYTE_WRITTEN: True}
-        try:
-            reply = await connection.exchange(
-                wire,
-                read=timeouts.get("read"),
-                write=timeouts.get("write"),
-                head_only=request.method == "HEAD",
-            )
-        finally:
-            self._in_flight -= 1
-            self._rest(connection)
-            self._slots.release()
-        return httpx.Response(
-            reply.status, headers=reply.headers, stream=httpx.ByteStream(reply.body)
-        )
+    def _response(self, reply: Reply) -> httpx.Response:
+        """Return httpx's view of a reply.
+
+        Its headers take a tenth of a request's time to make, and are mostly those of the last
+        one; httpx copies what it is given.
+        """
+        if reply.headers != self._last_headers[0]:
+            self._last_headers = (reply.headers, httpx.Headers(reply.headers))
+        stream = httpx.ByteStream(reply.body)
+        return httpx.Response(reply.status, headers=self._last_headers[1], stream=stream)
 
     def _rest(self, connection: Connection) -> None:
         """Keep a connection for the next request if it is clean."""
         if self._closed or not connection.clean:
             connection.abort()
             return
-        self._idle[connection] = None
-        if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(self._idle_expiry, self._sweep)
-
-    def _sweep(self) -> None:
-        """Close what has been idle for too long, and come back while anything is idle."""
-        self._sweeper = None
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        for connection in [c for c in self._idle if not c.clean or self._expired(c, now)]:
-            del self._idle[connection]
-            connection.abort()
-        if self._idle:
-            self._sweeper = loop.call_later(self._idle_expiry, self._sweep)
+        self._idle.put(connection)
 
 
 def _usable(opening: "asyncio.Task[Connection]") -> Connection:
@@ -293,40 +336,7 @@ def _usable(opening: "asyncio.Task[Connection]") -> Connection:
     if opening.cancelled():
         raise httpx.ConnectError("the pool was closed meanwhile")
     connection = opening.result()
-    if not connection.clean:
+    if not connection.is_new():
         connection.abort()
         raise httpx.ConnectError("the server took the connection and closed it at once")
     return connection
-
-
-def _happy_eyeballs(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    """Return the option for RFC 8305 where the loop has it; uvloop's, for one, has not."""
-    if isinstance(loop, asyncio.BaseEventLoop):
-        return {"happy_eyeballs_delay": _HAPPY_EYEBALLS_DELAY}
-    return {}
-
-
-async def _to_bytes(request: httpx.Request) -> bytes:
-    """Return head and body of a request.
-
-    Raises:
-        httpx.LocalProtocolError: A line end would forge a header, or a length another request.
-    """
-    stream: Any = request.stream
-    body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
-    lines += [b"%s: %s" % header for header in request.headers.raw]
-    head = b"\r\n".join(lines)
-    if head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines) or b"\0" in head:
-        raise httpx.LocalProtocolError("a line end or NUL in the request's head", request=request)
-    return b"%s\r\n\r\n%s" % (head, _framed(request, head.lower() + b"\r\n", body))
-
-
-def _framed(request: httpx.Request, head: bytes, body: bytes) -> bytes:
-    """Return the body as the head, in small letters, announces it."""
-    if b"\r\ntransfer-encoding: chunked\r\n" in head:
-        return b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-    announced = b"\r\ncontent-length:" in head
-    if (body or announced) and b"\r\ncontent-length: %d\r\n" % len(body) not in head:
-        raise httpx.LocalProtocolError("Content-Length is not the body's", request=request)
-    return body

@@ -17,6 +17,7 @@ from tests.support.sockets import (
     never,
     pool_to,
     read_request,
+    request,
     send,
     until,
 )
@@ -153,3 +154,159 @@ async def test_a_connection_that_the_server_closed_is_not_counted_as_idle() -> N
         leave.set()
         await until(lambda: pool.statistics().idle == 0)
         assert (await send(pool)).text == "ok"
+
+
+async def test_whoever_closes_second_also_waits_until_it_is_done() -> None:
+    """Not only until it has begun, and not with half of it undone."""
+    answer = asyncio.Event()
+
+    async def slow(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        await answer.wait()
+        writer.write(OK)
+
+    async with pool_to(slow, max_connections=2) as pool:
+        sending = asyncio.create_task(send(pool))
+        await until(lambda: pool.statistics().in_flight)
+        closing = [asyncio.create_task(pool.aclose()) for _ in range(3)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not any(each.done() for each in closing)
+        answer.set()
+        for each in closing:
+            await each
+            assert not pool.statistics().open
+        assert (await sending).text == "ok"
+
+
+async def test_a_close_that_is_cancelled_at_its_very_end_does_not_spoil_the_next() -> None:
+    """It only stops waiting for the sockets."""
+    async with pool_to(always()) as pool:
+        await send(pool)
+        closing = asyncio.create_task(pool.aclose())
+        await asyncio.sleep(0)  # nothing is in flight: it waits for the connection to be gone
+        assert not closing.done()
+        closing.cancel()
+        await asyncio.wait({closing})
+        assert closing.cancelled()
+        await pool.aclose()
+        assert not pool.statistics().open
+
+
+async def test_a_close_that_is_cancelled_again_and_again_leaves_nothing_open() -> None:
+    """The first cancellation has cut off everything before anything is awaited."""
+    async with pool_to(never, max_connections=3) as pool:
+        sending = [asyncio.create_task(failing(pool)) for _ in range(3)]
+        await until(lambda: pool.statistics().in_flight == 3)
+        for _ in range(3):
+            closing = asyncio.create_task(pool.aclose())
+            await asyncio.sleep(0)
+            closing.cancel()
+            closing.cancel()
+            await asyncio.wait({closing})
+        errors = [await each for each in sending]
+        assert all(isinstance(error, httpx.TransportError) for error, _ in errors)
+        await until(lambda: not pool.statistics().open)
+
+
+async def test_another_loop_that_tries_to_close_spoils_nothing() -> None:
+    """The pool stays open in its own."""
+    async with pool_to(always()) as pool:
+        await send(pool)
+
+        def elsewhere() -> None:
+            asyncio.run(pool.aclose())
+
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await asyncio.to_thread(elsewhere)
+        assert (await send(pool)).text == "ok"
+        assert pool.statistics().opened == 1
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_close_does_not_wait_for_a_body_that_never_comes(*, cancelled: bool) -> None:
+    """Somebody else's code may hang; nothing of that request was sent, and nothing will be."""
+    body_wanted, body = asyncio.Event(), asyncio.Event()
+    seen: list[bytes] = []
+
+    async def late() -> object:
+        body_wanted.set()
+        await body.wait()
+        yield b"a=1"
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        while True:
+            seen.append(await read_request(reader))
+            writer.write(OK)
+
+    async with pool_to(serve, max_connections=1) as pool:
+        sending = asyncio.create_task(failing(pool, content=late()))
+        await body_wanted.wait()
+        closing = asyncio.create_task(pool.aclose())
+        if cancelled:
+            await asyncio.sleep(0)
+            closing.cancel()
+        await asyncio.wait({closing})
+        assert not sending.done()
+        body.set()
+        error, written = await sending
+        assert "closed" in str(error)
+        assert (written, seen) == (False, [])
+
+
+async def test_a_request_that_comes_back_in_time_is_still_served_while_others_end() -> None:
+    """Draining is not yet the end."""
+    body_wanted, body, answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def late() -> object:
+        body_wanted.set()
+        await body.wait()
+        yield b"a=1"
+
+    async def slow(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        await answer.wait()
+        writer.write(OK)
+
+    async with pool_to(slow, max_connections=2) as pool:
+        first = asyncio.create_task(send(pool))
+        await until(lambda: pool.statistics().in_flight)
+        headers = {"Content-Length": "3"}
+        second = asyncio.create_task(send(pool, content=late(), headers=headers))
+        await body_wanted.wait()
+        closing = asyncio.create_task(pool.aclose())
+        await asyncio.sleep(0)
+        body.set()
+        await until(lambda: pool.statistics().in_flight == 2)
+        answer.set()
+        assert [(await each).text for each in (first, second)] == ["ok", "ok"]
+        await closing
+
+
+@pytest.mark.parametrize(
+    "event", ["connection.connect_tcp.started", "http11.send_request_headers.started"]
+)
+async def test_a_close_does_not_wait_for_a_trace_that_hangs(event: str) -> None:
+    """Nothing is opened or sent when it comes back."""
+    hanging, go_on = asyncio.Event(), asyncio.Event()
+    seen: list[bytes] = []
+
+    async def trace(name: str, info: object) -> None:
+        if name == event:
+            hanging.set()
+            await go_on.wait()
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        seen.append(await read_request(reader))
+
+    async with pool_to(serve, max_connections=1) as pool:
+        asked = request(pool)
+        asked.extensions["trace"] = trace
+        sending = asyncio.create_task(pool.send_directly(asked))
+        await hanging.wait()
+        opened = pool.statistics().opened
+        await pool.aclose()
+        go_on.set()
+        with pytest.raises(RuntimeError, match="closed"):
+            await sending
+        assert (seen, pool.statistics().opened, pool.statistics().open) == ([], opened, 0)

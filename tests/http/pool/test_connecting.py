@@ -6,17 +6,16 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.http.pool.connection import Connection
-from ihuyi_voice.http.pool.transport import (
-    FIRST_BYTE_WRITTEN,
-    _happy_eyeballs,  # pyright: ignore[reportPrivateUsage] - no loop that lacks it is a dependency
-)
+from ihuyi_voice.http.pool.dialing import happy_eyeballs
+from ihuyi_voice.http.pool.transport import FIRST_BYTE_WRITTEN
+from tests.support.eager import eager_factory
 from tests.support.sockets import Reader, Writer, always, pool_to, request, send
 
 LEAKS = """
@@ -131,8 +130,8 @@ async def test_where_sockets_cannot_be_polled_the_pool_still_works(
 
 async def test_happy_eyeballs_are_asked_for_where_the_event_loop_has_them() -> None:
     """That of uvloop connects without, and refuses the option."""
-    assert _happy_eyeballs(asyncio.get_running_loop()) == {"happy_eyeballs_delay": 0.25}
-    assert _happy_eyeballs(cast("asyncio.AbstractEventLoop", object())) == {}
+    assert await happy_eyeballs(asyncio.get_running_loop()) == {"happy_eyeballs_delay": 0.25}
+    assert await happy_eyeballs(cast("asyncio.AbstractEventLoop", object())) == {}
 
 
 def test_it_works_on_uvloop() -> None:
@@ -147,3 +146,53 @@ def test_it_works_on_uvloop() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+def _lazy(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> "asyncio.Task[Any]":
+    return asyncio.Task(coroutine, loop=loop, **options)
+
+
+async def test_eager_tasks_are_noticed_and_happy_eyeballs_left_out() -> None:
+    """The race for the best address trips over them; other factories keep it."""
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(eager_factory())
+    try:
+        assert await happy_eyeballs(loop) == {}
+    finally:
+        loop.set_task_factory(None)
+    loop.set_task_factory(_lazy)
+    try:
+        assert await happy_eyeballs(loop) == {"happy_eyeballs_delay": 0.25}
+    finally:
+        loop.set_task_factory(None)
+
+
+async def test_everything_works_with_eager_tasks() -> None:
+    """Connecting, a refused connection, a cancelled one, a timeout, closing."""
+    loop = asyncio.get_running_loop()
+    async with pool_to(always(), max_connections=2) as pool:
+        loop.set_task_factory(eager_factory())
+        try:
+            replies = await asyncio.gather(*(send(pool) for _ in range(20)))
+            assert {reply.text for reply in replies} == {"ok"}
+            fresh = PoolTransport(request(pool).url, max_connections=1)
+            task = asyncio.create_task(fresh.send_directly(request(pool)))
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task})
+            late = request(pool, timeout={"connect": 0.0})
+            await fresh.aclose()
+            other = PoolTransport(request(pool).url, max_connections=1)
+            with pytest.raises(httpx.ConnectTimeout):
+                await other.send_directly(late)
+            assert (await other.send_directly(request(pool))).status_code == 200
+            await other.aclose()
+        finally:
+            loop.set_task_factory(None)
+    gone = PoolTransport(request(pool).url)
+    loop.set_task_factory(eager_factory())
+    try:
+        with pytest.raises(httpx.ConnectError):
+            await gone.send_directly(request(pool))
+    finally:
+        loop.set_task_factory(None)

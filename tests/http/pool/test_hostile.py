@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihuyi_voice.http.pool.connection import Bounds, Connection, Reply
+from ihuyi_voice.http.pool.connection import Connection
+from ihuyi_voice.http.pool.messages import Bounds, Reply
 from tests.support.sockets import (
     OK,
     Reader,

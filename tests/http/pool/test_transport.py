@@ -93,6 +93,17 @@ async def test_a_head_request_has_no_body_whatever_its_length_says() -> None:
         assert pool.statistics().idle == 0
 
 
+async def test_every_response_has_headers_of_its_own() -> None:
+    """What a hook does to one is not seen in the next, and different ones stay different."""
+    other = OK.replace(b"\r\n\r\n", b"\r\nX: 1\r\nX: 2\r\n\r\n")
+    async with pool_to(answering(OK, OK, other, OK)) as pool:
+        responses = [await send(pool)]
+        responses[0].headers["X"] = "mine"
+        responses += [await send(pool) for _ in range(3)]
+        assert [each.headers.get_list("X") for each in responses] == [["mine"], [], ["1", "2"], []]
+        assert responses[1].headers.raw == [(b"Content-Length", b"2")]
+
+
 async def test_gzip_is_left_to_httpx() -> None:
     """Which decodes the body as for its own transport."""
     packed = gzip.compress(b"hello")

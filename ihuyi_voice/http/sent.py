@@ -1,0 +1,177 @@
+"""How far one attempt got: an object of the call's own, which body and trace lead to.
+
+It is no mark on the request, because a wrapper may build the request anew around its stream and
+its extensions. What proves what is told in `body.py`.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from types import FrameType
+from typing import Any, Final
+
+import attrs
+import httpx
+
+from ihuyi_voice.errors import VoiceError
+from ihuyi_voice.http.pool import PoolTransport
+from ihuyi_voice.models import RawReply
+from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
+
+_STARTED: Final = "send_request_headers.started"
+# They read a request and answer it themselves; what their doing raises is what a test asked for.
+_MOCKS: Final = ("respx", "pytest_httpx", "vcr")
+_MOCKS_OF_HTTPX: Final = frozenset({"httpx._transports.mock", "httpx2._transports.mock"})
+_ADAPTER: Final = "ihuyi_voice.http.pool.adapter"  # reads only to show mocks a copy
+_POOL: Final = PoolTransport.__module__
+_BODY: Final = "ihuyi_voice.http.body"
+_BETWEEN: Final = frozenset({_BODY, "httpx._models", "httpx2._models"})
+_CODED: Final = len(b"content-encoding")
+
+
+class Progress(Enum):
+    """Whether the vendor may have seen any of a request."""
+
+    NO = "no"
+    MAYBE = "maybe"
+    YES = "yes"
+
+
+class ResendRefused(RuntimeError):
+    """Something between us and the network tried to send a request a second time."""
+
+
+@attrs.define(eq=False)
+class Sent:
+    """How far one attempt got; each attempt has its own.
+
+    Attributes:
+        reply: The vendor's reply, kept the moment its body was whole, whatever fails afterwards.
+        error: What we found wrong ourselves: the request can't be signed, or the reply is too long.
+        told: Whether the transport tells httpx's trace of itself, so that its silence about a
+            beginning proves something.
+        started: Whether it told that it begins to write the request.
+        handed: Whether a transport may have the request by now; hooks have not.
+        taken: Whether the body was taken.
+        rendered: Whether somebody read the body without taking it.
+        leaked: Whether a transport read the body without taking it, to send what it read perhaps.
+        lost: Whether the body may have gone a way that nobody watches.
+        mocked: Whether a mock that we know has the request.
+        denied: Whether a mock's error says that nothing went out.
+        bodyless: Whether there is no body, whose taking would tell.
+        on_start: Starts the clock of the reply; called when the transport tells that it begins, or
+            when the reply is there to be read.
+    """
+
+    reply: RawReply | None = None
+    error: VoiceError | None = None
+    told: bool = False
+    started: bool = False
+    handed: bool = False
+    taken: bool = False
+    rendered: bool = False
+    leaked: bool = False
+    lost: bool = False
+    mocked: bool = False
+    denied: bool = False
+    bodyless: bool = False
+    on_start: Callable[[], None] | None = attrs.field(default=None, repr=False)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it got, by all that is known."""
+        if self.started or self.reply is not None:
+            return Progress.YES
+        if self.denied:
+            return Progress.NO
+        if self.lost:
+            return Progress.MAYBE
+        if self.told:
+            return Progress.NO
+        gone = self.taken or self.leaked or self.mocked or (self.bodyless and self.handed)
+        return Progress.MAYBE if gone else Progress.NO
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether the vendor may have seen any of it."""
+        return self.progress is not Progress.NO
+
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Take note of what a transport tells.
+
+        Raises:
+            ResendRefused: It begins to send this request for the second time.
+        """
+        self.told = True
+        # A proxy is asked to CONNECT by a request of its own, which isn't ours yet.
+        if event.endswith(_STARTED) and not _is_connect(info):
+            if self.started:
+                raise ResendRefused("this request was sent before; it is not sent again")
+            self.started = True
+            self.begin()
+
+    def take(self, reader: FrameType | None) -> None:
+        """Take note that the body goes out now.
+
+        Raises:
+            ResendRefused: It did before.
+        """
+        if self.taken:
+            raise ResendRefused("the body of this request was taken before; it is not sent again")
+        self.taken = True
+        name = _module_of(reader)
+        if name == _POOL:
+            self.told = True  # it tells before it writes
+        elif _is_mock(name):
+            self.mocked = True
+        elif self.told and not self.started:
+            # Who told of itself, and takes the body after its beginning, is not the one who takes.
+            self.lost = True
+
+    def render(self, reader: FrameType | None) -> None:
+        """Take note that the body was read; within a transport that may be the sending itself."""
+        self.rendered = True
+        if _is_mock(_module_of(reader)):
+            self.mocked = True
+        elif self.handed:
+            self.leaked = True
+
+    def keep(self, response: httpx.Response) -> bool:
+        """Keep a reply whose body is in memory already, as our pool's are; else say no.
+
+        To read a reply in httpx's way costs 40 µs.
+        """
+        stream, headers = response.stream, response.headers.raw
+        if not isinstance(stream, httpx.ByteStream):
+            return False
+        for name, _ in headers:
+            if len(name) == _CODED and name.lower() == b"content-encoding":
+                return False
+        content = b"".join(stream)
+        if len(content) > MAX_REPLY_BYTES:
+            return False
+        self.reply = RawReply(response.status_code, headers, content)
+        return True
+
+    def begin(self) -> None:
+        """Start the clock of the reply, if it hasn't started."""
+        if self.on_start is not None:
+            self.on_start()
+            self.on_start = None
+
+
+def _is_connect(info: dict[str, Any]) -> bool:
+    return getattr(info.get("request"), "method", b"") in {b"CONNECT", "CONNECT"}
+
+
+def _module_of(frame: FrameType | None) -> str:
+    """Return the name of the module that asks for a body, through httpx's request or directly."""
+    while frame is not None:
+        name: str = frame.f_globals.get("__name__", "")
+        if name not in _BETWEEN:
+            return name
+        frame = frame.f_back
+    return ""
+
+
+def _is_mock(name: str) -> bool:
+    return name == _ADAPTER or name in _MOCKS_OF_HTTPX or name.partition(".")[0] in _MOCKS
