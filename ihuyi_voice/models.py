@@ -101,11 +101,10 @@ class RawReply:
     def sealed(self, redact: Redactor) -> "RawReply":
         """Return this reply without secrets: nothing that is made of it can show one."""
         headers = [pair for pair in self._headers if pair[0].lower() not in _UNSAFE_HEADERS]
-        content = self.content
-        if not redact.is_clean(b"\n".join([content, *[value for _, value in headers]])):
-            headers = [(name, redact.in_bytes(value)) for name, value in headers]
-            content = redact.in_bytes(content)
-        return RawReply(self.status, headers, content)
+        if redact.is_clean(b"\n".join([self.content, *[value for _, value in headers]])):
+            return RawReply(self.status, headers, self.content)
+        headers = [(name, redact.in_bytes(value)) for name, value in headers]
+        return RawReply(self.status, headers, redact.in_bytes(self.content))
 
 
 def _shown(mask: Callable[[str], str]) -> Callable[[object], str]:

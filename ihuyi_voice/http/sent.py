@@ -13,7 +13,7 @@ import attrs
 import httpx
 
 from ihuyi_voice.errors import VoiceError
-from ihuyi_voice.http.pool import PoolTransport
+from ihuyi_voice.http.pool import foreign
 from ihuyi_voice.models import RawReply
 from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
 
@@ -22,7 +22,7 @@ _STARTED: Final = "send_request_headers.started"
 _MOCKS: Final = ("respx", "pytest_httpx", "vcr")
 _MOCKS_OF_HTTPX: Final = frozenset({"httpx._transports.mock", "httpx2._transports.mock"})
 _ADAPTER: Final = "ihuyi_voice.http.pool.adapter"  # reads only to show mocks a copy
-_POOL: Final = PoolTransport.__module__
+_POOL: Final = foreign.__name__  # where our pool takes what isn't its own
 _BODY: Final = "ihuyi_voice.http.body"
 _BETWEEN: Final = frozenset({_BODY, "httpx._models", "httpx2._models"})
 _CODED: Final = len(b"content-encoding")
@@ -108,6 +108,8 @@ class Sent:
                 raise ResendRefused("this request was sent before; it is not sent again")
             self.started = True
             self.begin()
+
+    trace.heeds_replies = False  # type: ignore[attr-defined]  # the pool needn't tell of them
 
     def take(self, reader: FrameType | None) -> None:
         """Take note that the body goes out now.

@@ -58,7 +58,8 @@ _USUAL: Final = re.compile(
     rb'<([A-Za-z]{1,32})(?: xmlns="[\w:/.-]*")?>[ \t\r\n]*'
     rb"<code>[ \t\r\n]*([0-9-]{1,10})[ \t\r\n]*</code>[ \t\r\n]*"
     rb"<msg>([^<>&\x00-\x1f]*)</msg>[ \t\r\n]*"
-    rb"(?:<(voiceid|smsid|num|templateid)>[ \t\r\n]*([\w.-]*)[ \t\r\n]*</\4>[ \t\r\n]*)?</\1>"
+    rb"(?:<(voiceid|smsid|num|templateid)>[ \t\r\n]*([\w.-]*)[ \t\r\n]*</\4>[ \t\r\n]*)?"
+    rb"</\1>[ \t\r\n]*"
 )
 _NO_CHARACTERS: Final = b"\xef\xbf"  # U+FFFE and U+FFFF, which XML doesn't have, begin so
 
@@ -67,7 +68,7 @@ class ReplyUnreadable(ValueError):
     """The body is not a reply of the vendor; the text says what is wrong with it."""
 
 
-@attrs.frozen
+@attrs.define  # likewise
 class Reply:
     """What the vendor said.
 
@@ -83,7 +84,7 @@ class Reply:
     value: str = ""
 
 
-@attrs.frozen
+@attrs.define  # not frozen: one is made for each call, and that costs more
 class Answer:
     """The vendor said yes.
 
@@ -138,7 +139,8 @@ def parse_reply(operation: Operation, body: bytes) -> Reply:
     Raises:
         ReplyUnreadable: It is no reply of the vendor, or a success that lacks its id.
     """
-    fields = _fields(body)
+    usual = _USUAL.fullmatch(body) if len(body) <= MAX_REPLY_BYTES else None
+    fields = (usual and _usual_fields(usual)) or _fields(body)
     code = _integer(fields.get("code"))
     msg = _text(fields.get("msg", ""), "msg")
     if code != 2:  # noqa: PLR2004 - success, section 2.3
@@ -158,9 +160,6 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _xml_fields(body: bytes) -> dict[str, Any]:
-    usual = _USUAL.fullmatch(body)
-    if usual is not None and (fields := _usual_fields(usual)) is not None:
-        return fields
     if b"<!" in body:
         _refuse_document_type(body)
     try:
@@ -178,13 +177,12 @@ def _usual_fields(usual: re.Match[bytes]) -> dict[str, Any] | None:
     """Return the fields of a reply in the usual form; None if an XML parser has to decide."""
     _, code, msg, name, value = usual.groups()
     try:
-        text = msg.decode()
+        fields = {"code": code.decode(), "msg": msg.decode().strip()}
     except UnicodeDecodeError:
         return None
-    if _NO_CHARACTERS in msg:
-        return None
-    fields = {"code": code.decode(), "msg": text.strip()}
-    return fields if name is None else {**fields, name.decode(): value.decode()}
+    if name is not None:
+        fields[name.decode()] = value.decode()
+    return None if _NO_CHARACTERS in msg else fields
 
 
 def _refuse_document_type(body: bytes) -> None:
@@ -253,7 +251,9 @@ def _value(operation: Operation, fields: dict[str, Any]) -> str:
     if not names:
         return ""
     texts = [_text(fields[name], name).strip() for name in names if name in fields]
-    value = next((text for text in texts if text not in _NO_ID), "")
+    value = ""
+    for text in reversed(texts):
+        value = value if text in _NO_ID else text
     if operation is Operation.BALANCE:
         return checked(texts[0] if texts else "", _BALANCE, names[0], ReplyUnreadable)[1]
     if not value:

@@ -33,7 +33,7 @@ _SIGNATURE: Final = 32 + len("&time=") + 10
 _TEMPLATES: Final = frozenset({Operation.ADD_TEMPLATE, Operation.DELETE_TEMPLATE})
 
 
-@attrs.frozen
+@attrs.define(eq=False)  # not frozen: one is made for each attempt, and that costs more
 class Call:
     """One operation with its own fields, before anybody signs it."""
 
@@ -41,7 +41,7 @@ class Call:
     fields: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
 
 
-@attrs.frozen
+@attrs.define(eq=False)  # likewise
 class WireRequest:
     """A request ready to be sent; no repr shows its password.
 

@@ -75,12 +75,10 @@ def signer(
         hexadecimal digits.
     """
     hashed = "".join([fields[name] for name in SIGNED_FIELDS[operation]])
-    before = md5(f"{credentials.account}{credentials.api_key}{hashed}".encode())  # noqa: S324 - the vendor's choice
+    before = f"{credentials.account}{credentials.api_key}{hashed}"
 
     def sign(time: str) -> str:
-        whole = before.copy()
-        whole.update(time.encode())
-        return whole.hexdigest()
+        return md5(f"{before}{time}".encode()).hexdigest()  # noqa: S324 - the vendor's choice
 
     return sign
 

@@ -32,6 +32,12 @@ def body_at_hand(request: httpx.Request, head: Head) -> bytes | None:
     return body
 
 
+def taken_at_once(request: httpx.Request) -> bytes | None:
+    """Take a request's body if its stream has it in one piece, by a method `take`; or None."""
+    take = getattr(request.stream, "take", None)
+    return None if take is None else cast("bytes", take())
+
+
 async def taken(request: httpx.Request) -> bytes:
     """Take a request's body, which can be taken once."""
     stream = cast("httpx.AsyncByteStream", request.stream)  # or a TypeError tells what it is
@@ -47,8 +53,11 @@ def target_of(request: httpx.Request) -> bytes:
 async def tell_of_reply(reply: Reply, trace: Trace) -> None:
     """Tell the trace that the reply is there; if it fails, the reply still counts.
 
-    The event loop's exception handler hears of the failure.
+    The event loop's exception handler hears of the failure. A trace that says so, by an attribute
+    `heeds_replies = False`, is not told at all.
     """
+    if not getattr(trace, "heeds_replies", True):
+        return
     head = (b"HTTP/1.1", reply.status, b"", reply.headers)
     try:
         await trace("http11.receive_response_headers.complete", {"return_value": head})

@@ -38,6 +38,7 @@ from ihuyi_voice.http.pool.foreign import (
     Trace,
     body_at_hand,
     taken,
+    taken_at_once,
     target_of,
     tell_of_reply,
 )
@@ -214,13 +215,17 @@ class PoolTransport(PatchableTransport):
         try:
             connection = await self._ready(None, timeouts, trace)
             if body is None:
+                body = taken_at_once(request)
+            if body is None:
                 body = await self._slots.aside(taken(request))
             wire = head.with_body(self._target(request), body)
-            connection = await self._ready(connection, timeouts, trace)
+            if not self._stands(connection):
+                connection = await self._ready(connection, timeouts, trace)
             if trace is not None:
                 started = trace("http11.send_request_headers.started", {"request": request})
                 await self._slots.aside(started)
-                connection = await self._ready(connection, timeouts, trace)
+                if not self._stands(connection):
+                    connection = await self._ready(connection, timeouts, trace)
             return await connection.exchange(
                 wire,
                 read=timeouts.get("read"),
@@ -231,6 +236,9 @@ class PoolTransport(PatchableTransport):
             if connection is not None:
                 self._rest(connection)
             self._slots.give_back()
+
+    def _stands(self, connection: Connection) -> bool:
+        return connection.clean and not self._over
 
     async def _ready(
         self, connection: Connection | None, timeouts: Timeouts, trace: Trace | None
