@@ -100,12 +100,12 @@ class RawReply:
 
     def sealed(self, redact: Redactor) -> "RawReply":
         """Return this reply without secrets: nothing that is made of it can show one."""
-        headers = [
-            (name, redact.in_bytes(value))
-            for name, value in self._headers
-            if name.lower() not in _UNSAFE_HEADERS
-        ]
-        return RawReply(self.status, headers, redact.in_bytes(self.content))
+        headers = [pair for pair in self._headers if pair[0].lower() not in _UNSAFE_HEADERS]
+        content = self.content
+        if not redact.is_clean(b"\n".join([content, *[value for _, value in headers]])):
+            headers = [(name, redact.in_bytes(value)) for name, value in headers]
+            content = redact.in_bytes(content)
+        return RawReply(self.status, headers, content)
 
 
 def _shown(mask: Callable[[str], str]) -> Callable[[object], str]:

@@ -1,4 +1,4 @@
-"""Many submissions from one coroutine."""
+"""Many submissions from one coroutine; `run` opens with the theory of operation."""
 
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome

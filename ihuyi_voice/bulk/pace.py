@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest, RateLimited, VendorError, VoiceError
-from ihuyi_voice.models import OutcomeStatus
+from ihuyi_voice.models import Action, OutcomeStatus
 
 _LATE: Final = 0.01  # timers fire a little late; so much of that may be made up for, in seconds
 _AT_FIRST: Final = 3  # failures before the first usable answer
@@ -124,8 +124,25 @@ class Pace:
         if self._limit < self._concurrency:
             self._limit += 1
 
+    def reason_to_stop(
+        self, error: VoiceError | None, refused: VendorError | None
+    ) -> tuple[str, VoiceError] | None:
+        """Note how a message ended; return why the run must stop, in words, and the cause.
+
+        Args:
+            error: How it ended; None if it was accepted.
+            refused: The vendor's last refusal of it, which may hide behind an unknown outcome.
+        """
+        too_many = self.ended(error)
+        if error is None:
+            return None
+        for told in (error, refused):
+            if isinstance(told, VendorError) and told.action is Action.STOP:
+                return "the run was stopped", told
+        return (f"the run was stopped, as {too_many},", error) if too_many else None
+
     def ended(self, error: VoiceError | None) -> str | None:
-        """Note how a message ended; return the reason to stop, if this one is too many."""
+        """Note how a message ended; return in words what is too many, if this one is."""
         if error is None:
             self._failures = self._rejections = 0
             return None

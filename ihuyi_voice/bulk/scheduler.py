@@ -15,6 +15,7 @@ from functools import partial
 from math import inf
 from typing import Final, TypeAlias
 
+from ihuyi_voice.bulk.alarm import Alarm
 from ihuyi_voice.bulk.deferral import Deferral, Item
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, no_message, stopped
@@ -29,10 +30,9 @@ from ihuyi_voice.errors import (
     NotSent,
     OutcomeUnknown,
     RunStopped,
-    VendorError,
     VoiceError,
 )
-from ihuyi_voice.models import Action, Message, Submission
+from ihuyi_voice.models import Message, Submission
 
 logger = logging.getLogger("ihuyi_voice.bulk")
 
@@ -78,9 +78,9 @@ class Scheduler:
         self._met_busy = False  # whether the last message that was read is to a busy number
         self._budget = 0
         self._patience = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
+        self._alarm = Alarm(self._loop, self.pump)
 
     # --- seen from outside
 
@@ -141,7 +141,7 @@ class Scheduler:
             self._working[self._hire(item)] = item
         if self._stopped:
             self._refuse_all(*self._stopped)
-        self._arm()
+        self._alarm.set(self._wake_up())
         if self.finished:
             self.changed.set()
 
@@ -211,21 +211,8 @@ class Scheduler:
             return None if self._met_busy else item
         return None
 
-    def _arm(self) -> None:
-        """Have `pump` called when something may start that no other event would start."""
-        when = self._wake_up()
-        timer = self._timer
-        if timer is not None and (when is None or when < timer.when()):
-            timer.cancel()
-            timer = self._timer = None
-        if timer is None and when is not None:
-            self._timer = self._loop.call_at(when, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        self.pump()
-
     def _wake_up(self) -> float | None:
+        """Return when something may start that no other event would start."""
         if self._stopped:
             return self._patience if self._is_quiet() else None
         if len(self.outcomes) >= self._options.concurrency:
@@ -281,14 +268,12 @@ class Scheduler:
         error = None if isinstance(end, Submission) else end
         if begun and is_answer(error):
             self._pace.answered()
-        too_many = self._pace.ended(error)
+        reason = self._pace.reason_to_stop(error, item.job.tries.refused)
         if isinstance(end, Submission):
             self._finish(item, accepted(item.message, end))
             return
-        if _says_stop(end) or _says_stop(item.job.tries.refused):
-            self._stop("the run was stopped", item.job.tries.refused or end)
-        elif too_many:
-            self._stop(f"the run was stopped, as {too_many},", end)
+        if reason is not None:
+            self._stop(*reason)
         self._finish(item, ended(item.message, end))
 
     def _defer(self, item: Item, delay: Delay) -> None:
@@ -379,8 +364,3 @@ class Scheduler:
             error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
             error.attempts = item.job.attempts
         self._finish(item, ended(item.message, error))
-
-
-def _says_stop(error: VoiceError | None) -> bool:
-    """Say whether no request will pass any more."""
-    return isinstance(error, VendorError) and error.action is Action.STOP

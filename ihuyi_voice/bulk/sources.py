@@ -24,9 +24,9 @@ Messages: TypeAlias = "Iterable[object] | AsyncIterable[object]"
 
 _AHEAD: Final = 64  # how many messages of an async iterable are read before they are wanted
 # Whose length is there already. Others may work for it: a QuerySet would run a query.
-_COUNTED: Final[tuple[type, ...]] = (
-    list, tuple, set, frozenset, deque, range, type({}.keys()), type({}.values()), type({}.items())
-)  # fmt: skip
+_EMPTY: dict[Any, Any] = {}
+_VIEWS: Final = (type(_EMPTY.keys()), type(_EMPTY.values()), type(_EMPTY.items()))
+_COUNTED: Final = frozenset[type]([list, tuple, set, frozenset, deque, range, *_VIEWS])
 _TABLES: Final = ("itertuples", "iterrows", "iter_rows")
 
 

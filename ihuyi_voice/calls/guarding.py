@@ -13,7 +13,7 @@ and must not be lost either: it is put off, and strikes at the next await of who
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from math import isfinite
 from typing import Any, Final, TypeVar
 
@@ -45,6 +45,8 @@ class Guarding:
         self._guard = guard
         self._account = account
         self._tasks: set[asyncio.Task[Any]] = set()
+        # A subclass doesn't inherit the word: it may do anything.
+        self._never_suspends = bool(vars(type(guard)).get("never_suspends", False))
 
     @property
     def is_on(self) -> bool:
@@ -65,7 +67,7 @@ class Guarding:
         if guard is None:
             return None
         try:
-            if _never_suspends(guard):
+            if self._is_direct(guard):
                 given = await guard.reserve(self._account, mobile)
             else:
                 given = await self._reserved(guard, guard.reserve(self._account, mobile))
@@ -78,15 +80,15 @@ class Guarding:
 
     async def commit(self, lease: Lease | None) -> asyncio.CancelledError | None:
         """End the lease of a call that was accepted, or may have been."""
-        return await self._settle(lease, lambda guard, held: guard.commit(held))
+        return await self._settle("commit", lease)
 
     async def release(self, lease: Lease | None) -> asyncio.CancelledError | None:
         """End the lease of a call that was surely not sent, or that the vendor did not count."""
-        return await self._settle(lease, lambda guard, held: guard.release(held))
+        return await self._settle("release", lease)
 
     async def block(self, lease: Lease | None, seconds: float) -> asyncio.CancelledError | None:
         """End the lease of a call that the vendor refused with a rate code."""
-        return await self._settle(lease, lambda guard, held: guard.block(held, seconds))
+        return await self._settle("block", lease, seconds)
 
     async def aclose(self) -> None:
         """Wait until the guard knows how every call has ended, no longer than `PATIENCE`."""
@@ -118,10 +120,10 @@ class Guarding:
             return
         lease = task.result()
         if not isinstance(lease, Wait):
-            self._begin(_made(lambda held_by, held: held_by.release(held), guard, lease))
+            self._begin(_made(guard, "release", lease))
 
     async def _settle(
-        self, lease: Lease | None, how: Callable[[Guard, Lease], Coroutine[Any, Any, None]]
+        self, method: str, lease: Lease | None, *seconds: float
     ) -> asyncio.CancelledError | None:
         """Tell the guard how a call ended; nothing that goes wrong there changes that.
 
@@ -131,11 +133,15 @@ class Guarding:
         guard = self._guard
         if guard is None or lease is None:
             return None
-        call = _made(how, guard, lease)
-        if _never_suspends(guard):
+        call = _made(guard, method, lease, *seconds)
+        if self._is_direct(guard):
             await call
             return None
         return await _ended(self._begin(call))
+
+    def _is_direct(self, guard: Guard) -> bool:
+        """Say whether the guard never suspends, and nobody has put other methods in its place."""
+        return self._never_suspends and _METHODS.isdisjoint(getattr(guard, "__dict__", ()))
 
     def _begin(self, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.get_running_loop().create_task(call)
@@ -149,12 +155,10 @@ class Guarding:
             task.exception()  # seen: whoever still cares has it from the task
 
 
-async def _made(
-    how: Callable[[Guard, Lease], Coroutine[Any, Any, None]], guard: Guard, lease: Lease
-) -> None:
+async def _made(guard: Guard, method: str, *args: object) -> None:
     """Call a guard; what it raises is logged, for the call has ended as it has."""
     try:
-        await how(guard, lease)
+        await getattr(guard, method)(*args)
     except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - a guard is foreign code
         tell(logger, logging.WARNING, "the guard failed to settle a call: %s", type(exc).__name__)
 
@@ -176,15 +180,6 @@ async def _ended(task: "asyncio.Task[None]") -> asyncio.CancelledError | None:
     if not task.done():
         tell(logger, logging.WARNING, "the guard has not settled a call in %g s", PATIENCE)
     return cancelled
-
-
-def _never_suspends(guard: object) -> bool:
-    """Say whether a guard's class itself says so, and nobody has put other methods in its place.
-
-    A subclass doesn't inherit the word: it may do anything.
-    """
-    own = vars(type(guard)).get("never_suspends", False)
-    return bool(own) and _METHODS.isdisjoint(getattr(guard, "__dict__", ()))
 
 
 def _is_usable(given: object) -> bool:

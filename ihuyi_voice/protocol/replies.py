@@ -5,7 +5,7 @@
 
 import json
 import re
-from functools import partial
+from functools import lru_cache, partial
 from html import unescape
 from typing import Any, Final
 
@@ -50,6 +50,17 @@ _LEAF: Final = re.compile(
     rb"\s*<(?:[A-Za-z][\w.-]*:)?(?P<name>[A-Za-z]\w*)(?:\s[^<>]*)?>(?P<text>.*?)</(?:[A-Za-z][\w.-]*:)?(?P=name)\s*>",
     re.DOTALL,
 )
+
+
+# The captured form, byte for byte but for its values: read so, it costs a tenth of an XML parser.
+_USUAL: Final = re.compile(
+    rb'(?:<\?xml version="1\.0" encoding="utf-8"\?>[ \t\r\n]*)?'
+    rb'<([A-Za-z]{1,32})(?: xmlns="[\w:/.-]*")?>[ \t\r\n]*'
+    rb"<code>[ \t\r\n]*([0-9-]{1,10})[ \t\r\n]*</code>[ \t\r\n]*"
+    rb"<msg>([^<>&\x00-\x1f]*)</msg>[ \t\r\n]*"
+    rb"(?:<(voiceid|smsid|num|templateid)>[ \t\r\n]*([\w.-]*)[ \t\r\n]*</\4>[ \t\r\n]*)?</\1>"
+)
+_NO_CHARACTERS: Final = b"\xef\xbf"  # U+FFFE and U+FFFF, which XML doesn't have, begin so
 
 
 class ReplyUnreadable(ValueError):
@@ -147,13 +158,33 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _xml_fields(body: bytes) -> dict[str, Any]:
+    usual = _USUAL.fullmatch(body)
+    if usual is not None and (fields := _usual_fields(usual)) is not None:
+        return fields
     if b"<!" in body:
         _refuse_document_type(body)
     try:
         root = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as exc:
         return _fields_of_broken_xml(body, f"broken XML: {exc}")
-    return once([(_local_name(child.tag), _leaf(child)) for child in root], ReplyUnreadable)
+    leaves = [
+        (_local_name(child.tag), None if len(child) else (child.text or "").strip())
+        for child in root  # None is refused wherever a text is needed; extra fields may nest
+    ]
+    return once(leaves, ReplyUnreadable)
+
+
+def _usual_fields(usual: re.Match[bytes]) -> dict[str, Any] | None:
+    """Return the fields of a reply in the usual form; None if an XML parser has to decide."""
+    _, code, msg, name, value = usual.groups()
+    try:
+        text = msg.decode()
+    except UnicodeDecodeError:
+        return None
+    if _NO_CHARACTERS in msg:
+        return None
+    fields = {"code": code.decode(), "msg": text.strip()}
+    return fields if name is None else {**fields, name.decode(): value.decode()}
 
 
 def _refuse_document_type(body: bytes) -> None:
@@ -185,13 +216,9 @@ def _unescaped(text: bytes) -> str:
     return unescape(text.decode("utf-8", "replace")).strip()
 
 
+@lru_cache(64)
 def _local_name(tag: object) -> str:
     return str(tag).rpartition("}")[2].lower()
-
-
-def _leaf(element: Any) -> Any:  # noqa: ANN401 - lxml keeps its element type private
-    # None is refused wherever a text is needed; extra fields may nest as they like.
-    return None if len(element) else (element.text or "").strip()
 
 
 def _json_fields(body: bytes) -> dict[str, Any]:

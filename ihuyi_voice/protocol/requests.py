@@ -18,8 +18,8 @@ from ihuyi_voice.protocol.signing import (
     Auth,
     Credentials,
     TemplateAuth,
-    dynamic_password,
     hashed_key,
+    signer,
 )
 
 DEFAULT_BASE_URL: Final = "https://api.vm.ihuyi.com/webservice/voice.php"
@@ -29,8 +29,7 @@ ReplyFormat: TypeAlias = Literal["xml", "json"]
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _MAX_TIME: Final = 9_999_999_999
-_DIGEST: Final = "0" * 32
-_TIME: Final = "0" * 10
+_SIGNATURE: Final = 32 + len("&time=") + 10
 _TEMPLATES: Final = frozenset({Operation.ADD_TEMPLATE, Operation.DELETE_TEMPLATE})
 
 
@@ -100,10 +99,6 @@ def _fault_of(url: str) -> str | None:
     return next((words for is_so, words in faults if is_so), None)
 
 
-def _encoded(fields: dict[str, str]) -> str:
-    return "&".join([f"{name}={_quoted(value)}" for name, value in fields.items()])
-
-
 def _quoted(value: str) -> str:
     # Every byte is escaped, needed or not: ten times as fast as to look which are.
     if value.isascii() and value.isalnum():
@@ -135,6 +130,8 @@ class VoicePhp:
     method: Method = "POST"
     reply_format: ReplyFormat = "xml"
     redact: Redactor = attrs.field(init=False, repr=False)
+    _start: str = attrs.field(init=False, repr=False)
+    _end: str = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         _check_base_url(self.base_url)
@@ -142,8 +139,14 @@ class VoicePhp:
         _one_of("template_auth", self.template_auth, ("plain", "md5", "signed"))
         _one_of("method", self.method, ("POST", "GET"))
         _one_of("reply_format", self.reply_format, ("xml", "json"))
-        # attrs' way on frozen classes
-        object.__setattr__(self, "redact", Redactor(self.credentials.api_key))
+        form = self.reply_format
+        given = {
+            "redact": Redactor(self.credentials.api_key),
+            "_start": f"account={_quoted(self.credentials.account)}",
+            "_end": f"&format={form}" if form != "xml" else "",
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)  # attrs' way on frozen classes
 
     def build(self, call: Call, clock: Callable[[], float]) -> WireRequest:
         """Return the request for `call`.
@@ -157,16 +160,14 @@ class VoicePhp:
                 digits.
         """
         url = f"{self.base_url}{'&' if '?' in self.base_url else '?'}method={call.operation.value}"
-        form = self._form(call, clock)
+        length, form = self._form(call, clock)
         if self.method == "POST":
-            return WireRequest("POST", url, _FORM, len(form(sign=False)), lambda: form().encode())
+            return WireRequest("POST", url, _FORM, length, form)
         parts = urlsplit(url)
-        target = f"{parts.path or '/'}?{parts.query}"
-
-        def signed() -> bytes:
-            return f"{target}&{form()}".encode()
-
-        return WireRequest("GET", f"{url}&{form()}", None, 0, signed)
+        target = f"{parts.path or '/'}?{parts.query}&".encode()
+        return WireRequest(
+            "GET", f"{url}&{form().decode()}", None, 0, lambda: b"%s%s" % (target, form())
+        )
 
     def read(self, call: Call, raw: RawReply) -> Answer:
         """Return the answer in a reply.
@@ -177,39 +178,26 @@ class VoicePhp:
         """
         return read_reply(call.operation, raw, self.redact)
 
-    def _form(self, call: Call, clock: Callable[[], float]) -> "_Form":
+    def _form(self, call: Call, clock: Callable[[], float]) -> tuple[int, Callable[[], bytes]]:
+        """Return the length of a form, and what makes it, signed for the time of asking."""
+        fields = "".join([f"&{name}={_quoted(value)}" for name, value in call.fields.items()])
+        head, end = f"{self._start}{fields}&password=", self._end
         auth = self.template_auth if call.operation in _TEMPLATES else self.auth
-        given = {"account": self.credentials.account, **call.fields}
-        tail = f"&format={self.reply_format}" if self.reply_format != "xml" else ""
-        return _Form(self.credentials, call, f"{_encoded(given)}&password=", auth, tail, clock)
+        if auth != "signed":
+            key = self.credentials.api_key
+            password = _quoted(key) if auth == "plain" else hashed_key(self.credentials)
+            whole = f"{head}{password}{end}".encode()
+            return len(whole), lambda: whole
+        sign = signer(call.operation, self.credentials, call.fields)
 
+        def form() -> bytes:
+            time = _ten_digits(clock())
+            return f"{head}{sign(time)}&time={time}{end}".encode()
 
-@attrs.frozen(repr=False)
-class _Form:
-    """A form that is signed whenever it is asked for."""
-
-    credentials: Credentials
-    call: Call
-    head: str
-    auth: TemplateAuth
-    tail: str
-    clock: Callable[[], float]
-
-    def __call__(self, *, sign: bool = True) -> str:
-        """Return the form; unsigned, it has the same length."""
-        if self.auth == "plain":
-            return f"{self.head}{_quoted(self.credentials.api_key)}{self.tail}"
-        if self.auth == "md5":
-            return f"{self.head}{hashed_key(self.credentials)}{self.tail}"
-        time, password = _TIME, _DIGEST
-        if sign:
-            time = _ten_digits(self.clock())
-            operation, fields = self.call.operation, self.call.fields
-            password = dynamic_password(operation, self.credentials, fields, time)
-        return f"{self.head}{password}&time={time}{self.tail}"
+        return len(head) + _SIGNATURE + len(end), form
 
 
 def _ten_digits(now: float) -> str:
     if not 0 <= now <= _MAX_TIME:
         raise InvalidRequest(f"the clock says {now}, which is no Unix time of 10 digits")
-    return f"{int(now):010d}"
+    return str(int(now)).zfill(10)

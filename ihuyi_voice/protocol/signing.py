@@ -1,5 +1,6 @@
 """Who we are: the credentials, and the dynamic password made of them (section 7)."""
 
+from collections.abc import Callable
 from hashlib import md5
 from typing import Final, Literal, TypeAlias
 
@@ -59,20 +60,29 @@ class Credentials:
     api_key: str = attrs.field(converter=_clean_key, repr=False)
 
 
-def dynamic_password(
-    operation: Operation, credentials: Credentials, fields: dict[str, str], time: str
-) -> str:
-    """Return the dynamic password of a request: an MD5 in 32 hexadecimal digits (section 7).
+def signer(
+    operation: Operation, credentials: Credentials, fields: dict[str, str]
+) -> Callable[[str], str]:
+    """Return what makes the dynamic password of a request for a time (section 7).
 
     Args:
         operation: What is asked; it decides which fields are hashed.
         credentials: Whose request it is.
         fields: The fields of the request.
-        time: The Unix time of the request, 10 digits, as it is sent.
+
+    Returns:
+        A function of the request's Unix time, 10 digits, as it is sent; it returns an MD5 in 32
+        hexadecimal digits.
     """
     hashed = "".join([fields[name] for name in SIGNED_FIELDS[operation]])
-    text = f"{credentials.account}{credentials.api_key}{hashed}{time}"
-    return md5(text.encode()).hexdigest()  # noqa: S324 - the vendor's choice
+    before = md5(f"{credentials.account}{credentials.api_key}{hashed}".encode())  # noqa: S324 - the vendor's choice
+
+    def sign(time: str) -> str:
+        whole = before.copy()
+        whole.update(time.encode())
+        return whole.hexdigest()
+
+    return sign
 
 
 def hashed_key(credentials: Credentials) -> str:

@@ -82,7 +82,7 @@ def frames(error: BaseException | None) -> list[object]:
     if error is None:
         return []
     own = [] if error.__traceback__ is None else [error.__traceback__]
-    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
     chained = (error.__cause__, error.__context__, *members)
     return own + [frame for each in chained for frame in frames(each)]
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from ihuyi_voice import InvalidRequest, NotSent, OutcomeUnknown, VoiceError
-from ihuyi_voice.bulk.pace import Pace, Rate, is_answer
+from ihuyi_voice.bulk.pace import Pace, Rate, Start, is_answer
 from ihuyi_voice.errors import GuardUnavailable, RateLimited, UnreadableReply
 from ihuyi_voice.models import Action, Operation
 from tests.bulk.support import refusal
@@ -182,7 +182,8 @@ def test_the_rate_is_never_exceeded_whatever_is_given_back() -> None:
     chance = random.Random(7)
     for _ in range(50):
         per_second = chance.choice((0.5, 5.0, 200.0))
-        rate, now, begun, pending = Rate(per_second), 100.0, list[float](), []
+        rate, now = Rate(per_second), 100.0
+        begun, pending = list[float](), list[tuple[Start, float]]()
         for _ in range(100):
             now = max(now + chance.choice((0.0, 0.001, 0.3)), rate.next_time)
             pending.append((rate.take(now), now))

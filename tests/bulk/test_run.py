@@ -179,6 +179,43 @@ def test_two_runs_and_single_calls_share_one_guard() -> None:
     assert set(run_virtual(main()).codes) == {2}
 
 
+def test_a_single_call_beside_a_run_on_the_same_number_is_served_in_its_turn() -> None:
+    """It does not wait until the run has had all its own calls to that number."""
+
+    async def main() -> None:
+        async with in_process(vendor()) as client:
+            messages = [("13900000000", CONTENT)] * 3
+            async with client.submit_many(messages, max_wait=500.0) as run:
+                await asyncio.sleep(0.001)
+                started = loop_time()
+                await client.submit("13900000000", CONTENT, max_wait=500.0)
+                assert loop_time() - started < 2.0
+                assert [outcome.status async for outcome in run] == [ACCEPTED] * 3
+
+    run_virtual(main())
+
+
+def test_a_run_tells_its_failures_through_the_client_as_they_come() -> None:
+    """A wrong template costs the breaker's number, and the progress says why."""
+
+    async def main() -> None:
+        simulator = vendor()
+        simulator.add_fault(Fault("code", code=4072))
+        async with in_process(simulator) as client:
+            messages = (pair for pair in [(number, CONTENT) for number in numbers(5_000)])
+            async with client.submit_many(
+                messages, concurrency=20, total=5_000, max_rejections=50
+            ) as run:
+                outcomes = [outcome async for outcome in run]
+                now = run.progress
+        assert 50 <= len(simulator.arrivals) <= 70
+        assert len(outcomes) == now.total == now.failed == 5_000
+        assert now.cause is not None
+        assert "4072" in now.cause
+
+    run_virtual(main())
+
+
 def test_a_call_in_flight_elsewhere_is_waited_for_without_holding_a_place() -> None:
     """Its number is parked; with one place, the others still go."""
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ihuyi_voice import InvalidRequest, Message, OutcomeStatus, VoiceClient
+from ihuyi_voice import InvalidRequest, Message, Outcome, OutcomeStatus, VoiceClient
 from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.bulk.sources import length
 from tests.bulk.support import Script, others, pairs, run_of, stream
@@ -173,7 +173,7 @@ def test_what_ends_an_iterable_is_raised_after_the_last_outcome(
     """CancelledError, too; and it is raised once."""
 
     async def main() -> None:
-        outcomes = []
+        outcomes: list[Outcome] = []
         async with run_of(failing(error, kind)) as run:
             with pytest.raises(error, match="row 4") as caught:
                 async for outcome in run:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ihuyi_voice import Operation, RawReply, UnreadableReply, VendorError
@@ -178,6 +178,43 @@ def test_reading_goes_all_the_way_to_an_answer_or_its_error() -> None:
     with pytest.raises(VendorError, match="4072") as refused:
         read_reply(SUBMIT, RawReply(200, [], b'{"code":4072,"msg":""}'), Redactor(key))
     assert refused.value.raw is not None
+
+
+_SPACE = st.text(" \n\t\r\x0b\x0c", max_size=3)
+_FORM = st.tuples(
+    st.sampled_from(["", '<?xml version="1.0" encoding="utf-8"?>\n', "<?xml version='1.0'?>"]),
+    st.sampled_from(["SubmitResult", "GetNumResult", "x"]),
+    st.sampled_from(["", ' xmlns="http://106.ihuyi.com/"', ' xmlns="106.ihuyi.com"', ' a="b"']),
+    st.sampled_from(["2", "0", "-1", "405", " 2 ", "", "2x", "--1", "1" * 12]),
+    st.text(max_size=12)
+    | st.sampled_from(["提交成功", "&amp;", "\ufffe", "\uffff", "\x85 a \u3000"]),
+    st.sampled_from(["voiceid", "smsid", "num", "templateid", "code", "msg", ""]),
+    st.sampled_from(["0", "60495654", "16842079209571524017", " 7 ", "856.00", "", "a b", "１"]),
+    _SPACE,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(_FORM, st.sampled_from(list(Operation)))
+def test_the_short_way_through_the_usual_form_agrees_with_the_parser(
+    form: tuple[str, str, str, str, str, str, str, str], operation: Operation
+) -> None:
+    """Whatever stands in it: both read the same, or both refuse."""
+    start, root, space, code, msg, name, value, gap = form
+    last = f"<{name}>{value}</{name}>" if name else ""
+    text = (
+        f"{start}<{root}{space}>{gap}<code>{code}</code>{gap}<msg>{msg}</msg>{gap}{last}</{root}>"
+    )
+    body = text.encode("utf-8", "surrogatepass")
+
+    def read(data: bytes) -> Reply | None:
+        try:
+            return parse_reply(operation, data)
+        except ReplyUnreadable:
+            return None
+
+    by_the_parser = body.replace(f"<{root}".encode(), f"<{root} b='c'".encode(), 1)
+    assert read(body) == read(by_the_parser)
 
 
 def test_a_reply_in_gb2312_is_read_if_it_says_so() -> None:

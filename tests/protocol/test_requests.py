@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ihuyi_voice import InvalidRequest, Operation
 from ihuyi_voice.protocol.requests import Call, VoicePhp, WireRequest
-from ihuyi_voice.protocol.signing import Credentials, dynamic_password
+from ihuyi_voice.protocol.signing import Credentials, signer
 
 CREDENTIALS = Credentials("VM12345678", "1q784322ba1d9bb88d50cf5cdfd89k7d")
 SUBMIT = Call(Operation.SUBMIT, {"mobile": "13900000000", "content": "您的订单号是：9633。"})
@@ -42,7 +42,7 @@ def test_a_submission_is_a_form_with_its_method_in_the_query() -> None:
     assert wire.url == "https://api.vm.ihuyi.com/webservice/voice.php?method=Submit"
     assert wire.content_type == "application/x-www-form-urlencoded"
     form = parse_qs(body(wire).decode(), strict_parsing=True)
-    password = dynamic_password(Operation.SUBMIT, CREDENTIALS, SUBMIT.fields, "1451544941")
+    password = signer(Operation.SUBMIT, CREDENTIALS, SUBMIT.fields)("1451544941")
     assert form == {
         "account": ["VM12345678"],
         "mobile": ["13900000000"],

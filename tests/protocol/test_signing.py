@@ -5,7 +5,7 @@ from hashlib import md5
 import pytest
 
 from ihuyi_voice import InvalidRequest, Operation
-from ihuyi_voice.protocol.signing import Credentials, dynamic_password
+from ihuyi_voice.protocol.signing import Credentials, signer
 
 KEY = "1q784322ba1d9bb88d50cf5cdfd89k7d"
 TIME = "1451544941"
@@ -19,7 +19,7 @@ def test_a_submission_is_signed_as_in_the_vendors_first_example() -> None:
     """Section 7: account, key, mobile, content, time."""
     fields = {"mobile": "138xxxxxxxx", "content": "1125"}
     expected = _md5("test1q784322ba1d9bb88d50cf5cdfd89k7d138xxxxxxxx11251451544941")
-    assert dynamic_password(Operation.SUBMIT, Credentials("test", KEY), fields, TIME) == expected
+    assert signer(Operation.SUBMIT, Credentials("test", KEY), fields)(TIME) == expected
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,14 @@ def test_all_else_is_signed_as_in_the_vendors_second_example(operation: Operatio
     """Section 7: account, key, time; for the template operations that is not confirmed."""
     expected = _md5("test1q784322ba1d9bb88d50cf5cdfd89k7d1451544941")
     fields = {"content": "is not hashed", "templateid": "1"}
-    assert dynamic_password(operation, Credentials("test", KEY), fields, TIME) == expected
+    assert signer(operation, Credentials("test", KEY), fields)(TIME) == expected
 
 
 def test_chinese_content_is_hashed_as_utf8() -> None:
     """The hash covers the bytes that are sent."""
     fields = {"mobile": "13900000000", "content": "您好"}
     expected = _md5(f"test{KEY}13900000000您好{TIME}")
-    assert dynamic_password(Operation.SUBMIT, Credentials("test", KEY), fields, TIME) == expected
+    assert signer(Operation.SUBMIT, Credentials("test", KEY), fields)(TIME) == expected
 
 
 def test_blanks_pasted_around_account_and_key_are_stripped() -> None:
