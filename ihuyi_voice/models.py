@@ -111,12 +111,14 @@ def _shown(mask: Callable[[str], str]) -> Callable[[object], str]:
     """Return a repr that masks what it shows, and never raises whatever the caller put there."""
 
     def show(value: object) -> str:
-        if value is not None and not isinstance(value, str | int | float):
-            return f"<{type(value).__name__}>"
+        if value is None:
+            return "None"
         try:
-            return mask(str(value))
-        except Exception:  # noqa: BLE001 - an integer of 5,000 digits, a class of the caller's
-            return f"<{type(value).__name__}>"
+            if isinstance(value, str | int | float):
+                return mask(str(value))
+        except Exception:  # noqa: BLE001, S110 - an int of 5,000 digits, a class of the caller's
+            pass
+        return f"<{type(value).__name__}>"
 
     return show
 

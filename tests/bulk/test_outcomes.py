@@ -82,6 +82,12 @@ def test_a_number_given_as_an_int_is_masked_like_any_other() -> None:
         assert "13900000000" not in repr(ended(message, NotSent("no")))
 
 
+def test_what_is_none_is_shown_as_none() -> None:
+    """Not as half a number."""
+    message: Any = Message(None, 5)  # type: ignore[arg-type]  # as a table gives it
+    assert repr(message) == "Message(mobile=None, content=5, reference=None)"
+
+
 def test_a_reference_is_shown_as_it_is_but_for_the_numbers_in_it() -> None:
     """People take a number for a name."""
     assert "reference='order 7'" in repr(Message("1", "x", "order 7"))
