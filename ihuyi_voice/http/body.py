@@ -27,7 +27,7 @@ import httpx
 
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.http.sent import Sent
-from ihuyi_voice.protocol.requests import WireRequest
+from ihuyi_voice.protocol import WireRequest
 
 TARGET: Final = "ihuyi_voice.target"
 """The extension that makes the target of a request late, for transports that can take it late."""
