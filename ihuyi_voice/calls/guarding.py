@@ -133,11 +133,10 @@ class Guarding:
         guard = self._guard
         if guard is None or lease is None:
             return None
-        call = _made(guard, method, lease, *seconds)
         if self._is_direct(guard):
-            await call
+            await _made(guard, method, lease, *seconds)
             return None
-        return await _ended(self._begin(call))
+        return await _ended(self._begin(_made(guard, method, lease, *seconds)))
 
     def _is_direct(self, guard: Guard) -> bool:
         """Say whether the guard never suspends, and nobody has put other methods in its place."""

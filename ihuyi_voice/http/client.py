@@ -190,7 +190,7 @@ class OwnClient:
         extensions: dict[str, Any] = {
             "timeout": self._timeouts(),
             "trace": sent.trace,
-            REPLY: sent.keep,
+            REPLY: sent.keep_whole,
         }
         if wire.method == "GET":
             extensions[TARGET] = wire.signed

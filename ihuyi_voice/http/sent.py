@@ -142,16 +142,19 @@ class Sent:
 
         To read a reply in httpx's way costs 40 µs.
         """
-        stream, headers = response.stream, response.headers.raw
+        stream = response.stream
         if not isinstance(stream, httpx.ByteStream):
             return False
+        return self.keep_whole(response.status_code, response.headers.raw, b"".join(stream))
+
+    def keep_whole(self, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> bool:
+        """Keep a reply, unless it has to be decoded first, or is too long."""
         for name, _ in headers:
             if len(name) == _CODED and name.lower() == b"content-encoding":
                 return False
-        content = b"".join(stream)
         if len(content) > MAX_REPLY_BYTES:
             return False
-        self.reply = RawReply(response.status_code, headers, content)
+        self.reply = RawReply(status, headers, content)
         return True
 
     def begin(self) -> None:

@@ -12,6 +12,9 @@ import httpx
 
 from ihuyi_voice.http.pool.messages import Head, Reply
 
+REPLY: Final = "ihuyi_voice.reply"
+"""The extension that may hold a callable: a reply's status, headers and body are shown to it."""
+
 TARGET: Final = "ihuyi_voice.target"
 """The extension that may hold a callable: it returns the request's target when that is needed."""
 
