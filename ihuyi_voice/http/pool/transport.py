@@ -230,12 +230,12 @@ class PoolTransport(PatchableTransport):
             if body is None:
                 body = await self._slots.aside(taken(request))
             wire = head.with_body(self._target(request), body)
-            if not self._stands(connection):
+            if not connection.clean or self._over:
                 connection = await self._ready(connection, timeouts, trace)
             if trace is not None:
                 started = trace("http11.send_request_headers.started", {"request": request})
                 await self._slots.aside(started)
-                if not self._stands(connection):
+                if not connection.clean or self._over:
                     connection = await self._ready(connection, timeouts, trace)
             return await connection.exchange(
                 wire,
@@ -247,9 +247,6 @@ class PoolTransport(PatchableTransport):
             if connection is not None:
                 self._rest(connection)
             self._slots.give_back()
-
-    def _stands(self, connection: Connection) -> bool:
-        return connection.clean and not self._over
 
     async def _ready(
         self, connection: Connection | None, timeouts: Timeouts, trace: Trace | None
