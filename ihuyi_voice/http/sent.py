@@ -104,12 +104,19 @@ class Sent:
         self.told = True
         # A proxy is asked to CONNECT by a request of its own, which isn't ours yet.
         if event.endswith(_STARTED) and not _is_connect(info):
-            if self.started:
-                raise ResendRefused("this request was sent before; it is not sent again")
-            self.started = True
-            self.begin()
+            self.start()
 
-    trace.heeds_replies = False  # type: ignore[attr-defined]  # the pool needn't tell of them
+    def start(self) -> None:
+        """Take note that the first byte goes out now; our own pool tells so, without a trace.
+
+        Raises:
+            ResendRefused: It did before.
+        """
+        self.told = True
+        if self.started:
+            raise ResendRefused("this request was sent before; it is not sent again")
+        self.started = True
+        self.begin()
 
     def take(self, reader: FrameType | None) -> None:
         """Take note that the body goes out now.

@@ -36,6 +36,7 @@ from ihuyi_voice.http.pool.connection import Connection
 from ihuyi_voice.http.pool.dialing import Route
 from ihuyi_voice.http.pool.foreign import (
     REPLY,
+    STARTED,
     Trace,
     body_at_hand,
     taken,
@@ -237,6 +238,9 @@ class PoolTransport(PatchableTransport):
                 await self._slots.aside(started)
                 if not connection.clean or self._over:
                     connection = await self._ready(connection, timeouts, trace)
+            started_at_once = request.extensions.get(STARTED)
+            if started_at_once is not None:
+                started_at_once()
             return await connection.exchange(
                 wire,
                 read=timeouts.get("read"),
