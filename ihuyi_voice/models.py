@@ -112,11 +112,24 @@ def _shown(mask: Callable[[str], str]) -> Callable[[object], str]:
     """Return a repr that masks what it shows, and never raises whatever the caller put there."""
 
     def show(value: object) -> str:
-        if isinstance(value, str | int | float):
-            return mask(str(value))
-        return "None" if value is None else f"<{type(value).__name__}>"
+        if value is None:
+            return "None"
+        try:
+            if isinstance(value, str | int | float):
+                return mask(str(value))
+        except Exception:  # noqa: BLE001, S110 - an int of 5,000 digits, a class of the caller's
+            pass
+        return f"<{type(value).__name__}>"
 
     return show
+
+
+def _shown_reference(value: object) -> str:
+    """Return the repr of what is the caller's own and may be anything, its numbers masked."""
+    try:
+        return mask_numbers(repr(value))
+    except Exception:  # noqa: BLE001 - as above
+        return f"<{type(value).__name__}>"
 
 
 @attrs.frozen
@@ -131,7 +144,7 @@ class Message:
 
     mobile: str = attrs.field(repr=_shown(mask_mobile))
     content: str = attrs.field(repr=_shown(mask_numbers))
-    reference: str | None = None
+    reference: str | None = attrs.field(default=None, repr=_shown_reference)
 
 
 @attrs.frozen

@@ -44,7 +44,8 @@ def forget_frames(error: E) -> E:
             seen.append(each)
             each.__traceback__ = None
             pending += [each.__cause__, each.__context__]
-            pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+            if isinstance(each, BaseExceptionGroup):
+                pending += each.exceptions  # pyright: ignore[reportUnknownMemberType]  # of any kind
     return error
 
 
