@@ -109,7 +109,9 @@ class Guarding:
                 raise TimeoutError(f"no answer within {PATIENCE:g} s")
             taken = True
         finally:
-            if not taken:
+            if not taken and task.done():
+                self._release_late(guard, task)  # at once: `aclose` may look before a callback ran
+            elif not taken:
                 task.add_done_callback(lambda late: self._release_late(guard, late))
         if task.cancelled():
             raise RuntimeError("it was cancelled from inside")
