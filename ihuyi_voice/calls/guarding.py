@@ -80,6 +80,10 @@ class Guarding:
 
     async def commit(self, lease: Lease | None) -> asyncio.CancelledError | None:
         """End the lease of a call that was accepted, or may have been."""
+        guard = self._guard
+        if guard is not None and lease is not None and self._is_direct(guard):  # as nearly always
+            await _made(guard, "commit", lease)
+            return None
         return await self._settle("commit", lease)
 
     async def release(self, lease: Lease | None) -> asyncio.CancelledError | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 from lxml import etree
 
-from ihuyi_voice.common.redaction import Redactor
+from ihuyi_voice.common.redaction import Redactor, mask_numbers
 from ihuyi_voice.errors import UnreadableReply, VendorError, VoiceError
 from ihuyi_voice.models import Operation, RawReply
 from ihuyi_voice.protocol.codes import SUCCESS, vendor_error
@@ -119,7 +119,7 @@ def read_reply(operation: Operation, raw: RawReply, redact: Redactor) -> Answer:
         reply = parse_reply(operation, raw.content)
     except ReplyUnreadable as exc:
         raise _with_evidence(_unreadable(redact(str(exc)), sealed), sealed) from exc
-    msg = redact(reply.msg)
+    msg = mask_numbers(reply.msg) if sealed is raw else redact(reply.msg)
     if reply.code == SUCCESS:
         return Answer(reply.value, msg, sealed)
     raise _with_evidence(vendor_error(operation, reply.code, msg), sealed)
