@@ -5,7 +5,7 @@
 
 Each measurement runs in a fresh process, interleaved over the repeats; medians are shown. CPU is
 the client process's own, all its threads, user and system, a submission, after a warm-up by the
-same client of one submission for each connection. Beside it stands the median of its ratios to
+same client of four submissions for each connection. Beside it stands the median of its ratios to
 bare aiohttp's, of the same repeat each: what else the machine does then cancels out. Lag is the
 99th percentile of how late a neighbouring coroutine's timers fire.
 """
@@ -43,7 +43,7 @@ def child(name: str, url: str, many: int, connections: int) -> None:
 
     async def run() -> dict[str, float]:
         async with CLIENTS[name](url, connections) as send:
-            await send(connections)  # warm up: connections open, code paths taken once
+            await send(4 * connections)  # warm up: all connections open, also by a slow start
             lags: list[float] = []
             neighbour = asyncio.create_task(feel(lags))
             cpu, started = time.process_time(), time.perf_counter()

@@ -170,7 +170,7 @@ class Scheduler:
                 if item is None:
                     continue
             if item is not None:
-                item.start, item.begun = self._pace.take(now), item.job.attempts
+                item.start, item.begun = self._pace.take(now), item.job.tries.attempts
             return item
 
     def _has_room(self) -> bool:
@@ -260,7 +260,7 @@ class Scheduler:
         return job.verdict(ended_by)
 
     def _settle(self, item: Item, end: Submission | Delay | VoiceError) -> None:
-        begun = item.job.attempts > item.begun
+        begun = item.job.tries.attempts > item.begun
         self._pace.settle(item.start, begun=begun)
         if isinstance(end, Delay):
             self._defer(item, end)
@@ -360,7 +360,7 @@ class Scheduler:
         item = self._working.pop(worker)
         self._submitter.abandon(item.job)
         error: VoiceError = item.job.verdict(RunStopped("the attempt was cut short"))
-        if item.job.attempts > item.begun:
+        if item.job.tries.attempts > item.begun:
             error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
-            error.attempts = item.job.attempts
+            error.attempts = item.job.tries.attempts
         self._finish(item, ended(item.message, error))

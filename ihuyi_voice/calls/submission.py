@@ -28,7 +28,6 @@ from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
-    GuardUnavailable,
     NotSent,
     OutcomeUnknown,
     RateLimited,
@@ -68,22 +67,20 @@ class Delay:
 
 
 @attrs.define(eq=False)
-class Job:
-    """The state of one submission between its steps.
+class Job(Place):
+    """The state of one submission between its steps, and its place in the number's line.
 
     Attributes:
         mobile: The number, normalised.
         content: What the voice says, checked.
         deadline: No wait for the limits may end later than this, by the event loop's clock.
         tries: What its attempts came to.
-        place: Its place in the number's line.
     """
 
     mobile: str
     content: str
     deadline: float
     tries: Tries
-    place: Place = attrs.field(factory=Place)
 
     @property
     def attempts(self) -> int:
@@ -123,7 +120,8 @@ class Submitter:
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
         """Return a new submission, whose number and content are checked already."""
         now = asyncio.get_running_loop().time()
-        return Job(mobile, content, now + max_wait, Tries(Operation.SUBMIT, self.policy))
+        tries = Tries(Operation.SUBMIT, self.policy)
+        return Job(mobile, content, now + max_wait, tries)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -163,11 +161,11 @@ class Submitter:
             kept = isinstance(result, Delay) and result.error is None
             return result  # noqa: TRY300 - what else could it do
         except VoiceError as error:
-            error.attempts = job.attempts
-            raise
-        except Exception as exc:  # noqa: BLE001 - raised again
-            final = job.tries.broken(exc)
+            final = job.verdict(error)
             raise final from final.__cause__
+        except Exception as exc:  # noqa: BLE001 - raised again
+            told = job.tries.broken(exc)
+            raise told from told.__cause__
         finally:
             if not kept:
                 self.abandon(job)
@@ -175,7 +173,7 @@ class Submitter:
     def abandon(self, job: Job) -> None:
         """Give up a job's place in its number's line; to do so twice does no harm."""
         if self._lines is not None:
-            self._lines.leave(job.mobile, job.place)
+            self._lines.leave(job.mobile, job)
 
     # --- before the attempt
 
@@ -197,7 +195,7 @@ class Submitter:
             if lines.closed_until > now:
                 return self._held(job, lines.closed_until - now, 4010, _ACCOUNT_TEXT, now)
             lines.closed_until = 0.0
-        if not self.guarding.is_on or lines.join(job.mobile, job.place):
+        if not self.guarding.is_on or lines.join(job.mobile, job):
             return None
         return self._behind(job, lines.ready_at(job.mobile))
 
@@ -206,11 +204,11 @@ class Submitter:
         now = asyncio.get_running_loop().time()
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
-            return Delay(min(left, _LONGEST_LOOK), turn=job.place.turn)
-        raise job.verdict(self._rate_limited(4080, max(_SOON, first_ready_at - now)))
+            return Delay(min(left, _LONGEST_LOOK), turn=job.turn)
+        raise self._rate_limited(4080, max(_SOON, first_ready_at - now))
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
-        lease = await self._reserve(job)
+        lease = await self.guarding.reserve(job.mobile)
         now = asyncio.get_running_loop().time()
         if isinstance(lease, Wait):
             if self._lines is not None:
@@ -224,16 +222,10 @@ class Submitter:
             return self._failed(job, error)
         return Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
 
-    async def _reserve(self, job: Job) -> Lease | Wait | None:
-        try:
-            return await self.guarding.reserve(job.mobile)
-        except GuardUnavailable as error:
-            raise job.verdict(error) from error.__cause__
-
     def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
         if now + seconds <= job.patience and job.patience > now:
             return Delay(seconds)
-        raise job.verdict(self._rate_limited(code, max(seconds, 0.0), text))
+        raise self._rate_limited(code, max(seconds, 0.0), text)
 
     def _rate_limited(self, code: int, seconds: float, text: str = _HELD_TEXT) -> RateLimited:
         error = RateLimited(code, text, Operation.SUBMIT, Action.WAIT)
@@ -281,7 +273,7 @@ class Submitter:
         else:
             delay = job.tries.next_delay(error, now)
         if delay is None:
-            raise job.verdict(error)
+            raise error
         return Delay(delay, error)
 
     def _until_window(self, job: Job, error: RateLimited, now: float) -> float | None:

@@ -31,6 +31,8 @@ def mask_mobile(number: str) -> str:
 
 def mask_numbers(text: str) -> str:
     """Return `text` with every phone number in it masked."""
+    if len(text) < _SHORTEST_SECRET:
+        return text
     return _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
 
 

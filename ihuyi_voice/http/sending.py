@@ -66,6 +66,7 @@ _BEFORE_SENDING: Final = frozenset(
         "UnsupportedProtocol",
     }
 )
+_QUEUED: Final = frozenset({"PoolTimeout"})
 _HTTPX: Final = frozenset({"httpx", "httpx2"})
 _NETWORKS: Final = frozenset({"aiohttp", "anyio", "h11", "h2", "httpcore", "httpcore2"})
 _MOCKS: Final = frozenset({"pytest_httpx", "respx", "vcr"})
@@ -215,7 +216,9 @@ class Sender:
         if not _is_trouble(exc, sent):
             raise exc
         hint = _TLS_HINT if any(isinstance(each, ssl.SSLError) for each in _chain(exc)) else ""
-        raise NotSent(f"the request never went out ({reason}){hint}") from exc
+        error = NotSent(f"the request never went out ({reason}){hint}")
+        error.queued = _is(exc, _QUEUED)  # our own queue: that is not the vendor's trouble
+        raise error from exc
 
 
 def _kept(sent: Sent) -> RawReply:
