@@ -14,7 +14,8 @@ They happen in the scheduler's `pump`, which never awaits. A deferred message oc
 nobody sleeps on a slow number. One that had no connection keeps its place among those in flight:
 then all numbers are affected, and slowing down is right.
 
-Bounds: `concurrency` attempts in flight, fewer until the vendor has answered (see `pace`);
+Bounds: `concurrency` attempts in flight, fewer until the vendor has answered and when the breaker
+is half-way (see `pace`);
 `max_rate` attempts a second, of which what the guard held back is none;
 `max_deferred` messages deferred, then reading pauses at the first to a busy number, and at twice as
 many in any case; as many unread outcomes as may be in flight, then nothing new starts.
