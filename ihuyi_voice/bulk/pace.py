@@ -24,9 +24,16 @@ _THIS_NUMBER_ONLY: Final = frozenset({406, 4030})  # what the vendor says of a s
 
 @attrs.define(eq=False)
 class Start:
-    """A submission that was let go at `time`; whether it really began is known later."""
+    """A submission that was let go; whether it really began is known later.
+
+    Attributes:
+        time: When it was let go.
+        earliest: When it might have been at the earliest.
+        settled: Whether that is known.
+    """
 
     time: float
+    earliest: float
     settled: bool = False
 
 
@@ -34,35 +41,41 @@ class Rate:
     """Spaces submissions out. What turns out to have begun no request gives its share back.
 
     Kept are the starts from the first undecided one on, so that the next time can be worked out
-    as if those that came to nothing had never been.
+    as if those that came to nothing had never been. Those are mostly the latest, as a guard says at
+    once what it holds back; so it costs nothing that others may be undecided for long.
     """
 
     def __init__(self, per_second: float) -> None:
         self._gap = 1 / per_second
-        self._before = 0.0
         self._starts: deque[Start] = deque()
         self.next_time = 0.0
 
     def take(self, now: float) -> Start:
         """Note that a submission starts; `next_time` says when another one may."""
-        start = Start(now)
-        self._starts.append(start)
-        self.next_time = self._after(self.next_time, now)
+        start = Start(now, self.next_time)
+        self._append(start)
         return start
 
     def settle(self, start: Start, *, begun: bool) -> None:
         """Note whether a request was really begun."""
         start.settled = True
         if not begun:
-            self._starts.remove(start)
-            self.next_time = self._before
-            for each in self._starts:
-                self.next_time = self._after(self.next_time, each.time)
+            self._forget(start)
         while self._starts and self._starts[0].settled:
-            self._before = self._after(self._before, self._starts.popleft().time)
+            self._starts.popleft()
 
-    def _after(self, earliest: float, started: float) -> float:
-        return max(earliest, started - _LATE) + self._gap
+    def _forget(self, start: Start) -> None:
+        later: list[Start] = []
+        while (last := self._starts.pop()) is not start:
+            later.append(last)
+        self.next_time = start.earliest
+        for each in reversed(later):
+            each.earliest = self.next_time
+            self._append(each)
+
+    def _append(self, start: Start) -> None:
+        self._starts.append(start)
+        self.next_time = max(start.earliest, start.time - _LATE) + self._gap
 
 
 class Pace:

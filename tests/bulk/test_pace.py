@@ -1,6 +1,7 @@
 """How many may start now, as pure functions: times are told, nothing waits."""
 
 import random
+import sys
 
 import pytest
 
@@ -208,6 +209,26 @@ def test_a_share_given_back_late_makes_no_burst() -> None:
         rate.settle(rate.take(100.0 + place * 0.2), begun=True)
     rate.settle(slow, begun=False)
     assert rate.next_time == pytest.approx(101.6, abs=0.011)
+
+
+def test_what_a_guard_holds_back_costs_no_more_while_others_are_undecided_for_long() -> None:
+    """Only what was let go after it is looked at again, and that is mostly nothing."""
+    rate = Rate(1_000.0)
+    rate.take(100.0)  # hangs
+    for _ in range(1_000):
+        rate.settle(rate.take(max(100.0, rate.next_time)), begun=True)
+    free_at, calls = rate.next_time, 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    for _ in range(100):
+        rate.settle(rate.take(free_at), begun=False)
+    sys.setprofile(None)
+    assert rate.next_time == free_at
+    assert calls < 10_000
 
 
 def test_the_rate_is_never_exceeded_whatever_is_given_back() -> None:
