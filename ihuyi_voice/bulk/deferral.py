@@ -23,8 +23,8 @@ class Item:
     Attributes:
         message: As the caller gave it.
         job: Its submission.
-        keeps_place: Whether it counts as in flight while it waits: trouble with the connection
-            is everybody's, so nobody else is to take its place.
+        keeps_place: Whether it counts as in flight while it waits: trouble like that with the
+            connection is everybody's, so nobody else is to take its place.
         turn: Done as soon as the number's turn has come, whatever ready time the heap knows.
         ticket: Its valid entry in a heap; 0 if it isn't in one.
         start: The step in progress, as the pace knows it.

@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from ihuyi_voice.errors import InvalidRequest, RateLimited, VendorError, VoiceError
+from ihuyi_voice.errors import InvalidRequest, NotSent, RateLimited, VendorError, VoiceError
 from ihuyi_voice.models import Action, OutcomeStatus
 
 _LATE: Final = 0.01  # timers fire a little late; so much of that may be made up for, in seconds
@@ -105,6 +105,7 @@ class Pace:
         self._answered = False
         self._failures = 0
         self._rejections = 0
+        self._refusals = 0  # that are tried again
         self._code: int | None = None
 
     @property
@@ -135,6 +136,17 @@ class Pace:
         if self._rate is not None and start is not None:
             self._rate.settle(start, begun=begun)
 
+    def slows_all(self, error: VoiceError | None) -> bool:
+        """Note why an attempt has to be made again; say whether its message keeps its place then.
+
+        Without a connection it does. So it does if many in a row were refused so that they are
+        tried again (code 0), for then all are likely to be, and none is to hurry into the same.
+        """
+        if isinstance(error, VendorError) and error.action is Action.RETRY:
+            self._refusals += 1
+            return _left(self._refusals, self._max_rejections) < inf
+        return isinstance(error, NotSent)
+
     def answered(self) -> None:
         """Note a usable answer."""
         self._answered = True
@@ -162,7 +174,7 @@ class Pace:
     def ended(self, error: VoiceError | None) -> str | None:
         """Note how a message ended; return in words what is too many, if this one is."""
         if error is None:
-            self._failures = self._rejections = 0
+            self._failures = self._rejections = self._refusals = 0
             self._most = self._limit
             return None
         if _tells_nothing(error):

@@ -12,7 +12,8 @@ its outcome lies in the queue that the consumer reads. Transitions:
 
 They happen in the scheduler's `pump`, which never awaits. A deferred message occupies no task, so
 nobody sleeps on a slow number. One that had no connection keeps its place among those in flight:
-then all numbers are affected, and slowing down is right.
+then all numbers are affected, and slowing down is right. So does one that got code 0, when many
+before it got it, too.
 
 Bounds: `concurrency` attempts in flight, fewer until the vendor has answered and when the breaker
 is half-way (see `pace`);

@@ -27,7 +27,6 @@ from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames, mask_numbers
 from ihuyi_voice.errors import (
     InvalidRequest,
-    NotSent,
     OutcomeUnknown,
     RunStopped,
     VoiceError,
@@ -284,7 +283,7 @@ class Scheduler:
             self._tally.troubled(delay.error)
             if is_answer(delay.error):
                 self._pace.answered()
-        item.keeps_place = isinstance(delay.error, NotSent)
+        item.keeps_place = self._pace.slows_all(delay.error)
         turn, known = delay.turn, item.turn
         item.turn = turn
         if turn is not None and turn is not known:

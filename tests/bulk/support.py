@@ -64,7 +64,7 @@ def accept(job: Job) -> Submission:
 
 def refusal(code: int) -> VendorError:
     """Return the vendor's no."""
-    action = Action.STOP if code in STOPS else Action.FIX_REQUEST
+    action = Action.STOP if code in STOPS else Action.FIX_REQUEST if code else Action.RETRY
     kind = RateLimited if 4080 <= code <= 4089 else VendorError
     return kind(code, "no", Operation.SUBMIT, action)
 

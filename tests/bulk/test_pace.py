@@ -137,6 +137,18 @@ def test_a_cause_that_all_share_costs_the_breakers_number_of_requests(
     assert begun == ended == most
 
 
+def test_who_is_to_try_again_keeps_its_place_if_that_is_everybodys_trouble() -> None:
+    """Without a connection at once; with code 0 once many in a row have had it."""
+    one = pace(max_rejections=6)
+    retried = refusal(0)
+    assert one.slows_all(NotSent("no connection"))
+    assert [one.slows_all(retried) for _ in range(4)] == [False, False, True, True]
+    one.ended(None)
+    assert not one.slows_all(retried)
+    assert not any(one.slows_all(each) for each in (None, held(), refusal(4081)) * 9)
+    assert not any(pace(max_rejections=None).slows_all(retried) for _ in range(9))
+
+
 def test_an_acceptance_gives_all_the_room_back() -> None:
     """Half-way to the end of the run no more are in flight than would end it."""
     for bad, most in ((refusal(4072), 10), (NotSent("no"), 8)):

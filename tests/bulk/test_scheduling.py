@@ -170,6 +170,20 @@ def test_free_numbers_go_on_although_as_many_are_held_back_as_may_be(count: int)
     run_virtual(main())
 
 
+def test_code_0_for_everybody_costs_few_messages_their_tries() -> None:
+    """Those that are to try again keep their places, so that the others don't hurry into it."""
+
+    def fails(job: Job) -> Delay:
+        if job.attempts < 4:
+            return Delay(2.0**job.attempts, refusal(0))
+        raise refusal(0)
+
+    script = Script(fails, latency=0.01)
+    outcomes = run_through(iter(pairs(10_000)), script)
+    assert len(script.begun) <= 4 * 200
+    assert Counter(outcome.status for outcome in outcomes)[NOT_SENT] >= 9_800
+
+
 def test_a_list_is_read_on_for_it_is_in_memory_already() -> None:
     """Free numbers behind any number of messages to a busy one go at once."""
 
