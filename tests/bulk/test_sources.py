@@ -30,6 +30,18 @@ class Frame:
         return iter(self.columns)
 
 
+class Table:
+    """Looks like another library's table, by the protocol that they exchange them with."""
+
+    def __dataframe__(self) -> object:  # noqa: PLW3201 - that is its name
+        """Return what the protocol says."""
+        return self
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of its columns."""
+        return iter(Frame.columns)
+
+
 class QuerySet:
     """Counts how often it is asked for its length, which costs a query."""
 
@@ -59,6 +71,7 @@ class QuerySet:
         (memoryview(b"13900000000"), "single characters"),
         ({"13900000000": "text"}, r"pass \.items\(\)"),
         (OrderedDict(pairs(1)), r"pass \.items\(\)"),
+        (Table(), r"zip\(table\['mobile'\], table\['content'\]\)"),
         (Frame(), r"zip\(table\['mobile'\], table\['content'\]\)"),
         (Message("13900000000", "text"), r"use submit\(\)"),
         (7, "can't be iterated over"),
