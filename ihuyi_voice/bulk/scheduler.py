@@ -350,6 +350,8 @@ class Scheduler:
 
     def _over(self, worker: Worker) -> None:
         """Look after a task that ended without a word: cancelled before it began, or killed."""
+        if not worker.cancelled():
+            worker.exception()  # an interruption: the event loop has raised it, so it is no news
         if worker in self._working:
             self._stop("the tasks of the run were cancelled", None)
             self._lose(worker)

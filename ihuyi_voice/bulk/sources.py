@@ -196,7 +196,9 @@ class AsyncSource:
             self._told(exc)
 
     def _over(self, reader: "asyncio.Task[None]") -> None:
-        if reader.cancelled() and not self._given_up:  # by somebody else, before it had begun
+        if not reader.cancelled():
+            reader.exception()  # an interruption: the event loop has raised it, so it is no news
+        elif not self._given_up:  # by somebody else, before it had begun
             self._told(asyncio.CancelledError())
         self._exhausted = True
         self._arrived()

@@ -1,6 +1,7 @@
 """Whatever iterable the messages come from: it is read lazily, told of, and closed."""
 
 import asyncio
+import gc
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
@@ -33,7 +34,7 @@ class Frame:
 class Table:
     """Looks like another library's table, by the protocol that they exchange them with."""
 
-    def __dataframe__(self) -> object:  # noqa: PLW3201 - that is its name
+    def __dataframe__(self) -> object:
         """Return what the protocol says."""
         return self
 
@@ -294,7 +295,9 @@ async def interrupted_stream() -> AsyncIterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("messages", [interrupted, interrupted_stream])
-def test_an_interruption_of_the_iterable_ends_the_loop_and_is_remembered(messages: Any) -> None:
+def test_an_interruption_of_the_iterable_ends_the_loop_and_is_remembered(
+    messages: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """Whoever goes on in spite of it sees why there was no more; what was read is counted."""
     run = run_of(messages(), grace=0.0)
 
@@ -307,6 +310,8 @@ def test_an_interruption_of_the_iterable_ends_the_loop_and_is_remembered(message
         run_virtual(main())
     assert isinstance(run.error, KeyboardInterrupt)
     assert sum(run.summary.values()) == 3
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 class Closing:
