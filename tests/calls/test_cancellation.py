@@ -51,6 +51,23 @@ def test_a_cancellation_after_the_answer_replaces_nothing(
     assert settled == [method]
 
 
+@pytest.mark.parametrize("manner", ["is slow", "hangs"])
+def test_a_run_that_is_left_keeps_the_answer_before_a_guard_that_takes_its_time(
+    manner: Manner,
+) -> None:
+    """Its attempts are cut short while the guard settles: the phone rings, and the run says so."""
+
+    async def main() -> list[tuple[str, bool]]:
+        guard = Misbehaving("commit", manner)
+        async with in_process(Simulator(clock=loop_time), guard=guard) as client:
+            async with client.submit_many([(MOBILE, CONTENT)], grace=0.1) as run:
+                await guard.begun.wait()
+                outcomes = await run.drain()
+        return [(outcome.status.value, bool(outcome.voice_id)) for outcome in outcomes]
+
+    assert run_virtual(main()) == [("ACCEPTED", True)]
+
+
 def test_a_cancellation_that_was_put_off_strikes_at_the_next_await() -> None:
     """It is not lost: a loop of submissions can still be stopped."""
     seen: list[object] = []
