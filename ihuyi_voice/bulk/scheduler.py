@@ -22,7 +22,7 @@ from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, no_message, stop
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
-from ihuyi_voice.calls.submission import Delay, Job, Submitter
+from ihuyi_voice.calls import Delay, Job, Submitter
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames, mask_numbers
 from ihuyi_voice.errors import (

@@ -8,9 +8,8 @@ import attrs
 
 from ihuyi_voice.calls.guarding import put_off
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.http.sending import Sender, Sent
-from ihuyi_voice.protocol.replies import Answer
-from ihuyi_voice.protocol.requests import Call, VoicePhp
+from ihuyi_voice.http import Sender, Sent
+from ihuyi_voice.protocol import Answer, Call, VoicePhp
 
 logger = logging.getLogger("ihuyi_voice")
 

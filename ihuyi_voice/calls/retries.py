@@ -29,7 +29,7 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.inputs.options import above_zero, lasting, not_negative, waited
+from ihuyi_voice.inputs import above_zero, lasting, not_negative, waited
 from ihuyi_voice.models import Action, Operation
 
 logger = logging.getLogger("ihuyi_voice.retries")

@@ -34,11 +34,9 @@ from ihuyi_voice.errors import (
     VoiceError,
 )
 from ihuyi_voice.guards import Lease, Wait
-from ihuyi_voice.http.sending import Sent
+from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Action, Operation, Submission
-from ihuyi_voice.protocol.codes import closes_the_account, window_of
-from ihuyi_voice.protocol.replies import Answer
-from ihuyi_voice.protocol.requests import Call
+from ihuyi_voice.protocol import Answer, Call, closes_the_account, window_of
 
 logger = logging.getLogger("ihuyi_voice")
 

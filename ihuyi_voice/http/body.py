@@ -27,7 +27,7 @@ import httpx
 
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.http.sent import Sent
-from ihuyi_voice.protocol.requests import WireRequest
+from ihuyi_voice.protocol import WireRequest
 
 if TYPE_CHECKING:
     # The classes below are mixed with those of httpx, or of its fork httpx2, in `kit_of`.

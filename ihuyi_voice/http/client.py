@@ -23,7 +23,7 @@ from ihuyi_voice.http.pool.foreign import REPLY, STARTED, TARGET
 from ihuyi_voice.http.pool.seams import Originals
 from ihuyi_voice.http.replies import bounded, keep_reply
 from ihuyi_voice.http.sent import Sent
-from ihuyi_voice.protocol.requests import WireRequest
+from ihuyi_voice.protocol import WireRequest
 
 _COMMON: Final = (
     (b"Accept", b"*/*"),

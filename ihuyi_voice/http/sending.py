@@ -31,7 +31,7 @@ from ihuyi_voice.http.options import HttpOptions
 from ihuyi_voice.http.replies import bounded, finish
 from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.models import RawReply
-from ihuyi_voice.protocol.requests import WireRequest
+from ihuyi_voice.protocol import WireRequest
 
 __all__ = ["Sender", "Sent"]
 
