@@ -75,12 +75,16 @@ class Job(Place):
         content: What the voice says, checked.
         deadline: No wait for the limits may end later than this, by the event loop's clock.
         tries: What its attempts came to.
+        delay: What it waits for between two steps; None while it is in one.
+        asked: Whether the guard has said its word in this step.
     """
 
     mobile: str
     content: str
     deadline: float
     tries: Tries
+    delay: Delay | None = None
+    asked: bool = False
 
     @property
     def attempts(self) -> int:
@@ -140,12 +144,7 @@ class Submitter:
             async with asyncio.timeout(timeout):
                 return await self._to_the_end(job)
         except TimeoutError:
-            error = NotSent(
-                f"it was not sent within its timeout of {timeout:g} s: it waited for one of our "
-                "own connections, or for the vendor to take one"
-            )
-            error.__cause__ = job.tries.failed
-            final = job.verdict(error)
+            final = job.verdict(self._too_late(job, timeout))
             raise final from final.__cause__
 
     async def step(self, job: Job) -> Submission | Delay:
@@ -183,7 +182,9 @@ class Submitter:
                 step = await self.step(job)
                 if isinstance(step, Submission):
                     return step
+                job.delay, job.asked = step, False
                 await _sleep(step)
+                job.delay = None
         finally:
             self.abandon(job)
 
@@ -209,6 +210,7 @@ class Submitter:
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
         lease = await self.guarding.reserve(job.mobile)
+        job.asked = True
         now = asyncio.get_running_loop().time()
         if isinstance(lease, Wait):
             if self._lines is not None:
@@ -231,6 +233,22 @@ class Submitter:
         error = RateLimited(code, text, Operation.SUBMIT, Action.WAIT)
         error.source = "guard"
         error.retry_at = self._in(seconds)
+        return error
+
+    def _too_late(self, job: Job, timeout: float) -> VoiceError:
+        """Return what a job comes to that its timeout ends before anything was sent."""
+        if job.delay is not None and job.delay.error is None:  # others come first at that number
+            now = asyncio.get_running_loop().time()
+            ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
+            return self._rate_limited(4080, max(_SOON, ready_at - now))
+        if job.delay is not None:
+            reason = "its next try was not due yet"
+        elif not job.asked:
+            reason = "the guard did not answer"
+        else:
+            reason = "it waited for one of our own connections, or for the vendor to take one"
+        error = NotSent(f"it was not sent within its timeout of {timeout:g} s: {reason}")
+        error.__cause__ = job.tries.failed
         return error
 
     # --- the attempt, and after it

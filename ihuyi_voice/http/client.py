@@ -30,6 +30,8 @@ _COMMON: Final = (
     (b"Accept-Encoding", b"identity"),
     (b"User-Agent", b"ihuyi-voice"),
 )
+# Of a GET: aiohttp would send our empty stream in chunks, which not everybody expects there.
+_NO_BODY: Final = ((b"Content-Length", b"0"),)
 _MOST_KEPT: Final = 1_000
 
 Hook: TypeAlias = Callable[..., Any]
@@ -258,7 +260,7 @@ class InjectedClient:
         made = client.build_request(
             wire.method,
             wire.url,
-            headers=[*_COMMON, *_of_the_body(wire)],
+            headers=[*_COMMON, *(_of_the_body(wire) or _NO_BODY)],
             timeout=client.timeout if self._timeout is None else self._timeout,
             extensions={"trace": sent.trace},
         )

@@ -255,11 +255,12 @@ def test_a_retry_hook_that_fails_hides_nothing(
     assert "on_retry failed" in caplog.text
 
 
-def test_a_retry_hook_that_fails_leaves_an_unknown_unknown() -> None:
+@pytest.mark.parametrize("error", [LookupError("in the hook"), asyncio.CancelledError()])
+def test_a_retry_hook_that_fails_leaves_an_unknown_unknown(error: BaseException) -> None:
     """With resend_unknown it is called between two tries of what may ring."""
 
     def raises(_: RetryEvent) -> None:
-        raise LookupError("in the hook")
+        raise error
 
     policy = RetryPolicy(attempts=2, initial=1.0, jitter=0.0, resend_unknown=True, on_retry=raises)
 
