@@ -3,9 +3,9 @@
 It may raise, hang, or be cancelled. Before anything is sent that is `GuardUnavailable`; afterwards
 it is logged and changes nothing. The guard is told how a call ended even if the caller is
 cancelled, and cancelled again: each of its calls is a task of its own. Whoever waits for one waits
-to its end, however often it is cancelled meanwhile, but no longer than `PATIENCE`, and
-`LAST_PATIENCE` from a cancellation on; then the task goes on by itself, and `aclose` waits for it.
-Only a guard that says it never suspends is called without a task.
+to its end, however often it is cancelled meanwhile, but no longer than `PATIENCE`; then the task
+goes on by itself, and `aclose` waits for it. Only a guard that says it never suspends is called
+without a task.
 
 A cancellation that arrives when the vendor's answer is already there must not replace the answer,
 and must not be lost either: it is put off, and strikes at the next await of whoever was cancelled.
@@ -27,9 +27,6 @@ logger = logging.getLogger("ihuyi_voice")
 
 PATIENCE: Final = 5.0
 """How long anybody waits for a guard that doesn't answer, in seconds."""
-
-LAST_PATIENCE: Final = 0.5
-"""The same for those who are cancelled meanwhile."""
 
 _METHODS: Final = frozenset({"reserve", "commit", "release", "block"})
 
@@ -184,7 +181,6 @@ async def _ended(task: "asyncio.Task[None]") -> asyncio.CancelledError | None:
         try:
             await asyncio.wait({task}, timeout=until - loop.time())
         except asyncio.CancelledError as exc:
-            until = until if cancelled else min(until, loop.time() + LAST_PATIENCE)
             cancelled = exc
     if not task.done():
         tell(logger, logging.WARNING, "the guard takes its time to settle a call; it goes on alone")

@@ -176,6 +176,11 @@ class Tries:
         elif isinstance(error, NotSent) and error.queued:
             self.attempts -= 1
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known how the last attempt ended."""
+        return self.failed is not None and self.failed.attempts == self.attempts
+
     def verdict(self, error: VoiceError) -> VoiceError:
         """Return what the caller is told if the call ends with `error` now.
 

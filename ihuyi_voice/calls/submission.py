@@ -36,7 +36,7 @@ from ihuyi_voice.errors import (
 from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Action, Operation, Submission
-from ihuyi_voice.protocol import Answer, Call, closes_the_account, window_of
+from ihuyi_voice.protocol import Call, closes_the_account, window_of
 
 logger = logging.getLogger("ihuyi_voice")
 
@@ -77,6 +77,7 @@ class Job(Place):
         tries: What its attempts came to.
         delay: What it waits for between two steps; None while it is in one.
         asked: Whether the guard has said its word in this step.
+        answer: The vendor's acceptance, known before the guard is told of it.
     """
 
     mobile: str
@@ -85,6 +86,7 @@ class Job(Place):
     tries: Tries
     delay: Delay | None = None
     asked: bool = False
+    answer: Submission | None = None
 
     @property
     def attempts(self) -> int:
@@ -219,10 +221,9 @@ class Submitter:
             return self._held(job, lease.seconds, code, _HELD_TEXT, now)
         job.tries.begin(now)
         try:
-            answer = await self._attempt(job, lease)
+            return await self._attempt(job, lease)
         except VoiceError as error:
             return self._failed(job, error)
-        return Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
 
     def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
         if now + seconds <= job.patience and job.patience > now:
@@ -253,20 +254,24 @@ class Submitter:
 
     # --- the attempt, and after it
 
-    async def _attempt(self, job: Job, lease: Lease | None) -> Answer:
+    async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
         sent = Sent()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
+            if isinstance(error, VoiceError):
+                job.tries.note(error)
             cancelled = await self._settle_failed(job, lease, error, sent)
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
+        told = Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
+        job.answer = told
         cancelled = await self.guarding.commit(lease)
         if cancelled is not None:
             put_off(cancelled)
-        return answer
+        return told
 
     async def _settle_failed(
         self, job: Job, lease: Lease | None, error: BaseException, sent: Sent
@@ -284,7 +289,6 @@ class Submitter:
         return await self.guarding.release(lease)
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
-        job.tries.note(error)
         now = asyncio.get_running_loop().time()
         if isinstance(error, RateLimited):
             delay = self._until_window(job, error, now)
