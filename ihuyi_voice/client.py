@@ -19,7 +19,7 @@ from ihuyi_voice.http.options import HttpOptions
 from ihuyi_voice.http.sending import Sender
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
-from ihuyi_voice.inputs.options import check_above_zero, check_wait
+from ihuyi_voice.inputs.options import check_above_zero, check_count, check_wait
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
 from ihuyi_voice.protocol.replies import Answer
 from ihuyi_voice.protocol.requests import (
@@ -118,6 +118,10 @@ class VoiceClient:
         self._endpoint = Endpoint(voice, self._sender, clock)
         _check_retry(retry)
         _check_guard(guard)
+        if max_content_length is not None:
+            check_count("max_content_length", max_content_length)
+        if not callable(clock):
+            raise InvalidRequest(f"clock is {clock!r:.80}, which can't be called", field="clock")
         self._policy = RetryPolicy() if retry is None else retry
         self._guarding = Guarding(
             MemoryGuard() if isinstance(guard, _Default) else guard, voice.credentials.account
