@@ -17,6 +17,7 @@ import logging
 import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Final, NoReturn
 
@@ -208,6 +209,7 @@ class Sender:
     def _raise(self, exc: BaseException, sent: Sent) -> NoReturn:
         for each in _chain(exc):
             _strip_request(each)
+            _mask(each, self._redact)
         reason = self._redact(f"{type(exc).__name__}: {exc}".rstrip(": "))
         if _was_denied(exc, sent):
             sent.denied = True
@@ -286,3 +288,13 @@ def _strip_request(exc: BaseException) -> None:
         return
     url = str(request.url).partition("?")[0]
     exc.request = sys.modules[family].Request(request.method, url)  # type: ignore[attr-defined]
+
+
+def _mask(exc: BaseException, redact: Redactor) -> None:
+    """Take secrets and numbers out of an exception's texts: some, aiohttp's for one, name URLs."""
+    texts = [arg for arg in [*exc.args, *getattr(exc, "__notes__", ())] if isinstance(arg, str)]
+    if all(redact(text) == text for text in texts):
+        return
+    with suppress(Exception):  # it may be of a class that won't have it
+        exc.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in exc.args)
+        exc.__notes__ = [redact(note) for note in getattr(exc, "__notes__", ())]
