@@ -139,7 +139,8 @@ class Sender:
             return self._in_spite_of(exc, sent)
         finally:
             self._in_flight -= 1
-            self._warn_of_get(request)
+            if sent.bodyless:
+                self._warn_of_get(sent)
             if self._landed is not None and not self._in_flight:
                 self._landed.set()
         return _kept(sent)
@@ -185,9 +186,8 @@ class Sender:
                 response = await way.client.send(request, stream=True, follow_redirects=False)
                 await finish(response, request)
 
-    def _warn_of_get(self, request: OneRequest) -> None:
-        sent = request.sent
-        if sent.handed and sent.bodyless and not (sent.told or sent.mocked or self._warned):
+    def _warn_of_get(self, sent: Sent) -> None:
+        if sent.handed and not (sent.told or sent.mocked or self._warned):
             self._warned = True
             tell(
                 logger,
