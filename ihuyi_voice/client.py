@@ -246,9 +246,9 @@ class VoiceClient:
                 each round of usable answers.
             max_wait: The longest a message may wait for its number's limits, in seconds.
             max_rate: The most submissions a second over the whole run; None for no cap.
-            max_deferred: How many held-back messages are kept. With so many, reading goes on as
-                long as each message is to a free number, and pauses at the first that is not; with
-                twice as many it pauses anyway. A list, which is in memory already, is read on.
+            max_deferred: How many held-back messages are kept. With so many or more, a message to a
+                busy number is the last that is read for now; with twice as many, any is. A list,
+                which is in memory already, is read on.
             grace: When the run is left early, the seconds that those in flight may take to end.
             total: How many messages there are, for `progress`; asked of no iterable but Python's
                 own containers, for others may have to work for it.
