@@ -7,28 +7,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ihuyi_voice.bulk import BulkOptions, BulkRun
-from ihuyi_voice.calls.attempt import Endpoint
-from ihuyi_voice.calls.guarding import Guarding
-from ihuyi_voice.calls.operations import repeat
-from ihuyi_voice.calls.retries import RetryPolicy
-from ihuyi_voice.calls.submission import Job, Submitter
+from ihuyi_voice.calls import Endpoint, Guarding, Job, RetryPolicy, Submitter, repeat
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, Limits, MemoryGuard
-from ihuyi_voice.http.options import HttpOptions
-from ihuyi_voice.http.sending import Sender
-from ihuyi_voice.inputs.content import validate_content
-from ihuyi_voice.inputs.numbers import normalise_mobile
-from ihuyi_voice.inputs.options import check_above_zero, check_wait
+from ihuyi_voice.http import HttpOptions, Sender
+from ihuyi_voice.inputs import check_above_zero, check_wait, normalise_mobile, validate_content
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
-from ihuyi_voice.protocol.replies import Answer
-from ihuyi_voice.protocol.requests import (
+from ihuyi_voice.protocol import (
+    Answer,
+    Auth,
     Call,
+    Credentials,
     Method,
     ReplyFormat,
+    TemplateAuth,
     VoicePhp,
 )
-from ihuyi_voice.protocol.signing import Auth, Credentials, TemplateAuth
 
 if TYPE_CHECKING:
     import httpx

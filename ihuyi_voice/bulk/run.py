@@ -47,7 +47,7 @@ from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
-from ihuyi_voice.calls.submission import Job, Submitter
+from ihuyi_voice.calls import Job, Submitter
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.models import Message, OutcomeStatus
 

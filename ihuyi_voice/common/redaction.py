@@ -31,6 +31,8 @@ def mask_mobile(number: str) -> str:
 
 def mask_numbers(text: str) -> str:
     """Return `text` with every phone number in it masked."""
+    if len(text) < _SHORTEST_SECRET:
+        return text
     return _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
 
 
@@ -44,7 +46,8 @@ def forget_frames(error: E) -> E:
             seen.append(each)
             each.__traceback__ = None
             pending += [each.__cause__, each.__context__]
-            pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+            if isinstance(each, BaseExceptionGroup):
+                pending += each.exceptions  # pyright: ignore[reportUnknownMemberType]  # of any kind
     return error
 
 
@@ -85,14 +88,19 @@ class Redactor:
 
 
 _sending: ContextVar[bool] = ContextVar("ihuyi_voice_sending", default=False)
-_LOGGERS = (logging.getLogger("httpx"), logging.getLogger("httpx2"))
+_PARTS = ("connection", "http11", "http2", "proxy", "socks")
+_LOGGERS = (
+    *(logging.getLogger(name) for name in ("httpx", "httpx2")),
+    *(logging.getLogger(f"{core}.{part}") for core in ("httpcore", "httpcore2") for part in _PARTS),
+)
 
 
 class _OurLines(logging.Filter):
-    """Looks after the lines that httpx logs while a request of ours is being sent.
+    """Looks after the lines that httpx and httpcore log while a request of ours is being sent.
 
     It takes the query out of their URLs, and passes them on itself, where an exception of a
-    foreign filter or handler can do no harm: httpx logs after the vendor has answered.
+    foreign filter or handler can do no harm: httpx logs after the vendor has answered, and httpcore
+    at every step.
     """
 
     def __init__(self, logger: logging.Logger) -> None:

@@ -31,7 +31,7 @@ from ihuyi_voice.http.options import HttpOptions
 from ihuyi_voice.http.replies import bounded, finish
 from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.models import RawReply
-from ihuyi_voice.protocol.requests import WireRequest
+from ihuyi_voice.protocol import WireRequest
 
 __all__ = ["Sender", "Sent"]
 
@@ -66,6 +66,8 @@ _BEFORE_SENDING: Final = frozenset(
         "UnsupportedProtocol",
     }
 )
+_QUEUED: Final = frozenset({"PoolTimeout"})
+_OF_TLS: Final = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)
 _HTTPX: Final = frozenset({"httpx", "httpx2"})
 _NETWORKS: Final = frozenset({"aiohttp", "anyio", "h11", "h2", "httpcore", "httpcore2"})
 _MOCKS: Final = frozenset({"pytest_httpx", "respx", "vcr"})
@@ -132,11 +134,12 @@ class Sender:
             # Others may have put a stream of their own in place of ours, which nobody watches.
             if request.stream is not request.body and not sent.mocked:
                 sent.lost = True
-            if not isinstance(exc, Exception):
+            if not (isinstance(exc, Exception) or _is_nobodys(exc)):
                 raise
             return self._in_spite_of(exc, sent)
         finally:
             self._in_flight -= 1
+            self._warn_of_get(request)
             if self._landed is not None and not self._in_flight:
                 self._landed.set()
         return _kept(sent)
@@ -181,11 +184,10 @@ class Sender:
             async with bounded(request):
                 response = await way.client.send(request, stream=True, follow_redirects=False)
                 await finish(response, request)
-        self._warn_of_get(request)
 
     def _warn_of_get(self, request: OneRequest) -> None:
         sent = request.sent
-        if request.method == "GET" and not (sent.told or sent.mocked or self._warned):
+        if sent.handed and sent.bodyless and not (sent.told or sent.mocked or self._warned):
             self._warned = True
             tell(
                 logger,
@@ -194,7 +196,7 @@ class Sender:
                 "a request again by itself, nobody can see or prevent that; use POST",
             )
 
-    def _in_spite_of(self, exc: Exception, sent: Sent) -> RawReply:
+    def _in_spite_of(self, exc: BaseException, sent: Sent) -> RawReply:
         """Return the reply if there is one; otherwise raise what the exception comes to."""
         if sent.reply is None:
             if sent.error is not None:  # and others may have made something else of it
@@ -204,7 +206,7 @@ class Sender:
         tell(logger, logging.WARNING, "the vendor's answer is kept; after it came %s", kind)
         return sent.reply
 
-    def _raise(self, exc: Exception, sent: Sent) -> NoReturn:
+    def _raise(self, exc: BaseException, sent: Sent) -> NoReturn:
         for each in _chain(exc):
             _strip_request(each)
         reason = self._redact(f"{type(exc).__name__}: {exc}".rstrip(": "))
@@ -214,8 +216,16 @@ class Sender:
             raise OutcomeUnknown(f"the request may have gone out ({reason})") from exc
         if not _is_trouble(exc, sent):
             raise exc
-        hint = _TLS_HINT if any(isinstance(each, ssl.SSLError) for each in _chain(exc)) else ""
-        raise NotSent(f"the request never went out ({reason}){hint}") from exc
+        hint = _TLS_HINT if self._is_of_tls(exc) else ""
+        error = NotSent(f"the request never went out ({reason}){hint}")
+        error.queued = _is(exc, _QUEUED)  # our own queue: that is not the vendor's trouble
+        raise error from exc
+
+    def _is_of_tls(self, exc: BaseException) -> bool:
+        """Say whether TLS didn't come about; a server that knows none of it may just hang up."""
+        secured = self._options.base_url.lower().startswith("https:")
+        through = not _is(exc, frozenset({"ProxyError"}))
+        return secured and through and any(isinstance(each, _OF_TLS) for each in _chain(exc))
 
 
 def _kept(sent: Sent) -> RawReply:
@@ -224,7 +234,13 @@ def _kept(sent: Sent) -> RawReply:
     return sent.reply
 
 
-def _was_denied(exc: Exception, sent: Sent) -> bool:
+def _is_nobodys(exc: BaseException) -> bool:
+    """Say whether this is a cancellation of foreign code's own making, and nobody wanted it."""
+    task = asyncio.current_task()
+    return isinstance(exc, asyncio.CancelledError) and task is not None and not task.cancelling()
+
+
+def _was_denied(exc: BaseException, sent: Sent) -> bool:
     """Say whether a mock's exception means that nothing went out."""
     if not sent.mocked or sent.told or sent.lost or _is(exc, _AFTER_SENDING):
         return False
@@ -240,11 +256,13 @@ def _is(exc: BaseException, names: frozenset[str]) -> bool:
     return any(cls.__name__ in names and _package(cls) in _HTTPX for cls in mro)
 
 
-def _is_trouble(exc: Exception, sent: Sent) -> bool:
+def _is_trouble(exc: BaseException, sent: Sent) -> bool:
     """Say whether the network failed, and not the program."""
     if sent.mocked and type(exc).__name__ == "TimeoutException":
         return False  # pytest-httpx says so that there is no route
-    if isinstance(exc, OSError | EOFError) or _is(exc, frozenset({"RequestError", "InvalidURL"})):
+    if isinstance(exc, OSError | EOFError | asyncio.CancelledError):
+        return True
+    if _is(exc, frozenset({"RequestError", "InvalidURL"})):
         return True
     return any(_package(cls) in _NETWORKS for cls in type(exc).__mro__)
 

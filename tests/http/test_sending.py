@@ -10,6 +10,7 @@ import pytest
 
 from ihuyi_voice import NotSent, RetryPolicy, VoiceClient
 from ihuyi_voice.http.sent import Sent
+from ihuyi_voice.simulator import Simulator
 from tests.http.servers import accept, counting, reply, sender_to, wire_to
 from tests.support.servers import make_certificate
 from tests.support.vendor import CONTENT, MOBILE, ONCE
@@ -44,12 +45,12 @@ async def test_a_signature_is_no_older_than_the_wait_for_a_connection(method: An
 async def test_a_failure_of_tls_says_what_the_document_says_and_what_that_costs(
     tmp_path: Path,
 ) -> None:
-    """A certificate of an unknown authority, and a server that doesn't speak TLS at all."""
+    """An unknown authority, a server that doesn't speak TLS, and one that just hangs up."""
     certificate = make_certificate(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.chain, certificate.key)
-    for tls in (context, None):
-        server = await asyncio.start_server(_talk, "127.0.0.1", 0, ssl=tls)
+    for answer, tls in ((_talk, context), (_talk, None), (_hang_up, None)):
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
         async with server:
             url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/voice.php"
             async with VoiceClient("a", "key", base_url=url, retry=ONCE) as client:
@@ -72,12 +73,22 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def test_a_refused_connection_says_nothing_of_tls() -> None:
+async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Close without a word."""
+    writer.close()
+
+
+async def test_a_refused_connection_or_a_proxy_says_nothing_of_tls() -> None:
     """It has nothing to do with it."""
-    async with VoiceClient("a", "k", base_url="https://127.0.0.1:9/v.php", retry=ONCE) as client:
-        with pytest.raises(NotSent) as caught:
-            await client.balance()
-    assert "TLS" not in str(caught.value)
+    async with await asyncio.start_server(_hang_up, "127.0.0.1", 0) as proxy:
+        place = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        for through in (None, place):
+            async with VoiceClient(
+                "a", "k", base_url="https://127.0.0.1:9/v.php", retry=ONCE, proxy=through
+            ) as client:
+                with pytest.raises(NotSent) as caught:
+                    await client.balance()
+            assert "TLS" not in str(caught.value)
 
 
 class Slow:
@@ -149,6 +160,25 @@ async def test_a_shared_client_that_somebody_closed_is_told_as_what_it_is() -> N
     await client.http_client.aclose()
     with pytest.raises(RuntimeError, match="closed"):
         await client.submit(MOBILE, CONTENT)
+
+
+async def test_our_own_queue_uses_up_no_retries() -> None:
+    """Of 40 calls over 2 connections most wait in vain for a slot, again and again; all arrive."""
+    simulator = Simulator(limits=(), latency=0.02)
+    async with simulator.serve() as url:
+        client = VoiceClient(
+            simulator.account,
+            simulator.api_key,
+            base_url=url,
+            max_connections=2,
+            timeout=httpx.Timeout(30.0, pool=0.01),
+            retry=RetryPolicy(attempts=2, initial=0.0),
+        )
+        async with client:
+            calls = [client.submit(f"139{place:08d}", CONTENT) for place in range(40)]
+            submissions = await asyncio.gather(*calls)
+    assert {submission.attempts for submission in submissions} == {1}
+    assert len(simulator.arrivals) == 40
 
 
 async def test_700_calls_gathered_over_2_connections_all_arrive() -> None:
