@@ -12,7 +12,13 @@ from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, Limits, MemoryGuard
 from ihuyi_voice.http import HttpOptions, Sender
-from ihuyi_voice.inputs import check_above_zero, check_wait, normalise_mobile, validate_content
+from ihuyi_voice.inputs import (
+    check_above_zero,
+    check_count,
+    check_wait,
+    normalise_mobile,
+    validate_content,
+)
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
 from ihuyi_voice.protocol import (
     Answer,
@@ -113,6 +119,10 @@ class VoiceClient:
         self._endpoint = Endpoint(voice, self._sender, clock)
         _check_retry(retry)
         _check_guard(guard)
+        if max_content_length is not None:
+            check_count("max_content_length", max_content_length)
+        if not callable(clock):
+            raise InvalidRequest(f"clock is {clock!r:.80}, which can't be called", field="clock")
         self._policy = RetryPolicy() if retry is None else retry
         self._guarding = Guarding(
             MemoryGuard() if isinstance(guard, _Default) else guard, voice.credentials.account

@@ -358,10 +358,15 @@ class Scheduler:
             self.pump()
 
     def _lose(self, worker: Worker) -> None:
+        """Give the message of an attempt that doesn't end the outcome that is known of it."""
         item = self._working.pop(worker)
-        self._submitter.abandon(item.job)
-        error: VoiceError = item.job.verdict(RunStopped("the attempt was cut short"))
-        if item.job.tries.attempts > item.begun:
+        job, tries = item.job, item.job.tries
+        self._submitter.abandon(job)
+        if job.answer is not None:
+            self._finish(item, accepted(item.message, job.answer))
+            return
+        error: VoiceError = job.verdict(RunStopped("the attempt was cut short"))
+        if tries.attempts > item.begun and not tries.is_over:
             error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
-            error.attempts = item.job.tries.attempts
+            error.attempts = tries.attempts
         self._finish(item, ended(item.message, error))

@@ -183,7 +183,7 @@ async def _ended(task: "asyncio.Task[None]") -> asyncio.CancelledError | None:
         except asyncio.CancelledError as exc:
             cancelled = exc
     if not task.done():
-        tell(logger, logging.WARNING, "the guard has not settled a call in %g s", PATIENCE)
+        tell(logger, logging.WARNING, "the guard takes its time to settle a call; it goes on alone")
     return cancelled
 
 

@@ -6,6 +6,7 @@ The rules are tenacity's. A call that succeeds at once never builds them.
 import inspect
 import logging
 import random
+from asyncio import CancelledError
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -175,6 +176,11 @@ class Tries:
         elif isinstance(error, NotSent) and error.queued:
             self.attempts -= 1
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known how the last attempt ended."""
+        return self.failed is not None and self.failed.attempts == self.attempts
+
     def verdict(self, error: VoiceError) -> VoiceError:
         """Return what the caller is told if the call ends with `error` now.
 
@@ -262,5 +268,5 @@ def _call_hook(hook: Callable[[RetryEvent], Any], event: RetryEvent) -> None:
         if inspect.iscoroutine(given):
             given.close()
             raise TypeError("on_retry is called, not awaited; give a plain function")  # noqa: TRY301
-    except Exception as exc:  # noqa: BLE001 - it is the caller's code
+    except (Exception, CancelledError) as exc:  # noqa: BLE001 - it is the caller's code
         tell(logger, logging.WARNING, "on_retry failed: %s", type(exc).__name__)

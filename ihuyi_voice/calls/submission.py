@@ -36,7 +36,7 @@ from ihuyi_voice.errors import (
 from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Action, Operation, Submission
-from ihuyi_voice.protocol import Answer, Call, closes_the_account, window_of
+from ihuyi_voice.protocol import Call, closes_the_account, window_of
 
 logger = logging.getLogger("ihuyi_voice")
 
@@ -75,12 +75,18 @@ class Job(Place):
         content: What the voice says, checked.
         deadline: No wait for the limits may end later than this, by the event loop's clock.
         tries: What its attempts came to.
+        delay: What it waits for between two steps; None while it is in one.
+        asked: Whether the guard has said its word in this step.
+        answer: The vendor's acceptance, known before the guard is told of it.
     """
 
     mobile: str
     content: str
     deadline: float
     tries: Tries
+    delay: Delay | None = None
+    asked: bool = False
+    answer: Submission | None = None
 
     @property
     def attempts(self) -> int:
@@ -140,12 +146,7 @@ class Submitter:
             async with asyncio.timeout(timeout):
                 return await self._to_the_end(job)
         except TimeoutError:
-            error = NotSent(
-                f"it was not sent within its timeout of {timeout:g} s: it waited for one of our "
-                "own connections, or for the vendor to take one"
-            )
-            error.__cause__ = job.tries.failed
-            final = job.verdict(error)
+            final = job.verdict(self._too_late(job, timeout))
             raise final from final.__cause__
 
     async def step(self, job: Job) -> Submission | Delay:
@@ -183,7 +184,9 @@ class Submitter:
                 step = await self.step(job)
                 if isinstance(step, Submission):
                     return step
+                job.delay, job.asked = step, False
                 await _sleep(step)
+                job.delay = None
         finally:
             self.abandon(job)
 
@@ -209,6 +212,7 @@ class Submitter:
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
         lease = await self.guarding.reserve(job.mobile)
+        job.asked = True
         now = asyncio.get_running_loop().time()
         if isinstance(lease, Wait):
             if self._lines is not None:
@@ -217,10 +221,9 @@ class Submitter:
             return self._held(job, lease.seconds, code, _HELD_TEXT, now)
         job.tries.begin(now)
         try:
-            answer = await self._attempt(job, lease)
+            return await self._attempt(job, lease)
         except VoiceError as error:
             return self._failed(job, error)
-        return Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
 
     def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
         if now + seconds <= job.patience and job.patience > now:
@@ -233,22 +236,42 @@ class Submitter:
         error.retry_at = self._in(seconds)
         return error
 
+    def _too_late(self, job: Job, timeout: float) -> VoiceError:
+        """Return what a job comes to that its timeout ends before anything was sent."""
+        if job.delay is not None and job.delay.error is None:  # others come first at that number
+            now = asyncio.get_running_loop().time()
+            ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
+            return self._rate_limited(4080, max(_SOON, ready_at - now))
+        if job.delay is not None:
+            reason = "its next try was not due yet"
+        elif not job.asked:
+            reason = "the guard did not answer"
+        else:
+            reason = "it waited for one of our own connections, or for the vendor to take one"
+        error = NotSent(f"it was not sent within its timeout of {timeout:g} s: {reason}")
+        error.__cause__ = job.tries.failed
+        return error
+
     # --- the attempt, and after it
 
-    async def _attempt(self, job: Job, lease: Lease | None) -> Answer:
+    async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
         sent = Sent()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
+            if isinstance(error, VoiceError):
+                job.tries.note(error)
             cancelled = await self._settle_failed(job, lease, error, sent)
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
+        told = Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
+        job.answer = told
         cancelled = await self.guarding.commit(lease)
         if cancelled is not None:
             put_off(cancelled)
-        return answer
+        return told
 
     async def _settle_failed(
         self, job: Job, lease: Lease | None, error: BaseException, sent: Sent
@@ -266,7 +289,6 @@ class Submitter:
         return await self.guarding.release(lease)
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
-        job.tries.note(error)
         now = asyncio.get_running_loop().time()
         if isinstance(error, RateLimited):
             delay = self._until_window(job, error, now)

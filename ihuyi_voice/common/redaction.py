@@ -70,6 +70,9 @@ class Redactor:
         """Return `text` without secrets and with its phone numbers masked."""
         if self.secret and self.secret.lower() in text.lower():
             text = re.sub(re.escape(self.secret), _HIDDEN, text, flags=re.IGNORECASE)
+        if self.secret and "%" in text:  # as it may stand in a URL, every byte escaped
+            escaped = "%" + self.secret.encode().hex("%")
+            text = re.sub(escaped, _HIDDEN, text, flags=re.IGNORECASE)
         if len(text) < _SHORTEST_SECRET:
             return text
         return mask_numbers(_DIGEST.sub(_HIDDEN, text))
@@ -88,14 +91,19 @@ class Redactor:
 
 
 _sending: ContextVar[bool] = ContextVar("ihuyi_voice_sending", default=False)
-_LOGGERS = (logging.getLogger("httpx"), logging.getLogger("httpx2"))
+_PARTS = ("connection", "http11", "http2", "proxy", "socks")
+_LOGGERS = (
+    *(logging.getLogger(name) for name in ("httpx", "httpx2")),
+    *(logging.getLogger(f"{core}.{part}") for core in ("httpcore", "httpcore2") for part in _PARTS),
+)
 
 
 class _OurLines(logging.Filter):
-    """Looks after the lines that httpx logs while a request of ours is being sent.
+    """Looks after the lines that httpx and httpcore log while a request of ours is being sent.
 
     It takes the query out of their URLs, and passes them on itself, where an exception of a
-    foreign filter or handler can do no harm: httpx logs after the vendor has answered.
+    foreign filter or handler can do no harm: httpx logs after the vendor has answered, and httpcore
+    at every step.
     """
 
     def __init__(self, logger: logging.Logger) -> None:

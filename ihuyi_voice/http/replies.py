@@ -1,6 +1,7 @@
 """A reply is bounded, and kept the moment its body is whole: before anything else can fail."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar, cast
@@ -16,6 +17,7 @@ from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
 Content = TypeVar("Content", bytes, bytearray)
 
 _CODED: Final = "content-encoding"
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 @asynccontextmanager
@@ -58,8 +60,11 @@ async def keep_reply(response: httpx.Response, request: OneRequest) -> None:
         return
     content = bytearray()
     stream = cast("httpx.AsyncByteStream", response.stream)
+    whole = _announced(response)
     async for chunk in stream:
         _checked(content := content + chunk, sent)
+        if len(content) == whole:  # what fails from here on comes after the answer
+            _keep(response, bytes(content), sent)
     response.stream = request.again(bytes(content), stream)
     if _CODED in response.headers:
         content = await _decoded(response.headers.raw, bytes(content), sent)
@@ -73,6 +78,14 @@ async def finish(response: httpx.Response, request: OneRequest) -> None:
             await keep_reply(response, request)
     finally:
         await response.aclose()
+
+
+def _announced(response: httpx.Response) -> int | None:
+    """Return the length of a body that is as it will be read; None if nobody says it."""
+    said = response.headers.get("content-length", "")
+    if _CODED in response.headers or not _LENGTH.fullmatch(said):
+        return None
+    return int(said)
 
 
 def _keep(response: httpx.Response, content: bytes, sent: Sent) -> None:

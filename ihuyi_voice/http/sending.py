@@ -17,6 +17,7 @@ import logging
 import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Final, NoReturn
 
@@ -67,6 +68,7 @@ _BEFORE_SENDING: Final = frozenset(
     }
 )
 _QUEUED: Final = frozenset({"PoolTimeout"})
+_OF_TLS: Final = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)
 _HTTPX: Final = frozenset({"httpx", "httpx2"})
 _NETWORKS: Final = frozenset({"aiohttp", "anyio", "h11", "h2", "httpcore", "httpcore2"})
 _MOCKS: Final = frozenset({"pytest_httpx", "respx", "vcr"})
@@ -133,11 +135,13 @@ class Sender:
             # Others may have put a stream of their own in place of ours, which nobody watches.
             if request.stream is not request.body and not sent.mocked:
                 sent.lost = True
-            if not isinstance(exc, Exception):
+            if not (isinstance(exc, Exception) or _is_nobodys(exc)):
                 raise
             return self._in_spite_of(exc, sent)
         finally:
             self._in_flight -= 1
+            if sent.bodyless:
+                self._warn_of_get(sent)
             if self._landed is not None and not self._in_flight:
                 self._landed.set()
         return _kept(sent)
@@ -182,11 +186,9 @@ class Sender:
             async with bounded(request):
                 response = await way.client.send(request, stream=True, follow_redirects=False)
                 await finish(response, request)
-        self._warn_of_get(request)
 
-    def _warn_of_get(self, request: OneRequest) -> None:
-        sent = request.sent
-        if request.method == "GET" and not (sent.told or sent.mocked or self._warned):
+    def _warn_of_get(self, sent: Sent) -> None:
+        if sent.handed and not (sent.told or sent.mocked or self._warned):
             self._warned = True
             tell(
                 logger,
@@ -195,7 +197,7 @@ class Sender:
                 "a request again by itself, nobody can see or prevent that; use POST",
             )
 
-    def _in_spite_of(self, exc: Exception, sent: Sent) -> RawReply:
+    def _in_spite_of(self, exc: BaseException, sent: Sent) -> RawReply:
         """Return the reply if there is one; otherwise raise what the exception comes to."""
         if sent.reply is None:
             if sent.error is not None:  # and others may have made something else of it
@@ -205,9 +207,10 @@ class Sender:
         tell(logger, logging.WARNING, "the vendor's answer is kept; after it came %s", kind)
         return sent.reply
 
-    def _raise(self, exc: Exception, sent: Sent) -> NoReturn:
+    def _raise(self, exc: BaseException, sent: Sent) -> NoReturn:
         for each in _chain(exc):
             _strip_request(each)
+            _mask(each, self._redact)
         reason = self._redact(f"{type(exc).__name__}: {exc}".rstrip(": "))
         if _was_denied(exc, sent):
             sent.denied = True
@@ -215,10 +218,16 @@ class Sender:
             raise OutcomeUnknown(f"the request may have gone out ({reason})") from exc
         if not _is_trouble(exc, sent):
             raise exc
-        hint = _TLS_HINT if any(isinstance(each, ssl.SSLError) for each in _chain(exc)) else ""
+        hint = _TLS_HINT if self._is_of_tls(exc) else ""
         error = NotSent(f"the request never went out ({reason}){hint}")
         error.queued = _is(exc, _QUEUED)  # our own queue: that is not the vendor's trouble
         raise error from exc
+
+    def _is_of_tls(self, exc: BaseException) -> bool:
+        """Say whether TLS didn't come about; a server that knows none of it may just hang up."""
+        secured = self._options.base_url.lower().startswith("https:")
+        through = not _is(exc, frozenset({"ProxyError"}))
+        return secured and through and any(isinstance(each, _OF_TLS) for each in _chain(exc))
 
 
 def _kept(sent: Sent) -> RawReply:
@@ -227,7 +236,13 @@ def _kept(sent: Sent) -> RawReply:
     return sent.reply
 
 
-def _was_denied(exc: Exception, sent: Sent) -> bool:
+def _is_nobodys(exc: BaseException) -> bool:
+    """Say whether this is a cancellation of foreign code's own making, and nobody wanted it."""
+    task = asyncio.current_task()
+    return isinstance(exc, asyncio.CancelledError) and task is not None and not task.cancelling()
+
+
+def _was_denied(exc: BaseException, sent: Sent) -> bool:
     """Say whether a mock's exception means that nothing went out."""
     if not sent.mocked or sent.told or sent.lost or _is(exc, _AFTER_SENDING):
         return False
@@ -243,11 +258,13 @@ def _is(exc: BaseException, names: frozenset[str]) -> bool:
     return any(cls.__name__ in names and _package(cls) in _HTTPX for cls in mro)
 
 
-def _is_trouble(exc: Exception, sent: Sent) -> bool:
+def _is_trouble(exc: BaseException, sent: Sent) -> bool:
     """Say whether the network failed, and not the program."""
     if sent.mocked and type(exc).__name__ == "TimeoutException":
         return False  # pytest-httpx says so that there is no route
-    if isinstance(exc, OSError | EOFError) or _is(exc, frozenset({"RequestError", "InvalidURL"})):
+    if isinstance(exc, OSError | EOFError | asyncio.CancelledError):
+        return True
+    if _is(exc, frozenset({"RequestError", "InvalidURL"})):
         return True
     return any(_package(cls) in _NETWORKS for cls in type(exc).__mro__)
 
@@ -274,3 +291,13 @@ def _strip_request(exc: BaseException) -> None:
         return
     url = str(request.url).partition("?")[0]
     exc.request = sys.modules[family].Request(request.method, url)  # type: ignore[attr-defined]
+
+
+def _mask(exc: BaseException, redact: Redactor) -> None:
+    """Take secrets and numbers out of an exception's texts: some, aiohttp's for one, name URLs."""
+    texts = [arg for arg in [*exc.args, *getattr(exc, "__notes__", ())] if isinstance(arg, str)]
+    if all(redact(text) == text for text in texts):
+        return
+    with suppress(Exception):  # it may be of a class that won't have it
+        exc.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in exc.args)
+        exc.__notes__ = [redact(note) for note in getattr(exc, "__notes__", ())]

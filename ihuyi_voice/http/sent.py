@@ -49,7 +49,7 @@ class Sent:
         error: What we found wrong ourselves: the request can't be signed, or the reply is too long.
         told: Whether the transport tells httpx's trace of itself, so that its silence about a
             beginning proves something.
-        started: Whether it told that it begins to write the request.
+        started: Whether it told that it begins to write the request, or a reply has begun.
         handed: Whether a transport may have the request by now; hooks have not.
         taken: Whether the body was taken.
         rendered: Whether somebody read the body without taking it.
@@ -115,7 +115,6 @@ class Sent:
         self.told = True
         if self.started:
             raise ResendRefused("this request was sent before; it is not sent again")
-        self.started = True
         self.begin()
 
     def take(self, reader: FrameType | None) -> None:
@@ -165,7 +164,8 @@ class Sent:
         return True
 
     def begin(self) -> None:
-        """Start the clock of the reply, if it hasn't started."""
+        """Take note that it goes out, or that a reply has begun; start the reply's clock."""
+        self.started = True
         if self.on_start is not None:
             self.on_start()
             self.on_start = None

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihuyi_voice import OutcomeUnknown, Submission, VoiceClient, VoiceError
+from ihuyi_voice import (
+    Outcome,
+    OutcomeStatus,
+    OutcomeUnknown,
+    Submission,
+    VoiceClient,
+    VoiceError,
+)
 from ihuyi_voice.calls.guarding import PATIENCE
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.eager import eager_factory
@@ -49,6 +56,39 @@ def test_a_cancellation_after_the_answer_replaces_nothing(
     end, settled = run_virtual(main())
     assert isinstance(end, Submission if fault is None else VoiceError)
     assert settled == [method]
+
+
+@pytest.mark.parametrize("manner", ["is slow", "hangs"])
+@pytest.mark.parametrize(
+    ("fault", "method", "status"),
+    [
+        (None, "commit", OutcomeStatus.ACCEPTED),
+        (Fault("code", code=4081), "block", OutcomeStatus.REJECTED),
+        (Fault("code", code=4072), "release", OutcomeStatus.REJECTED),
+        (Fault("empty"), "commit", OutcomeStatus.UNKNOWN),
+    ],
+)
+def test_a_run_that_is_left_keeps_the_answer_before_a_guard_that_takes_its_time(
+    fault: Fault | None, method: Method, status: OutcomeStatus, manner: Manner
+) -> None:
+    """Its attempts are cut short while the guard settles: what the vendor said stays said."""
+
+    async def main() -> Outcome:
+        guard, simulator = Misbehaving(method, manner), Simulator(clock=loop_time)
+        if fault is not None:
+            simulator.add_fault(fault)
+        async with in_process(simulator, guard=guard, retry=ONCE) as client:
+            async with client.submit_many([(MOBILE, CONTENT)], grace=0.1) as run:
+                await guard.begun.wait()
+                began = loop_time()
+                (outcome,) = await run.drain()
+                assert loop_time() - began <= 0.1 + 1.0 + 1e-6
+        return outcome
+
+    outcome = run_virtual(main())
+    assert outcome.status is status
+    assert bool(outcome.voice_id) is (fault is None)
+    assert outcome.attempts == 1
 
 
 def test_a_cancellation_that_was_put_off_strikes_at_the_next_await() -> None:

@@ -10,10 +10,12 @@ from ihuyi_voice import (
     Limits,
     MemoryGuard,
     NotSent,
+    OutcomeStatus,
     OutcomeUnknown,
     RateLimited,
     RetryPolicy,
     SubmissionFailed,
+    VoiceClient,
 )
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.vendor import CONTENT, MOBILE, in_process
@@ -80,8 +82,44 @@ def test_a_call_that_never_went_out_says_so_in_words() -> None:
 
     end, took, arrived = outcome(timeout=3.0, guard=Slow())
     assert isinstance(end, NotSent)
-    assert "within its timeout of 3 s" in str(end)
+    assert "within its timeout of 3 s: the guard did not answer" in str(end)
     assert (took, arrived) == (3.0, 0)
+
+
+def test_one_that_waits_behind_another_call_to_its_number_is_held() -> None:
+    """Nothing was sent, and `retry_at` says when it may be: a second after the other, at least."""
+
+    async def main() -> tuple[RateLimited, float]:
+        simulator = Simulator(clock=loop_time)
+        simulator.add_fault(Fault("latency", seconds=10.0))
+        async with in_process(simulator, clock=loop_time) as client:
+            first = asyncio.create_task(client.submit(MOBILE, CONTENT))
+            await simulator.arrived()
+            with pytest.raises(RateLimited) as caught:
+                await client.submit(MOBILE, CONTENT, max_wait=100.0, timeout=3.0)
+            now = loop_time()
+            await first
+        assert len(simulator.arrivals) == 1
+        return caught.value, now
+
+    error, now = run_virtual(main())
+    assert (error.status, error.code) == (OutcomeStatus.HELD, 4080)
+    assert error.retry_at is not None
+    assert error.retry_at.timestamp() == pytest.approx(now + 1.0)
+
+
+def test_one_whose_next_try_is_not_due_yet_says_so() -> None:
+    """Behind it stands how the last try ended."""
+    policy = RetryPolicy(initial=10.0, jitter=0.0)
+
+    async def main() -> NotSent:
+        options = {"base_url": "http://127.0.0.1:9/voice.php", "retry": policy}
+        async with VoiceClient("a", "key", **options) as client:  # type: ignore[arg-type]
+            with pytest.raises(NotSent, match="its next try was not due yet") as caught:
+                await client.submit(MOBILE, CONTENT, timeout=3.0)
+        return caught.value
+
+    assert isinstance(run_virtual(main()).__cause__, NotSent)
 
 
 def test_in_time_it_changes_nothing() -> None:

@@ -55,6 +55,48 @@ async def test_a_close_that_fails_takes_nothing_away(caplog: pytest.LogCaptureFi
     assert "the vendor's answer is kept; after it came ReadError" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "error", [LookupError("x"), httpx.ReadError("x"), asyncio.CancelledError()]
+)
+async def test_a_stream_that_fails_behind_a_whole_body_takes_nothing_away(
+    error: BaseException,
+) -> None:
+    """Its length was announced, and so much has come; a shorter one is unknown."""
+
+    class Failing(Stream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for chunk in self.chunks:
+                yield chunk
+            raise error
+
+    client = over(Failing(error), headers={"Content-Length": str(len(ACCEPTED))})
+    assert (await client.submit(MOBILE, CONTENT)).voice_id == "77"
+    client = over(Failing(error), headers={"Content-Length": str(len(ACCEPTED) + 1)})
+    with pytest.raises(OutcomeUnknown):
+        await client.submit(MOBILE, CONTENT)
+
+
+async def test_a_cancellation_that_nobody_wanted_is_an_outcome() -> None:
+    """A transport that raises it by itself, before it took the body or after it."""
+
+    class Cancelled(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise asyncio.CancelledError
+
+    class Late(Cancelled):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await anext(aiter(request.stream))  # type: ignore[arg-type]
+            raise asyncio.CancelledError
+
+    for transport, expected in ((Cancelled(), NotSent), (Late(), OutcomeUnknown)):
+        async with httpx.AsyncClient(transport=transport) as http_client:
+            client = VoiceClient(
+                "a", "key", base_url=BASE_URL, http_client=http_client, retry=ONCE, guard=None
+            )
+            with pytest.raises(expected):
+                await client.submit(MOBILE, CONTENT)
+
+
 def test_a_close_that_hangs_is_given_up() -> None:
     """By the same bound that holds for the reply."""
 
@@ -139,17 +181,21 @@ class _Raising(logging.Filter):
 @pytest.mark.parametrize("way", ["pool", "httpx", "httpx2"])
 @pytest.mark.parametrize("place", ["filter", "handler"])
 async def test_a_log_filter_or_handler_that_fails_takes_nothing_away(way: str, place: str) -> None:
-    """On the loggers of httpx and of this package; and it is shown no query."""
+    """On the loggers of httpx, httpcore and of this package; and it is shown no query."""
     raising = _Raising()
     handler = logging.Handler()
     handler.addFilter(raising)
     loggers = [logging.getLogger(name) for name in ("httpx", "httpx2", "ihuyi_voice")]
+    for core in ("httpcore", "httpcore2"):
+        loggers += [logging.getLogger(f"{core}.{part}") for part in ("connection", "http11")]
     for logger in loggers:
         logger.setLevel(logging.DEBUG)
         logger.addFilter(raising) if place == "filter" else logger.addHandler(handler)
     try:
         async with counting(accept) as vendor, _client(way, vendor.url, method="GET") as client:
             assert (await client.submit(MOBILE, CONTENT)).voice_id == "77"
+            for logger in loggers:
+                logger.setLevel(logging.WARNING)  # to close is the owner's affair
     finally:
         for logger in loggers:
             logger.setLevel(logging.NOTSET)

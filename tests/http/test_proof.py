@@ -1,5 +1,6 @@
 """NOT_SENT needs proof, and what has it is not UNKNOWN: whatever carries a request."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -178,15 +179,32 @@ async def test_a_retrying_transport_may_try_until_something_went_out() -> None:
 async def test_a_get_over_a_transport_that_tells_nothing_is_unknown_and_warned_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """There is no body whose taking would tell."""
+    """There is no body whose taking would tell; each client warns, whether it fails or not."""
     async with over(AiohttpTransport(), NOWHERE, method="GET", retry=ONCE) as client:
-        with pytest.raises(OutcomeUnknown):
-            await client.submit(MOBILE, CONTENT)
+        for number in (MOBILE, "13900000001"):
+            with pytest.raises(OutcomeUnknown):
+                await client.submit(number, CONTENT)
+    assert caplog.text.count("GET through a transport that doesn't tell") == 1
     async with counting(accept) as vendor:
         async with over(AiohttpTransport(), vendor.url, method="GET") as client:
             await client.balance()
             await client.balance()
-    assert caplog.text.count("GET through a transport that doesn't tell") == 1
+    assert caplog.text.count("GET through a transport that doesn't tell") == 2
+
+
+async def test_a_get_over_aiohttp_has_no_body_and_is_not_sent_again_behind_our_back() -> None:
+    """It repeats a GET whose connection was closed, but then has to take the body twice."""
+
+    async def answer_once(writer: asyncio.StreamWriter) -> None:
+        await (accept if vendor.arrivals == 1 else reset)(writer)
+
+    async with counting(answer_once) as vendor:
+        async with over(AiohttpTransport(), vendor.url, method="GET", retry=ONCE) as client:
+            await client.submit(MOBILE, CONTENT)
+            with pytest.raises(OutcomeUnknown):
+                await client.submit("13900000001", CONTENT)
+    assert vendor.arrivals == 2
+    assert all(b"chunked" not in request.lower() for request in vendor.requests)
 
 
 @pytest.mark.parametrize("ending", [hang_up, reset, silence])

@@ -45,12 +45,12 @@ async def test_a_signature_is_no_older_than_the_wait_for_a_connection(method: An
 async def test_a_failure_of_tls_says_what_the_document_says_and_what_that_costs(
     tmp_path: Path,
 ) -> None:
-    """A certificate of an unknown authority, and a server that doesn't speak TLS at all."""
+    """An unknown authority, a server that doesn't speak TLS, and one that just hangs up."""
     certificate = make_certificate(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.chain, certificate.key)
-    for tls in (context, None):
-        server = await asyncio.start_server(_talk, "127.0.0.1", 0, ssl=tls)
+    for answer, tls in ((_talk, context), (_talk, None), (_hang_up, None)):
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
         async with server:
             url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/voice.php"
             async with VoiceClient("a", "key", base_url=url, retry=ONCE) as client:
@@ -73,12 +73,22 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def test_a_refused_connection_says_nothing_of_tls() -> None:
+async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Close without a word."""
+    writer.close()
+
+
+async def test_a_refused_connection_or_a_proxy_says_nothing_of_tls() -> None:
     """It has nothing to do with it."""
-    async with VoiceClient("a", "k", base_url="https://127.0.0.1:9/v.php", retry=ONCE) as client:
-        with pytest.raises(NotSent) as caught:
-            await client.balance()
-    assert "TLS" not in str(caught.value)
+    async with await asyncio.start_server(_hang_up, "127.0.0.1", 0) as proxy:
+        place = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        for through in (None, place):
+            async with VoiceClient(
+                "a", "k", base_url="https://127.0.0.1:9/v.php", retry=ONCE, proxy=through
+            ) as client:
+                with pytest.raises(NotSent) as caught:
+                    await client.balance()
+            assert "TLS" not in str(caught.value)
 
 
 class Slow:
