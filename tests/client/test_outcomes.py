@@ -257,7 +257,7 @@ async def test_a_rate_limit_as_json_says_whose_it_is_and_until_when() -> None:
     """Ours or the vendor's; the moment as ISO 8601 with its zone."""
     simulator = Simulator()
     simulator.add_fault(Fault("code", code=4081))
-    told = []
+    told: list[dict[str, Any]] = []
     async with in_process(simulator, guard=MemoryGuard()) as client:
         for _ in range(2):
             with pytest.raises(RateLimited) as caught:
