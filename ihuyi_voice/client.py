@@ -12,7 +12,13 @@ from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, Limits, MemoryGuard
 from ihuyi_voice.http import HttpOptions, Sender
-from ihuyi_voice.inputs import check_above_zero, check_wait, normalise_mobile, validate_content
+from ihuyi_voice.inputs import (
+    check_above_zero,
+    check_count,
+    check_wait,
+    normalise_mobile,
+    validate_content,
+)
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
 from ihuyi_voice.protocol import (
     Answer,
@@ -113,6 +119,10 @@ class VoiceClient:
         self._endpoint = Endpoint(voice, self._sender, clock)
         _check_retry(retry)
         _check_guard(guard)
+        if max_content_length is not None:
+            check_count("max_content_length", max_content_length)
+        if not callable(clock):
+            raise InvalidRequest(f"clock is {clock!r:.80}, which can't be called", field="clock")
         self._policy = RetryPolicy() if retry is None else retry
         self._guarding = Guarding(
             MemoryGuard() if isinstance(guard, _Default) else guard, voice.credentials.account
@@ -236,9 +246,9 @@ class VoiceClient:
                 each round of usable answers.
             max_wait: The longest a message may wait for its number's limits, in seconds.
             max_rate: The most submissions a second over the whole run; None for no cap.
-            max_deferred: How many held-back messages are kept. With so many, reading goes on as
-                long as each message is to a free number, and pauses at the first that is not; with
-                twice as many it pauses anyway. A list, which is in memory already, is read on.
+            max_deferred: How many held-back messages are kept. With so many or more, a message to a
+                busy number is the last that is read for now; with twice as many, any is. A list,
+                which is in memory already, is read on.
             grace: When the run is left early, the seconds that those in flight may take to end.
             total: How many messages there are, for `progress`; asked of no iterable but Python's
                 own containers, for others may have to work for it.

@@ -70,6 +70,9 @@ class Redactor:
         """Return `text` without secrets and with its phone numbers masked."""
         if self.secret and self.secret.lower() in text.lower():
             text = re.sub(re.escape(self.secret), _HIDDEN, text, flags=re.IGNORECASE)
+        if self.secret and "%" in text:  # as it may stand in a URL, every byte escaped
+            escaped = "%" + self.secret.encode().hex("%")
+            text = re.sub(escaped, _HIDDEN, text, flags=re.IGNORECASE)
         if len(text) < _SHORTEST_SECRET:
             return text
         return mask_numbers(_DIGEST.sub(_HIDDEN, text))

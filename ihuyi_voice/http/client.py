@@ -249,6 +249,7 @@ class InjectedClient:
         self.client = cast("httpx.AsyncClient", options.http_client)
         self.hooks = Hooks(self.client)
         module = module_of(self.client)
+        self._url: type[httpx.URL] = module.URL
         self._kit = kit_of(module.__name__)
         self._timeout = options.timeout_for(module)
         # Who overrides `send` may send in any way, and needs no hook to be called.
@@ -267,7 +268,11 @@ class InjectedClient:
         sent.handed, sent.bodyless = self._foreign, not wire.length
         body = self._kit.body(wire, sent)
         extensions = dict(made.extensions)
-        return self._kit.request(made.method, made.url, made.headers, body, extensions, sent)
+        url = made.url
+        if client.params:  # which httpx puts in the place of the address's own query
+            own = self._url(wire.url)
+            url = own.copy_with(query=b"%s&%s" % (own.query, made.url.query))
+        return self._kit.request(made.method, url, made.headers, body, extensions, sent)
 
     async def aclose(self) -> None:
         """Leave it as it was."""

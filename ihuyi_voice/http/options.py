@@ -71,6 +71,8 @@ class HttpOptions:
 
     def _trust(self) -> ssl.SSLContext | str | bool:
         verify = str(self.verify) if isinstance(self.verify, PurePath) else self.verify
+        if verify == "":
+            raise InvalidRequest("verify is empty; False would trust everybody", field="verify")
         if not isinstance(verify, bool | str | ssl.SSLContext):
             raise InvalidRequest(
                 "verify can be True, False, a path or an ssl.SSLContext, not "
@@ -135,8 +137,8 @@ def _what_it_is(http_client: object) -> str:
 
 def _check_url(url: str) -> None:
     try:
-        httpx.URL(url)
-    except httpx.InvalidURL as exc:
+        httpx.URL(url).host  # noqa: B018 - it decodes the name, and only then knows
+    except (httpx.InvalidURL, UnicodeError) as exc:
         raise InvalidRequest(f"base_url can't be used: {exc}", field="base_url") from exc
 
 

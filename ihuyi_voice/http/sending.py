@@ -17,6 +17,7 @@ import logging
 import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Final, NoReturn
 
@@ -139,7 +140,8 @@ class Sender:
             return self._in_spite_of(exc, sent)
         finally:
             self._in_flight -= 1
-            self._warn_of_get(request)
+            if sent.bodyless:
+                self._warn_of_get(sent)
             if self._landed is not None and not self._in_flight:
                 self._landed.set()
         return _kept(sent)
@@ -185,9 +187,8 @@ class Sender:
                 response = await way.client.send(request, stream=True, follow_redirects=False)
                 await finish(response, request)
 
-    def _warn_of_get(self, request: OneRequest) -> None:
-        sent = request.sent
-        if sent.handed and sent.bodyless and not (sent.told or sent.mocked or self._warned):
+    def _warn_of_get(self, sent: Sent) -> None:
+        if sent.handed and not (sent.told or sent.mocked or self._warned):
             self._warned = True
             tell(
                 logger,
@@ -209,6 +210,7 @@ class Sender:
     def _raise(self, exc: BaseException, sent: Sent) -> NoReturn:
         for each in _chain(exc):
             _strip_request(each)
+            _mask(each, self._redact)
         reason = self._redact(f"{type(exc).__name__}: {exc}".rstrip(": "))
         if _was_denied(exc, sent):
             sent.denied = True
@@ -289,3 +291,13 @@ def _strip_request(exc: BaseException) -> None:
         return
     url = str(request.url).partition("?")[0]
     exc.request = sys.modules[family].Request(request.method, url)  # type: ignore[attr-defined]
+
+
+def _mask(exc: BaseException, redact: Redactor) -> None:
+    """Take secrets and numbers out of an exception's texts: some, aiohttp's for one, name URLs."""
+    texts = [arg for arg in [*exc.args, *getattr(exc, "__notes__", ())] if isinstance(arg, str)]
+    if all(redact(text) == text for text in texts):
+        return
+    with suppress(Exception):  # it may be of a class that won't have it
+        exc.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in exc.args)
+        exc.__notes__ = [redact(note) for note in getattr(exc, "__notes__", ())]

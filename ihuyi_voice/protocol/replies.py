@@ -227,8 +227,10 @@ def _local_name(tag: object) -> str:
 
 
 def _json_fields(body: bytes) -> dict[str, Any]:
+    text = body.decode("utf-8", "replace")  # what is odd in `msg` must not hide the code
+    pairs = partial(once, error=ReplyUnreadable)
     try:
-        return dict(json.loads(body, object_pairs_hook=partial(once, error=ReplyUnreadable)))
+        return dict(json.loads(text, object_pairs_hook=pairs, strict=False))
     except ReplyUnreadable:
         raise
     except (ValueError, RecursionError) as exc:
@@ -257,12 +259,17 @@ def _value(operation: Operation, fields: dict[str, Any]) -> str:
     names = _ID_FIELDS[operation]
     if not names:
         return ""
+    if operation is Operation.BALANCE:
+        return _balance(fields.get("num", ""))
     texts = [_text(fields[name], name).strip() for name in names if name in fields]
     value = ""
     for text in reversed(texts):
         value = value if text in _NO_ID else text
-    if operation is Operation.BALANCE:
-        return checked(texts[0] if texts else "", _BALANCE, names[0], ReplyUnreadable)[1]
     if not value:
         raise ReplyUnreadable(f"code 2 without a {names[0]}")
     return checked(value, ID, names[0], ReplyUnreadable)[0]
+
+
+def _balance(num: object) -> str:
+    text = str(num) if isinstance(num, float) else _text(num, "num")
+    return checked(text.strip(), _BALANCE, "num", ReplyUnreadable)[1]

@@ -6,7 +6,7 @@ connection, and the vendor refuses a password that is old. All lengths are known
 
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import attrs
 
@@ -28,6 +28,7 @@ Method: TypeAlias = Literal["POST", "GET"]
 ReplyFormat: TypeAlias = Literal["xml", "json"]
 
 _FORM: Final = "application/x-www-form-urlencoded"
+_PRINTABLE: Final = "".join(map(chr, range(33, 127)))
 _MAX_TIME: Final = 9_999_999_999
 _SIGNATURE: Final = 32 + len("&time=") + 10
 _TEMPLATES: Final = frozenset({Operation.ADD_TEMPLATE, Operation.DELETE_TEMPLATE})
@@ -170,7 +171,7 @@ class VoicePhp:
         if self.method == "POST":
             return WireRequest("POST", url, _FORM, length, form)
         parts = urlsplit(url)
-        target = f"{parts.path or '/'}?{parts.query}&".encode()
+        target = quote(f"{parts.path or '/'}?{parts.query}&", safe=_PRINTABLE).encode()
         return WireRequest(
             "GET", f"{url}&{form().decode()}", None, 0, lambda: b"%s%s" % (target, form())
         )

@@ -104,6 +104,24 @@ async def test_a_timeout_may_be_seconds_or_an_httpx_timeout() -> None:
     assert [(each["read"], each["pool"]) for each in seen] == [(9.0, 9.0), (3.0, 3.0), (4.0, 1.0)]
 
 
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_parameters_of_an_injected_client_stand_beside_ours(method: Any) -> None:
+    """Alone, httpx would put them in the place of the whole query."""
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(dict(request.url.params))
+        return httpx.Response(200, content=b'{"code":2,"num":"5"}')
+
+    seen: list[dict[str, str]] = []
+    options: dict[str, Any] = {"transport": httpx.MockTransport(reply), "params": {"rd": "1 & 2"}}
+    async with httpx.AsyncClient(**options) as http_client:
+        client = VoiceClient("a", "k", base_url=BASE_URL, http_client=http_client, method=method)
+        await client.balance()
+    assert seen[0]["rd"] == "1 & 2"
+    assert seen[0]["method"] == "GetNum"
+    assert ("account" in seen[0]) is (method == "GET")
+
+
 _FORKED = """
 import asyncio, os
 from ihuyi_voice import VoiceClient

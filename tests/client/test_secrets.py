@@ -6,6 +6,7 @@ import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import httpx2
@@ -16,7 +17,7 @@ from ihuyi_voice import Message, Submission, VoiceClient, VoiceError
 from ihuyi_voice.common.redaction import Redactor, mask_mobile, mask_numbers
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.http.servers import counting, hang_up
-from tests.support.vendor import CONTENT, MOBILE, ONCE, answering
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE, answering
 
 KEY = "1q784322ba1d9bb88d50cf5cdfd89k7d"
 DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
@@ -107,6 +108,30 @@ async def test_no_error_keeps_a_secret_among_its_evidence(method: Any, way: str)
                 request = getattr(error, "_request", None)
                 if request is not None:
                     assert_clean(f"{request.url} {request.read()!r} {request.extensions}")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("auth", ["plain", "signed"])
+@pytest.mark.parametrize("kind", [OSError, ValueError, httpx.ConnectError])
+async def test_no_cause_that_names_the_request_shows_it(method: Any, auth: Any, kind: Any) -> None:
+    """As aiohttp's do, where TLS doesn't come about in time."""
+
+    class Telling(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            content = await request.aread()
+            cause = RuntimeError(f"for {request.url}")
+            cause.add_note(f"and {content!r}")
+            raise kind(f"could not send {request.url} with {content!r}") from cause
+
+    key = f"{KEY}-" if auth == "plain" else KEY  # which is escaped in a URL
+    async with httpx.AsyncClient(transport=Telling()) as http_client:
+        options: dict[str, Any] = {"method": method, "auth": auth, "retry": ONCE}
+        client = VoiceClient("a", key, base_url=BASE_URL, http_client=http_client, **options)
+        with pytest.raises(VoiceError) as caught:
+            await client.submit(MOBILE, CONTENT)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert_clean(shown)
+    assert_clean(unquote(shown))
 
 
 async def test_what_the_vendor_echoes_is_redacted() -> None:

@@ -98,6 +98,13 @@ def test_a_text_that_nobody_escaped_hides_no_code(msg: str, code: int, id_: str)
     assert (reply.code, reply.value) == (code, "60495654" if code == 2 else "")
 
 
+@pytest.mark.parametrize("msg", [b"a\nb", b"\t\x01", "您好".encode("gbk"), b"\xff"])
+def test_a_text_that_json_does_not_have_hides_no_code(msg: bytes) -> None:
+    """Raw line ends, and bytes that are no UTF-8."""
+    body = b'{"code":4051,"msg":"%s","voiceid":"0"}' % msg
+    assert parse_reply(SUBMIT, body).code == 4051
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -140,7 +147,8 @@ def test_a_good_id_beside_an_empty_one_counts(ids: dict[str, object], value: str
 
 
 @pytest.mark.parametrize(
-    ("num", "value"), [("856.00", "856"), ("856.0", "856"), (856, "856"), ("-3.00", "-3")]
+    ("num", "value"),
+    [("856.00", "856"), ("856.0", "856"), (856, "856"), ("-3.00", "-3"), (856.0, "856")],
 )
 def test_a_balance_may_be_written_with_decimals(num: object, value: str) -> None:
     """Zeros only: half a notification is none."""
@@ -148,8 +156,10 @@ def test_a_balance_may_be_written_with_decimals(num: object, value: str) -> None
     assert parse_reply(Operation.BALANCE, body).value == value
 
 
-@pytest.mark.parametrize("num", ["856.5", "856.", ".0", "1e3", "8 56", ""])
-def test_a_balance_that_is_no_whole_number_is_unreadable(num: str) -> None:
+@pytest.mark.parametrize(
+    "num", ["856.5", "856.", ".0", "1e3", "8 56", "", 856.5, 1e30, float("nan")]
+)
+def test_a_balance_that_is_no_whole_number_is_unreadable(num: object) -> None:
     """Nothing is guessed."""
     body = json.dumps({"code": 2, "msg": "ok", "num": num}).encode()
     with pytest.raises(ReplyUnreadable):

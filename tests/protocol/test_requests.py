@@ -52,6 +52,14 @@ def test_a_submission_is_a_form_with_its_method_in_the_query() -> None:
     }
 
 
+def test_the_target_of_a_get_request_is_ascii_whatever_the_address() -> None:
+    """As that of a POST, which httpx escapes; what is escaped already stays."""
+    url = "http://h/语音%20.php?q=甲"
+    wire = VoicePhp(CREDENTIALS, base_url=url, method="GET").build(SUBMIT, at(NOW))
+    start = b"/%E8%AF%AD%E9%9F%B3%20.php?q=%E7%94%B2&method=Submit&account="
+    assert wire.signed().startswith(start)
+
+
 def test_a_get_request_has_everything_in_the_query_and_no_body() -> None:
     """As in the vendor's section 2.6."""
     wire = VoicePhp(CREDENTIALS, method="GET").build(SUBMIT, at(NOW))

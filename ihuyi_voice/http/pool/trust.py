@@ -40,7 +40,7 @@ def tls_context(verify: Verify, environ: Mapping[str, str] | None = None) -> ssl
     """
     if isinstance(verify, ssl.SSLContext):
         return verify
-    if not verify:
+    if verify is False:  # an empty text is no such word
         return _trusting_everybody()
     if isinstance(verify, str):
         return _trusting([("verify", Path(verify))])
