@@ -1,12 +1,18 @@
-"""Over the whole test run, no log line of anybody may show a secret or a whole number."""
+"""Over the whole test run: no log line shows a secret or a whole number, and Ctrl-C is heard."""
 
 import logging
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 pytest_plugins = ["tests.support.databases"]
+
+# Shells let what they start in the background ignore Ctrl-C, and its children with it; tests send
+# it to programs of ours.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FORBIDDEN = re.compile(
     r"simulator-key|1q784322ba1d9bb88d50cf5cdfd89k7d"

@@ -1,23 +1,27 @@
 """What was surely not sent, and what nobody can know: exactly as the design's section 1."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from ihuyi_voice import (
+    MemoryGuard,
     NotSent,
     OutcomeUnknown,
+    RateLimited,
     UnreadableReply,
     VendorError,
     VoiceClient,
 )
 from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE, answering
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE, answering, in_process
 
 WAYS = ["pool", "httpx"]
 
@@ -247,3 +251,18 @@ def _raising(error: type[Exception]) -> Callable[[httpx.Request], httpx.Response
         raise error("boom")
 
     return answer
+
+
+async def test_a_rate_limit_as_json_says_whose_it_is_and_until_when() -> None:
+    """Ours or the vendor's; the moment as ISO 8601 with its zone."""
+    simulator = Simulator()
+    simulator.add_fault(Fault("code", code=4081))
+    told: list[dict[str, Any]] = []
+    async with in_process(simulator, guard=MemoryGuard()) as client:
+        for _ in range(2):
+            with pytest.raises(RateLimited) as caught:
+                await client.submit(MOBILE, CONTENT)
+            told.append(json.loads(json.dumps(caught.value.to_dict())))
+            assert datetime.fromisoformat(told[-1]["retry_at"]) == caught.value.retry_at
+    assert [(each["code"], each["source"]) for each in told] == [(4081, "vendor"), (4081, "guard")]
+    assert {each["retry_at"][-6:] for each in told} == {"+00:00"}

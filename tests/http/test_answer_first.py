@@ -122,6 +122,24 @@ async def test_a_cancellation_while_it_closes_leaves_the_answer_in_sight() -> No
     assert sent.reply.content == ACCEPTED
 
 
+async def test_a_caller_cancelled_while_it_closes_has_the_answer_first() -> None:
+    """The cancellation strikes at the caller's next await."""
+    stream = Stream()
+    client = over(stream)
+    answers: list[str] = []
+
+    async def caller() -> None:
+        answers.append((await client.submit(MOBILE, CONTENT)).voice_id)
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(caller())
+    await stream.closing.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert answers == ["77"]
+    assert task.cancelled()
+
+
 @pytest.mark.parametrize("way", ["pool", "httpx", "httpx2"])
 async def test_a_response_hook_that_fails_takes_nothing_away(way: str) -> None:
     """Of the default client, and of injected ones."""
