@@ -5,7 +5,7 @@
 
 Each measurement runs in a fresh process, interleaved over the repeats; medians are shown. CPU is
 the client process's own, all its threads, user and system, a submission, after a warm-up by the
-same client of one submission for each connection. Beside it stands the median of its ratios to
+same client of four submissions for each connection. Beside it stands the median of its ratios to
 bare aiohttp's, of the same repeat each: what else the machine does then cancels out. Lag is the
 99th percentile of how late a neighbouring coroutine's timers fire.
 """
@@ -26,6 +26,7 @@ from typing import Any
 from benchmarks.clients import CLIENTS
 
 BASE = "aiohttp, bare"
+_CRASHES = 3  # in a row, of a rival's own threads
 SLOW = "httpx, stock"  # it gets fewer requests, or the run would take an hour
 
 
@@ -43,7 +44,7 @@ def child(name: str, url: str, many: int, connections: int) -> None:
 
     async def run() -> dict[str, float]:
         async with CLIENTS[name](url, connections) as send:
-            await send(connections)  # warm up: connections open, code paths taken once
+            await send(4 * connections)  # warm up: all connections open, also by a slow start
             lags: list[float] = []
             neighbour = asyncio.create_task(feel(lags))
             cpu, started = time.process_time(), time.perf_counter()
@@ -88,8 +89,13 @@ def server(server_ms: float) -> Generator[str]:
         process.wait()
 
 
+def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Run a measurement to its end."""
+    return subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - ours
+
+
 def measure(name: str, url: str, many: int, connections: int) -> dict[str, float]:
-    """Measure one client in a fresh process."""
+    """Measure one client in a fresh process; if a signal kills that, say so and do it again."""
     command = [
         sys.executable,
         "-m",
@@ -100,7 +106,12 @@ def measure(name: str, url: str, many: int, connections: int) -> dict[str, float
         str(many),
         str(connections),
     ]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - ours
+    done = run(command)
+    for _ in range(_CRASHES):
+        if done.returncode < 0:
+            print(f"{name} died of signal {-done.returncode}", file=sys.stderr, flush=True)
+            done = run(command)
+    done.check_returncode()
     result: dict[str, float] = json.loads(done.stdout)
     return result
 

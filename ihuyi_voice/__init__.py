@@ -5,7 +5,7 @@ async with VoiceClient("VM12345678", "api-key") as client:
 """
 
 from ihuyi_voice.bulk import BulkRun, Outcome, Progress
-from ihuyi_voice.calls.retries import RetryEvent, RetryPolicy
+from ihuyi_voice.calls import RetryEvent, RetryPolicy
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import (
     AccessDenied,
@@ -30,7 +30,7 @@ from ihuyi_voice.errors import (
     VoiceError,
 )
 from ihuyi_voice.guards import Limits, MemoryGuard
-from ihuyi_voice.inputs.templates import Template
+from ihuyi_voice.inputs import Template
 from ihuyi_voice.models import (
     Action,
     AddedTemplate,

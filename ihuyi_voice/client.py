@@ -7,28 +7,29 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ihuyi_voice.bulk import BulkOptions, BulkRun
-from ihuyi_voice.calls.attempt import Endpoint
-from ihuyi_voice.calls.guarding import Guarding
-from ihuyi_voice.calls.operations import repeat
-from ihuyi_voice.calls.retries import RetryPolicy
-from ihuyi_voice.calls.submission import Job, Submitter
+from ihuyi_voice.calls import Endpoint, Guarding, Job, RetryPolicy, Submitter, repeat
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, Limits, MemoryGuard
-from ihuyi_voice.http.options import HttpOptions
-from ihuyi_voice.http.sending import Sender
-from ihuyi_voice.inputs.content import validate_content
-from ihuyi_voice.inputs.numbers import normalise_mobile
-from ihuyi_voice.inputs.options import check_above_zero, check_count, check_wait
+from ihuyi_voice.http import HttpOptions, Sender
+from ihuyi_voice.inputs import (
+    check_above_zero,
+    check_count,
+    check_wait,
+    normalise_mobile,
+    validate_content,
+)
 from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
-from ihuyi_voice.protocol.replies import Answer
-from ihuyi_voice.protocol.requests import (
+from ihuyi_voice.protocol import (
+    Answer,
+    Auth,
     Call,
+    Credentials,
     Method,
     ReplyFormat,
+    TemplateAuth,
     VoicePhp,
 )
-from ihuyi_voice.protocol.signing import Auth, Credentials, TemplateAuth
 
 if TYPE_CHECKING:
     import httpx
@@ -245,9 +246,9 @@ class VoiceClient:
                 each round of usable answers.
             max_wait: The longest a message may wait for its number's limits, in seconds.
             max_rate: The most submissions a second over the whole run; None for no cap.
-            max_deferred: How many held-back messages are kept. With so many, reading goes on as
-                long as each message is to a free number, and pauses at the first that is not; with
-                twice as many it pauses anyway. A list, which is in memory already, is read on.
+            max_deferred: How many held-back messages are kept. With so many or more, a message to a
+                busy number is the last that is read for now; with twice as many, any is. A list,
+                which is in memory already, is read on.
             grace: When the run is left early, the seconds that those in flight may take to end.
             total: How many messages there are, for `progress`; asked of no iterable but Python's
                 own containers, for others may have to work for it.

@@ -5,7 +5,7 @@ and what the vendor says at once, and what it pushes later: how a call ended (se
 a template's audit ended (4.5).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -77,7 +77,7 @@ class RawReply:
     """
 
     status: int
-    _headers: Iterable[tuple[bytes, bytes]] = attrs.field(repr=False)
+    _headers: Sequence[tuple[bytes, bytes]] = attrs.field(repr=False)
     content: bytes = attrs.field(repr=False)
 
     @property
@@ -100,10 +100,11 @@ class RawReply:
 
     def sealed(self, redact: Redactor) -> "RawReply":
         """Return this reply without secrets: nothing that is made of it can show one."""
-        headers = [pair for pair in self._headers if pair[0].lower() not in _UNSAFE_HEADERS]
-        if redact.is_clean(b"\n".join([self.content, *[value for _, value in headers]])):
-            return RawReply(self.status, headers, self.content)
-        headers = [(name, redact.in_bytes(value)) for name, value in headers]
+        safe = [pair for pair in self._headers if pair[0].lower() not in _UNSAFE_HEADERS]
+        clean = redact.is_clean(b"\n".join([self.content, *[value for _, value in safe]]))
+        if clean and len(safe) == len(self._headers):
+            return self
+        headers = [(name, redact.in_bytes(value)) for name, value in safe]
         return RawReply(self.status, headers, redact.in_bytes(self.content))
 
 
@@ -111,11 +112,24 @@ def _shown(mask: Callable[[str], str]) -> Callable[[object], str]:
     """Return a repr that masks what it shows, and never raises whatever the caller put there."""
 
     def show(value: object) -> str:
-        if isinstance(value, str | int | float):
-            return mask(str(value))
-        return "None" if value is None else f"<{type(value).__name__}>"
+        if value is None:
+            return "None"
+        try:
+            if isinstance(value, str | int | float):
+                return mask(str(value))
+        except Exception:  # noqa: BLE001, S110 - an int of 5,000 digits, a class of the caller's
+            pass
+        return f"<{type(value).__name__}>"
 
     return show
+
+
+def _shown_reference(value: object) -> str:
+    """Return the repr of what is the caller's own and may be anything, its numbers masked."""
+    try:
+        return mask_numbers(repr(value))
+    except Exception:  # noqa: BLE001 - as above
+        return f"<{type(value).__name__}>"
 
 
 @attrs.frozen
@@ -130,7 +144,7 @@ class Message:
 
     mobile: str = attrs.field(repr=_shown(mask_mobile))
     content: str = attrs.field(repr=_shown(mask_numbers))
-    reference: str | None = None
+    reference: str | None = attrs.field(default=None, repr=_shown_reference)
 
 
 @attrs.frozen

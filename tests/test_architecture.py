@@ -105,6 +105,22 @@ def test_the_door_of_a_room_only_re_exports(path: Path) -> None:
     assert sorted(names) == [name for node in promised for name in ast.literal_eval(node.value)]
 
 
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
+def test_other_rooms_come_in_by_the_door(path: Path) -> None:
+    """What a room's door doesn't re-export is its own; constants are told by their modules."""
+    doors = {door.parent.name for door in DOORS if "__all__" in door.read_text(encoding="utf-8")}
+    own = path.relative_to(HOME).parts[0]
+    inside = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+        if (parts := node.module.split("."))[0] == HOME.name and len(parts) > 2
+        if parts[1] in doors - {own} and not alias.name.isupper()
+    ]
+    assert set(inside) <= {"ihuyi_voice.simulator.server.serving"}  # which needs the extra
+
+
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
 def test_every_test_names_the_fact_that_it_proves(path: Path) -> None:
     """In a docstring."""

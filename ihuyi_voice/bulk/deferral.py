@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ihuyi_voice.bulk.pace import Start
-from ihuyi_voice.calls.submission import Job
+from ihuyi_voice.calls import Job
 from ihuyi_voice.models import Message
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import attrs
 from attrs.validators import optional
 
-from ihuyi_voice.inputs.options import above_zero, counted, not_negative, waited
+from ihuyi_voice.inputs import above_zero, counted, not_negative, waited
 
 
 @attrs.frozen

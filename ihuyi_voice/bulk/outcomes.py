@@ -11,6 +11,7 @@ from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
 from ihuyi_voice.models import Message, OutcomeStatus, Submission
 
 _ACCEPTED: Final = 2  # the vendor's code
+_LARGEST: Final = 2**63 - 1  # of integers that every writer of JSON takes
 
 
 @attrs.frozen
@@ -64,7 +65,9 @@ class Outcome:
 
 def _plain(value: object) -> str | int | float | None:
     """Return a value that JSON has, and the text of any other."""
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and abs(value) <= _LARGEST:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value

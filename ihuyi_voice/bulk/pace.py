@@ -3,10 +3,13 @@
 Pure: no I/O, and no clock of its own. Slow start: before the first usable answer one submission
 is in flight, then each usable answer makes room for one more, so that every round of them doubles
 what is in flight, up to `concurrency`. Any reply with a code is usable. The breaker watches how
-messages end, one after the other, and says when that tells of a common cause.
+messages end, one after the other, and says when that tells of a common cause. Half-way there it
+lets no more be in flight than would end the run, so that a wrong template costs the breaker's
+number of requests, and not what is in flight besides.
 """
 
 from collections import deque
+from math import inf
 from typing import Final
 
 import attrs
@@ -84,7 +87,8 @@ class Pace:
         self._max_failures = max_failures
         self._max_rejections = max_rejections
         self._rate = None if max_rate is None else Rate(max_rate)
-        self._limit = 1
+        self._limit = 1  # the slow start's
+        self._most = 1  # that, or less if the breaker is half-way
         self._answered = False
         self._failures = 0
         self._rejections = 0
@@ -103,7 +107,7 @@ class Pace:
             waiting: Those which wait for a connection, and keep their places meanwhile.
         """
         if self._answered:
-            return in_flight + waiting < self._limit
+            return in_flight + waiting < self._most
         # Nobody has heard of the vendor yet. Where there is no connection, a few may try side by
         # side, or a dead address would cost a few times all the retries of one message.
         most = min(self._concurrency, _AT_FIRST) if waiting else 1
@@ -123,6 +127,7 @@ class Pace:
         self._answered = True
         if self._limit < self._concurrency:
             self._limit += 1
+            self._narrow()
 
     def reason_to_stop(
         self, error: VoiceError | None, refused: VendorError | None
@@ -145,15 +150,21 @@ class Pace:
         """Note how a message ended; return in words what is too many, if this one is."""
         if error is None:
             self._failures = self._rejections = 0
+            self._most = self._limit
             return None
         if _tells_nothing(error):
             return None
         if isinstance(error, VendorError):
             return self._rejected(error.code)
         self._failures += 1
+        self._narrow()
         if self._max_failures is None or self._failures < self._most_failures(self._max_failures):
             return None
         return f"{self._failures} messages in a row came out UNKNOWN or NOT_SENT"
+
+    def _narrow(self) -> None:
+        failures = _left(self._failures, self._max_failures)
+        self._most = int(min(self._limit, failures, _left(self._rejections, self._max_rejections)))
 
     def _most_failures(self, most: int) -> int:
         return most if self._answered else min(_AT_FIRST, most)
@@ -162,9 +173,15 @@ class Pace:
         self._failures = 0
         self._rejections = self._rejections + 1 if code == self._code else 1
         self._code = code
+        self._narrow()
         if self._max_rejections is None or self._rejections < self._max_rejections:
             return None
         return f"{self._rejections} messages in a row were rejected with code {code}"
+
+
+def _left(count: int, most: int | None) -> float:
+    """Return how many more would be too many, once half of them are there."""
+    return inf if most is None or 2 * count < most else most - count
 
 
 def _tells_nothing(error: VoiceError) -> bool:

@@ -14,7 +14,8 @@ They happen in the scheduler's `pump`, which never awaits. A deferred message oc
 nobody sleeps on a slow number. One that had no connection keeps its place among those in flight:
 then all numbers are affected, and slowing down is right.
 
-Bounds: `concurrency` attempts in flight, fewer until the vendor has answered (see `pace`);
+Bounds: `concurrency` attempts in flight, fewer until the vendor has answered and when the breaker
+is half-way (see `pace`);
 `max_rate` attempts a second, of which what the guard held back is none;
 `max_deferred` messages deferred, then reading pauses at the first to a busy number, and at twice as
 many in any case; as many unread outcomes as may be in flight, then nothing new starts.
@@ -47,7 +48,7 @@ from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
-from ihuyi_voice.calls.submission import Job, Submitter
+from ihuyi_voice.calls import Job, Submitter
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.models import Message, OutcomeStatus
 
@@ -81,6 +82,8 @@ class BulkRun:
         self._scheduler: Scheduler | None = None
         self._source: Source | None = None
         self._gone: asyncio.Event | None = None
+        self._drains = 0  # that have begun and not returned
+        self._drained: list[Outcome] = []
         self._told = False
 
     async def __aenter__(self) -> Self:
@@ -125,15 +128,21 @@ class BulkRun:
     async def drain(self) -> list[Outcome]:
         """Start nothing more, await those in flight, and return all outcomes not yet consumed.
 
-        Each outcome is handed over once: of two drains at once, both wait, and the one that comes
-        second gets what is left. An error of the iterable is not raised here, where it would cost
-        the outcomes, but when the block is left or the iteration goes on; see `error`.
+        Several drains at once all wait, and all get the same, so that none is told that nothing
+        happened; a later one gets nothing. An error of the iterable is not raised here, where it
+        would cost the outcomes, but when the block is left or the iteration goes on; see `error`.
         """
-        await self._leave()
-        outcomes = [] if self._scheduler is None else list(self._scheduler.outcomes)
-        if self._scheduler is not None:
-            self._scheduler.outcomes.clear()
-        return outcomes
+        self._drains += 1
+        try:
+            await self._leave()
+            if self._scheduler is not None:
+                self._drained += self._scheduler.outcomes
+                self._scheduler.outcomes.clear()
+            return list(self._drained)
+        finally:
+            self._drains -= 1
+            if not self._drains:
+                self._drained.clear()
 
     @property
     def summary(self) -> dict[OutcomeStatus, int]:

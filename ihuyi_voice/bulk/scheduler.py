@@ -22,7 +22,7 @@ from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, no_message, stop
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
-from ihuyi_voice.calls.submission import Delay, Job, Submitter
+from ihuyi_voice.calls import Delay, Job, Submitter
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames, mask_numbers
 from ihuyi_voice.errors import (
@@ -170,7 +170,7 @@ class Scheduler:
                 if item is None:
                     continue
             if item is not None:
-                item.start, item.begun = self._pace.take(now), item.job.attempts
+                item.start, item.begun = self._pace.take(now), item.job.tries.attempts
             return item
 
     def _has_room(self) -> bool:
@@ -260,7 +260,7 @@ class Scheduler:
         return job.verdict(ended_by)
 
     def _settle(self, item: Item, end: Submission | Delay | VoiceError) -> None:
-        begun = item.job.attempts > item.begun
+        begun = item.job.tries.attempts > item.begun
         self._pace.settle(item.start, begun=begun)
         if isinstance(end, Delay):
             self._defer(item, end)
@@ -357,10 +357,15 @@ class Scheduler:
             self.pump()
 
     def _lose(self, worker: Worker) -> None:
+        """Give the message of an attempt that doesn't end the outcome that is known of it."""
         item = self._working.pop(worker)
-        self._submitter.abandon(item.job)
-        error: VoiceError = item.job.verdict(RunStopped("the attempt was cut short"))
-        if item.job.attempts > item.begun:
+        job, tries = item.job, item.job.tries
+        self._submitter.abandon(job)
+        if job.answer is not None:
+            self._finish(item, accepted(item.message, job.answer))
+            return
+        error: VoiceError = job.verdict(RunStopped("the attempt was cut short"))
+        if tries.attempts > item.begun and not tries.is_over:
             error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
-            error.attempts = item.job.attempts
+            error.attempts = tries.attempts
         self._finish(item, ended(item.message, error))

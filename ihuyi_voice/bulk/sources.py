@@ -27,7 +27,7 @@ _AHEAD: Final = 64  # how many messages of an async iterable are read before the
 _EMPTY: dict[Any, Any] = {}
 _VIEWS: Final = (type(_EMPTY.keys()), type(_EMPTY.values()), type(_EMPTY.items()))
 _COUNTED: Final = frozenset[type]([list, tuple, set, frozenset, deque, range, *_VIEWS])
-_TABLES: Final = ("itertuples", "iterrows", "iter_rows")
+_TABLES: Final = ("itertuples", "iterrows", "iter_rows", "__dataframe__")
 
 
 class Source(Protocol):
@@ -96,12 +96,12 @@ class SyncSource:
             return next(self._messages)
         except StopIteration:
             pass
-        except (KeyboardInterrupt, SystemExit):
-            self._ended = True
-            raise
         # The iterable is the caller's code: whatever it raises belongs to the caller.
-        except BaseException as exc:  # noqa: BLE001
+        except BaseException as exc:
             self.error = exc
+            self._ended = True
+            if isinstance(exc, KeyboardInterrupt | SystemExit):
+                raise
         self._ended = True
         return NOTHING
 
@@ -175,7 +175,8 @@ class AsyncSource:
                 if self._given_up:
                     break
                 await self._wait_for_room()
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as exc:
+            self._told(exc)
             raise
         # The iterable is the caller's code: whatever it raises belongs to the caller.
         except BaseException as exc:  # noqa: BLE001
@@ -234,7 +235,7 @@ def check_messages(messages: object) -> None:
         TypeError: It says what to pass instead.
     """
     kind = type(messages)
-    if isinstance(messages, str | bytes | bytearray):
+    if isinstance(messages, str | bytes | bytearray | memoryview):
         advice = "iterating over it gives single characters; pass a list of messages"
     elif isinstance(messages, Message):
         advice = "that is a single one; pass a list of messages, or use submit()"

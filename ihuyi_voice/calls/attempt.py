@@ -8,10 +8,8 @@ import attrs
 
 from ihuyi_voice.calls.guarding import put_off
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.http.sending import Sender, Sent
-from ihuyi_voice.models import RawReply
-from ihuyi_voice.protocol.replies import Answer
-from ihuyi_voice.protocol.requests import Call, VoicePhp
+from ihuyi_voice.http import Sender, Sent
+from ihuyi_voice.protocol import Answer, Call, VoicePhp
 
 logger = logging.getLogger("ihuyi_voice")
 
@@ -39,15 +37,13 @@ class Endpoint:
             OutcomeUnknown: It may have, and no usable reply came.
             VendorError: The vendor replied a code that is not success.
         """
-        answer = self.voice.read(call, await self._send(call, sent))
-        tell(logger, logging.DEBUG, "%s accepted: %s", call.operation.value, answer.value)
-        return answer
-
-    async def _send(self, call: Call, sent: Sent) -> RawReply:
         try:
-            return await self.sender.send(self.voice.build(call, self.clock), sent)
+            raw = await self.sender.send(self.voice.build(call, self.clock), sent)
         except asyncio.CancelledError as cancelled:
             if sent.reply is None:
                 raise
             put_off(cancelled)  # the vendor has answered: that is what counts
-            return sent.reply
+            raw = sent.reply
+        answer = self.voice.read(call, raw)
+        tell(logger, logging.DEBUG, "%s accepted: %s", call.operation.value, answer.value)
+        return answer

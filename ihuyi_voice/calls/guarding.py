@@ -80,6 +80,10 @@ class Guarding:
 
     async def commit(self, lease: Lease | None) -> asyncio.CancelledError | None:
         """End the lease of a call that was accepted, or may have been."""
+        guard = self._guard
+        if guard is not None and lease is not None and self._is_direct(guard):  # as nearly always
+            await _made(guard, "commit", lease)
+            return None
         return await self._settle("commit", lease)
 
     async def release(self, lease: Lease | None) -> asyncio.CancelledError | None:
@@ -109,7 +113,9 @@ class Guarding:
                 raise TimeoutError(f"no answer within {PATIENCE:g} s")
             taken = True
         finally:
-            if not taken:
+            if not taken and task.done():
+                self._release_late(guard, task)  # at once: `aclose` may look before a callback ran
+            elif not taken:
                 task.add_done_callback(lambda late: self._release_late(guard, late))
         if task.cancelled():
             raise RuntimeError("it was cancelled from inside")
@@ -133,11 +139,10 @@ class Guarding:
         guard = self._guard
         if guard is None or lease is None:
             return None
-        call = _made(guard, method, lease, *seconds)
         if self._is_direct(guard):
-            await call
+            await _made(guard, method, lease, *seconds)
             return None
-        return await _ended(self._begin(call))
+        return await _ended(self._begin(_made(guard, method, lease, *seconds)))
 
     def _is_direct(self, guard: Guard) -> bool:
         """Say whether the guard never suspends, and nobody has put other methods in its place."""
@@ -178,7 +183,7 @@ async def _ended(task: "asyncio.Task[None]") -> asyncio.CancelledError | None:
         except asyncio.CancelledError as exc:
             cancelled = exc
     if not task.done():
-        tell(logger, logging.WARNING, "the guard has not settled a call in %g s", PATIENCE)
+        tell(logger, logging.WARNING, "the guard takes its time to settle a call; it goes on alone")
     return cancelled
 
 

@@ -20,7 +20,7 @@ class Place:
         turn: Done when the place is the first; None if it has been from the start.
     """
 
-    turn: "asyncio.Future[None] | None" = None
+    turn: "asyncio.Future[None] | None" = attrs.field(default=None, init=False)
 
 
 class Lines:

@@ -5,9 +5,8 @@ import asyncio
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.retries import RetryPolicy, Tries
 from ihuyi_voice.errors import TemplateNotFound, VoiceError
-from ihuyi_voice.http.sending import Sent
-from ihuyi_voice.protocol.replies import Answer
-from ihuyi_voice.protocol.requests import Call
+from ihuyi_voice.http import Sent
+from ihuyi_voice.protocol import Answer, Call
 
 
 async def repeat(endpoint: Endpoint, policy: RetryPolicy, call: Call) -> tuple[Answer, int]:

@@ -30,7 +30,7 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.inputs.options import above_zero, lasting, not_negative, waited
+from ihuyi_voice.inputs import above_zero, lasting, not_negative, waited
 from ihuyi_voice.models import Action, Operation
 
 logger = logging.getLogger("ihuyi_voice.retries")
@@ -175,6 +175,11 @@ class Tries:
             self.refused = error
         elif isinstance(error, NotSent) and error.queued:
             self.attempts -= 1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known how the last attempt ended."""
+        return self.failed is not None and self.failed.attempts == self.attempts
 
     def verdict(self, error: VoiceError) -> VoiceError:
         """Return what the caller is told if the call ends with `error` now.

@@ -28,18 +28,15 @@ from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
-    GuardUnavailable,
     NotSent,
     OutcomeUnknown,
     RateLimited,
     VoiceError,
 )
 from ihuyi_voice.guards import Lease, Wait
-from ihuyi_voice.http.sending import Sent
+from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Action, Operation, Submission
-from ihuyi_voice.protocol.codes import closes_the_account, window_of
-from ihuyi_voice.protocol.replies import Answer
-from ihuyi_voice.protocol.requests import Call
+from ihuyi_voice.protocol import Call, closes_the_account, window_of
 
 logger = logging.getLogger("ihuyi_voice")
 
@@ -70,26 +67,26 @@ class Delay:
 
 
 @attrs.define(eq=False)
-class Job:
-    """The state of one submission between its steps.
+class Job(Place):
+    """The state of one submission between its steps, and its place in the number's line.
 
     Attributes:
         mobile: The number, normalised.
         content: What the voice says, checked.
         deadline: No wait for the limits may end later than this, by the event loop's clock.
         tries: What its attempts came to.
-        place: Its place in the number's line.
         delay: What it waits for between two steps; None while it is in one.
         asked: Whether the guard has said its word in this step.
+        answer: The vendor's acceptance, known before the guard is told of it.
     """
 
     mobile: str
     content: str
     deadline: float
     tries: Tries
-    place: Place = attrs.field(factory=Place)
     delay: Delay | None = None
     asked: bool = False
+    answer: Submission | None = None
 
     @property
     def attempts(self) -> int:
@@ -129,7 +126,8 @@ class Submitter:
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
         """Return a new submission, whose number and content are checked already."""
         now = asyncio.get_running_loop().time()
-        return Job(mobile, content, now + max_wait, Tries(Operation.SUBMIT, self.policy))
+        tries = Tries(Operation.SUBMIT, self.policy)
+        return Job(mobile, content, now + max_wait, tries)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -164,11 +162,11 @@ class Submitter:
             kept = isinstance(result, Delay) and result.error is None
             return result  # noqa: TRY300 - what else could it do
         except VoiceError as error:
-            error.attempts = job.attempts
-            raise
-        except Exception as exc:  # noqa: BLE001 - raised again
-            final = job.tries.broken(exc)
+            final = job.verdict(error)
             raise final from final.__cause__
+        except Exception as exc:  # noqa: BLE001 - raised again
+            told = job.tries.broken(exc)
+            raise told from told.__cause__
         finally:
             if not kept:
                 self.abandon(job)
@@ -176,7 +174,7 @@ class Submitter:
     def abandon(self, job: Job) -> None:
         """Give up a job's place in its number's line; to do so twice does no harm."""
         if self._lines is not None:
-            self._lines.leave(job.mobile, job.place)
+            self._lines.leave(job.mobile, job)
 
     # --- before the attempt
 
@@ -200,7 +198,7 @@ class Submitter:
             if lines.closed_until > now:
                 return self._held(job, lines.closed_until - now, 4010, _ACCOUNT_TEXT, now)
             lines.closed_until = 0.0
-        if not self.guarding.is_on or lines.join(job.mobile, job.place):
+        if not self.guarding.is_on or lines.join(job.mobile, job):
             return None
         return self._behind(job, lines.ready_at(job.mobile))
 
@@ -209,11 +207,11 @@ class Submitter:
         now = asyncio.get_running_loop().time()
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
-            return Delay(min(left, _LONGEST_LOOK), turn=job.place.turn)
-        raise job.verdict(self._rate_limited(4080, max(_SOON, first_ready_at - now)))
+            return Delay(min(left, _LONGEST_LOOK), turn=job.turn)
+        raise self._rate_limited(4080, max(_SOON, first_ready_at - now))
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
-        lease = await self._reserve(job)
+        lease = await self.guarding.reserve(job.mobile)
         job.asked = True
         now = asyncio.get_running_loop().time()
         if isinstance(lease, Wait):
@@ -223,21 +221,14 @@ class Submitter:
             return self._held(job, lease.seconds, code, _HELD_TEXT, now)
         job.tries.begin(now)
         try:
-            answer = await self._attempt(job, lease)
+            return await self._attempt(job, lease)
         except VoiceError as error:
             return self._failed(job, error)
-        return Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
-
-    async def _reserve(self, job: Job) -> Lease | Wait | None:
-        try:
-            return await self.guarding.reserve(job.mobile)
-        except GuardUnavailable as error:
-            raise job.verdict(error) from error.__cause__
 
     def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
         if now + seconds <= job.patience and job.patience > now:
             return Delay(seconds)
-        raise job.verdict(self._rate_limited(code, max(seconds, 0.0), text))
+        raise self._rate_limited(code, max(seconds, 0.0), text)
 
     def _rate_limited(self, code: int, seconds: float, text: str = _HELD_TEXT) -> RateLimited:
         error = RateLimited(code, text, Operation.SUBMIT, Action.WAIT)
@@ -263,20 +254,24 @@ class Submitter:
 
     # --- the attempt, and after it
 
-    async def _attempt(self, job: Job, lease: Lease | None) -> Answer:
+    async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
         sent = Sent()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
+            if isinstance(error, VoiceError):
+                job.tries.note(error)
             cancelled = await self._settle_failed(job, lease, error, sent)
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
+        told = Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
+        job.answer = told
         cancelled = await self.guarding.commit(lease)
         if cancelled is not None:
             put_off(cancelled)
-        return answer
+        return told
 
     async def _settle_failed(
         self, job: Job, lease: Lease | None, error: BaseException, sent: Sent
@@ -294,14 +289,13 @@ class Submitter:
         return await self.guarding.release(lease)
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
-        job.tries.note(error)
         now = asyncio.get_running_loop().time()
         if isinstance(error, RateLimited):
             delay = self._until_window(job, error, now)
         else:
             delay = job.tries.next_delay(error, now)
         if delay is None:
-            raise job.verdict(error)
+            raise error
         return Delay(delay, error)
 
     def _until_window(self, job: Job, error: RateLimited, now: float) -> float | None:

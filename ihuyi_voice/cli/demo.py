@@ -19,8 +19,7 @@ from ihuyi_voice.cli.language import word
 from ihuyi_voice.cli.options import Json
 from ihuyi_voice.cli.output import add_row, console, print_json, reporting, say, table
 from ihuyi_voice.client import VoiceClient
-from ihuyi_voice.inputs.recipients import RecipientsFile
-from ihuyi_voice.inputs.templates import Template
+from ihuyi_voice.inputs import RecipientsFile, Template
 from ihuyi_voice.models import DELIVERY_STATUSES, DeliveryReport, DeliveryStatus, OutcomeStatus
 from ihuyi_voice.simulator import Fault, Simulator
 

@@ -24,8 +24,7 @@ from ihuyi_voice.cli.tally import (
 )
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import InvalidRequest, VendorError
-from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
-from ihuyi_voice.inputs.templates import Template
+from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile, Template
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.protocol.codes import SUCCESS
 

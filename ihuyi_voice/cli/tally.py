@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator, Iterable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any, Final
 
 import attrs
@@ -159,7 +159,9 @@ def progress_bar(title: str, total: int, *, hidden: bool) -> Generator[Shown]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with _Bar(*columns, console=errors, disable=hidden) as bar:
+    bar = _Bar(*columns, console=errors, disable=hidden)
+    # Not even stopped if it is hidden: rich 13 then ends a line that nobody began.
+    with nullcontext() if hidden else bar:
         yield Shown(bar, title, total)
 
 

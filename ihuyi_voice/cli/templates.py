@@ -8,7 +8,7 @@ import typer
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import Account, BaseUrl, Json, TemplateAuth, make_client
 from ihuyi_voice.cli.output import print_json, reporting, say
-from ihuyi_voice.inputs.templates import Template
+from ihuyi_voice.inputs import Template
 from ihuyi_voice.models import AddedTemplate
 
 Variables: TypeAlias = Annotated[str, typer.Argument(help="template.content.help")]

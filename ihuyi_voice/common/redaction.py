@@ -31,6 +31,8 @@ def mask_mobile(number: str) -> str:
 
 def mask_numbers(text: str) -> str:
     """Return `text` with every phone number in it masked."""
+    if len(text) < _SHORTEST_SECRET:
+        return text
     return _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
 
 
@@ -44,7 +46,8 @@ def forget_frames(error: E) -> E:
             seen.append(each)
             each.__traceback__ = None
             pending += [each.__cause__, each.__context__]
-            pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+            if isinstance(each, BaseExceptionGroup):
+                pending += each.exceptions  # pyright: ignore[reportUnknownMemberType]  # of any kind
     return error
 
 

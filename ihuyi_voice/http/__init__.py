@@ -1,1 +1,10 @@
 """One wire request in, a raw reply out, or a word on whether it left."""
+
+from ihuyi_voice.http.options import HttpOptions
+from ihuyi_voice.http.sending import Sender, Sent
+
+__all__ = [
+    "HttpOptions",
+    "Sender",
+    "Sent",
+]

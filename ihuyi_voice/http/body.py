@@ -20,19 +20,14 @@ from functools import cache
 from importlib import import_module
 from inspect import currentframe
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import httpx
 
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.http.sent import Sent
-from ihuyi_voice.protocol.requests import WireRequest
-
-TARGET: Final = "ihuyi_voice.target"
-"""The extension that makes the target of a request late, for transports that can take it late."""
-REPLY: Final = "ihuyi_voice.reply"
-"""The extension that our own transport shows a reply to, before anybody around it can fail."""
+from ihuyi_voice.protocol import WireRequest
 
 if TYPE_CHECKING:
     # The classes below are mixed with those of httpx, or of its fork httpx2, in `kit_of`.

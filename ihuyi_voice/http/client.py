@@ -16,13 +16,14 @@ from typing import Any, Final, TypeAlias, cast
 import httpx
 
 from ihuyi_voice.common.redaction import quiet_httpx
-from ihuyi_voice.http.body import REPLY, TARGET, OneRequest, kit_of
+from ihuyi_voice.http.body import OneRequest, kit_of
 from ihuyi_voice.http.options import HttpOptions, Route, module_of
 from ihuyi_voice.http.pool import PoolTransport
+from ihuyi_voice.http.pool.foreign import REPLY, STARTED, TARGET
 from ihuyi_voice.http.pool.seams import Originals
 from ihuyi_voice.http.replies import bounded, keep_reply
 from ihuyi_voice.http.sent import Sent
-from ihuyi_voice.protocol.requests import WireRequest
+from ihuyi_voice.protocol import WireRequest
 
 _COMMON: Final = (
     (b"Accept", b"*/*"),
@@ -86,11 +87,15 @@ class SharedClient(httpx.AsyncClient):
             # Others may write into what all requests share, and hang.
             request.headers = httpx.Headers(request.headers)
             request.extensions["timeout"] = dict(request.extensions["timeout"])
+            request.extensions["trace"] = request.sent.trace
+            del request.extensions[STARTED]
             with quiet_httpx():
                 async with bounded(request):
                     return await super().send(request, **options)
         request.sent.handed = True
         transport = self._transport_for_url(request.url)
+        if transport is not self.pool:  # somebody has mounted another
+            request.extensions["trace"] = request.sent.trace
         response = await transport.handle_async_request(request)
         response.request = request
         return response
@@ -191,8 +196,8 @@ class OwnClient:
         """Return a request for our pool."""
         extensions: dict[str, Any] = {
             "timeout": self._timeouts(),
-            "trace": sent.trace,
-            REPLY: sent.keep,
+            STARTED: sent.start,
+            REPLY: sent.keep_whole,
         }
         if wire.method == "GET":
             extensions[TARGET] = wire.signed

@@ -14,7 +14,7 @@ import httpx
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.http.pool.proxies import Proxy, proxy_for
 from ihuyi_voice.http.pool.trust import tls_context
-from ihuyi_voice.inputs.options import check_above_zero, check_count
+from ihuyi_voice.inputs import check_above_zero, check_count
 
 _CONNECT: Final = 10.0
 _ALL_ELSE: Final = 30.0

@@ -32,7 +32,7 @@ from ihuyi_voice.http.options import HttpOptions
 from ihuyi_voice.http.replies import bounded, finish
 from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.models import RawReply
-from ihuyi_voice.protocol.requests import WireRequest
+from ihuyi_voice.protocol import WireRequest
 
 __all__ = ["Sender", "Sent"]
 
@@ -67,6 +67,7 @@ _BEFORE_SENDING: Final = frozenset(
         "UnsupportedProtocol",
     }
 )
+_QUEUED: Final = frozenset({"PoolTimeout"})
 _OF_TLS: Final = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)
 _HTTPX: Final = frozenset({"httpx", "httpx2"})
 _NETWORKS: Final = frozenset({"aiohttp", "anyio", "h11", "h2", "httpcore", "httpcore2"})
@@ -218,7 +219,9 @@ class Sender:
         if not _is_trouble(exc, sent):
             raise exc
         hint = _TLS_HINT if self._is_of_tls(exc) else ""
-        raise NotSent(f"the request never went out ({reason}){hint}") from exc
+        error = NotSent(f"the request never went out ({reason}){hint}")
+        error.queued = _is(exc, _QUEUED)  # our own queue: that is not the vendor's trouble
+        raise error from exc
 
     def _is_of_tls(self, exc: BaseException) -> bool:
         """Say whether TLS didn't come about; a server that knows none of it may just hang up."""

@@ -104,11 +104,18 @@ class Sent:
         self.told = True
         # A proxy is asked to CONNECT by a request of its own, which isn't ours yet.
         if event.endswith(_STARTED) and not _is_connect(info):
-            if self.started:
-                raise ResendRefused("this request was sent before; it is not sent again")
-            self.begin()
+            self.start()
 
-    trace.heeds_replies = False  # type: ignore[attr-defined]  # the pool needn't tell of them
+    def start(self) -> None:
+        """Take note that the first byte goes out now; our own pool tells so, without a trace.
+
+        Raises:
+            ResendRefused: It did before.
+        """
+        self.told = True
+        if self.started:
+            raise ResendRefused("this request was sent before; it is not sent again")
+        self.begin()
 
     def take(self, reader: FrameType | None) -> None:
         """Take note that the body goes out now.
@@ -141,16 +148,19 @@ class Sent:
 
         To read a reply in httpx's way costs 40 µs.
         """
-        stream, headers = response.stream, response.headers.raw
+        stream = response.stream
         if not isinstance(stream, httpx.ByteStream):
             return False
+        return self.keep_whole(response.status_code, response.headers.raw, b"".join(stream))
+
+    def keep_whole(self, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> bool:
+        """Keep a reply, unless it has to be decoded first, or is too long."""
         for name, _ in headers:
             if len(name) == _CODED and name.lower() == b"content-encoding":
                 return False
-        content = b"".join(stream)
         if len(content) > MAX_REPLY_BYTES:
             return False
-        self.reply = RawReply(response.status_code, headers, content)
+        self.reply = RawReply(status, headers, content)
         return True
 
     def begin(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 from lxml import etree
 
-from ihuyi_voice.common.redaction import Redactor
+from ihuyi_voice.common.redaction import Redactor, mask_numbers
 from ihuyi_voice.errors import UnreadableReply, VendorError, VoiceError
 from ihuyi_voice.models import Operation, RawReply
 from ihuyi_voice.protocol.codes import SUCCESS, vendor_error
@@ -56,11 +56,12 @@ _LEAF: Final = re.compile(
 _USUAL: Final = re.compile(
     rb'(?:<\?xml version="1\.0" encoding="utf-8"\?>[ \t\r\n]*)?'
     rb'<([A-Za-z]{1,32})(?: xmlns="[\w:/.-]*")?>[ \t\r\n]*'
-    rb"<code>[ \t\r\n]*([0-9-]{1,10})[ \t\r\n]*</code>[ \t\r\n]*"
+    rb"<code>[ \t\r\n]*(-?[0-9]{1,9})[ \t\r\n]*</code>[ \t\r\n]*"
     rb"<msg>([^<>&\x00-\x1f]*)</msg>[ \t\r\n]*"
-    rb"(?:<(voiceid|smsid|num|templateid)>[ \t\r\n]*([\w.-]*)[ \t\r\n]*</\4>[ \t\r\n]*)?"
+    rb"(?:<(voiceid|smsid|num|templateid)>[ \t\r\n]*([\w.-]{0,64})[ \t\r\n]*</\4>[ \t\r\n]*)?"
     rb"</\1>[ \t\r\n]*"
 )
+_IDS: Final = frozenset({b"voiceid", b"smsid"})
 _NO_CHARACTERS: Final = b"\xef\xbf"  # U+FFFE and U+FFFF, which XML doesn't have, begin so
 
 
@@ -118,7 +119,7 @@ def read_reply(operation: Operation, raw: RawReply, redact: Redactor) -> Answer:
         reply = parse_reply(operation, raw.content)
     except ReplyUnreadable as exc:
         raise _with_evidence(_unreadable(redact(str(exc)), sealed), sealed) from exc
-    msg = redact(reply.msg)
+    msg = mask_numbers(reply.msg) if sealed is raw else redact(reply.msg)
     if reply.code == SUCCESS:
         return Answer(reply.value, msg, sealed)
     raise _with_evidence(vendor_error(operation, reply.code, msg), sealed)
@@ -140,7 +141,10 @@ def parse_reply(operation: Operation, body: bytes) -> Reply:
         ReplyUnreadable: It is no reply of the vendor, or a success that lacks its id.
     """
     usual = _USUAL.fullmatch(body) if len(body) <= MAX_REPLY_BYTES else None
-    fields = (usual and _usual_fields(usual)) or _fields(body)
+    reply = usual and _usual_reply(operation, usual)
+    if reply:
+        return reply
+    fields = _fields(body)
     code = _integer(fields.get("code"))
     msg = _text(fields.get("msg", ""), "msg")
     if code != 2:  # noqa: PLR2004 - success, section 2.3
@@ -173,16 +177,19 @@ def _xml_fields(body: bytes) -> dict[str, Any]:
     return once(leaves, ReplyUnreadable)
 
 
-def _usual_fields(usual: re.Match[bytes]) -> dict[str, Any] | None:
-    """Return the fields of a reply in the usual form; None if an XML parser has to decide."""
+def _usual_reply(operation: Operation, usual: re.Match[bytes]) -> Reply | None:
+    """Return a refusal, or an accepted submission, in the usual form; None for all else."""
     _, code, msg, name, value = usual.groups()
+    if _NO_CHARACTERS in msg:
+        return None
     try:
-        fields = {"code": code.decode(), "msg": msg.decode().strip()}
+        reply = Reply(int(code), msg.decode().strip())
     except UnicodeDecodeError:
         return None
-    if name is not None:
-        fields[name.decode()] = value.decode()
-    return None if _NO_CHARACTERS in msg else fields
+    if reply.code != SUCCESS:
+        return reply
+    reply.value = value.decode() if operation is Operation.SUBMIT and name in _IDS else ""
+    return None if reply.value in _NO_ID else reply
 
 
 def _refuse_document_type(body: bytes) -> None:

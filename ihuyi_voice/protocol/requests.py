@@ -131,6 +131,7 @@ class VoicePhp:
     method: Method = "POST"
     reply_format: ReplyFormat = "xml"
     redact: Redactor = attrs.field(init=False, repr=False)
+    _urls: dict[Operation, str] = attrs.field(init=False, repr=False)
     _start: str = attrs.field(init=False, repr=False)
     _end: str = attrs.field(init=False, repr=False)
 
@@ -143,11 +144,16 @@ class VoicePhp:
         form = self.reply_format
         given = {
             "redact": Redactor(self.credentials.api_key),
+            "_urls": {each: f"{self._base}method={each.value}" for each in Operation},
             "_start": f"account={_quoted(self.credentials.account)}",
             "_end": f"&format={form}" if form != "xml" else "",
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)  # attrs' way on frozen classes
+
+    @property
+    def _base(self) -> str:
+        return f"{self.base_url}{'&' if '?' in self.base_url else '?'}"
 
     def build(self, call: Call, clock: Callable[[], float]) -> WireRequest:
         """Return the request for `call`.
@@ -160,7 +166,7 @@ class VoicePhp:
             InvalidRequest: On signing: the clock is so far off that the time doesn't have 10
                 digits.
         """
-        url = f"{self.base_url}{'&' if '?' in self.base_url else '?'}method={call.operation.value}"
+        url = self._urls[call.operation]
         length, form = self._form(call, clock)
         if self.method == "POST":
             return WireRequest("POST", url, _FORM, length, form)

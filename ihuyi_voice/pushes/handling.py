@@ -28,8 +28,8 @@ from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest
-from ihuyi_voice.inputs.options import above_zero, not_negative
-from ihuyi_voice.protocol.pushes import PushKind, PushValue, parse_push
+from ihuyi_voice.inputs import above_zero, not_negative
+from ihuyi_voice.protocol import PushKind, PushValue, parse_push
 from ihuyi_voice.pushes.store import Claim, Store, Terms, Verdict
 from ihuyi_voice.pushes.table import PushState
 

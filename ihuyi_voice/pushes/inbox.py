@@ -12,7 +12,7 @@ import attrs
 
 from ihuyi_voice.errors import InboxClosed, InvalidRequest
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
-from ihuyi_voice.protocol.pushes import Push, PushKind, PushValue, parse_push
+from ihuyi_voice.protocol import Push, PushKind, PushValue, parse_push
 from ihuyi_voice.pushes.handling import Dispatcher, Handler, Handling
 from ihuyi_voice.pushes.store import Store
 from ihuyi_voice.pushes.table import PushState

@@ -15,7 +15,7 @@ from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest, VoiceError
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
-from ihuyi_voice.protocol.pushes import PushUnreadable, parse_push
+from ihuyi_voice.protocol import PushUnreadable, parse_push
 from ihuyi_voice.pushes.allow_list import AllowList, NetworkLike, networks
 from ihuyi_voice.pushes.inbox import Inbox
 

@@ -36,7 +36,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
-from ihuyi_voice.protocol.pushes import Push
+from ihuyi_voice.protocol import Push
 from ihuyi_voice.pushes.table import PushState, make_table, push_row
 
 _INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

@@ -15,7 +15,7 @@ from sqlalchemy import (
     Table,
 )
 
-from ihuyi_voice.protocol.pushes import Push
+from ihuyi_voice.protocol import Push
 
 _ID = BigInteger().with_variant(Integer(), "sqlite")
 

@@ -130,8 +130,8 @@ def test_an_attempt_that_can_not_be_cut_short_is_unknown_and_holds_nobody_up() -
     run_virtual(main())
 
 
-def test_of_two_drains_at_once_both_wait_and_each_outcome_is_handed_over_once() -> None:
-    """The second gets what is left."""
+def test_of_two_drains_at_once_both_wait_and_both_get_every_outcome() -> None:
+    """Neither comes back empty while the other has them; a later one has nothing to get."""
 
     async def main() -> None:
         async with run_of(pairs(3), Script(latency=5.0)) as run:
@@ -139,8 +139,28 @@ def test_of_two_drains_at_once_both_wait_and_each_outcome_is_handed_over_once() 
             started = loop_time()
             first, second = await asyncio.gather(run.drain(), run.drain())
             assert loop_time() - started == pytest.approx(4.0)
-        assert count(first + second) == {ACCEPTED: 1}
+        assert count(first) == {ACCEPTED: 1}
+        assert second == first
         assert await run.drain() == []
+
+    run_virtual(main())
+
+
+def test_a_drain_that_is_cancelled_takes_no_outcome_with_it() -> None:
+    """Whoever drains beside it, or after it, gets them all."""
+
+    async def main() -> None:
+        for beside in (True, False):
+            async with run_of(pairs(3), Script(latency=5.0)) as run:
+                await asyncio.sleep(1.0)
+                cancelled = asyncio.create_task(run.drain())
+                another = [asyncio.create_task(run.drain())] if beside else []
+                await asyncio.sleep(1.0)
+                cancelled.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await cancelled
+                got = await asyncio.gather(*another) or [await run.drain()]
+            assert count(got[0]) == {UNKNOWN: 1}
 
     run_virtual(main())
 

@@ -48,7 +48,23 @@ def test_an_acceptance_as_json_has_its_id_and_the_vendors_code() -> None:
     assert (values["error"], values["text"], values["action"]) == (None, None, None)
 
 
-@pytest.mark.parametrize("value", [None, 7, 1.5, math.nan, b"x", object(), ["13900000000"]])
+class Silent(str):
+    """Text of a class that can't be shown."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise LookupError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 7, 10**5_000, 1.5, math.nan, b"x", object(), ["13900000000"], Silent("x")],
+    ids=lambda value: type(value).__name__,
+)
 def test_whatever_a_message_holds_an_outcome_is_json_and_has_a_repr(value: Any) -> None:
     """People pass on what a file or a table gave them."""
     for message in (Message(value, value, value), Recipient(value, value, line=3)):
@@ -64,6 +80,18 @@ def test_a_number_given_as_an_int_is_masked_like_any_other() -> None:
         message: Any = Message(number, number)  # type: ignore[arg-type]  # as a table gives it
         assert "13900000000" not in repr(message)
         assert "13900000000" not in repr(ended(message, NotSent("no")))
+
+
+def test_what_is_none_is_shown_as_none() -> None:
+    """Not as half a number."""
+    message: Any = Message(None, 5)  # type: ignore[arg-type]  # as a table gives it
+    assert repr(message) == "Message(mobile=None, content=5, reference=None)"
+
+
+def test_a_reference_is_shown_as_it_is_but_for_the_numbers_in_it() -> None:
+    """People take a number for a name."""
+    assert "reference='order 7'" in repr(Message("1", "x", "order 7"))
+    assert "reference='139****0000'" in repr(Message("1", "x", "13900000000"))
 
 
 def test_what_is_no_message_is_shown_whatever_its_repr_does() -> None:

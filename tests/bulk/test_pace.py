@@ -118,6 +118,39 @@ def test_rejections_in_a_row_with_one_code_are_too_many() -> None:
     assert one.ended(refusal(4072)) == "3 messages in a row were rejected with code 4072"
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 50, 200, 1_000])
+@pytest.mark.parametrize("concurrency", [1, 100, 500])
+def test_a_cause_that_all_share_costs_the_breakers_number_of_requests(
+    most: int, concurrency: int
+) -> None:
+    """From the start of a run: none is in flight besides when the last of them is rejected."""
+    one = pace(concurrency, max_rejections=most)
+    begun = ended = 0
+    reason = None
+    while reason is None:
+        while one.has_room(begun - ended, 0):
+            begun += 1
+        one.answered()
+        ended += 1
+        reason = one.ended(refusal(4072))
+    assert begun == ended == most
+
+
+def test_an_acceptance_gives_all_the_room_back() -> None:
+    """Half-way to the end of the run no more are in flight than would end it."""
+    for bad, most in ((refusal(4072), 10), (NotSent("no"), 8)):
+        one = pace(30, max_failures=8, max_rejections=10)
+        for _ in range(30):
+            one.answered()
+        for _ in range(most // 2 - 1):
+            one.ended(bad)
+        assert places(one) == 30
+        one.ended(bad)
+        assert places(one) == most // 2
+        one.ended(None)
+        assert places(one) == 30
+
+
 @pytest.mark.parametrize(
     "error",
     [InvalidRequest("number"), held(), refusal(4030), refusal(406), refusal(4080), refusal(4082)],

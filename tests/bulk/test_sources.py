@@ -56,6 +56,7 @@ class QuerySet:
     [
         ("13900000000", "single characters"),
         (b"13900000000", "single characters"),
+        (memoryview(b"13900000000"), "single characters"),
         ({"13900000000": "text"}, r"pass \.items\(\)"),
         (OrderedDict(pairs(1)), r"pass \.items\(\)"),
         (Frame(), r"zip\(table\['mobile'\], table\['content'\]\)"),
@@ -260,10 +261,39 @@ def test_a_run_that_is_interrupted_while_it_begins_leaves_nothing_behind() -> No
         run = BulkRun(interrupted(), refuse, script, BulkOptions())
         with pytest.raises(KeyboardInterrupt):
             await run.__aenter__()
+        assert isinstance(run.error, KeyboardInterrupt)
         assert [outcome.status for outcome in await run.drain()] == [NOT_SENT]
         assert not others()
 
     run_virtual(main())
+
+
+def interrupted() -> Iterator[tuple[str, str]]:
+    """Give three messages; then somebody presses Ctrl-C."""
+    yield from pairs(3)
+    raise KeyboardInterrupt
+
+
+async def interrupted_stream() -> AsyncIterator[tuple[str, str]]:
+    """Do the same, for `async for`."""
+    for pair in interrupted():
+        yield pair
+
+
+@pytest.mark.parametrize("messages", [interrupted, interrupted_stream])
+def test_an_interruption_of_the_iterable_ends_the_loop_and_is_remembered(messages: Any) -> None:
+    """Whoever goes on in spite of it sees why there was no more; what was read is counted."""
+    run = run_of(messages(), grace=0.0)
+
+    async def main() -> None:
+        async with run:
+            async for _ in run:
+                pass
+
+    with pytest.raises(KeyboardInterrupt):
+        run_virtual(main())
+    assert isinstance(run.error, KeyboardInterrupt)
+    assert sum(run.summary.values()) == 3
 
 
 class Closing:

@@ -202,7 +202,7 @@ def hostile_logging(kind: str) -> Generator[None]:
                 raise OSError("the filter failed")
             return True
 
-    names = ("ihuyi_voice", "ihuyi_voice.retries")
+    names = ("ihuyi_voice", "ihuyi_voice.retries", "httpx", "httpcore")
     loggers = [logging.getLogger(name) for name in names]
     handler = Raising()
     for logger in loggers:
@@ -281,6 +281,22 @@ def test_a_clock_that_fails_after_the_answer_costs_only_retry_at() -> None:
     end = run_virtual(main())
     assert isinstance(end, RateLimited)
     assert (end.code, end.retry_at, end.source) == (4081, None, "vendor")
+
+
+def test_a_clock_that_fails_before_signing_is_raised_as_what_it_is() -> None:
+    """Nothing was sent: a mistake of the program is no outcome."""
+
+    def clock() -> float:
+        raise ZeroDivisionError("the clock")
+
+    async def main() -> tuple[list[str], int]:
+        guard, simulator = Misbehaving(), vendor()
+        async with in_process(simulator, guard=guard, retry=ONCE, clock=clock) as client:
+            with pytest.raises(ZeroDivisionError):
+                await client.submit(MOBILE, CONTENT)
+        return guard.settled, len(simulator.arrivals)
+
+    assert run_virtual(main()) == (["release"], 0)
 
 
 @pytest.mark.parametrize("code", [0, 4081])

@@ -10,9 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihuyi_voice import OutcomeUnknown, Submission, VoiceClient, VoiceError
+from ihuyi_voice import (
+    Outcome,
+    OutcomeStatus,
+    OutcomeUnknown,
+    Submission,
+    VoiceClient,
+    VoiceError,
+)
 from ihuyi_voice.calls.guarding import PATIENCE
 from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.eager import eager_factory
 from tests.support.guards import SLOW, Manner, Method, Misbehaving
 from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
 from tests.support.virtual_time import loop_time, run_virtual
@@ -48,6 +56,39 @@ def test_a_cancellation_after_the_answer_replaces_nothing(
     end, settled = run_virtual(main())
     assert isinstance(end, Submission if fault is None else VoiceError)
     assert settled == [method]
+
+
+@pytest.mark.parametrize("manner", ["is slow", "hangs"])
+@pytest.mark.parametrize(
+    ("fault", "method", "status"),
+    [
+        (None, "commit", OutcomeStatus.ACCEPTED),
+        (Fault("code", code=4081), "block", OutcomeStatus.REJECTED),
+        (Fault("code", code=4072), "release", OutcomeStatus.REJECTED),
+        (Fault("empty"), "commit", OutcomeStatus.UNKNOWN),
+    ],
+)
+def test_a_run_that_is_left_keeps_the_answer_before_a_guard_that_takes_its_time(
+    fault: Fault | None, method: Method, status: OutcomeStatus, manner: Manner
+) -> None:
+    """Its attempts are cut short while the guard settles: what the vendor said stays said."""
+
+    async def main() -> Outcome:
+        guard, simulator = Misbehaving(method, manner), Simulator(clock=loop_time)
+        if fault is not None:
+            simulator.add_fault(fault)
+        async with in_process(simulator, guard=guard, retry=ONCE) as client:
+            async with client.submit_many([(MOBILE, CONTENT)], grace=0.1) as run:
+                await guard.begun.wait()
+                began = loop_time()
+                (outcome,) = await run.drain()
+                assert loop_time() - began <= 0.1 + 1.0 + 1e-6
+        return outcome
+
+    outcome = run_virtual(main())
+    assert outcome.status is status
+    assert bool(outcome.voice_id) is (fault is None)
+    assert outcome.attempts == 1
 
 
 def test_a_cancellation_that_was_put_off_strikes_at_the_next_await() -> None:
@@ -172,6 +213,28 @@ def test_a_cancellation_inside_reserve_releases_what_arrives_late() -> None:
     assert run_virtual(main()) == (True, ["release"], 0)
 
 
+@pytest.mark.parametrize("eager", [False, True])
+def test_closing_knows_of_a_reservation_that_its_caller_never_saw(*, eager: bool) -> None:
+    """It was made, and the caller cancelled before it had heard of that, in whatever turn."""
+
+    async def main(turns: int) -> tuple[list[str], int]:
+        if eager:
+            asyncio.get_running_loop().set_task_factory(eager_factory())
+        guard = Misbehaving()
+        async with in_process(Simulator(clock=loop_time), guard=guard) as client:
+            task = calling(client)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            while not task.done():  # noqa: ASYNC110 - in its very turn
+                await asyncio.sleep(0)
+        return list(guard.settled), guard.in_flight
+
+    ends = [run_virtual(main(turns)) for turns in range(30)]
+    assert (["release"], 0) in ends
+    assert {in_flight for _, in_flight in ends} == {0}
+
+
 def test_a_reservation_that_hangs_is_given_up_with_the_client() -> None:
     """Closing waits for it, but not for ever."""
 
@@ -198,13 +261,16 @@ def test_a_reservation_that_hangs_is_given_up_with_the_client() -> None:
         [None, Fault("silence"), Fault("code", code=4081), Fault("code", code=0), Fault("empty"),
          Fault("latency", seconds=1.5), Fault("disconnect_before"), Fault("disconnect_after")]
     ),
+    eager=st.booleans(),
 )  # fmt: skip
 def test_random_cancellations_lose_no_answer_and_no_lease(
-    seed: int, method: Method, manner: Manner, fault: Fault | None
+    seed: int, method: Method, manner: Manner, fault: Fault | None, *, eager: bool
 ) -> None:
     """Cancelled at any time, any number of times: an acceptance that was read is never lost."""
 
     async def main() -> None:
+        if eager:
+            asyncio.get_running_loop().set_task_factory(eager_factory())
         chance = random.Random(seed)
         guard, simulator = Misbehaving(method, manner), Simulator(clock=loop_time)
         if fault is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from ihuyi_voice import NotSent, RetryPolicy, VoiceClient
 from ihuyi_voice.http.sent import Sent
+from ihuyi_voice.simulator import Simulator
 from tests.http.servers import accept, counting, reply, sender_to, wire_to
 from tests.support.servers import make_certificate
 from tests.support.vendor import CONTENT, MOBILE, ONCE
@@ -159,6 +160,25 @@ async def test_a_shared_client_that_somebody_closed_is_told_as_what_it_is() -> N
     await client.http_client.aclose()
     with pytest.raises(RuntimeError, match="closed"):
         await client.submit(MOBILE, CONTENT)
+
+
+async def test_our_own_queue_uses_up_no_retries() -> None:
+    """Of 40 calls over 2 connections most wait in vain for a slot, again and again; all arrive."""
+    simulator = Simulator(limits=(), latency=0.02)
+    async with simulator.serve() as url:
+        client = VoiceClient(
+            simulator.account,
+            simulator.api_key,
+            base_url=url,
+            max_connections=2,
+            timeout=httpx.Timeout(30.0, pool=0.01),
+            retry=RetryPolicy(attempts=2, initial=0.0),
+        )
+        async with client:
+            calls = [client.submit(f"139{place:08d}", CONTENT) for place in range(40)]
+            submissions = await asyncio.gather(*calls)
+    assert {submission.attempts for submission in submissions} == {1}
+    assert len(simulator.arrivals) == 40
 
 
 async def test_700_calls_gathered_over_2_connections_all_arrive() -> None:

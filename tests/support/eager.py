@@ -1,9 +1,13 @@
 """A task factory that starts tasks eagerly: Python's own from 3.12 on, and its likeness before."""
 
 import asyncio
+import contextvars
 import sys
-import types
-from collections.abc import Coroutine, Generator
+from asyncio.tasks import (
+    _enter_task,  # pyright: ignore[reportPrivateUsage] - for loops and factories of others
+    _leave_task,  # pyright: ignore[reportPrivateUsage]
+)
+from collections.abc import Coroutine
 from typing import Any
 
 
@@ -15,39 +19,66 @@ def eager_factory() -> Any:
 
 
 def _start_at_once(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, Any],
+    context: contextvars.Context | None = None,
+    **options: Any,
 ) -> "asyncio.Task[Any]":
-    """Run the first step before there is a task; the task does the rest."""
+    """Take the first step inside the call; the task does the rest, from the next turn on."""
+    begun = _Begun(coroutine)
+    context = context or contextvars.copy_context()
+    task = asyncio.Task(begun, loop=loop, context=context, **options)
+    if not loop.is_running():
+        return task
+    outer = asyncio.current_task(loop)
+    if outer is not None:
+        _leave_task(loop, outer)
+    _enter_task(loop, task)
     try:
-        waits_for = coroutine.send(None)
-    except StopIteration as done:
-        return asyncio.Task(_give(done.value), loop=loop, **options)
-    except Exception as exc:  # noqa: BLE001 - it is the task's
-        return asyncio.Task(_fail(exc), loop=loop, **options)
-    return asyncio.Task(_go_on(coroutine, waits_for), loop=loop, **options)
+        context.run(begun.begin)
+    finally:
+        _leave_task(loop, task)
+        if outer is not None:
+            _enter_task(loop, outer)
+    return task
 
 
-async def _give(value: object) -> object:
-    return value
+class _Begun(Coroutine[Any, Any, Any]):
+    """A coroutine whose first step is taken by `begin`, and told of when it is asked for."""
 
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+        self._waits_for: Any = None
+        self._end: BaseException | None = None
+        self._has_begun = self._is_told = False
 
-async def _fail(error: Exception) -> object:
-    raise error
-
-
-async def _go_on(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
-    return await _rest(coroutine, waits_for)
-
-
-@types.coroutine
-def _rest(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    while True:
-        step, value = coroutine.send, None
+    def begin(self) -> None:
+        """Take the first step."""
+        self._has_begun = True
         try:
-            value = yield waits_for
-        except BaseException as exc:  # noqa: BLE001 - it is the coroutine's
-            step, value = coroutine.throw, exc
-        try:
-            waits_for = step(value)
-        except StopIteration as done:
-            return done.value
+            self._waits_for = self._coroutine.send(None)
+        except (StopIteration, Exception, asyncio.CancelledError) as end:  # noqa: BLE001 - its own
+            self._end = end
+
+    def send(self, value: Any) -> Any:
+        """Tell of the first step, or take the next one."""
+        if self._end is not None:
+            raise self._end
+        if self._is_told or not self._has_begun:
+            return self._coroutine.send(value)
+        self._is_told = True
+        return self._waits_for
+
+    def throw(self, *error: Any) -> Any:
+        """Throw into the coroutine; one that has ended has ended."""
+        if self._end is not None:
+            raise self._end
+        self._is_told = True
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """Close the coroutine."""
+        self._coroutine.close()
+
+    def __await__(self) -> Any:
+        return self._coroutine.__await__()

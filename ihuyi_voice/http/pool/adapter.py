@@ -90,7 +90,7 @@ async def _send(transport: "PatchableTransport", request: httpcore.Request) -> h
         stream=stream if isinstance(stream, httpx.AsyncByteStream) else _Readable(stream),
         extensions=extensions,
     )
-    response = await transport.send_and_keep(rebuilt)
+    response = await transport.send_directly(rebuilt)
     content: Any = response.stream
     return httpcore.Response(
         response.status_code,

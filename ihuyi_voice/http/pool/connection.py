@@ -25,11 +25,20 @@ from ihuyi_voice.http.pool.messages import Bounds, Reply, ReplyParser
 _LOOKS: Final = 64
 """How often a timeout looks at the socket, at most: a server that drips won't keep it for ever."""
 
+_READ_AT_ONCE: Final = 4_096
+"""How much is read at a time, in bytes; the vendor's replies have about 400.
+
+Into a buffer of our own: without one, asyncio makes 256 KiB for each read, at 14 µs.
+"""
+
+_DECRYPTED_AT_ONCE: Final = 65_536
+"""The same of TLS, in which a look at the socket doesn't see what is still to be decrypted."""
+
 _BLIND_LOOKS: Final = 4
 """How often the loop turns instead where sockets can't be looked at."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection of the pool; it makes one exchange at a time.
 
     Attributes:
@@ -54,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[Reply] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._poller = _new_poller()
+        self._buffer = memoryview(bytearray(_READ_AT_ONCE))
         self._secured = False
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = self._deadline = math.inf
@@ -64,8 +74,18 @@ class Connection(asyncio.Protocol):
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in deed only
         self._secured = transport.get_extra_info("ssl_object") is not None
+        if self._secured:
+            self._buffer = memoryview(bytearray(_DECRYPTED_AT_ONCE))
         if self._poller is not None:
             self._poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - ours is as large as it is
+        """Return where the next bytes go."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what has come."""
+        self.data_received(bytes(self._buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; bytes that nobody waits for end the connection."""
@@ -237,9 +257,10 @@ class Connection(asyncio.Protocol):
             waiter.set_exception(httpx.ReadTimeout("no whole reply in time"))
 
     def _has_more(self, looks: int) -> bool:
-        if self._poller is None:
-            return looks > _LOOKS - _BLIND_LOOKS
-        return bool(self._poller.poll(0))
+        if self._poller is not None and self._poller.poll(0):
+            return True
+        blind = self._poller is None or self._secured
+        return blind and looks > _LOOKS - _BLIND_LOOKS
 
     def _fail(self, error: httpx.TransportError, cause: Exception | None = None) -> None:
         error.__cause__ = cause

@@ -109,7 +109,7 @@ class Route:
             connection.abort()
             raise
 
-    async def _connect(self, protocol: asyncio.Protocol, scheme: str) -> asyncio.Transport:
+    async def _connect(self, protocol: asyncio.BaseProtocol, scheme: str) -> asyncio.Transport:
         loop = asyncio.get_running_loop()
         host, port = self.next_hop
         tls = self.tls if scheme == "https" else None

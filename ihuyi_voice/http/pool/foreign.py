@@ -12,6 +12,12 @@ import httpx
 
 from ihuyi_voice.http.pool.messages import Head, Reply
 
+REPLY: Final = "ihuyi_voice.reply"
+"""The extension that may hold a callable: a reply's status, headers and body are shown to it."""
+
+STARTED: Final = "ihuyi_voice.started"
+"""The extension that may hold a callable, called right before the first byte: a cheap trace."""
+
 TARGET: Final = "ihuyi_voice.target"
 """The extension that may hold a callable: it returns the request's target when that is needed."""
 
@@ -53,11 +59,8 @@ def target_of(request: httpx.Request) -> bytes:
 async def tell_of_reply(reply: Reply, trace: Trace) -> None:
     """Tell the trace that the reply is there; if it fails, the reply still counts.
 
-    The event loop's exception handler hears of the failure. A trace that says so, by an attribute
-    `heeds_replies = False`, is not told at all.
+    The event loop's exception handler hears of the failure.
     """
-    if not getattr(trace, "heeds_replies", True):
-        return
     head = (b"HTTP/1.1", reply.status, b"", reply.headers)
     try:
         await trace("http11.receive_response_headers.complete", {"return_value": head})

@@ -21,8 +21,6 @@ import httpx
 if TYPE_CHECKING:
     from ihuyi_voice.http.pool.adapter import Adapter
 
-_KEEP: Final = "ihuyi_voice.reply"
-
 
 class Originals:
     """Says whether methods of a class are still those that were written in its own package.
@@ -77,11 +75,7 @@ def _nothing_is_replaced() -> bool:
 
 
 class PatchableTransport(httpx.AsyncHTTPTransport):
-    """An httpx transport that sends by `send_directly`, and lets patches of httpx's have their way.
-
-    If a request has the extension `ihuyi_voice.reply`, that is called with the reply before anybody
-    else sees it.
-    """
+    """An httpx transport that sends by `send_directly`, and lets patches have their way."""
 
     def __init__(self) -> None:
         """Leave out httpx's own, which would make a pool."""
@@ -100,17 +94,9 @@ class PatchableTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its reply."""
         if _nothing_is_replaced():
-            return await self.send_and_keep(request)
+            return await self.send_directly(request)
         request.headers = httpx.Headers(request.headers)  # others may write into them
         return await super().handle_async_request(request)
-
-    async def send_and_keep(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, whatever is patched, and show the reply to whoever asked for it first."""
-        response = await self.send_directly(request)
-        keep = request.extensions.get(_KEEP)
-        if keep is not None:
-            keep(response)
-        return response
 
     async def send_directly(self, request: httpx.Request) -> httpx.Response:
         """Send a request, whatever is patched."""

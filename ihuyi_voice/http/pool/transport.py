@@ -35,6 +35,8 @@ import httpx
 from ihuyi_voice.http.pool.connection import Connection
 from ihuyi_voice.http.pool.dialing import Route
 from ihuyi_voice.http.pool.foreign import (
+    REPLY,
+    STARTED,
     Trace,
     body_at_hand,
     taken,
@@ -74,6 +76,9 @@ class Statistics:
 
 class PoolTransport(PatchableTransport):
     """An httpx transport for one origin.
+
+    If a request has the extension `ihuyi_voice.reply`, that is called with status, headers and body
+    of the reply before anything else can fail.
 
     Args:
         url: Any URL of the origin.
@@ -116,6 +121,7 @@ class PoolTransport(PatchableTransport):
         self._alive: set[Connection] = set()
         self._opening: set[asyncio.Task[Connection]] = set()
         self._opened = 0
+        self._last_url: httpx.URL | None = None
         self._last_headers: tuple[list[tuple[bytes, bytes]], httpx.Headers] = ([], httpx.Headers())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = self._over = False
@@ -140,6 +146,9 @@ class PoolTransport(PatchableTransport):
         except httpx.TransportError as exc:
             exc.request = request
             raise
+        keep = request.extensions.get(REPLY)
+        if keep is not None:
+            keep(reply.status, reply.headers, reply.body)
         if trace is not None:
             await tell_of_reply(reply, trace)
         return self._response(reply)
@@ -191,12 +200,15 @@ class PoolTransport(PatchableTransport):
         if self._closed:
             raise RuntimeError("this pool is closed")
         url = request.url
+        if url is self._last_url:  # it was looked at before, and URLs never change
+            return
         if (url.scheme, url.host, url.port) != self._origin:
             scheme, host, port = self._origin
             raise httpx.UnsupportedProtocol(
                 f"this pool only speaks to {scheme}://{host}:{port or PORTS.get(scheme)}",
                 request=request,
             )
+        self._last_url = url
 
     def _refuse_if_over(self) -> None:
         if self._over:
@@ -219,13 +231,16 @@ class PoolTransport(PatchableTransport):
             if body is None:
                 body = await self._slots.aside(taken(request))
             wire = head.with_body(self._target(request), body)
-            if not self._stands(connection):
+            if not connection.clean or self._over:
                 connection = await self._ready(connection, timeouts, trace)
             if trace is not None:
                 started = trace("http11.send_request_headers.started", {"request": request})
                 await self._slots.aside(started)
-                if not self._stands(connection):
+                if not connection.clean or self._over:
                     connection = await self._ready(connection, timeouts, trace)
+            started_at_once = request.extensions.get(STARTED)
+            if started_at_once is not None:
+                started_at_once()
             return await connection.exchange(
                 wire,
                 read=timeouts.get("read"),
@@ -236,9 +251,6 @@ class PoolTransport(PatchableTransport):
             if connection is not None:
                 self._rest(connection)
             self._slots.give_back()
-
-    def _stands(self, connection: Connection) -> bool:
-        return connection.clean and not self._over
 
     async def _ready(
         self, connection: Connection | None, timeouts: Timeouts, trace: Trace | None
