@@ -300,7 +300,8 @@ class VoiceClient:
             TemplateNotFound: The account has no such template.
             NotSent, OutcomeUnknown, VendorError: As for `submit`.
         """
-        template_id = str(template_id).strip()
+        given: object = template_id  # ids come from files and databases, as numbers or not at all
+        template_id = "" if given is None else str(given).strip()
         if not template_id:
             raise InvalidRequest("template_id is empty", field="template_id")
         await self._ask(Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}))

@@ -14,7 +14,7 @@ and must not be lost either: it is put off, and strikes at the next await of who
 import asyncio
 import logging
 from collections.abc import Coroutine
-from math import isfinite
+from sys import float_info
 from typing import Any, Final, TypeVar
 
 from ihuyi_voice.calls.lines import Lines, lines_of
@@ -195,7 +195,7 @@ def _is_usable(given: object) -> bool:
 
 
 def _is_a_time(seconds: object) -> bool:
-    return isinstance(seconds, int | float) and isfinite(seconds) and seconds >= 0
+    return isinstance(seconds, int | float) and 0 <= seconds <= float_info.max
 
 
 def put_off(cancelled: asyncio.CancelledError) -> None:

@@ -142,7 +142,7 @@ def test_in_a_run_a_guard_that_cannot_be_asked_is_an_outcome_and_the_run_goes_on
     assert [type(outcome.error) for outcome in failed] == [GuardUnavailable]
 
 
-@pytest.mark.parametrize("given", [None, "soon", float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("given", [None, "soon", float("nan"), float("inf"), -1.0, 10**400])
 def test_a_wait_that_is_no_number_is_no_wait(given: Any) -> None:
     """A guard of somebody's own, written for an older contract perhaps, holds nobody for ever."""
 
