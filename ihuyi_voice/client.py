@@ -301,7 +301,7 @@ class VoiceClient:
             NotSent, OutcomeUnknown, VendorError: As for `submit`.
         """
         given: object = template_id  # ids come from files and databases, as numbers or not at all
-        template_id = "" if given is None else str(given).strip()
+        template_id = "" if given is None else str(given).strip()  # pyright: ignore[reportUnnecessaryComparison]
         if not template_id:
             raise InvalidRequest("template_id is empty", field="template_id")
         await self._ask(Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}))
