@@ -170,7 +170,7 @@ def draw(rows: list[dict[str, Any]], path: str) -> None:
     from matplotlib import pyplot as plt  # noqa: PLC0415 - only charts need it
 
     times = sorted({row["server_ms"] for row in rows})
-    figure, panels = plt.subplots(1, len(times), figsize=(5 * len(times), 4), squeeze=False)
+    figure, panels = plt.subplots(1, len(times), figsize=(5 * len(times) + 2.5, 4), squeeze=False)
     for panel, server_ms in zip(panels[0], times, strict=True):
         for name in dict.fromkeys(row["client"] for row in rows):
             mine = [row for row in rows if (row["client"], row["server_ms"]) == (name, server_ms)]
@@ -183,7 +183,7 @@ def draw(rows: list[dict[str, Any]], path: str) -> None:
         panel.set(xscale="log", yscale="log", xlabel="connections", ylabel="µs CPU a submission")
         panel.set_title(f"server time {server_ms:.0f} ms")
         panel.grid(visible=True, alpha=0.3)
-    panels[0][0].legend(fontsize=8)
+    panels[0][-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
     figure.tight_layout()
     figure.savefig(path)  # pyright: ignore[reportUnknownMemberType] - matplotlib half types it
 

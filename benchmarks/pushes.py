@@ -134,7 +134,8 @@ async def steady(port: int, rate: float, seconds: float, first: int) -> list[flo
     async def one(number: int) -> float:
         due = started + number / rate
         await asyncio.sleep(due - loop.time())
-        connection = idle.pop() if idle else await Connection.open(port)
+        # The one that has been idle longest, or the server would close it after 5 s.
+        connection = idle.pop(0) if idle else await Connection.open(port)
         await connection.push(first + number)
         idle.append(connection)
         return loop.time() - due
