@@ -55,6 +55,7 @@ from ihuyi_voice.models import Message, OutcomeStatus
 
 logger = logging.getLogger("ihuyi_voice.bulk")
 
+_AT_ONCE: Final = 64  # outcomes without a wait; then the event loop's others have a turn
 _LAST_WORDS: Final = 1.0  # seconds for attempts that were cancelled to end
 _SOURCE_WORDS: Final = 0.05  # the same for a source, which has had the grace before
 
@@ -86,6 +87,7 @@ class BulkRun:
         self._drains = 0  # that have begun and not returned
         self._drained: list[Outcome] = []
         self._told = False
+        self._consumed_at_once = 0
 
     async def __aenter__(self) -> Self:
         if self._scheduler is not None:
@@ -119,7 +121,12 @@ class BulkRun:
 
     async def __anext__(self) -> Outcome:
         scheduler = self._entered()
+        self._consumed_at_once += 1
+        if self._consumed_at_once > _AT_ONCE:  # a stopped run has all the rest at once
+            self._consumed_at_once = 0
+            await asyncio.sleep(0)
         while not scheduler.outcomes:
+            self._consumed_at_once = 0
             if scheduler.finished:
                 raise self._untold() or StopAsyncIteration
             scheduler.changed.clear()

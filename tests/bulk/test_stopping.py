@@ -353,6 +353,28 @@ def test_without_a_connection_the_run_slows_down_instead_of_burning_through() ->
     run_virtual(main())
 
 
+async def test_the_rest_of_a_stopped_run_leaves_others_their_turns() -> None:
+    """10,000 outcomes that are there at once must not hold up a web application."""
+    turns, over = 0, asyncio.Event()
+
+    async def neighbour() -> None:
+        nonlocal turns
+        while not over.is_set():
+            turns += 1
+            await asyncio.sleep(0)
+
+    simulator = Simulator()
+    simulator.add_fault(Fault("code", code=4051))
+    async with in_process(simulator) as client, asyncio.TaskGroup() as group:
+        group.create_task(neighbour())
+        async with client.submit_many(pairs(10_000)) as run:
+            await anext(run)
+            before = turns
+            assert len([outcome async for outcome in run]) == 9_999
+        over.set()
+    assert turns - before >= 9_999 // 65
+
+
 def test_a_client_that_was_closed_sends_nothing_and_says_so() -> None:
     """Every message comes out not sent, and the mistake reaches the consumer."""
 

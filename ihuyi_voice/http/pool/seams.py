@@ -12,6 +12,7 @@ replacement itself, but by where the function was written.
 """
 
 import sys
+from abc import ABC, abstractmethod
 from functools import cached_property
 from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -74,7 +75,7 @@ def _nothing_is_replaced() -> bool:
     return bool(_HTTPCORE[0])
 
 
-class PatchableTransport(httpx.AsyncHTTPTransport):
+class PatchableTransport(httpx.AsyncHTTPTransport, ABC):
     """An httpx transport that sends by `send_directly`, and lets patches have their way."""
 
     def __init__(self) -> None:
@@ -98,9 +99,9 @@ class PatchableTransport(httpx.AsyncHTTPTransport):
         request.headers = httpx.Headers(request.headers)  # others may write into them
         return await super().handle_async_request(request)
 
+    @abstractmethod
     async def send_directly(self, request: httpx.Request) -> httpx.Response:
         """Send a request, whatever is patched."""
-        raise NotImplementedError
 
     @cached_property
     def _pool(self) -> "Adapter":  # type: ignore[override]
