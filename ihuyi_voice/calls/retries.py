@@ -30,7 +30,7 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.inputs import above_zero, lasting, not_negative, waited
+from ihuyi_voice.inputs import counted, lasting, not_negative, waited
 from ihuyi_voice.models import Action, Operation
 
 logger = logging.getLogger("ihuyi_voice.retries")
@@ -85,7 +85,7 @@ class RetryPolicy:
         on_retry: Called with a `RetryEvent` before each wait; what it raises is logged.
     """
 
-    attempts: int = attrs.field(default=4, validator=above_zero)
+    attempts: int = attrs.field(default=4, validator=counted)
     initial: float = attrs.field(default=0.5, validator=not_negative)
     maximum: float = attrs.field(default=30.0, validator=waited)
     jitter: float = attrs.field(default=0.5, validator=not_negative)

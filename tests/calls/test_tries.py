@@ -231,7 +231,9 @@ def test_retry_after_is_read_whatever_stands_there(error: VoiceError, seconds: f
     assert retry_after(error) == seconds
 
 
-@pytest.mark.parametrize("options", [{"on_retry": 3}, {"jitter": -0.1}, {"attempts": 0}])
+@pytest.mark.parametrize(
+    "options", [{"on_retry": 3}, {"jitter": -0.1}, {"attempts": 0}, {"attempts": 2.5}]
+)
 def test_a_policy_that_cannot_be_meant_is_refused(options: dict[str, object]) -> None:
     """When it is made, by the name of the option."""
     (name,) = options
