@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from sys import float_info
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from ihuyi_voice.calls.lines import Lines, lines_of
 from ihuyi_voice.common.logs import tell
@@ -31,6 +31,9 @@ PATIENCE: Final = 5.0
 _METHODS: Final = frozenset({"reserve", "commit", "release", "block"})
 
 T = TypeVar("T")
+
+Settled: TypeAlias = Coroutine[Any, Any, asyncio.CancelledError | None]
+"""To be awaited; it returns a cancellation of whoever waited, which was not heeded."""
 
 
 class Guarding:
@@ -78,21 +81,17 @@ class Guarding:
             raise GuardUnavailable(f"the guard gave {given!r}: no lease, no wait")
         return given
 
-    async def commit(self, lease: Lease | None) -> asyncio.CancelledError | None:
+    def commit(self, lease: Lease | None) -> Settled:
         """End the lease of a call that was accepted, or may have been."""
-        guard = self._guard
-        if guard is not None and lease is not None and self._is_direct(guard):  # as nearly always
-            await _made(guard, "commit", lease)
-            return None
-        return await self._settle("commit", lease)
+        return self._settle("commit", lease)
 
-    async def release(self, lease: Lease | None) -> asyncio.CancelledError | None:
+    def release(self, lease: Lease | None) -> Settled:
         """End the lease of a call that was surely not sent, or that the vendor did not count."""
-        return await self._settle("release", lease)
+        return self._settle("release", lease)
 
-    async def block(self, lease: Lease | None, seconds: float) -> asyncio.CancelledError | None:
+    def block(self, lease: Lease | None, seconds: float) -> Settled:
         """End the lease of a call that the vendor refused with a rate code."""
-        return await self._settle("block", lease, seconds)
+        return self._settle("block", lease, seconds)
 
     async def aclose(self) -> None:
         """Wait until the guard knows how every call has ended, no longer than `PATIENCE`."""
