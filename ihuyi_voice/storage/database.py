@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable, VoiceError
@@ -24,12 +24,37 @@ from ihuyi_voice.storage.schema import Schema
 from ihuyi_voice.storage.sqlite import Sqlite
 from ihuyi_voice.storage.statements import Dialect, Work
 
-if TYPE_CHECKING:
-    from ihuyi_voice.storage.engine import Engine
-
 _PLAIN: Final = (OSError, sqlite3.Error)
 _LONGEST_REASON: Final = 200
 T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """What either database does. It carries out work; what a driver raises is let out as it is.
+
+    Whoever calls it never cancels it, and calls `write` one at a time.
+    """
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it spells things."""
+        ...
+
+    async def open(self, *, create: bool) -> None:
+        """Connect, so that what can't work is known at once."""
+        ...
+
+    async def write(self, make: Callable[[], Work[T]], *, durable: bool) -> T:
+        """Do work in a transaction, and commit it; if anything fails, nothing is changed."""
+        ...
+
+    async def read(self, make: Callable[[], Work[T]]) -> T:
+        """Do work that only reads."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect; nothing runs any more."""
+        ...
 
 
 class ToldAs:

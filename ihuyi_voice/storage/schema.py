@@ -49,7 +49,9 @@ class Schema:
     version: int
     create: Callable[[Dialect], Sequence[str]]
     tables: Mapping[str, frozenset[str]]
-    migrations: Mapping[int, Callable[[Dialect], Work[None]]] = attrs.field(factory=dict)
+    migrations: Mapping[int, Callable[[Dialect], Work[None]]] = attrs.field(
+        factory=dict[int, Callable[[Dialect], Work[None]]]
+    )
 
     def is_current(self, dialect: Dialect) -> Work[bool]:
         """Return whether nothing has to be made or changed.

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _BUSY: Final = 10.0  # seconds to wait for another process's turn
 _READERS: Final = 4
+_WITH_A_LOG: Final = "PRAGMA journal_mode=WAL"
 
 _Identity: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -147,7 +148,7 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _keep_a_log(on: sqlite3.Connection) -> None:
-    (mode,) = on.execute("PRAGMA journal_mode=WAL").fetchone()
+    (mode,) = on.execute(_WITH_A_LOG).fetchone()
     if mode != "wal":
         raise OSError("SQLite can keep no write-ahead log there; is it a network file system?")
     on.execute("BEGIN IMMEDIATE")  # by which the log's file exists

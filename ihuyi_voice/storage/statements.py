@@ -33,7 +33,7 @@ class Query:
     """
 
     sql: str
-    parameters: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    parameters: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
 
 
 @attrs.define(eq=False)
