@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ihuyi_voice.cli.language import UNSAFE, shown, text
-from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.cli.language import text
+from ihuyi_voice.common.redaction import UNSAFE, mask_numbers, shown
 from ihuyi_voice.errors import (
     InvalidRequest,
     NotSent,
