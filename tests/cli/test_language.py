@@ -22,7 +22,7 @@ from tests.cli.test_usage import COMMANDS
 from tests.support.command import CONTENT, MOBILE, run
 
 ROOM = Path(language.__file__).parent
-SOURCES = sorted(path for path in ROOM.glob("*.py") if path.name != "texts.py")
+SOURCES = sorted(path for path in ROOM.glob("*.py") if not path.name.startswith("texts"))
 SAYING = {
     *("say", "complain", "text", "word", "table", "print", "exit", "InvalidRequest"),
     *("progress_bar", "add_row", "Table", "Text", "add_task"),
