@@ -15,9 +15,9 @@ from ihuyi_voice.common.redaction import excerpt
 from ihuyi_voice.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ihuyi_voice.pushes import Inbox, PushState, Quarantined  # databases load slowly
+
+    Counts = dict[PushState, int]
 
 _CHINA: Final = timezone(timedelta(hours=8))
 
@@ -70,7 +70,7 @@ def reparse(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> No
             say("inbox.reparsed", count=read, left=left)
 
 
-async def _counts(inbox: str) -> "dict[PushState, int]":
+async def _counts(inbox: str) -> "Counts":
     async with existing(inbox) as opened:
         return await opened.counts()
 
@@ -114,7 +114,7 @@ def _values(push: "Quarantined") -> dict[str, Any]:
     }
 
 
-def print_counts(found: "Mapping[PushState, int]") -> None:
+def print_counts(found: "Counts") -> None:
     """Print how many pushes are in each state, for a person."""
     states = table("inbox.title", "inbox.state", "inbox.pushes")
     for state, count in found.items():

@@ -158,7 +158,7 @@ def test_what_is_filled_in_never_breaks_a_text(value: str) -> None:
     assert shown == f"ihuyi-voice: {redaction.shown(value)}"
 
 
-@pytest.mark.parametrize("args", [(), ("template",), *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("args", [(), ("template",), ("inbox",), *COMMANDS], ids=" ".join)
 def test_help_is_chinese_altogether(monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]) -> None:
     """No English text of the table is left in it, and nothing is cut off at 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
