@@ -11,7 +11,7 @@ import typer
 from ihuyi_voice.cli.language import text, word
 from ihuyi_voice.cli.options import DEFAULT_INBOX, InboxAddress, Json
 from ihuyi_voice.cli.output import add_row, console, print_json, reporting, say, table
-from ihuyi_voice.common.redaction import excerpt
+from ihuyi_voice.common.redaction import excerpt, mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _print(push: "Quarantined") -> None:
         "inbox.unread",
         seq=push.seq,
         when=f"{push.received_at.astimezone(_CHINA):%Y-%m-%d %H:%M:%S}",
-        reason=push.reason,
+        reason=mask_numbers(push.reason),
         excerpt=excerpt(push.body),
     )
 

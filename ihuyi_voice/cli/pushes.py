@@ -19,6 +19,7 @@ from ihuyi_voice.models import DeliveryReport, TemplateAudit
 V = TypeVar("V", DeliveryReport, TemplateAudit)
 
 _SHORTEST_TOKEN: Final = 16  # characters: nobody guesses so many
+_GRACE: Final = 0.5  # seconds: printing takes none, and what can't be printed waits in vain
 
 
 @attrs.frozen
@@ -79,7 +80,7 @@ async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
     from ihuyi_voice.cli.serving import serve  # noqa: PLC0415 - uvicorn loads slowly
     from ihuyi_voice.pushes import Handling, Inbox, PushReceiver  # noqa: PLC0415 - so do databases
 
-    inbox = Inbox.open(settings.inbox, handling=Handling(grace=0.0))  # printing takes no time
+    inbox = Inbox.open(settings.inbox, handling=Handling(grace=_GRACE))
     _check_token(settings.token)
     receiver = PushReceiver(
         inbox,

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
+from ihuyi_voice.pushes import PushReceiver
 from ihuyi_voice.pushes.receiver import MAX_BODY
 from tests.pushes.doubles import MemoryInbox, before
 from tests.pushes.requests import TOKEN, form, push, status
-from tests.pushes.support import FORM, Exchange, report_form
+from tests.pushes.support import FORM, Exchange, Place, report_form, states
 
 UNREADABLE: list[tuple[bytes, str, str]] = [  # a body, its type, and what is wrong with it
     (b"", FORM, "neither a voiceid nor a templateid"),
@@ -101,6 +102,21 @@ async def test_fields_behind_the_address_are_read_where_the_body_is_empty() -> N
         exchange.scope() | {"query_string": b"1" * (MAX_BODY + 1)}, exchange.receive, exchange.send
     )
     assert exchange.sent[0]["status"] == 413
+
+
+async def test_what_can_not_be_read_is_one_row_of_the_inbox(place: Place) -> None:
+    """However often it is pushed; it can be looked at, and is read again when somebody asks."""
+    async with place.inbox() as inbox:
+        app = PushReceiver(inbox, token=TOKEN)
+        body = report_form() + b"&templateid=13900000000"
+        for _ in range(3):
+            assert await status(app, push(body, headers=form(kind="x/y\xff"))) == 200
+        (kept,) = await inbox.quarantined()
+        assert (kept.body, kept.content_type, kept.reason) == (body, "x/y\xff", "two ids")
+        await states(inbox, quarantined=1)
+        assert await inbox.parse_again() == 0
+        assert await status(app, push(report_form("7"))) == 200
+        assert (await inbox.report_of("7", timeout=0)).raw["voiceid"] == "7"
 
 
 SECRET = "13900000000"
