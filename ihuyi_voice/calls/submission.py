@@ -22,7 +22,8 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.calls.attempt import Endpoint
-from ihuyi_voice.calls.guarding import Guarding, put_off
+from ihuyi_voice.calls.errands import put_off
+from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.lines import Lines, Place
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
 from ihuyi_voice.common.logs import tell
