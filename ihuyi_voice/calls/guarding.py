@@ -8,7 +8,7 @@ suspends is called without a task.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from sys import float_info
 from typing import Any, Final, TypeAlias
 
@@ -39,6 +39,8 @@ class Guarding:
         self._guard = guard
         self._account = account
         self._errands = Errands()
+        self._remembers = getattr(guard, "remembers", None)
+        self._restore = getattr(guard, "restore", None) if self._remembers else None
         # A subclass doesn't inherit the word: it may do anything.
         self._never_suspends = bool(vars(type(guard)).get("never_suspends", False))
 
@@ -50,6 +52,33 @@ class Guarding:
     def lines(self) -> Lines:
         """Return the lines before the guard, shared by its clients in the running event loop."""
         return Lines() if self._guard is None else lines_of(self._guard, self._account)
+
+    def forgot(self, mobile: str) -> bool:
+        """Say whether the guard can be told of a number's calls, and knows none.
+
+        Raises:
+            GuardUnavailable: It failed.
+        """
+        remembers = self._remembers
+        if remembers is None:
+            return False
+        try:
+            return not remembers(self._account, mobile)
+        except Exception as exc:
+            raise GuardUnavailable(f"the guard could not be asked ({words(exc)})") from exc
+
+    def restore(self, mobile: str, ages: Sequence[float]) -> None:
+        """Tell the guard of a number's calls before this process, by their ages in seconds.
+
+        Raises:
+            GuardUnavailable: It failed.
+        """
+        if self._restore is None or not ages:
+            return
+        try:
+            self._restore(self._account, mobile, ages)
+        except Exception as exc:
+            raise GuardUnavailable(f"the guard could not be told ({words(exc)})") from exc
 
     async def reserve(self, mobile: str) -> Lease | Wait | None:
         """Return a lease, or how long to wait; None without a guard.
