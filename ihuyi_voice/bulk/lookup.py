@@ -260,8 +260,8 @@ def _key(message: Message, mobile: str, content: str) -> str:
 
 def _as_it_came(message: Message) -> Draft | None:
     """Return the draft of a message that can't be submitted; None if it can't even be written."""
-    given: tuple[object, object] = message.mobile, message.content
-    if not all(isinstance(each, str) for each in given) or not message.mobile:
+    given: list[object] = [message.mobile, message.content]
+    if not message.mobile or [each for each in given if not isinstance(each, str)]:
         return None
     mobile, content = _storable(message.mobile)[:_LONGEST_NUMBER], _storable(message.content)
     try:

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ihuyi_voice.calls.batches import Batches
 from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, words
@@ -93,9 +93,10 @@ class Journaling:
             LedgerUnavailable: Nobody knows.
         """
         given = await self._asked("look", drafts)
-        if not isinstance(given, Sequence) or len(given) != len(drafts):
+        ends = cast("Sequence[object]", given) if isinstance(given, Sequence) else ()
+        if len(ends) != len(drafts):
             raise self._unavailable(f"it gave {given!r:.80} for {len(drafts)} answers")
-        return [self._checked(end) for end in given]
+        return [self._checked(end) for end in ends]
 
     async def recall(self, mobile: str) -> Sequence[float]:
         """Return the ages, in seconds, of a number's calls that count for its limits.
@@ -129,7 +130,11 @@ class Journaling:
                 reason = "the call was given up before it was sent"
                 self._errands.begin(self._settled(draft, NotSent(reason)))
 
-        return self._checked(await self._asked("intend", draft, take_back=take_back))
+        try:
+            return self._checked(await self._asked("intend", draft, take_back=take_back))
+        except LedgerUnavailable:
+            take_back(None)  # it may be written all the same
+            raise
 
     def settle(self, draft: Draft, end: Ending) -> "asyncio.Future[None]":
         """Begin to write how a call ended; to be awaited by `settled`."""

@@ -224,11 +224,13 @@ class Submitter:
         job.waits_for = ON_LEDGER
         try:
             ages = await journaling.recall(job.mobile)
-        except LedgerUnavailable:
-            if entry is None:
-                return  # who has no key may call without a ledger; the log tells of it
-            entry.closed = True
-            raise
+        except LedgerUnavailable as error:
+            if entry is not None:
+                entry.closed = True
+                raise
+            # Who has no key may call without a ledger.
+            tell(logger, logging.WARNING, "a number's earlier calls are not known: %s", error)
+            return
         self.guarding.restore(job.mobile, ages)
 
     async def _closed(self, job: Job, wait: Wait) -> Submission | Delay:

@@ -73,9 +73,9 @@ def test_a_replay_needs_no_connection() -> None:
         store = Store()
         async with in_process(vendor(), ledger=FakeLedger(store)) as client:
             first = await ends(client, 1)
-        account = vendor().account
-        async with VoiceClient(account, "k", base_url="http://127.0.0.1:9", ledger=FakeLedger(store),
-                               retry=ONCE) as client:  # fmt: skip
+        account, gone = vendor().account, "http://127.0.0.1:9"
+        ledger = FakeLedger(store)
+        async with VoiceClient(account, "k", base_url=gone, ledger=ledger, retry=ONCE) as client:
             return first + await ends(client, 1)
 
     first, second = run_virtual(main())
@@ -312,9 +312,7 @@ def test_what_a_dead_process_left_in_flight_is_unknown() -> None:
 
 
 def test_two_processes_that_begin_in_one_moment_ring_once() -> None:
-    """Both find nothing; the intent is granted to one of them, the guard's lease of the other is
-    given back, and it waits like anybody.
-    """
+    """Both find nothing, one is granted the intent; the other gives its lease back, and waits."""
 
     async def main() -> tuple[list[Any], int, list[int]]:
         store, simulator = Store(), vendor(latency=1.0)
