@@ -77,7 +77,7 @@ def test_a_run_that_was_left_goes_on_where_it_ended(kind: str) -> None:
             return stream()
         return messages(1_500) if kind == "list" else iter(messages(1_500))
 
-    async def main() -> tuple[list[Outcome], list[Outcome], Counter[str]]:
+    async def main() -> tuple[list[Outcome], list[Outcome], Counter[Any]]:
         simulator, ledger = vendor(latency=0.05), FakeLedger(latency=0.01)
         async with in_process(simulator, ledger=ledger) as client:
             first: list[Outcome] = []
@@ -88,7 +88,7 @@ def test_a_run_that_was_left_goes_on_where_it_ended(kind: str) -> None:
                         break
             first += await run.drain()
             second = await all_of(client, given())
-        return first, second, Counter(simulator.rung())
+        return first, second, simulator.rung()
 
     first, second, rung = run_virtual(main())
     sent = {outcome.message for outcome in first if outcome.status is ACCEPTED}
@@ -265,7 +265,7 @@ def test_a_message_that_cannot_be_sent_is_written_before_its_outcome_is_told(
     *, resumed: bool
 ) -> None:
     """NOT_SENT, so that a later run may have it mended; texts that no database takes, too."""
-    bad = [
+    bad: list[Any] = [
         Message("123", CONTENT, "bad-1"), Message(MOBILE, "", "bad-2"),
         Message("139\x000000", "\ud800\x00"), ("nobody", CONTENT),
     ]  # fmt: skip
@@ -316,9 +316,10 @@ async def test_a_run_needs_a_ledger_and_a_name() -> None:
         for options in ({"ledger": FakeLedger()}, {"takeover": True}, {"retry_rejected": True}):
             with pytest.raises(InvalidRequest, match="need a run"):
                 client.submit_many([], **options)  # type: ignore[arg-type]
-        for name in ("", "a\nb", "k" * 201, 5):
+        names: list[Any] = ["", "a\nb", "k" * 201, 5]
+        for name in names:
             with pytest.raises(InvalidRequest, match="run"):
-                client.submit_many([], run=name, ledger=FakeLedger())  # type: ignore[arg-type]
+                client.submit_many([], run=name, ledger=FakeLedger())
 
 
 def test_a_run_may_have_a_ledger_of_its_own() -> None:
@@ -338,7 +339,7 @@ def test_a_run_may_have_a_ledger_of_its_own() -> None:
 def test_a_run_that_somebody_works_on_is_refused_when_it_is_entered() -> None:
     """And taken over on request: then the other one can't go on, and says so."""
 
-    async def main() -> tuple[list[Outcome], list[Outcome], Counter[str]]:
+    async def main() -> tuple[list[Outcome], list[Outcome], Counter[Any]]:
         store, simulator = Store(), vendor(latency=1.0)
         there, here = FakeLedger(store), FakeLedger(store)
         async with in_process(simulator, ledger=there) as theirs:
@@ -349,7 +350,7 @@ def test_a_run_that_somebody_works_on_is_refused_when_it_is_entered() -> None:
                         await all_of(ours, messages(200))
                     second = await all_of(ours, messages(200), takeover=True)
                     found += [outcome async for outcome in first]
-        return found, second, Counter(simulator.rung())
+        return found, second, simulator.rung()
 
     first, second, rung = run_virtual(main())
     assert len(first) == len(second) == 200
