@@ -1,0 +1,211 @@
+"""Several processes over one Redis: no limit is ever broken as the vendor counts.
+
+Time is simulated: the server's clock is set before each operation, and the events of all processes
+happen in the order of their times. Processes die in the middle of calls, stall until their leases
+have lapsed, have scripts carried out twice, and cancel reservations.
+"""
+
+import asyncio
+import heapq
+import random
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ihuyi_voice.guards import Lease, Limits, Wait
+from ihuyi_voice.simulator.tables import LIMITS
+from tests.support.redis_servers import ClockedGuard
+
+LEASE = 30.0
+LAST = 400_000 * 10**6
+NUMBERS = ("13900000000", "02151000029")
+COUNTERS = count()
+
+
+@attrs.define
+class World:
+    """What happens when, in whole microseconds as Redis has them; what the vendor has counted."""
+
+    chance: random.Random
+    guards: list[ClockedGuard]
+    now: int = 1_000_000_000
+    events: list[tuple[int, int, Callable[[], Any]]] = attrs.field(factory=list)  # pyright: ignore[reportUnknownVariableType]
+    order: "count[int]" = attrs.field(factory=count)
+    arrived: dict[str, list[int]] = attrs.field(factory=lambda: {each: [] for each in NUMBERS})
+    refused: int = 0
+    granted: int = 0
+
+    def at(self, seconds: float, what: Callable[[], Any]) -> None:
+        """Have something happen in so many seconds."""
+        heapq.heappush(self.events, (self.now + round(seconds * 1e6), next(self.order), what))
+
+    def arrive(self, mobile: str) -> None:
+        """Have a call arrive at the vendor, who counts."""
+        times = self.arrived[mobile]
+        full = [n for n, length, _ in LIMITS if sum(self.now < t + length * 10**6 for t in times) >= n]
+        self.refused += bool(full)
+        if not full:
+            times.append(self.now)
+
+    async def run(self) -> None:
+        """Let everything happen."""
+        while self.events:
+            self.now, _, what = heapq.heappop(self.events)
+            await what()
+
+
+@attrs.define
+class Call:
+    """One call of one process, with whatever may become of it."""
+
+    world: World
+    guard: ClockedGuard
+    mobile: str
+    lease: Lease | None = None
+
+    async def begin(self) -> None:
+        """Reserve, now and then by a task that is cancelled; wait as told, or make the call."""
+        chance = self.world.chance
+        if chance.random() < 0.1:
+            asked = asyncio.ensure_future(self.guard.reserve("a", self.mobile))
+            for _ in range(chance.randrange(20)):
+                await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            if not asked.cancelled() and isinstance(asked.result(), Lease):
+                await self.guard.release(asked.result())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - see above
+            return
+        given = await self.guard.reserve("a", self.mobile)
+        if isinstance(given, Wait):
+            if self.world.now + given.seconds * 1e6 < LAST:
+                self.world.at(max(given.seconds, 0.0), self.begin)
+            return
+        self.lease = given
+        self.world.granted += 1
+        self.go()
+
+    def go(self) -> None:
+        """Decide how the call goes on."""
+        world, chance = self.world, self.world.chance
+        way = chance.choice(["fine"] * 12 + ["unsent", "unsent", "dies early", "dies late", "stalls"])
+        if way == "dies early":
+            return
+        if way == "unsent":
+            world.at(chance.uniform(0, 5), self.release)
+            return
+        arrives = chance.choice([0.0, 0.01, 0.9, LEASE * 0.9]) * chance.random()
+        world.at(arrives, self.arrive)
+        if way == "fine":
+            world.at(arrives + chance.choice([0.0, 0.05, 2.0]) * chance.random(), self.commit)
+        if way == "stalls":
+            world.at(LEASE * chance.uniform(1.0, 3.0), self.commit)
+
+    async def arrive(self) -> None:
+        """Have the vendor see it."""
+        self.world.arrive(self.mobile)
+
+    async def commit(self) -> None:
+        """End it as made."""
+        assert self.lease is not None
+        await self.guard.commit(self.lease)
+
+    async def release(self) -> None:
+        """End it as not made."""
+        assert self.lease is not None
+        await self.guard.release(self.lease)
+
+
+def twice_now_and_then(guard: ClockedGuard, chance: random.Random) -> None:
+    """Have the script carried out twice, as after a reply that was lost."""
+    call = guard.server.call
+
+    async def calling(keys: Sequence[bytes], args: Sequence[bytes]) -> bytes:
+        if chance.random() < 0.2:
+            await call(keys, args)
+        return await call(keys, args)
+
+    guard.server.call = calling  # type: ignore[method-assign]
+
+
+async def simulate(
+    seed: int,
+    url: str,
+    prefix: str,
+    mend: Callable[[str], str] = str,
+    skews: Sequence[float] = (0.0, 0.0, 0.0),
+) -> World:
+    """Let a few processes call two numbers for four days."""
+    chance = random.Random(seed)
+    own = f"{prefix}-{next(COUNTERS)}"
+    world = World(chance, [])
+    world.guards = [
+        ClockedGuard(url, Limits(), lambda skew=skew: world.now / 1e6 + skew, own, lease=LEASE, mend=mend)  # type: ignore[misc]
+        for skew in skews
+    ]
+    for guard in world.guards:
+        twice_now_and_then(guard, chance)
+    for _ in range(chance.randrange(10, 40)):
+        call = Call(world, chance.choice(world.guards), chance.choice(NUMBERS))
+        world.at(chance.choice([0.0, 5.0, 100.0, 200_000.0]) * chance.random(), call.begin)
+    try:
+        await world.run()
+    finally:
+        for guard in world.guards:
+            await guard.aclose()
+    return world
+
+
+@pytest.fixture(scope="module")
+def place(redis_url: str) -> tuple[str, str]:
+    """Return a server, and a prefix of these tests' own."""
+    return redis_url, f"test-windows-{random.randrange(10**9)}"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_no_limit_is_broken_by_processes_that_die_stall_and_repeat(
+    place: tuple[str, str], seed: int
+) -> None:
+    """As the vendor counts: by arrival, somewhere between a reservation and its end."""
+    world = asyncio.run(simulate(seed, *place))
+    assert world.granted
+    assert world.refused == 0
+
+
+def found(place: tuple[str, str], seeds: int, **options: Any) -> bool:
+    """Say whether one of so many simulations breaks a limit."""
+    return any(asyncio.run(simulate(seed, *place, **options)).refused for seed in range(seeds))
+
+
+def without(*lines: str, instead: str = "") -> Callable[[str], str]:
+    """Return a way to break the script: these parts of it left out, or others instead."""
+
+    def mend(script: str) -> str:
+        for line in lines:
+            assert line in script
+            script = script.replace(line, instead)
+        return script
+
+    return mend
+
+
+def test_a_script_without_tokens_would_be_found(place: tuple[str, str]) -> None:
+    """A late commit would end another's lease, and a third call go out while that one is made."""
+    ending = "then\n    record.token = nil\n  elseif"
+    mend = without(f"if record.token == token {ending}", instead=f"if record.token {ending}")
+    assert found(place, 400, mend=mend)
+
+
+def test_a_lock_that_lapses_uncounted_would_be_found(place: tuple[str, str]) -> None:
+    """A process that died may have made its call."""
+    assert found(place, 60, mend=without("count_call(record, record.lapses)"))
+
+
+def test_clocks_of_the_processes_would_be_found(place: tuple[str, str]) -> None:
+    """Each has its own; the server's is one for all."""
+    assert found(place, 60, skews=(0.0, 3.0, 30.0))
