@@ -66,8 +66,12 @@ class Scheduler:
         self._make_job = make_job
         self._options = options
         self._tally = tally
+        rates = [rate for rate in (options.max_rate, submitter.guarding.max_rate) if rate]
         self._pace = Pace(
-            options.concurrency, options.max_rate, options.max_failures, options.max_rejections
+            options.concurrency,
+            min(rates, default=None),
+            options.max_failures,
+            options.max_rejections,
         )
         self._deferral = Deferral()
         self._working: dict[Worker, Item] = {}
@@ -283,6 +287,8 @@ class Scheduler:
             self._tally.troubled(delay.error)
             if is_answer(delay.error):
                 self._pace.answered()
+        if delay.whole_account:
+            self._pace.close(ready_at)
         item.keeps_place = self._pace.slows_all(delay.error)
         turn, known = delay.turn, item.turn
         item.turn = turn

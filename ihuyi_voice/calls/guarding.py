@@ -56,6 +56,12 @@ class Guarding:
         """Whether there is a guard."""
         return self._guard is not None
 
+    @property
+    def max_rate(self) -> float | None:
+        """The most calls a second that the guard grants to the account; None if it names none."""
+        given = getattr(self._guard, "max_rate", None)
+        return given if _is_a_time(given) and given else None
+
     def lines(self) -> Lines:
         """Return the lines before the guard, shared by its clients in the running event loop."""
         return Lines() if self._guard is None else lines_of(self._guard, self._account)

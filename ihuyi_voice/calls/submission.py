@@ -59,11 +59,13 @@ class Delay:
         error: What went wrong, if an attempt was made; None if it is only held back.
         turn: Done when it is the job's turn at its number: then it may be stepped at once. None
             if nothing but time will help.
+        whole_account: Whether no other job may start sooner, whatever its number.
     """
 
     seconds: float
     error: VoiceError | None = None
     turn: "asyncio.Future[None] | None" = None
+    whole_account: bool = False
 
 
 @attrs.define(eq=False)
@@ -215,15 +217,21 @@ class Submitter:
         job.asked = True
         now = asyncio.get_running_loop().time()
         if isinstance(lease, Wait):
-            if self._lines is not None:
-                self._lines.hold(job.mobile, now + lease.seconds)
-            code = _CODE_OF_WINDOW.get(lease.window, 4080)
-            return self._held(job, lease.seconds, code, _HELD_TEXT, now)
+            return self._told_to_wait(job, lease, now)
         job.tries.begin(now)
         try:
             return await self._attempt(job, lease)
         except VoiceError as error:
             return self._failed(job, error)
+
+    def _told_to_wait(self, job: Job, wait: Wait, now: float) -> Delay:
+        if wait.whole_account:  # so it is nothing that whoever wants this number must know
+            delay = self._held(job, wait.seconds, 4010, _ACCOUNT_TEXT, now)
+            return attrs.evolve(delay, whole_account=True)
+        if self._lines is not None:
+            self._lines.hold(job.mobile, now + wait.seconds)
+        code = _CODE_OF_WINDOW.get(wait.window, 4080)
+        return self._held(job, wait.seconds, code, _HELD_TEXT, now)
 
     def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
         if now + seconds <= job.patience and job.patience > now:

@@ -50,8 +50,9 @@ for at = 65, #ARGV[2], 16 do
 end
 
 -- What is known of the account. Guards with other limits keep what the most thorough needs.
-local known = call('HMGET', KEYS[1], 'born', 'most', 'keep', 'next')
+local known = call('HMGET', KEYS[1], 'born', 'most', 'keep', 'next', 'last', 'wanted')
 local born, next_turn = known[1] or ARGV[1], tonumber(known[4] or 0)
+local last_guard, wanted = known[5], known[6] == '1'
 most = math.max(most, tonumber(known[2] or 0))
 keep = math.max(keep, tonumber(known[3] or 0))
 call('HSET', KEYS[1], 'born', born, 'most', most, 'keep', keep)
@@ -154,6 +155,15 @@ local function lapse(record)  -- its process died: the call counts, and not befo
   record.token = nil
 end
 
+local function take_turn(guard)  -- whoever had the last one lets others go first, if there are any
+  local open = next_turn
+  if guard == last_guard and wanted then open = open + math.min(gap / 2, 5000) end
+  wanted = open > now and (wanted or guard ~= last_guard)
+  if open > now then return open - now end
+  next_turn, last_guard = math.max(next_turn, now - slack) + gap, guard
+  return 0
+end
+
 local DO = {}
 
 function DO.R(record, token)
@@ -164,10 +174,8 @@ function DO.R(record, token)
   lapse(record)
   local refused = closed(record)
   if refused then return refused end
-  if gap > 0 then
-    if next_turn > now then return answer('A', next_turn - now) end
-    next_turn = math.max(next_turn, now - slack) + gap
-  end
+  local wait = gap > 0 and take_turn(sub(token, 1, 5)) or 0
+  if wait > 0 then return answer('A', wait) end
   record.token, record.lapses = token, now + lease
   return 'G', true
 end
@@ -221,7 +229,10 @@ for place = 3, #ARGV do
   end
   answers[#answers + 1] = #told > 1 and told or answer(told)
 end
-if gap > 0 then call('HSET', KEYS[1], 'next', string.format('%.0f', next_turn)) end
+if gap > 0 then
+  local turn = string.format('%.0f', next_turn)
+  call('HSET', KEYS[1], 'next', turn, 'last', last_guard or '', 'wanted', wanted and '1' or '0')
+end
 call('PEXPIRE', KEYS[1], math.ceil((2 * keep + day) / 1000))
 return table.concat(answers)
 """

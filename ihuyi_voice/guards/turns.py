@@ -13,6 +13,8 @@ from ihuyi_voice.guards.contract import Wait
 
 _FURTHEST: Final = 2.0
 """Nobody is sent away for longer, in seconds: others may give up, or come from elsewhere."""
+_SPREAD: Final = 0.003
+"""Nobody is always the first; so much lateness, in seconds, the server makes up for."""
 
 
 class Turns:
@@ -44,4 +46,5 @@ class Turns:
             seconds = _FURTHEST * (1 + self._chance()) / 2
             return Wait(max(seconds, self._free_at - now), whole_account=True)
         self._last_told = due
-        return Wait(due - now, whole_account=True)
+        spread = min(self._gap / 4, _SPREAD) * self._chance()
+        return Wait(due - now + spread, whole_account=True)

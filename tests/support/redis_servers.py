@@ -170,22 +170,22 @@ class ClockedGuard:
 
     async def reserve(self, account: str, mobile: str) -> Lease | Wait:
         """Reserve at this time."""
-        await self._set()
+        await self.set_clock()
         return await self.inside.reserve(account, mobile)
 
     async def commit(self, lease: Lease) -> None:
         """Commit at this time."""
-        await self._set()
+        await self.set_clock()
         await self.inside.commit(lease)
 
     async def release(self, lease: Lease) -> None:
         """Release at this time."""
-        await self._set()
+        await self.set_clock()
         await self.inside.release(lease)
 
     async def block(self, lease: Lease, seconds: float) -> None:
         """Block at this time."""
-        await self._set()
+        await self.set_clock()
         await self.inside.block(lease, seconds)
 
     async def aclose(self) -> None:
@@ -193,5 +193,6 @@ class ClockedGuard:
         await self.inside.aclose()
         await self._client.aclose()
 
-    async def _set(self) -> None:
+    async def set_clock(self) -> None:
+        """Have it be this time there."""
         await self._client.set(self._key, str(round(self._clock() * 1e6)))
