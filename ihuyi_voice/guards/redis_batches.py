@@ -125,7 +125,7 @@ class Batches:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._ahead: float | None = None  # the server's clock before our monotonic one
-        self._born = os.urandom(8)
+        self._born: bytes | None = None
         self._heard = 0.0  # when the server last answered; 0 if it never has
 
     # --- what the guard asks for
@@ -204,7 +204,7 @@ class Batches:
         now = time.monotonic()
         deadline = 0.0 if self._ahead is None else now + self._ahead + self._server.timeout
         keys = [self._key, *(operation.lease.bucket for operation in batch)]
-        args = [self._born, self._settings.packed(deadline)]
+        args = [os.urandom(8), self._settings.packed(deadline)]
         for each in batch:
             lease = each.lease
             args.append(script.operation(each.kind, lease.token, lease.field, each.seconds))
@@ -216,7 +216,7 @@ class Batches:
         """Note the server's time, and whether it still knows what it was told."""
         self._ahead = answer.now - now
         remembered = self._heard and now - self._heard < self._settings.forgotten_after
-        if answer.born != self._born and remembered:
+        if remembered and answer.born != self._born:
             tell(logger, logging.WARNING, _LOST)
         self._born, self._heard = answer.born, now
 

@@ -8,7 +8,7 @@ have lapsed, have scripts carried out twice, and cancel reservations.
 import asyncio
 import heapq
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ihuyi_voice.guards import Lease, Limits, Wait
 from ihuyi_voice.simulator.tables import LIMITS
-from tests.support.redis_servers import ClockedGuard
+from tests.support.redis_servers import ClockedGuard, own_prefix
 
 LEASE = 30.0
 LAST = 400_000 * 10**6
@@ -168,9 +168,10 @@ async def simulate(
 
 
 @pytest.fixture(scope="module")
-def place(redis_url: str) -> tuple[str, str]:
-    """Return a server, and a prefix of these tests' own."""
-    return redis_url, f"test-windows-{random.randrange(10**9)}"
+def place(redis_url: str) -> Iterator[tuple[str, str]]:
+    """Yield a server, and a prefix of these tests' own."""
+    with own_prefix(redis_url) as own:
+        yield redis_url, own
 
 
 @settings(max_examples=60, deadline=None)

@@ -41,14 +41,23 @@ def redis_url() -> str:
     return SHARED
 
 
+@contextmanager
+def own_prefix(url: str) -> Generator[str]:
+    """Yield a prefix for keys, which are deleted afterwards."""
+    own = f"test-{secrets.token_hex(4)}"
+    try:
+        yield own
+    finally:
+        with redis.Redis.from_url(url) as client:
+            for key in client.scan_iter(match=f"*{own}*", count=1000):
+                client.unlink(key)
+
+
 @pytest.fixture
 def prefix(redis_url: str) -> Iterator[str]:
-    """Return a prefix of the test's own; its keys are deleted afterwards."""
-    own = f"test-{secrets.token_hex(4)}"
-    yield own
-    with redis.Redis.from_url(redis_url) as client:
-        for key in client.scan_iter(match=f"*{own}*", count=1000):
-            client.unlink(key)
+    """Yield a prefix of the test's own."""
+    with own_prefix(redis_url) as own:
+        yield own
 
 
 class PrivateRedis:
