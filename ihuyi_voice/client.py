@@ -6,6 +6,8 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import attrs
+
 from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.calls import Endpoint, Guarding, Job, RetryPolicy, Submitter, repeat
 from ihuyi_voice.common.redaction import forget_frames
@@ -265,6 +267,7 @@ class VoiceClient:
             concurrency, max_wait, max_rate, max_deferred, grace,
             total, max_failures, max_rejections,
         )  # fmt: skip
+        options = attrs.evolve(options, max_rate=self._guarding.cap(max_rate))
         return BulkRun(messages, self._job, self._submitter, options)
 
     async def balance(self) -> int:

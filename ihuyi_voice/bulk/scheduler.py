@@ -66,12 +66,8 @@ class Scheduler:
         self._make_job = make_job
         self._options = options
         self._tally = tally
-        rates = [rate for rate in (options.max_rate, submitter.guarding.max_rate) if rate]
         self._pace = Pace(
-            options.concurrency,
-            min(rates, default=None),
-            options.max_failures,
-            options.max_rejections,
+            options.concurrency, options.max_rate, options.max_failures, options.max_rejections
         )
         self._deferral = Deferral()
         self._working: dict[Worker, Item] = {}

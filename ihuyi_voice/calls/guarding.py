@@ -56,11 +56,12 @@ class Guarding:
         """Whether there is a guard."""
         return self._guard is not None
 
-    @property
-    def max_rate(self) -> float | None:
-        """The most calls a second that the guard grants to the account; None if it names none."""
-        given = getattr(self._guard, "max_rate", None)
-        return given if _is_a_time(given) and given else None
+    def cap(self, rate: float | None) -> float | None:
+        """Return the lower of a rate and the guard's own for an account; None if there is none."""
+        own = getattr(self._guard, "max_rate", None)
+        if not _is_a_time(own) or not own:
+            return rate
+        return own if rate is None else min(rate, own)
 
     def lines(self) -> Lines:
         """Return the lines before the guard, shared by its clients in the running event loop."""
