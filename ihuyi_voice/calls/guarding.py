@@ -58,8 +58,8 @@ class Guarding:
 
     def cap(self, rate: float | None) -> float | None:
         """Return the lower of a rate and the guard's own for an account; None if there is none."""
-        own = getattr(self._guard, "max_rate", None)
-        if not _is_a_time(own) or not own:
+        own: object = getattr(self._guard, "max_rate", None)
+        if not isinstance(own, int | float) or not 0 < own <= float_info.max:
             return rate
         return own if rate is None else min(rate, own)
 

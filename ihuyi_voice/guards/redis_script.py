@@ -240,7 +240,9 @@ return table.concat(answers)
 
 _DAY: Final = 86_400.0
 _SHORTEST_KEPT: Final = 60.0
-_BUCKETS: Final = 16_381  # prime: numbers in steps of a power of ten would leave most of 2**14 empty
+_BUCKETS: Final = (
+    16_381  # prime: numbers in steps of a power of ten would leave most of 2**14 empty
+)
 _LONGEST_INTEGER: Final = 18  # digits, a leading 1 included: what Redis packs as an integer
 _OPERATION: Final = Struct(">c8sd")
 _SETTINGS: Final = Struct(">dddddddd")
@@ -279,9 +281,7 @@ class Settings:
         slack: How late a call may be for the next not to be delayed by it, in seconds.
     """
 
-    def __init__(
-        self, limits: Limits, lease: float, look: float, gap: float, slack: float
-    ) -> None:
+    def __init__(self, limits: Limits, lease: float, look: float, gap: float, slack: float) -> None:
         windows = limits.windows
         keep = max([_SHORTEST_KEPT, *(window.seconds for window in windows)])
         most = max((window.count for window in windows), default=0)
@@ -317,13 +317,13 @@ def operation(kind: bytes, token: bytes, field: bytes, seconds: float = 0.0) -> 
     return _OPERATION.pack(kind, token, seconds * _MICRO) + field
 
 
-def read_answer(raw: bytes, count: int) -> Answer:
+def read_answer(raw: object, count: int) -> Answer:
     """Read what the script returned for so many operations.
 
     Raises:
         ValueError: It is something else.
     """
-    if not isinstance(raw, bytes) or len(raw) != _HEAD.size + count * _ANSWER.size:  # pyright: ignore[reportUnnecessaryIsInstance] - it comes from outside
+    if not isinstance(raw, bytes) or len(raw) != _HEAD.size + count * _ANSWER.size:
         raise ValueError("it gave no answer of the guard's script")
     now, born = _HEAD.unpack_from(raw)
     return Answer(now / _MICRO, born, tuple(_answers(raw[_HEAD.size :])))

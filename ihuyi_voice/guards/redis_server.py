@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 try:
     from redis.asyncio import Redis
-    from redis.asyncio.cluster import RedisCluster
+    from redis.asyncio.cluster import RedisCluster  # noqa: TC002 - the extra is all there, or not
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import ConnectionError as NoConnection
@@ -37,10 +37,11 @@ _EVICTS: Final = "maxmemory-policy of Redis is %s: it may forget calls, and limi
 _BAD_URL: Final = "the URL of Redis can't be read; it looks like redis://user:password@host:6379/0"
 
 
-def _own_client(url: str) -> "Redis":
+def _own_client(url: str) -> Any:  # noqa: ANN401 - what redis-py takes is only half typed
     """Return a client for a URL; what a URL says may hold a password, so no error quotes it."""
     try:
-        client: Redis = Redis.from_url(url, **{"protocol": 2, "retry": _NO_RETRY})
+        redis: Any = Redis
+        client = redis.from_url(url, protocol=2, retry=_NO_RETRY)
     except Exception:  # noqa: BLE001 - whatever redis-py makes of it
         raise InvalidRequest(_BAD_URL, field="url") from None
     # What the URL asks for in its query, redis-py puts before what it is told.
@@ -49,7 +50,7 @@ def _own_client(url: str) -> "Redis":
     return client
 
 
-def _checked(client: object) -> Any:
+def _checked(client: object) -> Any:  # noqa: ANN401 - what only has to act like one
     if not inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
         raise InvalidRequest(
             f"RedisGuard takes a URL or a client of redis.asyncio, not {type(client).__name__}",
@@ -67,9 +68,7 @@ class Server:
         script: The script.
     """
 
-    def __init__(
-        self, url_or_client: "str | Client", timeout: float, script: str = SCRIPT
-    ) -> None:
+    def __init__(self, url_or_client: "str | Client", timeout: float, script: str = SCRIPT) -> None:
         self.timeout = timeout
         self._script = script.encode()
         self._digest = sha1(self._script, usedforsecurity=False).hexdigest()

@@ -6,15 +6,13 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
-import redis
-import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ihuyi_voice import GuardUnavailable, InvalidRequest
 from ihuyi_voice.guards import Guard, Lease, Limits, MemoryGuard, RedisGuard, Wait, Window
 from ihuyi_voice.guards.redis_script import place_of
-from tests.support.redis_servers import ClockedGuard
+from tests.support.redis_servers import BLOCKING, CLIENT, ClockedGuard
 
 A, B = "13900000000", "13900000001"
 ROUND = 2**32 / 100  # seconds after which packed times come round again
@@ -151,8 +149,8 @@ async def test_a_cancelled_batch_tells_all_who_wait(guard: RedisGuard, turns: in
     for task in asyncio.all_tasks() - {asyncio.current_task(), *asked}:
         if "Batches" in repr(task):
             task.cancel()
-    for given in await asyncio.gather(*asked, return_exceptions=True):
-        assert isinstance(given, Lease | GuardUnavailable)
+    for told in await asyncio.gather(*asked, return_exceptions=True):
+        assert isinstance(told, Lease | GuardUnavailable)
     assert isinstance(await guard.reserve("a", "13900000009"), Lease)
 
 
@@ -191,12 +189,12 @@ async def test_an_answer_of_something_else_reserves_nothing() -> None:
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("decode", [False, True])
+@pytest.mark.parametrize("options", [{}, {"decode_responses": True}])
 async def test_an_injected_client_is_used_as_it_is_and_left_open(
-    redis_url: str, prefix: str, protocol: int, decode: bool
+    redis_url: str, prefix: str, protocol: int, options: dict[str, Any]
 ) -> None:
     """In either protocol, and if it decodes what others read."""
-    client = redis.asyncio.Redis.from_url(redis_url, protocol=protocol, decode_responses=decode)
+    client = CLIENT.from_url(redis_url, protocol=protocol, **options)
     async with client:
         async with RedisGuard(client, prefix=prefix) as guard:
             await guard.commit(await take(guard))
@@ -219,7 +217,7 @@ async def test_a_url_may_choose_the_protocol(redis_url: str, prefix: str, protoc
 
 def test_a_blocking_client_is_refused() -> None:
     """It would block the event loop."""
-    client: Any = redis.Redis()
+    client = BLOCKING()
     with pytest.raises(InvalidRequest, match=r"redis\.asyncio, not Redis"):
         RedisGuard(client)
 
@@ -290,7 +288,7 @@ async def test_accounts_and_prefixes_are_apart(redis_url: str, prefix: str) -> N
 
 
 async def test_all_keys_of_an_account_are_in_one_slot(
-    guard: RedisGuard, client: redis.asyncio.Redis, prefix: str
+    guard: RedisGuard, client: Any, prefix: str
 ) -> None:
     """So a cluster keeps them on one node, and a call touches no other."""
     for mobile in ("13900000000", "02151000029", "+8613900000000"):
@@ -310,9 +308,7 @@ def test_no_two_numbers_share_a_place(one: str, other: str) -> None:
     assert place_of(one)[1] != b"!"
 
 
-async def test_a_lease_that_is_held_is_extended(
-    clocked: ClockedGuard, clock: Clock
-) -> None:
+async def test_a_lease_that_is_held_is_extended(clocked: ClockedGuard, clock: Clock) -> None:
     """A call may take longer than a lease, as long as its process lives."""
     lease = await take(clocked)
     for _ in range(5):
@@ -363,7 +359,7 @@ async def test_a_server_whose_clock_was_set_still_grants(
 
 
 async def test_ten_calls_of_each_number_fit_a_list_of_bytes(
-    clocked: ClockedGuard, clock: Clock, client: redis.asyncio.Redis, prefix: str
+    clocked: ClockedGuard, clock: Clock, client: Any, prefix: str
 ) -> None:
     """That is what keeps a number small, a lease and a block beside its calls included."""
     numbers = [str(13_900_000_000 + 16_381 * place) for place in range(50)]  # one bucket
@@ -383,7 +379,7 @@ async def test_ten_calls_of_each_number_fit_a_list_of_bytes(
 
 
 async def test_what_has_expired_is_swept_as_the_guard_is_used(
-    clocked: ClockedGuard, clock: Clock, client: redis.asyncio.Redis, prefix: str
+    clocked: ClockedGuard, clock: Clock, client: Any, prefix: str
 ) -> None:
     """Day after day of new numbers in one bucket, and little more than one day's are kept."""
     most = 0
@@ -398,7 +394,7 @@ async def test_what_has_expired_is_swept_as_the_guard_is_used(
 
 
 async def test_a_block_outlives_every_window(
-    redis_url: str, prefix: str, clock: Clock, client: redis.asyncio.Redis
+    redis_url: str, prefix: str, clock: Clock, client: Any
 ) -> None:
     """The vendor may say more than the limits do."""
     guard = ClockedGuard(redis_url, Limits(per_minute=None, per_day=None), clock, prefix)

@@ -86,9 +86,9 @@ async def test_a_paused_server_is_not_waited_for(guard: RedisGuard, private: Pri
     """What it does later with a reservation that was given up, locks nobody out."""
     await guard.release(await take(guard))
     with private.client() as client:
-        client.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+        client.client_pause(60_000, all=False)
         assert "no answer within" in await refused(guard)
-        client.execute_command("CLIENT", "UNPAUSE")
+        client.client_unpause()
     await take(guard)
 
 
@@ -168,7 +168,9 @@ async def test_a_wrong_password_shows_neither_password(
         await take(guard)
 
 
-@pytest.mark.parametrize("url", ["redis://:secret/word@host:1", "http://:secret@host", "", "redis://:secret@h:x"])
+@pytest.mark.parametrize(
+    "url", ["redis://:secret/word@host:1", "http://:secret@host", "", "redis://:secret@h:x"]
+)
 def test_an_unreadable_url_is_not_quoted(url: str) -> None:
     """It may hold a password."""
     with pytest.raises(InvalidRequest) as told:
@@ -192,7 +194,7 @@ async def test_a_foreign_key_harms_its_own_numbers_only(
     """Others in the same call get their leases."""
     with private.client() as client:
         await guard.release(await take(guard))
-        (key,) = [key for key in client.keys("{ihuyi:a}:*") if not key.endswith(b"account")]
+        (key,) = client.keys("{ihuyi:a}:[0-9]*")
         client.delete(key)
         client.set(key, "x")
     bad, good = await asyncio.gather(refused(guard, A), take(guard, B))
@@ -200,9 +202,9 @@ async def test_a_foreign_key_harms_its_own_numbers_only(
     await guard.release(good)
 
 
-@pytest.mark.parametrize(("limit", "warned"), [("0", False), ("1000000000", True)])
+@pytest.mark.parametrize(("limit", "warned"), [("0", 0), ("1000000000", 1)])
 async def test_a_server_that_evicts_is_told_of(
-    private: PrivateRedis, limit: str, warned: bool, caplog: pytest.LogCaptureFixture
+    private: PrivateRedis, limit: str, warned: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Limits would be exceeded, and nobody would know why."""
     with private.client() as client:
@@ -210,7 +212,7 @@ async def test_a_server_that_evicts_is_told_of(
         client.config_set("maxmemory-policy", "allkeys-lru")
     async with RedisGuard(private.url) as guard:
         await take(guard)
-    assert ("allkeys-lru" in caplog.text) is warned
+    assert caplog.text.count("allkeys-lru") == warned
 
 
 async def test_allow_lets_calls_go_out_unguarded_and_says_so_once_a_minute(

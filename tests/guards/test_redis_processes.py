@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from ihuyi_voice.simulator import Simulator
-from ihuyi_voice.simulator.server import serving
 
 ROOT = Path(__file__).parents[2]
 RATE_CODES = {4080, 4081, 4082}
@@ -31,8 +30,7 @@ async def ended(worker: asyncio.subprocess.Process) -> Counter[str]:
 async def test_three_processes_meet_no_limit(redis_url: str, prefix: str) -> None:
     """The same 200 numbers once from each: every message accepted, not one reply 408x."""
     simulator = Simulator(latency=0.005)
-    async with serving(simulator) as base:
-        url = f"{base}/webservice/voice.php"
+    async with simulator.serve() as url:
         workers = [await start(url, redis_url, prefix, 200, 1, seed) for seed in range(3)]
         outcomes = sum([await ended(worker) for worker in workers], Counter[str]())
     assert outcomes["ACCEPTED"] == 600
@@ -42,8 +40,7 @@ async def test_three_processes_meet_no_limit(redis_url: str, prefix: str) -> Non
 async def test_a_killed_process_costs_no_limit(redis_url: str, prefix: str) -> None:
     """What it had in flight counts when its leases lapse, and the others go on then."""
     simulator = Simulator(latency=0.05)
-    async with serving(simulator) as base:
-        url = f"{base}/webservice/voice.php"
+    async with simulator.serve() as url:
         workers = [await start(url, redis_url, prefix, 200, 1, seed) for seed in range(3)]
         async with asyncio.timeout(60.0):
             await simulator.arrived(100)

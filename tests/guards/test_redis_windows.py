@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -47,10 +48,16 @@ class World:
     def arrive(self, mobile: str) -> None:
         """Have a call arrive at the vendor, who counts."""
         times = self.arrived[mobile]
-        full = [n for n, length, _ in LIMITS if sum(self.now < t + length * 10**6 for t in times) >= n]
+        full = [
+            n for n, length, _ in LIMITS if sum(self.now < t + length * 10**6 for t in times) >= n
+        ]
         self.refused += bool(full)
         if not full:
             times.append(self.now)
+
+    def clock(self, skew: float) -> float:
+        """Return the time by a clock that is wrong by so much, in seconds."""
+        return self.now / 1e6 + skew
 
     async def run(self) -> None:
         """Let everything happen."""
@@ -92,7 +99,9 @@ class Call:
     def go(self) -> None:
         """Decide how the call goes on."""
         world, chance = self.world, self.world.chance
-        way = chance.choice(["fine"] * 12 + ["unsent", "unsent late", "dies", "dies late", "stalls"])
+        way = chance.choice(
+            ["fine"] * 12 + ["unsent", "unsent late", "dies", "dies late", "stalls"]
+        )
         if way == "dies":
             return
         if way.startswith("unsent"):
@@ -151,7 +160,7 @@ async def simulate(
     own = f"{prefix}-{next(COUNTERS)}"
     world = World(chance, [])
     world.guards = [
-        ClockedGuard(url, Limits(), lambda skew=skew: world.now / 1e6 + skew, own, lease=LEASE, mend=mend)  # type: ignore[misc]
+        ClockedGuard(url, Limits(), partial(world.clock, skew), own, lease=LEASE, mend=mend)
         for skew in skews
     ]
     for guard in world.guards:

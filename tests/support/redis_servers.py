@@ -20,6 +20,8 @@ from ihuyi_voice.guards.redis_script import SCRIPT, SERVER_TIME
 from ihuyi_voice.guards.redis_server import Server
 
 SHARED = os.environ.get("IHUYI_TEST_REDIS_URL", "redis://127.0.0.1:6379")
+BLOCKING: Any = redis.Redis  # what redis-py takes is only half typed
+CLIENT: Any = redis.asyncio.Redis
 PROGRAM = os.environ.get("IHUYI_TEST_REDIS_SERVER", "redis-server")
 
 
@@ -34,7 +36,7 @@ def _missing(what: str) -> None:
 def redis_url() -> str:
     """Return the URL of a Redis that other tests use too."""
     try:
-        with redis.Redis.from_url(SHARED, socket_timeout=5.0) as client:
+        with BLOCKING.from_url(SHARED, socket_timeout=5.0) as client:
             client.ping()
     except (OSError, redis.RedisError) as exc:
         _missing(f"no Redis (IHUYI_TEST_REDIS_URL): {type(exc).__name__}")
@@ -48,7 +50,7 @@ def own_prefix(url: str) -> Generator[str]:
     try:
         yield own
     finally:
-        with redis.Redis.from_url(url) as client:
+        with BLOCKING.from_url(url) as client:
             for key in client.scan_iter(match=f"*{own}*", count=1000):
                 client.unlink(key)
 
@@ -104,9 +106,9 @@ class PrivateRedis:
         self._process.send_signal(number)
 
     @contextmanager
-    def client(self, **options: Any) -> Generator["redis.Redis"]:
+    def client(self, **options: Any) -> Generator[Any]:
         """Yield a client to speak to it."""
-        with redis.Redis.from_url(self.url, **options) as client:
+        with BLOCKING.from_url(self.url, **options) as client:
             yield client
 
 
@@ -137,13 +139,15 @@ def private(make_redis: Callable[..., PrivateRedis]) -> PrivateRedis:
 
 
 @pytest.fixture
-async def client(redis_url: str) -> AsyncGenerator["redis.asyncio.Redis"]:
+async def client(redis_url: str) -> AsyncGenerator[Any]:
     """A client of the shared server."""
-    async with redis.asyncio.Redis.from_url(redis_url) as shared:
+    async with CLIENT.from_url(redis_url) as shared:
         yield shared
 
 
-ON_A_CLOCK = "local set = redis.call('GET', '%s')\nlocal clock = {math.floor(set / 1e6), set %% 1e6}"
+ON_A_CLOCK = (
+    "local set = redis.call('GET', '%s')\nlocal clock = {math.floor(set / 1e6), set %% 1e6}"
+)
 
 
 class ClockedGuard:
@@ -175,7 +179,7 @@ class ClockedGuard:
         script = SCRIPT.replace(SERVER_TIME, ON_A_CLOCK % self._key)
         self.server = Server(url, 10.0, mend(script))
         self.inside._server = self.server  # pyright: ignore[reportPrivateUsage] - a patched script
-        self._client = redis.asyncio.Redis.from_url(url)
+        self._client = CLIENT.from_url(url)
 
     async def reserve(self, account: str, mobile: str) -> Lease | Wait:
         """Reserve at this time."""
