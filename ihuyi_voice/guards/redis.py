@@ -155,7 +155,7 @@ class RedisGuard:
                 wait = batches.turns.wait(time.monotonic())
                 if wait is not None:
                     return wait
-            given = await batches.put(script.RESERVE, self._new_lease(batches, account, mobile))
+            given = await batches.reserve(self._new_lease(batches, account, mobile))
         except GuardUnavailable as error:
             if not self._allows:
                 raise

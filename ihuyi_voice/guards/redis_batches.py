@@ -136,6 +136,16 @@ class Batches:
         self._add(Operation(kind, lease, waiter, seconds))
         return waiter
 
+    async def reserve(self, lease: Held) -> Held | Wait:
+        """Have a number reserved; a lease that comes when its caller is leaving is released."""
+        waiter = self.put(script.RESERVE, lease)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled() and waiter.exception() is None and waiter.result() is lease:
+                self._add(Operation(script.RELEASE, lease, None))
+            raise
+
     async def flush(self) -> None:
         """Wait until nothing is on its way, and try once more what was left over."""
         if self._timer is not None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ihuyi_voice import GuardUnavailable, InvalidRequest
 from ihuyi_voice.guards import Guard, Lease, Limits, MemoryGuard, RedisGuard, Wait, Window
+from ihuyi_voice.guards.redis_batches import Operation
 from ihuyi_voice.guards.redis_script import place_of
 from tests.support.redis_servers import BLOCKING, CLIENT, ClockedGuard
 
@@ -106,6 +107,24 @@ async def test_a_reservation_whose_caller_is_gone_is_released(
     if leaving.cancelled():
         await take(guard, A)
     assert len(calls) <= 5
+
+
+async def test_a_lease_that_comes_with_a_cancellation_is_released(
+    guard: RedisGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller was told, and cancelled before it could hear it."""
+    told = Operation.told
+
+    def telling(operation: Operation, result: Any) -> None:
+        told(operation, result)
+        leaving.cancel()
+
+    leaving = asyncio.create_task(guard.reserve("a", A))
+    monkeypatch.setattr(Operation, "told", telling)
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    monkeypatch.undo()
+    await take(guard)
 
 
 @pytest.mark.parametrize("turns", range(0, 40, 3))
@@ -209,10 +228,9 @@ async def test_a_url_may_choose_the_protocol(redis_url: str, prefix: str, protoc
     async with RedisGuard(url, prefix=prefix) as guard:
         await guard.commit(await take(guard))
         pool = guard._server._client.connection_pool  # pyright: ignore[reportPrivateUsage]
-        connection = await pool.get_connection()
-        assert connection.retry.get_retries() == 0
-        assert connection.protocol == protocol
-        await pool.release(connection)
+        connection = pool.make_connection()
+        assert connection.retry._retries == 0
+        assert int(connection.protocol) == protocol
 
 
 def test_a_blocking_client_is_refused() -> None:
