@@ -31,6 +31,7 @@ logger = logging.getLogger("ihuyi_voice")
 
 Client: TypeAlias = "Redis | RedisCluster"
 
+_CONNECTIONS: Final = 10_000  # one for each account that is busy
 _NO_RETRY: Final = Retry(NoBackoff(), 0)
 _IN_VAIN: Final = ("READONLY", "MASTERDOWN", "LOADING")  # this connection leads to the wrong server
 _EVICTS: Final = "maxmemory-policy of Redis is %s: it may forget calls, and limits be exceeded"
@@ -41,7 +42,7 @@ def _own_client(url: str) -> Any:  # noqa: ANN401 - what redis-py takes is only 
     """Return a client for a URL; what a URL says may hold a password, so no error quotes it."""
     try:
         redis: Any = Redis
-        client = redis.from_url(url, protocol=2, retry=_NO_RETRY)
+        client = redis.from_url(url, protocol=2, retry=_NO_RETRY, max_connections=_CONNECTIONS)
     except Exception:  # noqa: BLE001 - whatever redis-py makes of it
         raise InvalidRequest(_BAD_URL, field="url") from None
     # What the URL asks for in its query, redis-py puts before what it is told.
