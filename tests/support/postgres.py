@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Sequence
@@ -98,9 +99,18 @@ class Server:
         """End it at once, whatever is connected or runs."""
         if self._process is not None:
             with suppress(ProcessLookupError):
-                self._process.send_signal(2)  # fast: backends end, what is committed is kept
+                self._process.send_signal(
+                    signal.SIGINT
+                )  # fast: backends end, what is committed is kept
             await self._process.wait()
             self._process = None
+
+    def signal(self, number: signal.Signals, *pids: int) -> None:
+        """Send a signal to the server, and to processes of it that are given."""
+        assert self._process is not None
+        for pid in (self._process.pid, *pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     async def execute(self, statement: str, *parameters: object) -> list[Any]:
         """Execute a statement on a connection of its own, and return its rows."""
