@@ -101,8 +101,10 @@ async def test_a_server_with_no_connection_left_is_told(cluster: Path) -> None:
         await late.open(SCHEMA)
         await late.write(adding(3))
         assert await database.read(listed) == [1, 2, 3]
-        for each in (*others, database, late):
-            await each.close()
+        await others.pop().close()
+        await others.pop().close()
+        await database.close()
+        await late.close()
 
 
 @pytest.mark.parametrize("whose", ["ALTER ROLE postgres", "ALTER DATABASE postgres", "SERVER"])
