@@ -256,6 +256,7 @@ class DeliveryReport:
         talk_time: Seconds that the call lasted; 0 if the vendor left it out.
         report_time: When it ended, aware and in +08:00; None if the vendor left it out.
         msg: The vendor's text.
+        seq: Its number in the inbox that it came from, from which `Inbox.reports` can go on.
     """
 
     voice_id: str
@@ -264,6 +265,7 @@ class DeliveryReport:
     talk_time: int = 0
     report_time: datetime | None = None
     msg: str = attrs.field(default="", repr=mask_numbers)
+    seq: int | None = attrs.field(default=None, eq=False)
 
     @property
     def status(self) -> DeliveryStatus:

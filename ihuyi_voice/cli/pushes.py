@@ -24,7 +24,7 @@ from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 
 if TYPE_CHECKING:
-    from ihuyi_voice.pushes import Inbox  # SQLAlchemy loads slowly, so only when it is needed
+    from ihuyi_voice.pushes import Inbox  # only when it is needed
 
 
 @attrs.frozen
@@ -83,7 +83,7 @@ def replay(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> Non
 async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
     """Take pushes until interrupted; print each one once it has been stored."""
     from ihuyi_voice.cli.serving import serve  # noqa: PLC0415 - uvicorn loads slowly
-    from ihuyi_voice.pushes import Inbox, PushReceiver  # noqa: PLC0415 - so does SQLAlchemy
+    from ihuyi_voice.pushes import Inbox, PushReceiver  # noqa: PLC0415 - so do the pushes
 
     inbox = Inbox.open(settings.inbox)
     if not settings.token:
@@ -135,7 +135,7 @@ def _report_values(report: DeliveryReport) -> dict[str, Any]:
     """Return a report as JSON has it."""
     when = report.report_time.isoformat() if report.report_time else None
     said = {"status": report.status.value, "answered": report.answered, "report_time": when}
-    return attrs.asdict(report) | said
+    return attrs.asdict(report, filter=attrs.filters.exclude("seq")) | said
 
 
 async def _show_report(inbox: str, voice_id: str, wait: float, *, as_json: bool) -> bool:

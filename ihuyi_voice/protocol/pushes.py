@@ -29,6 +29,7 @@ _CHARSETS: Final = {  # GB18030 reads its two forerunners too
     "gb18030": "gb18030",
 }
 _FALLBACKS: Final = ("utf-8", "gb18030")
+_CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]{1,32})", re.ASCII | re.IGNORECASE)
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _MOBILE: Final = re.compile(r"[0-9*+ -]{0,32}")  # some of the vendor's services mask numbers
 _TIME: Final = re.compile(
@@ -51,18 +52,33 @@ class PushUnreadable(ValueError):
 
 
 @attrs.frozen
+class RawPush:
+    """A push that can't be read, as it came: it is kept until a later version may read it.
+
+    Attributes:
+        body: The body as it came.
+        content_type: Its Content-Type, empty if there was none.
+        reason: What is wrong with it.
+    """
+
+    body: bytes = attrs.field(repr=False)
+    content_type: str
+    reason: str
+
+
+@attrs.frozen
 class Push:
     """A push as it came, and what it means.
 
     Attributes:
         value: What it means.
         body: The form as it came.
-        charset: The encoding that its Content-Type declared; empty if none.
+        content_type: Its Content-Type, empty if there was none.
     """
 
     value: PushValue
     body: bytes = attrs.field(repr=False)
-    charset: str = ""
+    content_type: str = ""
 
     @property
     def kind(self) -> PushKind:
@@ -107,22 +123,23 @@ def _particulars(value: PushValue) -> list[str]:
     return [str(value.code), str(value.talk_time), time, value.mobile]
 
 
-def parse_push(body: bytes, charset: str = "") -> Push:
+def parse_push(body: bytes, content_type: str = "") -> Push:
     """Return the push in `body` (sections 4.5 and 6.2).
 
     Args:
         body: A form, `application/x-www-form-urlencoded`.
-        charset: The encoding that the Content-Type declares. UTF-8 and the Chinese ones are
+        content_type: The whole header, of which the encoding counts. UTF-8 and the Chinese ones are
             believed; without one, or if it doesn't fit, UTF-8 is tried first, then GB18030.
 
     Raises:
         PushUnreadable: It is no push of the vendor, or its meaning would have to be guessed.
     """
-    fields = _fields(body, charset)
+    charset = _CHARSET.search(content_type)
+    fields = _fields(body, charset[1] if charset else "")
     is_report, is_audit = bool(fields.get("voiceid")), bool(fields.get("templateid"))
     if is_report == is_audit:
         raise PushUnreadable("two ids" if is_report else "neither a voiceid nor a templateid")
-    return Push(_report(fields) if is_report else _audit(fields), body, charset)
+    return Push(_report(fields) if is_report else _audit(fields), body, content_type)
 
 
 def _report(fields: dict[str, str]) -> DeliveryReport:

@@ -16,6 +16,7 @@ import inspect
 import logging
 import random
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
@@ -29,8 +30,10 @@ from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest
 from ihuyi_voice.inputs import above_zero, not_negative
-from ihuyi_voice.protocol import PushKind, PushValue, parse_push
-from ihuyi_voice.pushes.store import Claim, Store, Terms, Verdict
+from ihuyi_voice.protocol import PushKind, PushValue
+from ihuyi_voice.pushes.claims import Claim, Terms, Verdict
+from ihuyi_voice.pushes.reading import meaning
+from ihuyi_voice.pushes.store import Store
 from ihuyi_voice.pushes.table import PushState
 
 logger = logging.getLogger("ihuyi_voice.pushes")
@@ -51,10 +54,10 @@ class Handling:
     """How handlers are called.
 
     Attributes:
-        concurrency: How many run at once in this process.
+        concurrency: How many run at once in this process, of each kind.
         timeout: Seconds that one may take; then it is cancelled, and has failed.
         lease: Seconds until another process may take over what this one had claimed when it died;
-            must be above `timeout`, and so much above it as the machines' clocks may differ.
+            must be above `timeout`.
         max_tries: After so many failures a push is dead, until it is replayed.
         backoff: Seconds before the second try; each further pause is twice as long.
         max_backoff: The longest pause in seconds.
@@ -83,7 +86,6 @@ class Dispatcher:
         handlers: By kind; may grow meanwhile (then call `wake`).
         handling: How they are called.
         poll: Seconds between two looks for what is due.
-        clock: Unix time in seconds.
     """
 
     def __init__(
@@ -92,15 +94,13 @@ class Dispatcher:
         handlers: dict[PushKind, Handler],
         handling: Handling,
         poll: float,
-        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._handlers = handlers
         self._handling = handling
         self._terms = Terms(handling.lease, handling.max_tries)
         self._poll = poll
-        self._clock = clock
-        self._running: set[asyncio.Task[Verdict]] = set()
+        self._running: dict[asyncio.Task[Verdict], str] = {}  # and the kinds of their pushes
         self._verdicts: list[Verdict] = []
         self._look = Signal()
         self._closing = False
@@ -146,11 +146,11 @@ class Dispatcher:
 
     def _start(self, claim: Claim) -> None:
         task = asyncio.create_task(self._handle(claim))
-        self._running.add(task)
+        self._running[task] = claim.push.kind
         task.add_done_callback(partial(self._ended, claim))
 
     def _ended(self, claim: Claim, task: "asyncio.Task[Verdict]") -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._verdicts.append(self._interrupted(claim) if task.cancelled() else task.result())
         self._look.notify()
 
@@ -165,15 +165,12 @@ class Dispatcher:
 
     async def _turn(self) -> list[Claim]:
         """End claims and make new ones in one transaction; return the new ones."""
-        room = self._handling.concurrency - len(self._running)
-        claiming = bool(self._handlers) and room > 0 and not self._closing
+        room = {} if self._closing else self._room()
         verdicts = self._verdicts.copy()
-        if not (verdicts or claiming):
+        if not (verdicts or room):
             return []
         try:
-            claims = await self._store.turn(
-                verdicts, self._handlers, room if claiming else 0, self._clock(), self._terms
-            )
+            claims = await self._store.turn(verdicts, room, self._terms)
         except InboxUnavailable as exc:
             tell(logger, logging.WARNING, "can't claim pushes: %s", exc)
             return []
@@ -181,12 +178,18 @@ class Dispatcher:
         del self._verdicts[: len(verdicts)]
         return claims
 
+    def _room(self) -> dict[str, int]:
+        running = Counter(self._running.values())
+        room = {kind.value: self._handling.concurrency - running[kind] for kind in self._handlers}
+        return {kind: count for kind, count in room.items() if count > 0}
+
     async def _handle(self, claim: Claim) -> Verdict:
         """Call the handler of one push, and return what came of it."""
         try:
-            push = parse_push(claim.push.body, claim.push.charset)
+            value = meaning(claim.push)
+            handler = self._handlers[PushKind(claim.push.kind)]
             async with asyncio.timeout(self._handling.timeout):
-                await _call(self._handlers[push.kind], push.value)
+                await _call(handler, value)
         except asyncio.CancelledError as exc:
             if self._closing:  # by us, see `_run`
                 raise
@@ -196,7 +199,7 @@ class Dispatcher:
         return Verdict(claim, PushState.HANDLED)
 
     def _interrupted(self, claim: Claim) -> Verdict:
-        return Verdict(claim, PushState.PENDING, self._clock(), counts=False)
+        return Verdict(claim, PushState.PENDING, counts=False)
 
     def _failed(self, claim: Claim, exc: BaseException) -> Verdict:
         error = _storable("".join(traceback.format_exception_only(exc)).strip())[:_LONGEST_ERROR]
@@ -216,7 +219,7 @@ class Dispatcher:
         pause = self._handling.pause(tries)
         told = "push %d: handler failed, next try in %.1f s: %s\n%s"
         tell(logger, logging.WARNING, told, seq, pause, error, trace)
-        return Verdict(claim, PushState.PENDING, self._clock() + pause, error)
+        return Verdict(claim, PushState.PENDING, pause, error)
 
 
 async def _call(handler: Handler, value: PushValue) -> None:

@@ -32,7 +32,6 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _TOKEN: Final = re.compile(r"(?!\.{1,2}\Z)[0-9A-Za-z_.~-]+")  # `.` and `..` never arrive in a path
 _LENGTH: Final = re.compile(rb"[0-9]{1,20}")
 _LONGEST_REASON: Final = 200
-_CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]{1,32})", re.ASCII | re.IGNORECASE)
 _PLAIN: Final = (b"content-type", b"text/plain; charset=utf-8")
 _CLOSE: Final = (b"connection", b"close")  # or the server would go on reading what nobody wants
 _LEVELS: Final = {HTTPStatus.NOT_FOUND: logging.INFO}  # of scanners, the internet is full
@@ -155,9 +154,8 @@ class PushReceiver:
             raise _Refused(HTTPStatus.REQUEST_TIMEOUT, "body too slow") from None
 
     async def _store(self, body: bytes, headers: dict[bytes, bytes]) -> None:
-        charset = _CHARSET.search(headers[b"content-type"].decode("latin-1"))
         try:
-            push = parse_push(body, charset[1] if charset else "")
+            push = parse_push(body, headers[b"content-type"].decode("latin-1"))
             async with asyncio.timeout(self._timeout):
                 await self.inbox.put(push)
         except PushUnreadable as exc:

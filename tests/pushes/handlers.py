@@ -1,16 +1,18 @@
 """Handlers that fail, wait and count, and what tests ask of the table behind their back."""
 
+# ruff: noqa: S608 - the table is the test's own
 # Some facts can only be seen from inside.
 # pyright: reportPrivateUsage=false
 
 import asyncio
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import select
-
 from ihuyi_voice.pushes import DeliveryReport, Inbox
-from ihuyi_voice.pushes.store import Claim, Store, Terms, Verdict
+from ihuyi_voice.pushes.claims import Claim, Terms, Verdict
+from ihuyi_voice.pushes.store import Store
+from ihuyi_voice.storage import Query, Work
 from tests.pushes.support import Recorder, report
 
 HOUR = 3600.0
@@ -100,11 +102,22 @@ def store_of(inbox: Inbox) -> Store:
     return inbox._open_parts().store
 
 
-async def row(inbox: Inbox, subject: str) -> Any:
-    """Return the row of a push, by its subject."""
+async def rows(inbox: Inbox, subject: str) -> list[Any]:
+    """Return the rows of the pushes of a subject, in the order of their arrival."""
     store = store_of(inbox)
-    asked = select(store.table).where(store.table.c.subject == subject)
-    return (await store._database.read(lambda on: on.execute(asked))).one()
+    asked = f"SELECT * FROM {store.table} WHERE subject = :subject ORDER BY seq"
+
+    def work() -> Work[list[Any]]:
+        found = yield Query(asked, {"subject": subject})
+        return [SimpleNamespace(**dict(each)) for each in found]  # type: ignore[call-overload]
+
+    return await store._database.read(work)
+
+
+async def row(inbox: Inbox, subject: str) -> Any:
+    """Return the row of the only push of a subject."""
+    (found,) = await rows(inbox, subject)
+    return found
 
 
 async def settled(inbox: Inbox, subject: str, tries: int) -> Any:
@@ -115,12 +128,42 @@ async def settled(inbox: Inbox, subject: str, tries: int) -> Any:
             return found
 
 
+async def change(inbox: Inbox, changes: str, **parameters: object) -> None:
+    """Change the table behind everybody's back."""
+    store = store_of(inbox)
+
+    def work() -> Work[None]:
+        yield Query(f"UPDATE {store.table} SET {changes}", parameters)
+
+    await store._database.write(work)
+
+
+async def later(inbox: Inbox, seconds: float) -> None:
+    """Let so much time pass, as far as leases and pauses go: the database's clock can't be moved.
+
+    A minute of the test's own time may pass besides.
+    """
+    real = store_of(inbox).table.dialect.real
+    await change(inbox, f"due = due - CAST(:seconds AS {real}) WHERE due > 0", seconds=seconds)
+
+
+async def pause_left(inbox: Inbox, subject: str) -> float:
+    """Return in how many seconds a push is due, by the database's clock."""
+    store = store_of(inbox)
+    asked = f"SELECT due - {store.table.dialect.clock} AS left FROM {store.table}"
+
+    def work() -> Work[float]:
+        found = yield Query(f"{asked} WHERE subject = :subject", {"subject": subject})
+        return float(found[0]["left"])
+
+    return await store._database.read(work)
+
+
 async def claim(inbox: Inbox, lease: float = 60.0, max_tries: int = 10) -> list[Claim]:
     """Claim what is due, as a process does which then dies."""
-    terms = Terms(lease, max_tries)
-    return await store_of(inbox).turn([], ["report"], 20, inbox._clock(), terms)
+    return await store_of(inbox).turn([], {"report": 20}, Terms(lease, max_tries))
 
 
 async def judge(inbox: Inbox, *verdicts: Verdict) -> None:
     """End claims."""
-    await store_of(inbox).turn(verdicts, [], 0, inbox._clock(), Terms(60.0, 10))
+    await store_of(inbox).turn(verdicts, {}, Terms(60.0, 10))
