@@ -19,7 +19,7 @@ has run out.
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -53,14 +53,14 @@ class _Lane:
     """The claims of one kind of push.
 
     Attributes:
-        ready: Those whose handlers are still to begin.
-        running: Those whose handlers run.
+        ready: Those whose handlers are still to begin, in order, by the numbers of their pushes.
+        running: Those whose handlers run, likewise.
         ended: How many handlers have ended since the last turn.
         moved: When the last one ended, or the first claim came, by the loop's clock.
         more: Whether the last turn found as many pushes as were asked for.
     """
 
-    ready: deque[Claim] = attrs.field(factory=deque[Claim])
+    ready: dict[int, Claim] = attrs.field(factory=dict[int, Claim])
     running: dict[int, Call] = attrs.field(factory=dict[int, Call])
     ended: int = 0
     moved: float = 0.0
@@ -100,7 +100,7 @@ class Dispatcher:
         self._hungry = asyncio.Event()
         self._caller = Caller(handlers, handling, self.wake)
         self._lanes = {kind.value: _Lane() for kind in PushKind}
-        self._verdicts: list[Verdict] = []
+        self._verdicts: dict[int, Verdict] = {}  # to be stored, by the numbers of their pushes
         self._renewed = 0.0
         self._storing = False  # whether pushes were stored since the last turn
         self._closing = False
@@ -174,13 +174,14 @@ class Dispatcher:
     async def _turn(self) -> None:
         """End claims and make new ones, in one transaction."""
         room = {} if self._closing else self._room()
-        verdicts = self._verdicts.copy()
+        verdicts = list(self._verdicts.values())
         if not (verdicts or room):
             return
         with self._outage.bridged():
             claims = await self._store.turn(verdicts, room, self._terms)
             # Only now: what can't be stored is judged again in the next turn.
-            del self._verdicts[: len(verdicts)]
+            for verdict in verdicts:
+                del self._verdicts[verdict.claim.push.seq]
             self._accept(claims, room)
 
     def _accept(self, claims: list[Claim], room: dict[str, int]) -> None:
@@ -198,21 +199,28 @@ class Dispatcher:
         return {kind: room for kind, room in rooms.items() if room}
 
     def _take(self, claim: Claim) -> None:
-        lane = self._lanes[claim.push.kind]
-        call = lane.running.get(claim.push.seq)
-        if call is not None:  # this process was held up for longer than its lease
+        lane, seq = self._lanes[claim.push.kind], claim.push.seq
+        # What this process has already: it was held up for longer than its lease.
+        if (call := lane.running.get(seq)) is not None:
             call.claim = claim
+        elif (verdict := self._verdicts.get(seq)) is not None:
+            self._judge(attrs.evolve(verdict, claim=claim))
         elif self._closing:
-            self._verdicts.append(interrupted(claim))
+            self._judge(interrupted(claim))
         else:
             if not lane.ready and not lane.running:
                 lane.moved = _now()
-            lane.ready.append(claim)
+            lane.ready[seq] = claim  # in its place, if it was there
+
+    def _judge(self, verdict: Verdict) -> None:
+        self._verdicts[verdict.claim.push.seq] = verdict
 
     def _fill(self) -> None:
+        if _now() - self._renewed >= self._handling.lease:
+            return  # somebody may have taken over what waits here: it is renewed first
         for lane in self._lanes.values():
             while lane.ready and len(lane.running) < self._handling.concurrency:
-                self._start(lane, lane.ready.popleft())
+                self._start(lane, lane.ready.pop(next(iter(lane.ready))))
 
     def _start(self, lane: _Lane, claim: Claim) -> None:
         call = Call(claim, _now())
@@ -224,7 +232,7 @@ class Dispatcher:
         lane.running.pop(call.claim.push.seq)
         lane.ended += 1
         lane.moved = _now()
-        self._verdicts.append(call.outcome)
+        self._judge(call.outcome)
         if not self._closing:
             self._fill()
         if lane.is_hungry:
@@ -238,7 +246,8 @@ class Dispatcher:
                 self._give_back(lane)
 
     def _give_back(self, lane: _Lane) -> None:
-        self._verdicts += [interrupted(claim) for claim in lane.ready]
+        for claim in lane.ready.values():
+            self._judge(interrupted(claim))
         lane.ready.clear()
 
     # --- leases
@@ -253,11 +262,18 @@ class Dispatcher:
             return
         self._tell_late()
         claims = [call.claim for call in self._calls()]
-        claims += [claim for lane in self._lanes.values() for claim in lane.ready]
+        claims += [claim for lane in self._lanes.values() for claim in lane.ready.values()]
         with self._outage.bridged():
-            if claims:
-                await self._store.renew(claims, self._handling.lease)
+            ours = await self._store.renew(claims, self._handling.lease) if claims else []
             self._renewed = _now()
+            self._keep(ours)
+
+    def _keep(self, ours: list[Claim]) -> None:
+        """Forget what waits here and was taken over meanwhile: to begin it would be too late."""
+        seqs = {claim.push.seq for claim in ours}
+        for lane in self._lanes.values():
+            lane.ready = {seq: claim for seq, claim in lane.ready.items() if seq in seqs}
+        self._fill()
 
     def _tell_late(self) -> None:
         longest = self._handling.timeout + _LET_GO
