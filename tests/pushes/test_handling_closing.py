@@ -122,6 +122,8 @@ async def test_what_is_claimed_while_the_dispatcher_is_cancelled_is_given_back(
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     closing.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await closing

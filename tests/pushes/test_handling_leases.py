@@ -226,7 +226,8 @@ async def test_what_waits_here_and_was_taken_over_is_not_begun(
 ) -> None:
     """A handler blocked the loop for longer than the lease; another process was quicker."""
     monkeypatch.setattr(f"{DISPATCHER}._STALLED", HOUR)
-    stage, calls, taken = Stage(), list[str](), list[Claim]()
+    renewals, stage = Renewals(monkeypatch), Stage()
+    calls, taken = list[str](), list[Claim]()
 
     async def on_report(value: DeliveryReport) -> None:
         calls.append(value.voice_id)
@@ -246,6 +247,9 @@ async def test_what_waits_here_and_was_taken_over_is_not_begun(
         assert waiting <= {each.push.seq for each in taken}
         dispatcher._renewed -= 2 * HOUR  # as if so much time had passed here
         stage.leave.set()
+        await renewals.more(1)
         await judge(inbox, *(Verdict(each, PushState.HANDLED) for each in taken))
-        await states(inbox, handled=100)
-    assert len(calls) == 42
+        await inbox.put(report("101"))
+        await states(inbox, handled=101)
+    assert len(calls) == 43
+    assert calls[-1] == "101"
