@@ -7,17 +7,12 @@ from typing import Final
 
 import attrs
 
-from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.common.redaction import excerpt, mask_numbers
 from ihuyi_voice.pushes.arrivals import Arrival, stored
 from ihuyi_voice.pushes.table import ASIDE, PushState, Table
 from ihuyi_voice.storage import Query, Row, Work
 
-_SHOWN: Final = 200
 _CHUNK: Final = 100
-
-
-def _shown(body: bytes) -> str:
-    return repr(mask_numbers(body[: 8 * _SHOWN].decode("utf-8", "replace"))[:_SHOWN])
 
 
 @attrs.frozen
@@ -34,13 +29,14 @@ class Quarantined:
 
     seq: int
     received_at: datetime
-    reason: str
-    body: bytes = attrs.field(repr=_shown)
+    reason: str = attrs.field(repr=mask_numbers)
+    body: bytes = attrs.field(repr=excerpt)
     content_type: str = ""
 
 
 def quarantined(table: Table, after: int) -> Work[list[Quarantined]]:
     """Return some of what is quarantined and has a higher number than `after`, in order."""
+    yield from table.pinned()
     rows = yield Query(
         f"SELECT seq, received_at, error, body, content_type FROM {table}{table.by('aside')}"
         f" WHERE state = '{PushState.QUARANTINED}' AND {ASIDE} AND seq > :after"

@@ -5,6 +5,7 @@ import logging
 import attrs
 
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.redaction import mask_numbers, shown
 from ihuyi_voice.models import DeliveryReport
 from ihuyi_voice.protocol import PushUnreadable, PushValue, parse_push
 from ihuyi_voice.pushes.claims import Stored
@@ -27,5 +28,8 @@ def meaning_or_none(push: Stored) -> PushValue | None:
     try:
         return meaning(push)
     except PushUnreadable as exc:
-        tell(logger, logging.WARNING, "push %d can't be read any more: %s", push.seq, exc)
-        return None
+        why = shown(mask_numbers(str(exc)))
+    except Exception as exc:  # noqa: BLE001 - a fault of ours; other pushes have none of it
+        why = type(exc).__name__
+    tell(logger, logging.WARNING, "push %d can't be read any more: %s", push.seq, why)
+    return None
