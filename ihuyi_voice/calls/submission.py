@@ -247,6 +247,9 @@ class Submitter:
         if known is not None:
             return known
         now = asyncio.get_running_loop().time()
+        if wait.whole_account:  # so it is nothing that whoever wants this number must know
+            delay = self._held(job, wait.seconds, 4010, _ACCOUNT_TEXT, now)
+            return attrs.evolve(delay, whole_account=True)
         if self._lines is not None:
             self._lines.hold(job.mobile, now + wait.seconds)
         code = _CODE_OF_WINDOW.get(wait.window, 4080)

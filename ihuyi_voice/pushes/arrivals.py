@@ -71,7 +71,7 @@ def _stored(table: Table, arrivals: Sequence[Arrival], window: float) -> Work[No
     keys = table.values({arrival["key"] for arrival in arrivals})
     rows = yield Query(_known(table), {"keys": keys})
     found: dict[Any, Row] = {row["key"]: row for row in rows}
-    newest = found.pop(None, None)  # the row that stored last, for it has no key
+    last = found.pop(None)["seq"] or 0  # of the row without a key
     news, passed = _news(arrivals, found, window)
     if passed:
         yield Query(
@@ -80,15 +80,14 @@ def _stored(table: Table, arrivals: Sequence[Arrival], window: float) -> Work[No
         )
     if news:
         yield Many(_insertion(table), news)
-        yield from _crowded(table, newest["seq"] if newest else 0, news)
+        yield from _crowded(table, last, news)
 
 
 def _known(table: Table) -> str:
-    """Return the query for the keys that are there, and, without a key, for the last row."""
+    """Return the query for the keys that are there, and, without a key, for the last number."""
     return (
         f"SELECT k.key, k.seq, k.received_at FROM {table.listed('keys')} CROSS JOIN {table} AS k"
-        " WHERE k.key = listed.value UNION ALL SELECT NULL, last.seq, NULL"
-        f" FROM (SELECT seq FROM {table} ORDER BY seq DESC LIMIT 1) AS last"
+        f" WHERE k.key = listed.value UNION ALL SELECT NULL, max(seq), NULL FROM {table}"
     )
 
 

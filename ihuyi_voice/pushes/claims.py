@@ -220,6 +220,7 @@ def _end(table: Table) -> str:
 
 def replayed(table: Table, after: int) -> Work[list[int]]:
     """Let some of the dead, of higher numbers than `after`, be pending again; return those."""
+    yield from table.pinned()
     rows = yield Query(
         f"SELECT seq FROM {table}{table.by('aside')} WHERE state = '{PushState.DEAD}' AND {ASIDE}"
         " AND seq > :after ORDER BY seq LIMIT :chunk",

@@ -6,19 +6,22 @@ from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ihuyi_voice.errors import InboxClosed, InvalidRequest
 from ihuyi_voice.inputs import check_above_zero
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol import Push, PushKind, PushUnreadable, PushValue, RawPush, parse_push
-from ihuyi_voice.pushes.handling import Handler, Handling
+from ihuyi_voice.pushes.options import Handling
 from ihuyi_voice.pushes.parts import Options, Parts
 from ihuyi_voice.pushes.quarantine import Quarantined
 from ihuyi_voice.pushes.queries import News
 from ihuyi_voice.pushes.reading import meaning_or_none
 from ihuyi_voice.pushes.table import PushState
 from ihuyi_voice.storage import Address
+
+if TYPE_CHECKING:
+    from ihuyi_voice.pushes.calling import Handler
 
 V = TypeVar("V", DeliveryReport, TemplateAudit)
 

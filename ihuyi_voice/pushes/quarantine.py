@@ -36,6 +36,7 @@ class Quarantined:
 
 def quarantined(table: Table, after: int) -> Work[list[Quarantined]]:
     """Return some of what is quarantined and has a higher number than `after`, in order."""
+    yield from table.pinned()
     rows = yield Query(
         f"SELECT seq, received_at, error, body, content_type FROM {table}{table.by('aside')}"
         f" WHERE state = '{PushState.QUARANTINED}' AND {ASIDE} AND seq > :after"

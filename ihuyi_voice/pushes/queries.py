@@ -45,8 +45,8 @@ def _stored_after(table: Table, columns: str, seq: int, limit: int) -> Query:
 
 def last_seq(table: Table) -> Work[int]:
     """Return the highest sequence number, 0 if the table is empty."""
-    rows = yield Query(f"SELECT seq FROM {table} ORDER BY seq DESC LIMIT 1")
-    return int(rows[0]["seq"]) if rows else 0
+    rows = yield Query(f"SELECT max(seq) AS last FROM {table}")
+    return int(rows[0]["last"] or 0)
 
 
 def newest(table: Table, kind: str, subjects: Iterable[str]) -> Work[dict[str, Stored]]:
