@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["tests.support.databases"]
+pytest_plugins = ["tests.support.databases", "tests.support.ledgers"]
 
 # Shells let what they start in the background ignore Ctrl-C, and its children with it; tests send
 # it to programs of ours.
