@@ -6,8 +6,10 @@ import signal
 import traceback
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from redis.asyncio.cluster import RedisCluster
 
 from ihuyi_voice import GuardUnavailable, InvalidRequest
 from ihuyi_voice.guards import Lease, Limits, RedisGuard, Wait, Window
@@ -230,6 +232,21 @@ async def test_allow_lets_calls_go_out_unguarded_and_says_so_once_a_minute(
         assert isinstance(await guard.reserve("a", A), Wait)
     warnings = [each for each in caplog.records if each.levelno == logging.WARNING]
     assert [each.getMessage()[:29] for each in warnings] == ["1 calls go out unguarded: Red"]
+
+
+async def test_a_cluster_takes_every_call(make_redis: Callable[..., PrivateRedis]) -> None:
+    """It would refuse one that touches keys of two slots; other accounts may be on other nodes."""
+    server = make_redis("--cluster-enabled", "yes")
+    with server.client() as client:
+        client.cluster("ADDSLOTS", *range(16_384))
+        while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+            pass
+    cluster: Any = RedisCluster
+    async with cluster.from_url(server.url) as client, RedisGuard(client, max_rate=1e6) as guard:
+        leases = await asyncio.gather(*(take(guard, f"139{n:08d}") for n in range(200)))
+        await asyncio.gather(*(guard.commit(lease) for lease in leases))
+        assert isinstance(await guard.reserve("a", A), Wait)
+        assert isinstance(await guard.reserve("b", A), Lease)
 
 
 class Cutting:
