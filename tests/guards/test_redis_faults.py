@@ -314,11 +314,27 @@ async def test_a_lost_reply_is_asked_for_again_by_its_token(private: PrivateRedi
         assert wait.window == 60.0
 
 
-async def test_nothing_is_repeated_more_than_once(private: PrivateRedis) -> None:
-    """Neither by us nor, behind our back, by the client; what was reserved is taken back."""
+async def test_a_call_is_given_up_when_its_time_is_over(private: PrivateRedis) -> None:
+    """What was reserved is taken back; and as long as it is of no use, it is repeated but once."""
     async with cutting(private) as (guard, way):
-        way.cut = 2
+        guard._server.timeout = 0.3  # pyright: ignore[reportPrivateUsage]
+        way.cut = 1_000_000
         assert "ConnectionError" in await refused(guard)
-        assert way.calls == 2
+        assert 3 < way.calls < 20
+        way.calls = 0
+        assert "ConnectionError" in await refused(guard)
+        assert way.calls == 2  # neither by us nor, behind our back, by the client
+        way.cut = 0
         await take(guard)
-        assert way.calls == 3
+
+
+async def test_a_restart_costs_nobody_more_than_a_moment(private: PrivateRedis) -> None:
+    """Who asks while the server is away is answered when it is there again."""
+    async with RedisGuard(private.url) as guard:
+        await guard.release(await take(guard))
+        guard._server.timeout = 30.0  # pyright: ignore[reportPrivateUsage]
+        private.kill()
+        asked = [asyncio.create_task(take(guard, mobile)) for mobile in (A, B)]
+        await asyncio.to_thread(private.start)
+        for lease in await asyncio.gather(*asked):
+            await guard.commit(lease)
