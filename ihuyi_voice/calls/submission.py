@@ -299,7 +299,8 @@ class Submitter:
     # --- the attempt, and after it
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
-        sent = Sent()
+        lapsed = getattr(lease, "lapsed", None)
+        sent = Sent(lapsed=lapsed if callable(lapsed) else None)
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             answer = await self.endpoint.ask(call, sent)
