@@ -278,7 +278,7 @@ def test_a_message_that_cannot_be_sent_is_written_before_its_outcome_is_told(
             told: list[str] = []
             given: list[Any] = [*bad, 5, *messages(1)]
             async with client.submit_many(given, run=RUN) as run:
-                found = list[Outcome]()
+                found: list[Outcome] = []
                 async for outcome in run:
                     found.append(outcome)
                     told = list(ledger.store.states(RUN).values())
