@@ -233,6 +233,7 @@ class Commits:
         return told
 
     def _found(self, book: Book, keys: Iterable[str]) -> Work[dict[str, Row]]:
+        yield from self.owners.pinned()
         parameters = {"run": book.run, "keys": self.owners.say.dialect.values(keys)}
         rows = yield Query(self._among_keys(_ROWS), parameters)
         return {row["key"]: row for row in rows}

@@ -141,6 +141,7 @@ def _by_mobile(
     named = [mobile for mobile in mobiles if mobile]
     found: dict[str, list[Row]] = defaultdict(list)
     if named:
+        yield from owners.pinned()
         dialect = owners.say.dialect
         sql = template.replace("{among_mobiles}", dialect.among("mobile", "mobiles"))
         for row in (yield Query(owners.say(sql), {"mobiles": dialect.values(named)})):

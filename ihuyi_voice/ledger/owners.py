@@ -74,6 +74,11 @@ class Owners:
         """Return the parameter that statements with `{now}` need."""
         return {"now": self.clock()}
 
+    def pinned(self) -> Work[None]:
+        """Have the rest of the transaction use indexes, whatever a planner thinks of long lists."""
+        if self.say.dialect.name == "postgresql":
+            yield Query("SET LOCAL enable_seqscan = off")
+
     def born(self) -> Work[int]:
         """Return a new owner."""
         rows = yield Query(
@@ -118,6 +123,7 @@ class Owners:
         living = yield from self._living(owners)
         dead = set(owners) - living
         if dead:
+            yield from self.pinned()
             parameters = self._of(dead) | {"run": run, "text": DIED}
             parameters["keys"] = self.say.dialect.values(keys)
             yield Query(self._among(_LOST), parameters)

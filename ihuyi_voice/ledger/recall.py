@@ -24,6 +24,7 @@ def recall(
 ) -> Work[Mapping[str, Sequence[float]]]:
     """Return the ages, in seconds, of each number's calls of the last day."""
     say = owners.say
+    yield from owners.pinned()
     rows = yield Query(
         say(_CALLS.replace("{among_mobiles}", say.dialect.among("mobile", "mobiles"))),
         {"mobiles": say.dialect.values(mobiles), **owners.now()},

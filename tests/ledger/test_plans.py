@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from ihuyi_voice.ledger import commits, entries, matching, owners, recall, runs
-from ihuyi_voice.ledger.schema import Spelling
-from ihuyi_voice.storage.statements import DIALECTS
+from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.schema import Spelling, Timing
+from ihuyi_voice.storage.statements import DIALECTS, Query, numbered
 
 KEY, MOBILE, STATE = "ihuyi_entries_key", "ihuyi_entries_mobile", "ihuyi_entries_state"
 PLANS = [
@@ -76,3 +78,43 @@ def test_each_statement_goes_by_its_index(
     assert any(index in step for step in steps), plan
     assert not [step for step in steps if step.startswith("SCAN")], plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+GROWN = (
+    "INSERT INTO {entries} (run, key, part, mobile, content, state, epoch, ticket, attempts, at)"
+    " SELECT 1, CAST(n AS TEXT), 0, CAST(n AS TEXT), '', 6, 1, 1, 1, 0"
+    " FROM generate_series(1, 3000) AS n"
+)
+SQL = {
+    "keys": (commits._ROWS, "test_entries_key"),
+    "mobiles": (recall._CALLS, "test_entries_mobile"),
+    "numbers": (matching._REPORTS, "test_reports_mobile"),
+}
+
+
+@pytest.mark.parametrize("asked", SQL)
+async def test_postgresql_goes_by_the_index_without_any_statistics(
+    postgres: str, asked: str
+) -> None:
+    """Of a table that has grown since nobody looked at it, for a hundred values at once."""
+    dialect = DIALECTS["postgresql"]
+    say = Spelling(dialect, "test", own_clock=False)
+    connection = await asyncpg.connect(postgres)
+    transaction = connection.transaction()
+    await transaction.start()
+    for statement in say.schema("test").create(dialect):
+        await connection.execute(statement)
+    await connection.execute(say(GROWN))
+    template, index = SQL[asked]
+    for column in ("key", "mobile"):
+        listed = "ANY(CAST(:values AS TEXT[]))"
+        template = template.replace(f"{{among_{column}s}}", f"{column} = {listed}")
+    sql, names = numbered(say(template))
+    given = {"values": [str(n) for n in range(100)], "run": 1}
+    (pin,) = Owners(say, Timing(), float).pinned()
+    assert isinstance(pin, Query)
+    await connection.execute(pin.sql)
+    plan = await connection.fetch(f"EXPLAIN {sql}", *[given[name] for name in names])
+    await transaction.rollback()
+    await connection.close()
+    assert index in str(plan), plan
