@@ -294,6 +294,7 @@ class Telling(MemoryGuard):
     """Says by itself why it can't be asked."""
 
     async def reserve(self, account: str, mobile: str) -> Lease | Wait:
+        """Reserve nothing."""
         raise GuardUnavailable("Redis is full")
 
 
@@ -302,7 +303,7 @@ def test_a_guard_that_says_why_it_is_not_there_is_quoted_as_it_is() -> None:
 
     async def main() -> None:
         async with in_process(vendor(), guard=Telling()) as client:
-            with pytest.raises(GuardUnavailable, match="^Redis is full$"):
+            with pytest.raises(GuardUnavailable, match=r"^Redis is full$"):
                 await client.submit(MOBILE, CONTENT)
 
     run_virtual(main())
