@@ -276,8 +276,9 @@ def test_a_message_that_cannot_be_sent_is_written_before_its_outcome_is_told(
             if resumed:
                 await all_of(client, messages(1, start=100))
             told: list[str] = []
-            async with client.submit_many([*bad, 5, *messages(1)], run=RUN) as run:
-                found = []
+            given: list[Any] = [*bad, 5, *messages(1)]
+            async with client.submit_many(given, run=RUN) as run:
+                found: list[Outcome] = []
                 async for outcome in run:
                     found.append(outcome)
                     told = list(ledger.store.states(RUN).values())
@@ -313,9 +314,12 @@ async def test_a_run_needs_a_ledger_and_a_name() -> None:
             client.submit_many([], run=RUN)
         with pytest.raises(InvalidRequest, match=r"Ledger\.open"):
             client.submit_many([], run=RUN, ledger="calls.db")  # type: ignore[arg-type]
-        for options in ({"ledger": FakeLedger()}, {"takeover": True}, {"retry_rejected": True}):
+        alone: list[dict[str, Any]] = [
+            {"ledger": FakeLedger()}, {"takeover": True}, {"retry_rejected": True},
+        ]  # fmt: skip
+        for options in alone:
             with pytest.raises(InvalidRequest, match="need a run"):
-                client.submit_many([], **options)  # type: ignore[arg-type]
+                client.submit_many([], **options)
         names: list[Any] = ["", "a\nb", "k" * 201, 5]
         for name in names:
             with pytest.raises(InvalidRequest, match="run"):

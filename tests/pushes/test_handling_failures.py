@@ -310,8 +310,10 @@ async def test_a_fault_of_our_own_is_told_at_once(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
+    inbox = place.inbox()
+    inbox.handle(on_report=Recorder())
     with pytest.raises(ZeroDivisionError):
-        async with handled_by(place, Recorder()) as inbox:
+        async with inbox:
             monkeypatch.setattr(Store, "turn", broken)
             await inbox.put(report("1"))
             while "pushes are handled no more: ZeroDivisionError()" not in caplog.text:  # noqa: ASYNC110 - the log only
@@ -319,5 +321,5 @@ async def test_a_fault_of_our_own_is_told_at_once(
             await inbox.put(report("2"))
     assert not inbox.is_open
     monkeypatch.undo()
-    async with handled_by(place, Recorder()) as inbox:
+    async with inbox:
         await states(inbox, handled=2)
