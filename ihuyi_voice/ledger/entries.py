@@ -198,12 +198,12 @@ def settle(
 
 def report_of(row: Row, prefix: str = "") -> DeliveryReport:
     """Return the report of a row of reports."""
-    at = row[f"{prefix}report_time"]
+    at, talked = row[f"{prefix}report_time"], row[f"{prefix}talk_time"]
     return DeliveryReport(
         row["voice_id"],
         int(row[f"{prefix}code"]),
         row[f"{prefix}mobile"],
-        int(row[f"{prefix}talk_time"]),
+        None if talked is None else int(talked),
         None if at is None else datetime.fromtimestamp(at, _CHINA),
         row[f"{prefix}msg"],
     )

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import attrs
 
+from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.inputs import normalise_mobile
 from ihuyi_voice.ledger.entries import report_of
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import ACCEPTED_CODE, State, storable, within_reach
@@ -73,7 +75,7 @@ def store(owners: Owners, name: str, reports: Sequence[DeliveryReport], seq: int
     if reports:
         yield Many(owners.say(_STORE), [_columns(each) | owners.now() for each in reports])
     yield Query(owners.say(_MARK), {"name": name, "seq": seq})
-    return (yield from match(owners, {each.mobile for each in reports}))
+    return (yield from match(owners, {_number(each.mobile) for each in reports}))
 
 
 def match(owners: Owners, mobiles: Iterable[str], *, settling: bool = True) -> Work[Matched]:
@@ -143,12 +145,20 @@ def _by_mobile(
 
 
 def _columns(report: DeliveryReport) -> dict[str, Any]:
-    at = report.report_time
+    at, talked = report.report_time, report.talk_time
     return {
         "voice_id": storable(report.voice_id),
-        "mobile": storable(report.mobile),
+        "mobile": _number(report.mobile),
         "code": within_reach(report.code),
-        "talk_time": within_reach(report.talk_time or 0),
+        "talk_time": None if talked is None else within_reach(talked),
         "report_time": None if at is None else at.timestamp(),
         "msg": storable(report.msg),
     }
+
+
+def _number(mobile: str) -> str:
+    """Return a number as entries have it, whatever the vendor writes before it."""
+    try:
+        return normalise_mobile(mobile)
+    except InvalidRequest:
+        return storable(mobile)

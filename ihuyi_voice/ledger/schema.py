@@ -64,7 +64,7 @@ _TABLES: Final = (
     "CREATE INDEX {entries_mobile} ON {entries} (mobile)",
     """CREATE TABLE {reports} (
         voice_id TEXT PRIMARY KEY, mobile TEXT NOT NULL, code BIGINT NOT NULL,
-        talk_time BIGINT NOT NULL, report_time {real}, msg TEXT NOT NULL, seen_at {real} NOT NULL)
+        talk_time BIGINT, report_time {real}, msg TEXT NOT NULL, seen_at {real} NOT NULL)
         """,
     "CREATE INDEX {reports_mobile} ON {reports} (mobile)",
     "CREATE TABLE {marks} (name TEXT PRIMARY KEY, seq BIGINT NOT NULL)",

@@ -10,13 +10,6 @@ from ihuyi_voice.common.signal import Signal
 from tests.support.ledgers import A
 
 
-@attrs.frozen
-class Told(DeliveryReport):
-    """A report with its place in the inbox."""
-
-    seq: int = 0
-
-
 @attrs.define(eq=False)
 class FakeInbox:
     """Reports in the order in which they were stored.
@@ -25,9 +18,12 @@ class FakeInbox:
         stored: They.
         fails: What reading raises, once each.
         asked: Since where was read.
+        talk_time: How long they say that the calls were.
     """
 
-    stored: list[Told] = attrs.field(factory=list[Told])
+    talk_time: int | None = 7
+
+    stored: list[DeliveryReport] = attrs.field(factory=list[DeliveryReport])
     fails: list[Exception] = attrs.field(factory=list[Exception])
     asked: list[int | None] = attrs.field(factory=list[int | None])
     news: Signal = attrs.field(factory=Signal)
@@ -36,7 +32,8 @@ class FakeInbox:
         """Store a report of a call that ended then (Unix seconds)."""
         told_at = datetime.fromtimestamp(at, UTC)
         seq = len(self.stored) + 1
-        self.stored.append(Told(voice_id, code, mobile, 7, told_at, "成功", seq=seq))
+        told = DeliveryReport(voice_id, code, mobile, self.talk_time, told_at, "成功", seq=seq)
+        self.stored.append(told)
         self.news.notify()
 
     async def reports(

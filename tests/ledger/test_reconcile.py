@@ -1,6 +1,8 @@
 """Reports settle what is UNKNOWN where exactly one call fits, and tell how calls ended."""
 
 import asyncio
+from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -8,6 +10,8 @@ from ihuyi_voice import DeliveryStatus, OutcomeStatus, Submission
 from ihuyi_voice.errors import InboxUnavailable
 from ihuyi_voice.ledger import Entry, Ledger
 from ihuyi_voice.ledger.matching import marked
+from ihuyi_voice.protocol.pushes import parse_push
+from ihuyi_voice.pushes import Inbox
 from tests.ledger.inboxes import FakeInbox
 from tests.support.ledgers import A, B, Process, World, accepted, draft, unknown
 
@@ -115,6 +119,28 @@ async def test_a_call_in_flight_is_waited_for(world: World) -> None:
     await process.calls().settle(draft("in flight"), accepted("V1"))
     found = await process.ledger.reconcile(inbox)
     assert [entry.key for entry in found.settled] == ["a"]
+
+
+async def test_an_inbox_of_the_vendors_pushes_settles(world: World, tmp_path: Path) -> None:
+    """The real one; a number with the country's code before it is the same number."""
+    process = await world.process()
+    await uncertain(process, "a")
+    form = {"code": "2", "voiceid": "V9", "mobilephone": f"+86{A}", "talktime": "?"}
+    async with Inbox.open(tmp_path / "pushes.db") as inbox:
+        for _ in range(2):
+            await inbox.put(parse_push(urlencode(form).encode()))
+        await settled_by(process, inbox)
+        assert (await process.ledger.reconcile(inbox)).settled == ()
+    report = (await listed(process.ledger))["a"].report
+    assert report is not None
+    assert (report.mobile, report.talk_time) == (A, None)
+
+
+async def settled_by(process: Process, inbox: Inbox) -> None:
+    """Let its reports settle the call."""
+    # Its report says no time, so that of its arrival counts, by the world's clock.
+    found = await process.ledger.reconcile(inbox)
+    assert [entry.voice_id for entry in found.settled] == ["V9"]
 
 
 async def test_what_the_dead_had_in_flight_is_settled_too(world: World) -> None:
