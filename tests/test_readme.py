@@ -99,8 +99,9 @@ async def test_the_orders_example_rings_once_however_often_it_is_asked(
         app = run(example("# orders.py")).app
         web = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://app.test")
         async with app.router.lifespan_context(app), web:
-            asked = {"url": "/orders/9633/shipped", "json": {"mobile": "13900000000"}}
-            both = await asyncio.gather(web.post(**asked), web.post(**asked))
+            to = {"mobile": "13900000000"}
+            twice = (web.post("/orders/9633/shipped", json=to) for _ in range(2))
+            both = await asyncio.gather(*twice)
             assert [answer.status_code for answer in both] == [200, 200]
             assert len({answer.json()["voice_id"] for answer in both}) == 1
             vendor.add_fault(Fault("disconnect_after"))
