@@ -36,13 +36,13 @@ _MARK: Final = (
 )
 _MARKED: Final = "SELECT seq FROM {marks} WHERE name = :name"
 _CALLS: Final = (
-    "SELECT id, run, key, mobile, state, begun_at, voice_id FROM {entries}"
-    " WHERE {among_mobiles} AND {+}state >= {INTENT}"
+    "SELECT id, run, key, mobile, state, begun_at, voice_id FROM {entries}{by_mobile}"
+    " WHERE {among_mobiles} AND state >= {INTENT}"
 )
-_REPORTS: Final = "SELECT * FROM {reports} WHERE {among_mobiles} ORDER BY seen_at, voice_id"
+_REPORTS: Final = "SELECT * FROM {reports}{by_number} WHERE {among_mobiles}"
 _SETTLE: Final = (
-    "UPDATE {entries} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code, kind = NULL,"
-    " text = '' WHERE run = :run AND key = :key AND {+}state = {UNKNOWN}"
+    "UPDATE {entries}{by_key} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code,"
+    " kind = NULL, text = '' WHERE run = :run AND key = :key AND state = {UNKNOWN}"
 )
 
 
@@ -93,7 +93,7 @@ def match(owners: Owners, mobiles: Iterable[str], *, settling: bool = True) -> W
 
 def _match_one(calls: Sequence[Row], told: Sequence[Row], found: Matched) -> None:
     known = {row["voice_id"] for row in calls if row["voice_id"]}
-    free = [row for row in told if row["voice_id"] not in known]
+    free = sorted((row for row in told if row["voice_id"] not in known), key=_arrival)
     unsure = [row for row in calls if _is_unsure(row)]
     fitting = {id(call): [row for row in free if _fits(call, row)] for call in unsure}
     in_flight = any(row["state"] == State.INTENT for row in calls)
@@ -109,6 +109,10 @@ def _match_one(calls: Sequence[Row], told: Sequence[Row], found: Matched) -> Non
             found.settled.append(place)
     if in_flight and free:
         found.waiting.add(calls[0]["mobile"])
+
+
+def _arrival(report: Row) -> tuple[float, str]:
+    return report["seen_at"], report["voice_id"]
 
 
 def _is_unsure(call: Row) -> bool:

@@ -34,9 +34,9 @@ _BURY: Final = (
 )
 _BURY_ALL: Final = "DELETE FROM {owners} WHERE beat_at < {now} - CAST(:dead AS DOUBLE PRECISION)"
 _LOST: Final = (
-    "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
+    "UPDATE {entries}{by_key} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
     " at = {now} WHERE run = :run AND {among_keys} AND {among_owners}"
-    " AND {+}state = {INTENT}"
+    " AND state = {INTENT}"
 )
 _SLEEPERS: Final = (
     "SELECT p.run, p.part FROM {parts} p WHERE NOT EXISTS (SELECT 1 FROM {owners} o"
@@ -49,8 +49,8 @@ _FENCE: Final = (
     " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
 )
 _LOST_OF: Final = (
-    "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text, at = {now}"
-    " WHERE run = :run AND part = :part AND state = {INTENT}"
+    "UPDATE {entries}{by_state} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
+    " at = {now} WHERE run = :run AND part = :part AND state = {INTENT}"
     " AND NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = {entries}.owner)"
 )
 DIED: Final = "its process died while it was in flight"
