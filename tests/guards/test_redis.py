@@ -6,6 +6,7 @@ import heapq
 import random
 import time
 from collections.abc import AsyncGenerator, Sequence
+from textwrap import dedent
 from types import SimpleNamespace
 from typing import Any
 
@@ -445,6 +446,24 @@ async def test_a_lease_that_redis_lost_has_lapsed(
         clocked.inside._batches["a"]._extend()  # pyright: ignore[reportPrivateUsage] - its timer's time has come
         await clocked.release(await take(clocked, B))
         assert lease.lapsed() is deleted
+
+
+async def test_the_example_for_calls_of_ones_own_does_what_it_says(guard: RedisGuard) -> None:
+    """A call that was not made counts nowhere, and one that may have been made does."""
+    fails: list[Exception] = [ConnectionRefusedError(), TimeoutError()]
+
+    async def my_call(number: str) -> None:
+        if fails:
+            raise fails.pop(0)
+
+    text = str(RedisGuard.__doc__)
+    names: dict[str, Any] = {"Wait": Wait, "my_call": my_call}
+    exec(dedent(text[text.index("        async def ring") : text.index("    Args:")]), names)  # noqa: S102 - our own
+    for error in (ConnectionRefusedError, TimeoutError):
+        with pytest.raises(error):
+            await names["ring"](guard, A)
+    assert (await names["ring"](guard, A)).startswith("not for 1.0")
+    assert await names["ring"](guard, B) == "made"
 
 
 async def test_of_processes_that_want_one_number_each_is_served(

@@ -155,7 +155,5 @@ async def drop_ledger(place: Place) -> None:
     connection = await asyncpg.connect(place.url)
     for table in ("runs", "parts", "owners", "entries", "reports", "marks"):
         await connection.execute(f'DROP TABLE IF EXISTS "{place.table}_{table}"')
-    await connection.execute(
-        "DELETE FROM ihuyi_schema WHERE name = $1", f"{place.table}_ledger"
-    )
+    await connection.execute("DELETE FROM ihuyi_schema WHERE name = $1", f"{place.table}_ledger")
     await connection.close()
