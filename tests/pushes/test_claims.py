@@ -68,9 +68,9 @@ async def test_what_is_due_again_comes_the_longest_due_first(place: Place) -> No
     async with place.inbox() as inbox:
         for name in ("a", "b", "c"):
             await inbox.put(report(name))
-        claims = dict(zip(("a", "b", "c"), await take(inbox, report=3), strict=True))
-        for name, pause in (("a", 3 * HOUR), ("b", HOUR), ("c", 2 * HOUR)):
-            await failed(inbox, [claims[name]], pause)
+        claims = await take(inbox, report=3)
+        for each, pause in zip(claims, (3 * HOUR, HOUR, 2 * HOUR), strict=True):
+            await failed(inbox, [each], pause)
         assert await take(inbox, report=3) == []
         await later(inbox, 2 * HOUR)
         assert ids(await take(inbox, report=3)) == ["b", "c"]

@@ -5,6 +5,7 @@
 # pyright: reportPrivateUsage=false
 
 import sqlite3
+from contextlib import aclosing
 from typing import Any
 
 import asyncpg
@@ -129,18 +130,20 @@ async def test_an_inbox_of_version_1_is_taken_over(place: Place) -> None:
         await states(inbox, pending=2, handled=7, dead=1, superseded=2)
         assert await inbox.replay() == 1
         await states(inbox, pending=2, handled=8, dead=0, superseded=2)
-        found = {value.voice_id: value.code async for value in first(inbox, 8)}
+        async with aclosing(inbox.reports(since=0)) as reports:
+            values = [await anext(reports) for _ in range(8)]
     assert [each.code for each in handler.seen if each.voice_id == "3"] == [-4, -6]
     assert sorted(each.voice_id for each in handler.seen) == ["2", "3", "3", "4"]
-    assert found == {"1": 2, "2": 2, "3": -6, "4": 2, "5": 2, "6": 2, "7": 2, "8": 2}
-
-
-async def first(inbox: Any, count: int) -> Any:
-    """Iterate over so many of the reports that are stored."""
-    reports = inbox.reports(since=0)
-    for _ in range(count):
-        yield await anext(reports)
-    await reports.aclose()
+    assert {each.voice_id: each.code for each in values} == {
+        "1": 2,
+        "2": 2,
+        "3": -6,
+        "4": 2,
+        "5": 2,
+        "6": 2,
+        "7": 2,
+        "8": 2,
+    }
 
 
 async def test_what_a_row_says_stays(place: Place) -> None:
