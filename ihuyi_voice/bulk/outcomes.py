@@ -106,3 +106,11 @@ def ended(message: Message, error: VoiceError) -> Outcome:
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
     forget_frames(error)
     return Outcome(message, error.status, None, error, error.attempts, retry_at)
+
+
+def outcome_of(
+    message: Message, end: Submission | VoiceError, *, replayed: bool = False
+) -> Outcome:
+    """Return the outcome of a message by its end, which it may have had before this run."""
+    outcome = accepted(message, end) if isinstance(end, Submission) else ended(message, end)
+    return attrs.evolve(outcome, replayed=True) if replayed else outcome

@@ -21,10 +21,28 @@ is half-way (see `pace`);
 `max_deferred` messages deferred, then reading pauses at the first to a busy number, and at twice as
 many in any case; as many unread outcomes as may be in flight, then nothing new starts.
 
-Stopping. A code whose action is STOP, the breaker, or an error that is nobody's outcome lets those
+With a journal (a run that has a name) there is a state before these: a message is *looked up*, up
+to `AHEAD` of them at a time (see `lookup`), and one that was settled earlier is finished at once,
+*replayed*:
+
+    read ── look-up ── settled earlier ──> finished, replayed
+                    ── open ──> read
+
+A key that comes twice in one run has one number, so the second waits behind the first like any
+message to a busy number; then its intent finds the first one's end, or a look-up does before the
+guard would hold it back. What is durable when: an intent before the first byte of each attempt, its
+end before its outcome is told; what is held back or can't be sent, too, before that. What the run
+never began with leaves no entry: it is open. The run is opened by `__aenter__` (and refused there
+if another process works on it), and released when it has been left, whatever happens; before that,
+what is still to be written gets its time.
+
+Stopping. A journal that fails, or says that the run was stopped or taken over, a code whose action
+is STOP, the breaker, or an error that is nobody's outcome lets those
 in flight end, and everything else, deferred or not read yet, comes out NOT_SENT with that cause;
 a source that then has nothing to give is given up. Leaving the run early does the same with what
-was read, ahead of its turn or not, and leaves the rest of the iterable unread. Those in flight get
+was read, ahead of its turn or not, and leaves the rest of the iterable unread. With a journal that
+works, what comes out after a stop is looked up like the rest: NOT_SENT would be wrong for what was
+accepted earlier. Those in flight get
 `grace` seconds, and so does a source that won't let go; what is then cancelled comes out UNKNOWN
 if its first byte may have left. Every outcome is counted in `summary`, and `drain` hands over
 those that nobody consumed.
@@ -49,7 +67,7 @@ from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
-from ihuyi_voice.calls import Job, Submitter
+from ihuyi_voice.calls import Job, Journaling, JournalOfRun, Submitter
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.models import Message, OutcomeStatus
 
@@ -73,12 +91,15 @@ class BulkRun:
         make_job: Callable[[Message, float], Job],
         submitter: Submitter,
         options: BulkOptions,
+        journal: JournalOfRun | None = None,
     ) -> None:
         check_messages(messages)
         self._messages = messages
         self._make_job = make_job
         self._submitter = submitter
         self._options = options
+        self._journal = journal
+        self._is_entered = False
         total = length(messages) if options.total is None else options.total
         self._tally = Tally(total=total)
         self._scheduler: Scheduler | None = None
@@ -90,14 +111,12 @@ class BulkRun:
         self._consumed_at_once = 0
 
     async def __aenter__(self) -> Self:
-        if self._scheduler is not None:
+        if self._is_entered:
             raise RuntimeError("a run can be entered once; call submit_many again")
-        scheduler = Scheduler(self._submitter, self._make_job, self._options, self._tally)
-        self._source = open_source(self._messages, scheduler.pump)
-        self._scheduler = scheduler
-        self._tally.start(asyncio.get_running_loop().time())
+        self._is_entered = True
+        journaling = None if self._journal is None else await self._journal.open()
         try:
-            scheduler.begin(self._source)
+            self._begin(journaling)
         except BaseException:
             await self._leave()
             raise
@@ -115,6 +134,15 @@ class BulkRun:
             raise untold
         if untold is not None:  # the consumer's own exception goes first
             tell(logger, logging.WARNING, "a run was ended by %s, too", type(untold).__name__)
+
+    def _begin(self, journaling: Journaling | None) -> None:
+        scheduler = Scheduler(
+            self._submitter, self._make_job, self._options, self._tally, journaling
+        )
+        self._source = open_source(self._messages, scheduler.pump)
+        self._scheduler = scheduler
+        self._tally.start(asyncio.get_running_loop().time())
+        scheduler.begin(self._source)
 
     def __aiter__(self) -> Self:
         return self
@@ -176,26 +204,36 @@ class BulkRun:
         return error
 
     async def _leave(self) -> None:
-        if self._scheduler is None or self._source is None:
-            return
         if self._gone is not None:
             await self._gone.wait()
             return
+        if not self._is_entered:
+            return
         self._gone = asyncio.Event()
         try:
-            await self._end(self._scheduler, self._source.reader)
+            if self._scheduler is not None:
+                await self._end(self._scheduler)
         finally:
-            self._gone.set()
+            try:
+                await self._release()
+            finally:
+                self._gone.set()
 
-    async def _end(self, scheduler: Scheduler, reader: "asyncio.Task[None] | None") -> None:
+    async def _end(self, scheduler: Scheduler) -> None:
         try:
             scheduler.leave()
-            awaited: set[asyncio.Task[Any]] = {*scheduler.workers, *({reader} if reader else ())}
+            awaited: set[asyncio.Task[Any]] = scheduler.workers | scheduler.readers
             if awaited:
                 grace = self._options.grace
                 await asyncio.wait(awaited, timeout=None if grace == inf else grace)
         finally:
-            await _cut_short(scheduler, reader)
+            await _cut_short(scheduler)
+
+    async def _release(self) -> None:
+        """Let others have the run, however often this task is cancelled."""
+        cancelled = None if self._journal is None else await self._journal.close()
+        if cancelled is not None:
+            raise cancelled
 
     def _entered(self) -> Scheduler:
         if self._scheduler is None:
@@ -203,10 +241,10 @@ class BulkRun:
         return self._scheduler
 
 
-async def _cut_short(scheduler: Scheduler, reader: "asyncio.Task[None] | None") -> None:
+async def _cut_short(scheduler: Scheduler) -> None:
     """Cancel what is left, and collect its outcomes however often this task is cancelled."""
     workers = scheduler.workers
-    source = set[asyncio.Task[None]]() if reader is None or reader.done() else {reader}
+    source = {reader for reader in scheduler.readers if not reader.done()}
     for task in workers | source:
         task.cancel()
     cancelled = await _outlast(workers, _LAST_WORDS)

@@ -16,21 +16,19 @@ from math import inf
 from typing import Final, TypeAlias
 
 from ihuyi_voice.bulk.alarm import Alarm
+from ihuyi_voice.bulk.attempts import attempt, known_end
 from ihuyi_voice.bulk.deferral import Deferral, Item
+from ihuyi_voice.bulk.intake import Intake
+from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
-from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, no_message, stopped
+from ihuyi_voice.bulk.outcomes import Outcome, ended, outcome_of, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
-from ihuyi_voice.calls import Delay, Job, Submitter
+from ihuyi_voice.bulk.sources import Source
+from ihuyi_voice.calls import Delay, Job, Journaling, Submitter
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames, mask_numbers
-from ihuyi_voice.errors import (
-    InvalidRequest,
-    OutcomeUnknown,
-    RunStopped,
-    VoiceError,
-)
+from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import Message, Submission
 
 logger = logging.getLogger("ihuyi_voice.bulk")
@@ -58,6 +56,7 @@ class Scheduler:
         make_job: Callable[[Message, float], Job],
         options: BulkOptions,
         tally: Tally,
+        journaling: Journaling | None = None,
     ) -> None:
         self.outcomes: deque[Outcome] = deque()
         self.changed = asyncio.Event()
@@ -66,12 +65,13 @@ class Scheduler:
         self._make_job = make_job
         self._options = options
         self._tally = tally
+        self._journaling = journaling
         self._pace = Pace(
             options.concurrency, options.max_rate, options.max_failures, options.max_rejections
         )
         self._deferral = Deferral()
         self._working: dict[Worker, Item] = {}
-        self._source: Source | None = None
+        self._intake: Intake | None = None
         self._stopped: tuple[str, VoiceError | None] | None = None  # why, in words, and its cause
         self._left = False
         self._met_busy = False  # whether the last message that was read is to a busy number
@@ -85,7 +85,7 @@ class Scheduler:
 
     def begin(self, source: Source) -> None:
         """Begin to read."""
-        self._source = source
+        self._intake = self._intake_of(source)
         self.pump()
 
     @property
@@ -94,10 +94,20 @@ class Scheduler:
         return set(self._working)
 
     @property
+    def readers(self) -> set[Worker]:
+        """The tasks that read ahead and look up."""
+        return set() if self._intake is None else set(self._intake.tasks)
+
+    @property
     def finished(self) -> bool:
         """Whether every message that was taken has its outcome, and no more will be taken."""
-        ended = self._source is None or self._source.ended
+        ended = self._intake is None or self._intake.ended
         return ended and not self._working and not len(self._deferral)
+
+    @property
+    def has_space(self) -> bool:
+        """Whether there is room for the outcomes of messages that are looked up."""
+        return len(self.outcomes) < max(self._options.concurrency, AHEAD // 2)
 
     def progress(self) -> Progress:
         """Return where the run stands."""
@@ -110,18 +120,20 @@ class Scheduler:
 
     def consume(self) -> Outcome:
         """Take the first outcome from the queue."""
-        full = len(self.outcomes) >= self._options.concurrency
+        full = len(self.outcomes) == self._options.concurrency
         outcome = self.outcomes.popleft()
         if full or self._stopped:
             self.pump()
+        elif self._intake is not None:
+            self._intake.fill()
         return outcome
 
     def leave(self) -> None:
         """Start nothing more, and read nothing more."""
         self._stop("the run was left early", None)
         self._left = True
-        if self._source is not None:
-            self._source.give_up()
+        if self._intake is not None:
+            self._intake.give_up()
         self.pump()
 
     def write_off(self, workers: set[Worker]) -> None:
@@ -129,6 +141,8 @@ class Scheduler:
         for worker in workers & self._working.keys():
             tell(logger, logging.WARNING, "an attempt goes on although it was cancelled")
             self._lose(worker)
+        if self._intake is not None:
+            self._intake.write_off()
         self.pump()
 
     # --- what may start
@@ -136,6 +150,9 @@ class Scheduler:
     def pump(self) -> None:
         """Start whatever may start now, and see to it that this is called again in time."""
         self._budget = _READ_AT_ONCE
+        self._heed_journal()
+        if self._intake is not None:
+            self._intake.fill()
         while not self._stopped and (item := self._next()) is not None:
             self._working[self._hire(item)] = item
         if self._stopped:
@@ -165,7 +182,7 @@ class Scheduler:
             item = self._deferral.pop_ready(now, room=room)
             if item is None and room and self._budget and self._may_read():
                 self._budget -= 1
-                item = self._admit(self._take())
+                item = self._admitted()
                 if item is None:
                     continue
             if item is not None:
@@ -182,33 +199,19 @@ class Scheduler:
         twice as many, it pauses anyway, for numbers that looked free may be held back by the guard.
         What is in memory anyway is read on.
         """
-        source = self._source
-        if source is None or not source.ready:
+        intake = self._intake
+        if intake is None or not intake.ready:
             return False
         space = self._options.max_deferred * (1 if self._met_busy else 2)
-        return source.in_memory or len(self._deferral) < space
+        return intake.in_memory or len(self._deferral) < space
 
-    def _take(self) -> object:
-        given = NOTHING if self._source is None else self._source.take()
-        self._tally.read += given is not NOTHING
-        return given
-
-    def _admit(self, given: object) -> Item | None:
-        """Check a message; return it if its number is free, and see to it otherwise."""
-        if given is NOTHING:
+    def _admitted(self) -> Item | None:
+        """Take a message; return it if its number is free, and see to it otherwise."""
+        item = None if self._intake is None else self._intake.take()
+        if item is None:
             return None
-        message = None
-        try:
-            message = as_message(given)
-            item = Item(message, self._make_job(message, self._options.max_wait))
-        except InvalidRequest as error:
-            self._emit(ended(message or no_message(given), error))
-        except Exception as exc:  # noqa: BLE001 - a message of a class of the caller's
-            self._emit(ended(message or no_message(given), self._broken(exc)))
-        else:
-            self._met_busy = not self._deferral.claim(item)
-            return None if self._met_busy else item
-        return None
+        self._met_busy = not self._deferral.claim(item)
+        return None if self._met_busy else item
 
     def _wake_up(self) -> float | None:
         """Return when something may start that no other event would start."""
@@ -231,11 +234,11 @@ class Scheduler:
         worker = asyncio.current_task()
         assert worker is not None  # noqa: S101 - a coroutine that runs has one
         for turns_left in range(_ITEMS_A_TASK - 1, -1, -1):
-            end = await self._attempt(item.job)
+            end = await attempt(self._submitter, item.job, self.broken)
             if self._working.pop(worker, None) is None:
                 return  # written off meanwhile
             if worker.cancelling():
-                self._stop("the tasks of the run were cancelled", None)
+                self.interrupted()
             self._settle(item, end)
             following = self._next() if turns_left and not self._stopped else None
             if following is None:
@@ -245,35 +248,23 @@ class Scheduler:
             if self._deferral.places or self._has_room():
                 self.pump()
 
-    async def _attempt(self, job: Job) -> Submission | Delay | VoiceError:
-        try:
-            return await self._submitter.step(job)
-        except VoiceError as error:
-            return error
-        except asyncio.CancelledError:  # by this run, by others, or of foreign code's own making
-            ended_by: VoiceError = RunStopped("the attempt was cut short")
-        # A programming error: the run can't go on, but no outcome is lost.
-        except Exception as exc:  # noqa: BLE001
-            ended_by = self._broken(exc)
-        self._submitter.abandon(job)
-        return job.verdict(ended_by)
-
     def _settle(self, item: Item, end: Submission | Delay | VoiceError) -> None:
         begun = item.job.tries.attempts > item.begun
         self._pace.settle(item.start, begun=begun)
+        self._heed_journal()
         if isinstance(end, Delay):
             self._defer(item, end)
+            return
+        if item.job.replayed:
+            self._finish(item, outcome_of(item.message, end, replayed=True))
             return
         error = None if isinstance(end, Submission) else end
         if begun and is_answer(error):
             self._pace.answered()
         reason = self._pace.reason_to_stop(error, item.job.tries.refused)
-        if isinstance(end, Submission):
-            self._finish(item, accepted(item.message, end))
-            return
         if reason is not None:
             self._stop(*reason)
-        self._finish(item, ended(item.message, end))
+        self._finish(item, outcome_of(item.message, end))
 
     def _defer(self, item: Item, delay: Delay) -> None:
         now = self._loop.time()
@@ -283,6 +274,8 @@ class Scheduler:
             self._tally.troubled(delay.error)
             if is_answer(delay.error):
                 self._pace.answered()
+        if delay.whole_account:
+            self._pace.close(ready_at)
         item.keeps_place = self._pace.slows_all(delay.error)
         turn, known = delay.turn, item.turn
         item.turn = turn
@@ -299,12 +292,23 @@ class Scheduler:
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         self._deferral.finish(item, self._loop.time())
-        self._emit(outcome)
+        self.emit(outcome)
 
-    def _emit(self, outcome: Outcome) -> None:
-        self._tally.ended(outcome.status, outcome.error)
+    def emit(self, outcome: Outcome) -> None:
+        """Queue an outcome up."""
+        if outcome.replayed:
+            self._tally.again(outcome.status)
+        else:
+            self._tally.ended(outcome.status, outcome.error)
         self.outcomes.append(outcome)
         self.changed.set()
+
+    def _intake_of(self, source: Source) -> Intake:
+        options = source, self._make_job, self._options.max_wait, self._tally, self
+        if self._journaling is None:
+            return Intake(*options)
+        remember = self._submitter.recalling.before_all
+        return JournaledIntake(*options, journaling=self._journaling, remember=remember)
 
     # --- stopping
 
@@ -313,7 +317,17 @@ class Scheduler:
             self._stopped = reason, cause
             self._patience = self._loop.time() + _QUIET
 
-    def _broken(self, exc: Exception) -> VoiceError:
+    def interrupted(self) -> None:
+        """Stop because somebody has cancelled a task of the run."""
+        self._stop("the tasks of the run were cancelled", None)
+
+    def _heed_journal(self) -> None:
+        """Stop if the ledger failed, or if another process has the run."""
+        if self._journaling is not None and self._journaling.failure is not None:
+            self._stop("the run was stopped", self._journaling.failure)
+
+    def broken(self, exc: Exception) -> VoiceError:
+        """Stop for an error that is no outcome's; return what its message comes to."""
         self.failure = self.failure or exc
         reason = f"the run broke ({type(exc).__name__}: {mask_numbers(str(exc))})"
         self._stop(reason, None)
@@ -323,28 +337,20 @@ class Scheduler:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
         for item in self._deferral.clear():
             self._submitter.abandon(item.job)
-            self._emit(ended(item.message, item.job.verdict(stopped(reason, cause))))
+            self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))))
+        intake = self._intake
+        if intake is None:
+            return
         while self._left or len(self.outcomes) < self._options.concurrency:
-            given = self._take()
-            if given is NOTHING:
+            if not intake.refuse(stopped(reason, cause)):
                 break
-            self._refuse(given, stopped(reason, cause))
             self._patience = self._loop.time() + _QUIET
-        if self._source is not None and self._is_quiet() and self._loop.time() >= self._patience:
-            self._source.give_up()
-
-    def _refuse(self, given: object, refusal: VoiceError) -> None:
-        try:
-            self._emit(ended(as_message(given), refusal))
-        except InvalidRequest as error:
-            self._emit(ended(no_message(given), error))
-        except Exception:  # noqa: BLE001 - a tuple of a class of the caller's
-            self._emit(ended(no_message(given), refusal))
+        if self._is_quiet() and self._loop.time() >= self._patience:
+            intake.give_up()
 
     def _is_quiet(self) -> bool:
         """Say whether the run waits for nothing but its source."""
-        source = self._source
-        if source is None or source.ended or source.ready:
+        if self._intake is None or not self._intake.is_quiet:
             return False
         return len(self.outcomes) < self._options.concurrency
 
@@ -353,20 +359,13 @@ class Scheduler:
         if not worker.cancelled():
             worker.exception()  # an interruption: the event loop has raised it, so it is no news
         if worker in self._working:
-            self._stop("the tasks of the run were cancelled", None)
+            self.interrupted()
             self._lose(worker)
             self.pump()
 
     def _lose(self, worker: Worker) -> None:
         """Give the message of an attempt that doesn't end the outcome that is known of it."""
         item = self._working.pop(worker)
-        job, tries = item.job, item.job.tries
-        self._submitter.abandon(job)
-        if job.answer is not None:
-            self._finish(item, accepted(item.message, job.answer))
-            return
-        error: VoiceError = job.verdict(RunStopped("the attempt was cut short"))
-        if tries.attempts > item.begun and not tries.is_over:
-            error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
-            error.attempts = tries.attempts
-        self._finish(item, ended(item.message, error))
+        self._submitter.abandon(item.job)
+        end = known_end(item.job, item.begun)
+        self._finish(item, outcome_of(item.message, end))

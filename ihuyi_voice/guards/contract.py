@@ -12,6 +12,10 @@ Who waits, looks again: a guard wakes nobody. Within one process the callers sta
 A guard is somebody else's code: what it raises before anything was sent is `GuardUnavailable`, and
 what it raises afterwards is logged and changes no answer. Each of its methods is finished even if
 whoever waits for it is cancelled.
+
+A guard that forgets with its process may have two plain methods more, as `MemoryGuard` has them:
+`remembers(account, mobile)` and `restore(account, mobile, ages)`. Then a client with a ledger tells
+it of a number's calls of the last 24 hours before its first reserve.
 """
 
 from typing import Protocol
@@ -19,11 +23,16 @@ from typing import Protocol
 import attrs
 
 from ihuyi_voice.common.redaction import mask_mobile
+from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.guards.limits import Limits
 
 
 @attrs.define(eq=False, repr=False)  # not frozen: one is made for each call, and that costs more
 class Lease:
     """A reservation: the number stays locked until the lease is committed, released or blocked.
+
+    A guard whose leases lapse may give its own class of leases a method `lapsed() -> bool`. It is
+    asked when the request is about to go out, and if it says yes, nothing is sent.
 
     Attributes:
         account: Whose call it is.
@@ -46,10 +55,13 @@ class Wait:
             call to the number is in flight.
         window: Which limit holds it back, by its length in seconds: 1, 60 or 86,400 for the
             vendor's; None while a call is in flight. Two waits of the same `seconds` are equal.
+        whole_account: Whether the account may call nobody yet, whatever the number: the number is
+            held by nobody meanwhile.
     """
 
     seconds: float
     window: float | None = attrs.field(default=None, eq=False)
+    whole_account: bool = attrs.field(default=False, eq=False)
 
 
 class Guard(Protocol):
@@ -78,3 +90,23 @@ class Guard(Protocol):
         the number stays closed for `seconds`, the whole length of that code's window, from now on.
         """
         ...
+
+
+def check_guard(guard: object) -> None:
+    """Refuse what is no guard.
+
+    Raises:
+        InvalidRequest: It says what to give instead.
+    """
+    if isinstance(guard, Limits):
+        raise InvalidRequest(
+            "guard is Limits, which guards nothing: did you mean MemoryGuard(Limits(…))?",
+            field="guard",
+        )
+    parts = ("reserve", "commit", "release", "block")
+    if guard is None:
+        return
+    if isinstance(guard, type) or not all(callable(getattr(guard, part, None)) for part in parts):
+        raise InvalidRequest(
+            f"guard must be a MemoryGuard or another guard, not {guard!r:.80}", field="guard"
+        )

@@ -1,24 +1,28 @@
 """The inbox: pushes stored once, handed to handlers, and waited for."""
 
+import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ihuyi_voice.errors import InboxClosed, InvalidRequest
 from ihuyi_voice.inputs import check_above_zero
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol import Push, PushKind, PushUnreadable, PushValue, RawPush, parse_push
-from ihuyi_voice.pushes.handling import Handler, Handling
+from ihuyi_voice.pushes.options import Handling
 from ihuyi_voice.pushes.parts import Options, Parts
 from ihuyi_voice.pushes.quarantine import Quarantined
 from ihuyi_voice.pushes.queries import News
 from ihuyi_voice.pushes.reading import meaning_or_none
 from ihuyi_voice.pushes.table import PushState
 from ihuyi_voice.storage import Address
+
+if TYPE_CHECKING:
+    from ihuyi_voice.pushes.calling import Handler
 
 V = TypeVar("V", DeliveryReport, TemplateAudit)
 
@@ -192,7 +196,15 @@ class Inbox:
     ) -> V:
         return _expect(await self._open_parts().tail.latest(kind, subject, seconds), expected)
 
-    def reports(self, since: int | None = None) -> AsyncGenerator[DeliveryReport]:
+    @property
+    def identity(self) -> str:
+        """Which table of which database it is, for who keeps a `seq`; no secret is in it."""
+        where = hashlib.sha256(self._options.address.target.encode()).hexdigest()
+        return f"{self._options.table}@{where[:16]}"
+
+    def reports(
+        self, since: int | None = None, *, follow: bool = True
+    ) -> AsyncGenerator[DeliveryReport]:
         """Iterate over reports as they are stored, until the inbox is closed.
 
         Each comes once, in the order of arrival; one that arrives after a later report of the same
@@ -203,9 +215,12 @@ class Inbox:
             since: The `seq` of the last report that was seen, to go on after it; 0 for all that is
                 stored. None begins now; it may begin with what was stored up to `poll` seconds
                 before.
+            follow: Whether to wait for more. Else it ends with what is stored, and raises
+                InboxUnavailable if the database fails.
         """
         tail = self._open_parts().tail
-        return self._reports(tail.pushes(tail.seen if since is None else since))
+        begin = tail.seen if since is None else since
+        return self._reports(tail.pushes(begin) if follow else tail.stored(begin))
 
     async def _reports(self, pushes: AsyncGenerator[News]) -> AsyncGenerator[DeliveryReport]:
         async with aclosing(pushes):

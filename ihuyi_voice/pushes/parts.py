@@ -10,7 +10,9 @@ from typing import Self
 import attrs
 
 from ihuyi_voice.protocol import PushKind
-from ihuyi_voice.pushes.handling import Dispatcher, Handler, Handling
+from ihuyi_voice.pushes.calling import Handler
+from ihuyi_voice.pushes.handling import Dispatcher
+from ihuyi_voice.pushes.options import Handling
 from ihuyi_voice.pushes.retention import Retention
 from ihuyi_voice.pushes.store import Store
 from ihuyi_voice.pushes.tail import Tail

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import pytest
@@ -18,7 +19,7 @@ from ihuyi_voice import (
     VoiceClient,
     VoiceError,
 )
-from ihuyi_voice.calls.guarding import PATIENCE
+from ihuyi_voice.calls.errands import PATIENCE
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.eager import eager_factory
 from tests.support.guards import SLOW, Manner, Method, Misbehaving
@@ -26,7 +27,7 @@ from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
 from tests.support.virtual_time import loop_time, run_virtual
 
 
-def calling(client: VoiceClient, **options: float) -> "asyncio.Task[Submission]":
+def calling(client: VoiceClient, **options: Any) -> "asyncio.Task[Submission]":
     """Start a submission."""
     return asyncio.create_task(client.submit(MOBILE, CONTENT, **options))
 

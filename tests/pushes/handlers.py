@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from ihuyi_voice.pushes import DeliveryReport, Inbox
 from ihuyi_voice.pushes.claims import Claim, Terms, Verdict
 from ihuyi_voice.pushes.store import Store
@@ -95,6 +97,70 @@ class Stage:
         """Return once so many are on stage at once."""
         async with self._news:
             await self._news.wait_for(lambda: len(self.on) >= count)
+
+
+class Stubborn:
+    """A handler that swallows cancellations until it is let go.
+
+    Attributes:
+        seen: The ids of what it was given.
+        cancelled: Set when it has swallowed one.
+        leave: Set to let it go.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.cancelled = asyncio.Event()
+        self.leave = asyncio.Event()
+        self._entered = asyncio.Event()
+        self._left = asyncio.Event()
+
+    async def __call__(self, value: DeliveryReport) -> None:
+        """Be called as a handler is."""
+        self.seen.append(value.voice_id)
+        self._entered.set()
+        while not self.leave.is_set():
+            try:
+                await self.leave.wait()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+        self._left.set()
+
+    async def entered(self) -> None:
+        """Return once it has been called."""
+        await self._entered.wait()
+
+    async def let_go(self) -> None:
+        """Let it end, and return when it has."""
+        self.leave.set()
+        await self._left.wait()
+
+
+class Renewals:
+    """Counts the renewals of leases, and fails them or leaves them out when told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.left_out = False
+        self.error: Exception | None = None
+        self._news = asyncio.Condition()
+        renew = Store.renew
+
+        async def counted(store: Store, claims: list[Claim], lease: float) -> list[Claim]:
+            async with self._news:
+                self.count += 1
+                self._news.notify_all()
+            if self.error is not None:
+                raise self.error
+            return claims if self.left_out else await renew(store, claims, lease)
+
+        monkeypatch.setattr(Store, "renew", counted)
+
+    async def more(self, count: int) -> None:
+        """Return after so many further ones."""
+        wanted = self.count + count
+        async with self._news:
+            await self._news.wait_for(lambda: self.count >= wanted)
 
 
 def store_of(inbox: Inbox) -> Store:

@@ -122,6 +122,8 @@ async def test_what_is_claimed_while_the_dispatcher_is_cancelled_is_given_back(
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     closing.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await closing
@@ -199,3 +201,27 @@ async def test_who_lost_its_claim_does_not_undo_what_the_next_one_did(place: Pla
         stage.leave.set()
     async with place.inbox() as after:
         assert (await row(after, "1")).state == "handled"
+
+
+async def test_closing_that_is_cancelled_again_and_again_stores_what_came_of_everything(
+    place: Place,
+) -> None:
+    """Cancelled at each step of it, handlers have ended, and nothing is claimed any more."""
+    for steps in range(1, 30, 3):
+        stage, subject = Stage(), str(steps)
+        before = asyncio.all_tasks()
+        inbox = place.inbox(handling=Handling(grace=HOUR))
+        inbox.handle(on_report=stage)
+        await inbox.__aenter__()
+        await inbox.put(report(subject))
+        await stage.entered(1)
+        closing = asyncio.create_task(inbox.__aexit__(None, None, None))
+        while not closing.done():
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            closing.cancel()
+        assert stage.on == []
+        assert asyncio.all_tasks() == before
+        async with place.inbox() as after:
+            left = await row(after, subject)
+            assert (left.state, left.tries, left.owner) == ("pending", 0, None)
