@@ -209,11 +209,12 @@ def _codes(codes: Counter[int]) -> Table:
         "codes.title", "table.code", "table.messages", "table.vendors_text", "codes.action"
     )
     for code, count in sorted(codes.items()):
-        add_row(rows, (str(code), f"{count:,}", *_meaning(code)))
+        add_row(rows, (str(code), f"{count:,}", *meaning(code)))
     return rows
 
 
-def _meaning(code: int) -> tuple[str, str]:
+def meaning(code: int) -> tuple[str, str]:
+    """Return a code's text in the vendor's table, and what to do about it."""
     if code == SUCCESS:
         return text("codes.success"), text("action.none")
     row = SUBMIT.get(code)

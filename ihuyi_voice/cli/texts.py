@@ -6,6 +6,8 @@ with `typer.` are the framework's own words: their English must be as it writes 
 
 from typing import Final
 
+from ihuyi_voice.cli import texts_page
+
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # The command itself
     "app.help": (
@@ -344,4 +346,4 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Value error, {value} is not one of {choices}.",
         "{value} 不是可选值，可选：{choices}",
     ),
-}
+} | texts_page.TEXTS

@@ -21,7 +21,8 @@ from tests.cli.test_usage import COMMANDS
 from tests.support.command import CONTENT, MOBILE, run
 
 ROOM = Path(language.__file__).parent
-SOURCES = sorted(path for path in ROOM.glob("*.py") if path.name != "texts.py")
+SOURCES = sorted(path for path in ROOM.glob("*.py") if not path.name.startswith("texts"))
+PAGE = (ROOM / "page.html").read_text(encoding="utf-8")
 SAYING = {
     *("say", "complain", "text", "word", "table", "print", "exit", "InvalidRequest"),
     *("progress_bar", "add_row", "Table", "Text", "add_task"),
@@ -99,10 +100,17 @@ def test_words_outside_the_table_would_be_found(tmp_path: Path) -> None:
     assert SENTENCE.search("模板")
 
 
+def test_no_word_stands_in_the_page_itself() -> None:
+    """Between its tags there is only what the table says, and what is filled in."""
+    bare = re.sub(r"{{.*?}}|{%.*?%}|<.*?>", "", PAGE, flags=re.DOTALL)
+    assert not re.search(r"\w", bare)
+
+
 def test_every_text_is_used() -> None:
     """By its key in the code, or as one of a family of words."""
     used = {literal for path in SOURCES for literal, _ in literals(path)}
-    families = ("outcome", "again", "action", "end", "state", "family", "typer")
+    used.update(re.findall(r'"([a-z_.]+)"', PAGE))
+    families = ("outcome", "again", "action", "end", "state", "family", "typer", "fate", "todo")
     unused = [key for key in TEXTS if key not in used and key.partition(".")[0] not in families]
     commands = {".".join((*command, "help")) for command in COMMANDS}
     assert set(unused) == {key for key in unused if key in commands}
