@@ -7,5 +7,18 @@ InboxUnavailable, for example, by `ToldAs`.
 from ihuyi_voice.storage.address import Address
 from ihuyi_voice.storage.database import Database, ToldAs
 from ihuyi_voice.storage.group_commit import GroupCommit
+from ihuyi_voice.storage.schema import Schema
+from ihuyi_voice.storage.statements import Dialect, Many, Query, Row, Work
 
-__all__ = ["Address", "Database", "GroupCommit", "ToldAs"]
+__all__ = [
+    "Address",
+    "Database",
+    "Dialect",
+    "GroupCommit",
+    "Many",
+    "Query",
+    "Row",
+    "Schema",
+    "ToldAs",
+    "Work",
+]

@@ -2,19 +2,11 @@
 
 import importlib.util
 from pathlib import Path
-from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
-try:
-    from sqlalchemy import URL, make_url
-    from sqlalchemy.exc import ArgumentError
-except ImportError as exc:  # the room's only word on it: nothing of it works without
-    raise ImportError("receiving pushes needs an extra: pip install 'ihuyi-voice[pushes]'") from exc
-
 from ihuyi_voice.errors import InvalidRequest
-
-_DRIVERS: Final = {"sqlite": ("aiosqlite", "pushes"), "postgresql": ("asyncpg", "postgres")}
 
 
 @attrs.frozen
@@ -55,16 +47,12 @@ class Address:
 
 
 def _file(url: str) -> str:
-    try:
-        parts = make_url(url)
-    except (ArgumentError, ValueError):
-        parts = URL.create("sqlite", host="unknown")
-    if parts.host:
+    parts = urlsplit(url)
+    if parts.netloc:
         raise InvalidRequest("not a URL of SQLite: sqlite:///relative, sqlite:////absolute")
-    return parts.database or ""
+    return unquote(parts.path.removeprefix("/"))
 
 
 def _need_driver(dialect: str) -> None:
-    driver, extra = _DRIVERS[dialect]
-    if importlib.util.find_spec(driver) is None:
-        raise ImportError(f"{dialect} needs an extra: pip install 'ihuyi-voice[{extra}]'")
+    if dialect == "postgresql" and importlib.util.find_spec("asyncpg") is None:
+        raise ImportError("postgresql needs an extra: pip install 'ihuyi-voice[postgres]'")

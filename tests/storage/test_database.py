@@ -3,43 +3,55 @@
 # ruff: noqa: S608 - the table is the test's own
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 
-import aiosqlite
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ihuyi_voice.errors import InvalidRequest, StorageClosed, StorageUnavailable
-from ihuyi_voice.storage import Address, Database, ToldAs
+from ihuyi_voice.storage import Address, Database, Many, Query, Schema, ToldAs, Work
 from tests.support.databases import Place
+from tests.support.gates import Gate, gate_at
 
 NUMBER = "13900000000"
 
 
-def database_at(place: Place, lock: str = "test") -> Database:
+def schema_of(place: Place) -> Schema:
+    """Return the schema of a table with one counter, which is 0."""
+    create = (
+        f"CREATE TABLE {place.table} (value BIGINT, note TEXT)",
+        f"INSERT INTO {place.table} (value) VALUES (0)",
+    )
+    columns = frozenset({"value", "note"})
+    return Schema(place.table, 1, lambda _: create, {place.table: columns})
+
+
+def database_at(place: Place, lock: str | None = "test") -> Database:
     """Return an unopened database."""
     return Database(Address.parse(place.url), lock)
 
 
 @pytest.fixture
 async def database(place: Place) -> AsyncGenerator[Database]:
-    """Yield an open database with one counter, which is 0."""
+    """Yield an open database with the counter."""
     database = database_at(place)
-    await database.open()
-    await database.write(doing(f"CREATE TABLE {place.table} (value BIGINT, note TEXT)"))
-    await database.write(doing(f"INSERT INTO {place.table} (value) VALUES (0)"))
+    await database.open(schema_of(place))
     yield database
     await database.close()
 
 
-def doing(*statements: str, **parameters: object) -> Callable[[AsyncConnection], Awaitable[None]]:
+@pytest.fixture
+async def gate(place: Place) -> AsyncGenerator[Gate]:
+    """Yield a closed gate."""
+    async with gate_at(place) as gate:
+        yield gate
+
+
+def doing(*statements: str, **parameters: object) -> Callable[[], Work[None]]:
     """Return work that executes these statements."""
 
-    async def work(on: AsyncConnection) -> None:
+    def work() -> Work[None]:
         for statement in statements:
-            await on.execute(text(statement), parameters)
+            yield Query(statement, parameters)
 
     return work
 
@@ -47,8 +59,9 @@ def doing(*statements: str, **parameters: object) -> Callable[[AsyncConnection],
 async def count(database: Database, place: Place) -> int:
     """Return where the counter stands."""
 
-    async def work(on: AsyncConnection) -> int:
-        return int((await on.execute(text(f"SELECT value FROM {place.table}"))).scalar_one())
+    def work() -> Work[int]:
+        rows = yield Query(f"SELECT value FROM {place.table}")
+        return int(rows[0]["value"])
 
     return await database.read(work)
 
@@ -56,11 +69,43 @@ async def count(database: Database, place: Place) -> int:
 async def test_what_was_written_is_read_by_everybody(place: Place, database: Database) -> None:
     """Durable or not, from the moment that writing returns; what work returns is returned."""
     other = database_at(place)
+    await other.open(schema_of(place))
     for number, durable in enumerate((True, False), 1):
         step = doing(f"UPDATE {place.table} SET value = value + 1")
         await database.write(step, durable=durable)
         assert await count(database, place) == await count(other, place) == number
     await other.close()
+
+
+async def test_a_statement_takes_its_parameters_by_name(place: Place, database: Database) -> None:
+    """One set of them or many, one of them twice, a list of values, and none in a cast."""
+    dialect = database.dialect
+    adding = f"INSERT INTO {place.table} (value, note) VALUES (:value, :note)"
+    asked = (
+        f"SELECT note, value + CAST(:more AS INTEGER) + CAST(:more AS INTEGER) AS sum"
+        f" FROM {place.table} WHERE {dialect.among('note', 'notes')} ORDER BY value"
+    )
+
+    def work() -> Work[list[tuple[str, int]]]:
+        yield Many(adding, [{"value": n, "note": f"n{n}"} for n in range(5)])
+        notes = dialect.values(["n2", "n4", "n:5"])
+        rows = yield Query(asked, {"more": 10, "notes": notes})
+        return [(row["note"], row[1]) for row in rows]
+
+    assert await database.write(work) == [("n2", 22), ("n4", 24)]
+
+
+async def test_the_databases_own_clock_tells_the_time(place: Place, database: Database) -> None:
+    """In Unix seconds, and it goes on within a transaction."""
+    asked = f"SELECT {database.dialect.clock} AS now"
+
+    def work() -> Work[list[float]]:
+        first = yield Query(asked)
+        second = yield Query(asked)
+        return [first[0]["now"], second[0]["now"]]
+
+    first, second = await database.write(work)
+    assert 1.7e9 < first <= second < 1e10
 
 
 async def test_a_transaction_that_fails_changes_nothing(place: Place, database: Database) -> None:
@@ -75,12 +120,11 @@ async def test_a_transaction_that_fails_changes_nothing(place: Place, database: 
 async def test_one_writes_at_a_time(place: Place, database: Database) -> None:
     """Durably or not, in two processes as well: what one has read can't change under it."""
     other = database_at(place)
+    await other.open(schema_of(place))
 
-    async def increment(on: AsyncConnection) -> None:
-        read = text(f"SELECT value FROM {place.table}")
-        value = (await on.execute(read)).scalar_one()
-        await asyncio.sleep(0)
-        await on.execute(text(f"UPDATE {place.table} SET value = {value + 1}"))
+    def increment() -> Work[None]:
+        rows = yield Query(f"SELECT value FROM {place.table}")
+        yield Query(f"UPDATE {place.table} SET value = :value", {"value": rows[0]["value"] + 1})
 
     writes = (
         each.write(increment, durable=durable)
@@ -93,51 +137,74 @@ async def test_one_writes_at_a_time(place: Place, database: Database) -> None:
     await other.close()
 
 
-async def test_reading_waits_for_no_writer(place: Place, database: Database) -> None:
+async def test_reading_waits_for_no_writer(place: Place, database: Database, gate: Gate) -> None:
     """It reads what was committed last."""
-    begun, go = asyncio.Event(), asyncio.Event()
 
-    async def slow(on: AsyncConnection) -> None:
-        await on.execute(text(f"UPDATE {place.table} SET value = 1"))
-        begun.set()
-        await go.wait()
+    def slow() -> Work[None]:
+        yield Query(f"UPDATE {place.table} SET value = 1")
+        yield from gate.passed()
 
     writing = asyncio.create_task(database.write(slow))
-    await begun.wait()
+    await gate.begun.wait()
     assert await count(database, place) == 0
-    go.set()
+    await gate.open()
     await writing
     assert await count(database, place) == 1
 
 
-async def test_writers_of_different_locks_do_not_wait_for_each_other(postgres: str) -> None:
-    """On PostgreSQL, where two inboxes in one database have a lock each."""
-    one, two = (Database(Address.parse(postgres), lock) for lock in ("test one", "test two"))
-    begun, go = asyncio.Event(), asyncio.Event()
+async def test_one_reading_sees_one_state(place: Place, database: Database, gate: Gate) -> None:
+    """However many statements it has, and whatever is written meanwhile."""
+    asked = Query(f"SELECT value FROM {place.table}")
 
-    async def slow(_: AsyncConnection) -> None:
-        begun.set()
-        await go.wait()
+    def twice() -> Work[list[int]]:
+        first = yield asked
+        yield from gate.passed()
+        second = yield asked
+        return [first[0][0], second[0][0]]
 
-    writing = asyncio.create_task(one.write(slow))
-    await begun.wait()
-    await two.write(doing("SELECT 1"))
-    assert not writing.done()
-    go.set()
-    await writing
-    await one.close()
-    await two.close()
+    reading = asyncio.create_task(database.read(twice))
+    await gate.begun.wait()
+    await database.write(doing(f"UPDATE {place.table} SET value = 1"))
+    await gate.open()
+    assert await reading == [0, 0]
+
+
+async def test_reading_can_not_write(place: Place, database: Database) -> None:
+    """Not even by mistake."""
+    with pytest.raises(StorageUnavailable):
+        await database.read(doing(f"UPDATE {place.table} SET value = 1"))
+    assert await count(database, place) == 0
+
+
+@pytest.mark.parametrize("locks", [("test one", "test two"), (None, None)])
+async def test_writers_of_different_locks_do_not_wait_for_each_other(
+    postgres: str, locks: tuple[str | None, str | None]
+) -> None:
+    """On PostgreSQL, where two inboxes in one database have a lock each, and a ledger has none."""
+    place = Place(postgres, "ihuyi_schema", is_postgres=True)
+    async with gate_at(place) as gate:
+        one, two = (database_at(place, lock) for lock in locks)
+        writing = asyncio.create_task(one.write(gate.passed))
+        await gate.begun.wait()
+        await two.write(doing("SELECT 1"))
+        assert not writing.done()
+        await gate.open()
+        await writing
+        await one.close()
+        await two.close()
 
 
 async def test_only_a_durable_commit_waits_for_the_disk(place: Place, database: Database) -> None:
-    """By the settings of its connection: the other survives the process, not the machine."""
+    """By a setting of the transaction's own: the other survives the process, not the machine."""
     asked = "SHOW synchronous_commit" if place.is_postgres else "PRAGMA synchronous"
 
-    async def setting(on: AsyncConnection) -> str:
-        return str((await on.exec_driver_sql(asked)).scalar_one())
+    def setting() -> Work[str]:
+        rows = yield Query(asked)
+        return str(rows[0][0])
 
-    found = [await database.write(setting, durable=durable) for durable in (True, False)]
-    assert found == (["on", "off"] if place.is_postgres else ["2", "1"])
+    given = (True, False, True)
+    found = [await database.write(setting, durable=durable) for durable in given]
+    assert found == (["on", "off", "on"] if place.is_postgres else ["2", "1", "2"])
 
 
 async def test_an_error_quotes_neither_numbers_nor_parameters(
@@ -147,26 +214,15 @@ async def test_an_error_quotes_neither_numbers_nor_parameters(
     with pytest.raises(StorageUnavailable) as caught:
         await database.write(doing("SELECT 1 FROM nowhere WHERE 's3' = :given", given="s4"))
     assert "s4" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__cause__}"
+    assert "s4" not in repr(Query("SELECT :given", {"given": "s4"}))
+    assert "s4" not in repr(Many("SELECT :given", [{"given": "s4"}]))
 
-    async def full(_: AsyncConnection) -> None:
+    def full() -> Work[None]:
+        yield from ()
         raise OSError(f"no space left for {NUMBER}")
 
     with pytest.raises(StorageUnavailable, match=r"OSError: no space left for 139\*{4}0000$"):
         await database.write(full)
-
-
-async def test_the_driver_logs_no_parameters_of_ours(
-    place: Place, database: Database, caplog: pytest.LogCaptureFixture
-) -> None:
-    """That of SQLite would, at DEBUG; what others do through it is logged as ever."""
-    caplog.set_level(logging.DEBUG)
-    noted = doing(f"UPDATE {place.table} SET note = :note", note="not for logs")
-    await database.write(noted)
-    async with aiosqlite.connect(":memory:") as theirs:
-        await theirs.execute("SELECT ?", ("for logs only",))
-    assert "not for logs" not in caplog.text
-    assert "for logs only" in caplog.text
-    assert place.is_postgres or "SET note = ? [parameters hidden]" in caplog.text
 
 
 async def test_work_that_raises_is_a_failure_of_the_database(
@@ -174,7 +230,8 @@ async def test_work_that_raises_is_a_failure_of_the_database(
 ) -> None:
     """Whatever it is: drivers raise what they like; an error of anything else is named only."""
 
-    async def broken(_: AsyncConnection) -> None:
+    def broken() -> Work[None]:
+        yield Query("SELECT 1")
         raise LookupError("p4ssword")
 
     for access in (database.read, database.write):
@@ -189,8 +246,8 @@ async def test_an_error_that_work_raises_on_purpose_is_let_out(
     """As it is; what the work has done until then is undone."""
     refused = InvalidRequest("taken over by another process")
 
-    async def fenced(on: AsyncConnection) -> None:
-        await doing(f"UPDATE {place.table} SET value = 7")(on)
+    def fenced() -> Work[None]:
+        yield Query(f"UPDATE {place.table} SET value = 7")
         raise refused
 
     with pytest.raises(InvalidRequest) as caught:
@@ -219,70 +276,64 @@ async def test_whoever_stands_on_it_tells_its_errors_as_its_own() -> None:
             raise ZeroDivisionError
 
 
-async def test_an_access_that_nobody_waits_for_is_finished(place: Place) -> None:
+@pytest.mark.parametrize("access", ["read", "write"])
+async def test_an_access_that_nobody_waits_for_is_finished(
+    place: Place, database: Database, gate: Gate, access: str
+) -> None:
     """A transaction is committed, a query reads on, and the connection is as good as new."""
-    database = database_at(place)
-    begun, go, done = asyncio.Event(), asyncio.Event(), list[str]()
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
-    async def work(connection: AsyncConnection) -> None:
-        begun.set()
-        await go.wait()
-        done.append(str((await connection.exec_driver_sql("SELECT 7")).scalar()))
+    def work() -> Work[None]:
+        yield from gate.passed()
+        yield Query("SELECT 7")
+        loop.call_soon_threadsafe(done.set)
 
-    for access in (database.write, database.read):
-        begun.clear()
-        go.clear()
-        waiting = asyncio.create_task(access(work))
-        await begun.wait()
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        assert waiting.cancelled()
-        go.set()
-        await access(work)
-    assert done == ["7"] * 4
-    await database.close()
+    waiting = asyncio.create_task(getattr(database, access)(work))
+    await gate.begun.wait()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert waiting.cancelled()
+    await gate.open()
+    await done.wait()
+    assert await count(database, place) == 0
 
 
-async def test_an_access_that_fails_when_nobody_waits_harms_nobody(place: Place) -> None:
+async def test_an_access_that_fails_when_nobody_waits_harms_nobody(
+    database: Database, gate: Gate
+) -> None:
     """Its error has nobody to go to, and is no unhandled one."""
-    database = database_at(place)
-    begun, go = asyncio.Event(), asyncio.Event()
 
-    async def work(_: AsyncConnection) -> None:
-        begun.set()
-        await go.wait()
+    def work() -> Work[None]:
+        yield from gate.passed()
         raise ConnectionResetError
 
     waiting = asyncio.create_task(database.read(work))
-    await begun.wait()
+    await gate.begun.wait()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    go.set()
-    await database.close()
+    await gate.open()
 
 
-async def test_closing_that_is_cancelled_closes_all_the_same(place: Place) -> None:
+async def test_closing_that_is_cancelled_closes_all_the_same(
+    database: Database, gate: Gate
+) -> None:
     """It waits for what runs, closes, and only then lets the cancellation out."""
-    database = database_at(place)
-    begun, go, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    async def work(_: AsyncConnection) -> None:
-        begun.set()
-        await go.wait()
-        done.set()
-
-    reading = asyncio.create_task(database.read(work))
-    await begun.wait()
+    reading = asyncio.create_task(database.read(gate.passed))
+    await gate.begun.wait()
     closing = asyncio.create_task(database.close())
     for _ in range(3):
         await asyncio.sleep(0)
         closing.cancel()
     await asyncio.sleep(0)
     assert not closing.done()
-    go.set()
+    await gate.open()
     await asyncio.wait({closing})
     assert closing.cancelled()
-    assert done.is_set()
+    assert reading.done()
     await reading
+    for access in (database.read, database.write):
+        with pytest.raises(StorageClosed):
+            await access(doing("SELECT 1"))
     with pytest.raises(StorageClosed):
-        await database.read(work)
+        await database.open(Schema("closed", 1, lambda _: (), {"closed": frozenset()}))

@@ -5,11 +5,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable
-from ihuyi_voice.storage import Address, Database, GroupCommit
+from ihuyi_voice.storage import Address, Database, GroupCommit, Query, Schema, Work
 from tests.support.databases import Place
 
 
@@ -186,11 +184,11 @@ async def test_on_a_database_each_row_gets_what_it_became(place: Place) -> None:
 
     async def write(rows: Sequence[int]) -> Sequence[bool]:
         groups.append(len(rows))
-        return await database.write(lambda on: insert(on, place.table, rows))
+        return await database.write(lambda: insert(place.table, rows))
 
-    await database.open()
-    table = text(f"CREATE TABLE {place.table} (number INTEGER PRIMARY KEY)")
-    await database.write(lambda on: on.execute(table))
+    table = f"CREATE TABLE {place.table} (number INTEGER PRIMARY KEY)"
+    columns = {place.table: frozenset({"number"})}
+    await database.open(Schema(place.table, 1, lambda _: [table], columns))
     group_commit = GroupCommit[int, bool](write)
     group_commit.open()
     puts = (group_commit.put(number % 30) for number in range(60))
@@ -201,7 +199,11 @@ async def test_on_a_database_each_row_gets_what_it_became(place: Place) -> None:
     assert len(groups) <= 2
 
 
-async def insert(on: AsyncConnection, table: str, rows: Sequence[int]) -> list[bool]:
+def insert(table: str, rows: Sequence[int]) -> Work[list[bool]]:
     """Insert numbers that are not there yet, and return which were new."""
-    adding = text(f"INSERT INTO {table} VALUES (:number) ON CONFLICT DO NOTHING")  # noqa: S608
-    return [(await on.execute(adding, {"number": row})).rowcount == 1 for row in rows]
+    adding = f"INSERT INTO {table} VALUES (:number) ON CONFLICT DO NOTHING RETURNING number"  # noqa: S608
+    new = list[bool]()
+    for row in rows:
+        found = yield Query(adding, {"number": row})
+        new.append(bool(found))
+    return new

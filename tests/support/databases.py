@@ -72,4 +72,6 @@ async def drop(url: str, table: str) -> None:
     """Drop a table on PostgreSQL."""
     connection = await asyncpg.connect(url)
     await connection.execute(f"DROP TABLE IF EXISTS {table}")
+    if await connection.fetchval("SELECT to_regclass('ihuyi_schema')"):
+        await connection.execute("DELETE FROM ihuyi_schema WHERE name = $1", table)
     await connection.close()

@@ -1,0 +1,169 @@
+"""PostgreSQL by asyncpg: one connection that writes, and a few that read beside it.
+
+It works behind a pooler that hands sessions around: whatever is set is set for its transaction
+alone, on both sides; every access, reading too, is one transaction; no statement is prepared for
+longer. Whether a commit waits for the disk is said each time, for the session's own setting may be
+somebody else's.
+
+A connection that was lost is noticed when a transaction begins on it, and replaced at once, since
+nothing has begun yet. One that is lost later fails its transaction.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+from ihuyi_voice.storage.statements import DIALECTS, Dialect, Many, Row, Statement, Work, numbered
+
+T = TypeVar("T")
+
+_CONNECT: Final = 10.0  # seconds
+_COMMAND: Final = 30.0  # seconds that one statement may take
+_LAST_WORDS: Final = 5.0  # seconds for a connection to be closed politely
+_READERS: Final = 4
+_BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class Postgres:
+    """A database.
+
+    Args:
+        dsn: Where it is.
+        lock: What the lock among processes is named: writers with the same name take turns. None
+            for no turns.
+    """
+
+    dialect: Dialect = DIALECTS["postgresql"]
+
+    def __init__(self, dsn: str, lock: str | None) -> None:
+        self._writer = _Link(dsn)
+        self._readers = [_Link(dsn) for _ in range(_READERS)]
+        self._idle = asyncio.Semaphore(_READERS)
+        self._begin = {durable: _begin_writing(lock, durable=durable) for durable in (True, False)}
+
+    async def open(self, *, create: bool) -> None:  # noqa: ARG002 - a database is never made
+        """Connect.
+
+        Raises:
+            Exception: Whatever asyncpg says.
+        """
+        async with self._reading() as link:
+            await link.transact(_BEGIN_READING, _nothing)
+
+    async def write(self, make: Callable[[], Work[T]], *, durable: bool) -> T:
+        """Do work in a transaction, and commit it."""
+        return await self._writer.transact(self._begin[durable], make)
+
+    async def read(self, make: Callable[[], Work[T]]) -> T:
+        """Do work that only reads."""
+        async with self._reading() as link:
+            return await link.transact(_BEGIN_READING, make)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for link in (self._writer, *self._readers):
+            await link.close()
+
+    @asynccontextmanager
+    async def _reading(self) -> "AsyncGenerator[_Link]":
+        async with self._idle:
+            link = self._readers.pop()
+            try:
+                yield link
+            finally:
+                self._readers.append(link)
+
+
+class _Link:
+    """A connection that is made when it is needed, and made anew when it was lost."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._on: Any = None  # asyncpg's
+
+    async def transact(self, begin: str, make: Callable[[], Work[T]]) -> T:
+        try:
+            await self._begun(begin)
+            result = await _carry_out(self._on, make())
+            await self._on.execute("COMMIT")
+        except BaseException:
+            if self._on is not None:
+                await self._rolled_back()
+            raise
+        return result
+
+    async def close(self) -> None:
+        if self._on is not None:
+            try:
+                await self._on.close(timeout=_LAST_WORDS)
+            except Exception:  # noqa: BLE001 - it is over in any case
+                self._on.terminate()
+
+    async def _begun(self, begin: str) -> None:
+        if self._on is not None:
+            try:
+                await self._on.execute(begin)
+            except Exception:
+                await self._rolled_back()
+                if self._on is not None:  # it is whole, and the server said no
+                    raise
+            else:
+                return
+        self._on = await _connect(self._dsn)
+        await self._on.execute(begin)
+
+    async def _rolled_back(self) -> None:
+        """Undo what was begun; a connection on which that fails is given up."""
+        on, self._on = self._on, None
+        try:
+            await on.execute("ROLLBACK")
+        except Exception:  # noqa: BLE001 - lost, or about to be
+            on.terminate()
+        except BaseException:
+            on.terminate()
+            raise
+        else:
+            self._on = on
+
+
+def _begin_writing(lock: str | None, *, durable: bool) -> str:
+    quoted = (lock or "").replace("'", "''")
+    turn = f"; SELECT pg_advisory_xact_lock(hashtextextended('{quoted}', 0))" if lock else ""
+    waits = "on" if durable else "off"
+    return (
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+        f" SET LOCAL synchronous_commit TO {waits}{turn}"
+    )
+
+
+async def _connect(dsn: str) -> Any:  # noqa: ANN401 - asyncpg's
+    import asyncpg  # noqa: PLC0415 - an extra
+
+    return await asyncpg.connect(
+        dsn, timeout=_CONNECT, command_timeout=_COMMAND, statement_cache_size=0
+    )
+
+
+async def _carry_out(on: Any, work: Work[T]) -> T:  # noqa: ANN401 - asyncpg's
+    try:
+        statement = next(work)
+        while True:
+            statement = work.send(await _execute(on, statement))
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]  # it is the generator's T
+    finally:
+        work.close()
+
+
+async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 - asyncpg's
+    sql, names = numbered(statement.sql)
+    if isinstance(statement, Many):
+        await on.executemany(sql, [[row[name] for name in names] for row in statement.rows])
+        return []
+    rows: list[Row] = await on.fetch(sql, *[statement.parameters[name] for name in names])
+    return rows
+
+
+def _nothing() -> Work[None]:
+    yield from ()

@@ -1,0 +1,172 @@
+"""SQLite on threads of its own: one that writes, and a few that read beside it.
+
+Durable means that the commit is on the disk (`synchronous=FULL`); relaxed ones survive the process,
+and with a write-ahead log the file stays whole in any case.
+
+A file that was deleted or replaced under an open connection takes commits all the same, and they
+are lost; so is what goes into a write-ahead log that was deleted. Both are looked at before each
+commit. They are refused until the same files are back, for nobody here can know whether a new one
+is meant.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from typing import Final, TypeAlias, TypeVar
+
+from ihuyi_voice.storage.statements import DIALECTS, Dialect, Many, Row, Statement, Work
+
+T = TypeVar("T")
+
+_BUSY: Final = 10.0  # seconds to wait for another process's turn
+_READERS: Final = 4
+_WITH_A_LOG: Final = "PRAGMA journal_mode=WAL"
+
+_Identity: TypeAlias = tuple[tuple[int, int], ...]
+
+
+class Sqlite:
+    """A file.
+
+    Args:
+        path: Where it is.
+    """
+
+    dialect: Dialect = DIALECTS["sqlite"]
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._writers = ThreadPoolExecutor(1, "ihuyi-sqlite-writer")
+        self._readers = ThreadPoolExecutor(_READERS, "ihuyi-sqlite-reader")
+        self._writer: sqlite3.Connection | None = None
+        self._files: _Identity = ()
+        self._idle: list[sqlite3.Connection] = []  # readers' connections; lists are thread-safe
+        self._durable: bool | None = None
+
+    async def open(self, *, create: bool) -> None:
+        """Open the file, which is made if it is missing and may be.
+
+        Raises:
+            OSError, sqlite3.Error: It can't be opened.
+        """
+        if not create and not await asyncio.to_thread(os.path.exists, self._path):
+            raise FileNotFoundError("there is no such file")
+        if create:
+            await self._on(self._writers, self._connect_writer)
+
+    async def write(self, make: Callable[[], Work[T]], *, durable: bool) -> T:
+        """Do work in a transaction, and commit it."""
+        return await self._on(self._writers, lambda: self._write(make, durable=durable))
+
+    async def read(self, make: Callable[[], Work[T]]) -> T:
+        """Do work that only reads."""
+        return await self._on(self._readers, lambda: self._read(make))
+
+    async def close(self) -> None:
+        """Wait for the threads, and close all connections."""
+        await asyncio.to_thread(self._close)
+
+    async def _on(self, threads: ThreadPoolExecutor, job: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, job)
+
+    # --- on a thread
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        if self._writer is None:
+            on = _connect(self._path)
+            try:
+                _keep_a_log(on)
+                self._files = self._identity()
+            except BaseException:
+                on.close()
+                raise
+            self._writer = on
+        return self._writer
+
+    def _write(self, make: Callable[[], Work[T]], *, durable: bool) -> T:
+        on = self._connect_writer()
+        if durable is not self._durable:
+            on.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+        # At once, for a transaction that reads before it writes fails if another wrote between.
+        on.execute("BEGIN IMMEDIATE")
+        try:
+            result = _carry_out(on, make())
+            self._check_files()
+            on.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # most failures roll back by themselves
+                on.execute("ROLLBACK")
+            raise
+        return result
+
+    def _read(self, make: Callable[[], Work[T]]) -> T:
+        on = self._idle.pop() if self._idle else self._connect_reader()
+        try:
+            on.execute("BEGIN")  # of one state of the database, however many statements
+            return _carry_out(on, make())
+        finally:
+            with suppress(sqlite3.Error):
+                on.execute("ROLLBACK")
+            self._idle.append(on)
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        if not os.path.exists(self._path):  # noqa: PTH110 - or a new, empty one would be made
+            raise FileNotFoundError("there is no such file")
+        on = _connect(self._path)
+        on.execute("PRAGMA query_only=ON")
+        return on
+
+    def _check_files(self) -> None:
+        try:
+            same = self._identity() == self._files
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise OSError("the file, or its -wal, was deleted or replaced while it was open")
+
+    def _identity(self) -> _Identity:
+        found = (os.stat(path) for path in (self._path, f"{self._path}-wal"))  # noqa: PTH116 - fast
+        return tuple((each.st_dev, each.st_ino) for each in found)
+
+    def _close(self) -> None:
+        for threads in (self._writers, self._readers):
+            threads.shutdown()
+        for on in (self._writer, *self._idle):
+            if on is not None:
+                on.close()
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    # Used by one thread at a time, not always by the same one.
+    on = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    on.row_factory = sqlite3.Row
+    return on
+
+
+def _keep_a_log(on: sqlite3.Connection) -> None:
+    (mode,) = on.execute(_WITH_A_LOG).fetchone()
+    if mode != "wal":
+        raise OSError("SQLite can keep no write-ahead log there; is it a network file system?")
+    on.execute("BEGIN IMMEDIATE")  # by which the log's file exists
+    on.execute("COMMIT")
+
+
+def _carry_out(on: sqlite3.Connection, work: Work[T]) -> T:
+    with closing(work):
+        try:
+            statement = next(work)
+            while True:
+                statement = work.send(_execute(on, statement))
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]  # it is the generator's T
+
+
+def _execute(on: sqlite3.Connection, statement: Statement) -> list[Row]:
+    if isinstance(statement, Many):
+        on.executemany(statement.sql, statement.rows)
+        return []
+    return on.execute(statement.sql, statement.parameters).fetchall()

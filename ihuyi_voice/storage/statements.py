@@ -1,0 +1,113 @@
+"""A unit of work is a generator of statements: it yields them, and is sent back their rows.
+
+So it knows no driver and never waits: SQLite runs the whole of it on a thread, with one hop a
+transaction, and PostgreSQL's event loop drives it. Parameters are written `:name` in both.
+"""
+
+import json
+import re
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+_PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+
+
+class Row(Protocol):
+    """A row, whose values are had by name or by place."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...  # noqa: ANN401 - what a column holds
+
+
+@attrs.define(eq=False)
+class Query:
+    """One statement; its rows, if it has any, are sent back.
+
+    Attributes:
+        sql: The statement, with parameters `:name`; casts are written CAST(x AS type).
+        parameters: Their values.
+    """
+
+    sql: str
+    parameters: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+
+
+@attrs.define(eq=False)
+class Many:
+    """One statement for each of many sets of parameters; it has no rows.
+
+    Attributes:
+        sql: The statement.
+        rows: The values of its parameters, set by set.
+    """
+
+    sql: str
+    rows: Sequence[Mapping[str, Any]] = attrs.field(repr=False)
+
+
+Statement: TypeAlias = Query | Many
+Work: TypeAlias = Generator[Statement, list[Row], T]
+
+
+@attrs.frozen
+class Dialect:
+    """What the two databases spell differently.
+
+    Attributes:
+        name: `sqlite` or `postgresql`.
+        clock: An expression: the database's own time, in Unix seconds. Within one transaction it
+            goes on.
+        serial: The type of a primary key that counts upwards and never uses a number twice.
+        blob: The type of bytes.
+        real: The type of a float of 8 bytes.
+    """
+
+    name: str
+    clock: str
+    serial: str
+    blob: str
+    real: str
+
+    def among(self, column: str, name: str) -> str:
+        """Return the condition that a column has one of the values of a parameter."""
+        if self.name == "sqlite":
+            return f"{column} IN (SELECT value FROM json_each(:{name}))"  # noqa: S608 - names of ours
+        return f"{column} = ANY(:{name})"
+
+    def values(self, given: Iterable[str | int]) -> object:
+        """Return values as the parameter of `among`."""
+        listed = list(given)
+        return json.dumps(listed) if self.name == "sqlite" else listed
+
+
+DIALECTS: Final = {
+    each.name: each
+    for each in (
+        Dialect(
+            "sqlite",
+            clock="((julianday('now') - 2440587.5) * 86400.0)",
+            serial="INTEGER PRIMARY KEY AUTOINCREMENT",
+            blob="BLOB",
+            real="REAL",
+        ),
+        Dialect(
+            "postgresql",
+            clock="CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
+            serial="BIGSERIAL PRIMARY KEY",
+            blob="BYTEA",
+            real="DOUBLE PRECISION",
+        ),
+    )
+}
+
+
+@lru_cache(maxsize=1024)
+def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
+    """Return a statement whose parameters are `$1` and so on, and their names in that order."""
+    names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
+    places = {name: f"${place}" for place, name in enumerate(names, 1)}
+    return _PARAMETER.sub(lambda match: places[match[1]], sql), names

@@ -1,0 +1,143 @@
+"""Workbooks as Excel and its like write them: numbers as text, dates as they look."""
+
+import importlib.util
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+import xlsxwriter  # type: ignore[import-untyped]  # it has no types
+
+from ihuyi_voice import InvalidRequest, Template
+from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile
+
+
+def book(
+    path: Path, rows: Sequence[Sequence[Any]], number_format: str = "", *, sheets: int = 1
+) -> Path:
+    """Write a workbook by another library than the one that reads it."""
+    file = path / "list.xlsx"
+    workbook: Any = xlsxwriter.Workbook(file)
+    style = workbook.add_format({"num_format": number_format} if number_format else {})
+    for _ in range(sheets):
+        sheet = workbook.add_worksheet()
+        for place, row in enumerate(rows):
+            for column, value in enumerate(row):
+                if isinstance(value, datetime | date | time):
+                    sheet.write_datetime(place, column, value, style)
+                else:
+                    sheet.write(place, column, value, style)
+    workbook.close()
+    return file
+
+
+def test_a_workbook_is_read_like_a_table(tmp_path: Path) -> None:
+    """Numbers are phones and ids, so they are text; rows have Excel's numbers; blank ones go."""
+    rows: list[list[Any]] = [
+        [], ["手机号", "姓名", "天数"], [13900000000, "张茜", 2], [],
+        ["+86 13900000001", "赵鑫", "3"], ["", "", ""], [2151000029, "钱", 1],
+    ]  # fmt: skip
+    template = Template("您的客户【变量】将于【变量】天后过生日")
+    first, second, bad = RecipientsFile(book(tmp_path, rows), template)
+    assert first == Recipient("13900000000", "您的客户张茜将于2天后过生日", line=3)
+    assert second == Recipient("13900000001", "您的客户赵鑫将于3天后过生日", line=5)
+    assert isinstance(bad, BadRow)
+    assert (bad.line, "lost its leading 0" in bad.reason) == (7, True)
+
+
+@pytest.mark.parametrize(
+    ("number_format", "value", "shown"),
+    [
+        ("yyyy-mm-dd", date(2026, 3, 4), "2026-03-04"),
+        ('yyyy"年"m"月"d"日"', date(2026, 3, 4), "2026年3月4日"),
+        ("m/d/yy", date(2026, 3, 4), "3/4/26"),
+        (
+            "yyyy/m/d h:mm",
+            datetime(2026, 3, 4, 9, 5, tzinfo=UTC).replace(tzinfo=None),
+            "2026/3/4 9:05",
+        ),
+        ("hh:mm:ss", time(9, 5, 7), "09:05:07"),
+        ("h:mm AM/PM", time(21, 5), "9:05 PM"),
+        ("[$-804]yyyy/mm/dd;@", date(2026, 3, 4), "2026/03/04"),
+    ],
+)
+def test_dates_come_as_they_look(
+    tmp_path: Path, number_format: str, value: object, shown: str
+) -> None:
+    """By the format of their cell."""
+    rows: list[list[object]] = [["mobile", "content"], ["13900000000", value]]
+    (row,) = RecipientsFile(book(tmp_path, rows, number_format))
+    assert isinstance(row, Recipient)
+    assert row.content == shown
+
+
+def test_other_values_are_what_a_person_reads(tmp_path: Path) -> None:
+    """Decimals, yes and no; an empty cell is an empty text."""
+    rows: list[list[Any]] = [
+        ["mobile", "content", "a", "b"],
+        [13900000000.0, "ok", 1.5, True],
+        ["13900000001", "ok"],
+    ]
+    first, second = RecipientsFile(book(tmp_path, rows))
+    assert first.cells == ("13900000000", "ok", "1.5", "TRUE")
+    assert second.cells == ("13900000001", "ok", "", "")
+
+
+def test_the_first_visible_sheet_is_read(tmp_path: Path) -> None:
+    """Others are of no concern."""
+    rows = [["mobile", "content"], ["13900000000", "ok"]]
+    assert RecipientsFile(book(tmp_path, rows, sheets=3)).count() == 1
+
+
+def test_a_workbook_that_is_broken_says_what_to_do(tmp_path: Path) -> None:
+    """Whatever the parser makes of it."""
+    file = tmp_path / "list.xlsx"
+    with ZipFile(file, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<nonsense/>")
+    with pytest.raises(InvalidRequest, match=r"list\.xlsx is no workbook that can be read"):
+        RecipientsFile(file).count()
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("word/document.xml", "a document of Word"),
+        ("content.xml", "a sheet of OpenDocument"),
+        ("xl/workbook.bin", "a binary workbook"),
+        ("a.csv", "a .zip archive"),
+    ],
+)
+def test_other_archives_are_named(tmp_path: Path, name: str, what: str) -> None:
+    """And what to save them as."""
+    file = tmp_path / "list.xlsx"
+    with ZipFile(file, "w") as archive:
+        archive.writestr(name, "x")
+    with pytest.raises(InvalidRequest, match=f"list.xlsx is {what}"):
+        RecipientsFile(file).count()
+
+
+def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CSV file needs none."""
+    file = book(tmp_path, [["mobile", "content"]])
+    find = importlib.util.find_spec
+
+    def without(name: str) -> ModuleSpec | None:
+        return None if name == "openpyxl" else find(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    with pytest.raises(ImportError, match=r"ihuyi-voice\[excel\]"):
+        RecipientsFile(file).count()
+
+
+def test_a_big_workbook_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    """Row by row: of 20,000 rows no more than a few are there at once."""
+    rows: list[list[object]] = [
+        ["mobile", "content"],
+        *([13900000000 + n, "您好"] for n in range(20_000)),
+    ]
+    file = RecipientsFile(book(tmp_path, rows))
+    good = sum(isinstance(row, Recipient) for row in file)
+    assert good == 20_000

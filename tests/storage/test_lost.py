@@ -1,0 +1,143 @@
+"""Files and servers that go away under an open database: loud, and nothing is said to be kept."""
+
+# ruff: noqa: ASYNC240, S608 - small files; the table is the test's own
+
+import asyncio
+import secrets
+import shutil
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ihuyi_voice.errors import StorageUnavailable
+from ihuyi_voice.storage import Address, Database, Query, Schema, Work
+from tests.support.databases import Place, drop
+from tests.support.gates import gate_at
+from tests.support.servers import free_port
+
+SCHEMA = Schema("t", 1, lambda _: ["CREATE TABLE t (n INTEGER)"], {"t": frozenset({"n"})})
+
+
+def adding(number: int, table: str = "t") -> Work[None]:
+    """Add a row."""
+    yield Query(f"INSERT INTO {table} VALUES (:n)", {"n": number})
+
+
+def listed(table: str = "t") -> Work[list[int]]:
+    """Return the rows."""
+    rows = yield Query(f"SELECT n FROM {table} ORDER BY n")
+    return [row["n"] for row in rows]
+
+
+@pytest.mark.parametrize("ending", ["", "-wal"])
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("then", ["deleted", "replaced"])
+async def test_what_a_deleted_or_replaced_file_was_given_is_not_kept(
+    tmp_path: Path, *, ending: str, durable: bool, then: str
+) -> None:
+    """Nor what its write-ahead log was given; the same file brought back is as good as ever."""
+    file = tmp_path / "calls.db"
+    database = Database(Address.parse(file), None)
+    await database.open(SCHEMA)
+    await database.write(lambda: adding(1))
+    lost, away = Path(f"{file}{ending}"), tmp_path / "away"
+    lost.rename(away)
+    if then == "replaced":
+        shutil.copy(away, lost)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable, match="deleted or replaced while it was open"):
+            await database.write(lambda: adding(2), durable=durable)
+    away.rename(lost)
+    await database.write(lambda: adding(3), durable=durable)
+    await database.close()
+    again = Database(Address.parse(file), None)
+    await again.open(SCHEMA)
+    assert await again.read(listed) == [1, 3]
+    await again.close()
+
+
+async def test_a_file_that_can_have_no_log_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network file system, where SQLite is not safe."""
+    monkeypatch.setattr("ihuyi_voice.storage.sqlite._WITH_A_LOG", "PRAGMA journal_mode=MEMORY")
+    database = Database(Address.parse(tmp_path / "calls.db"), None)
+    with pytest.raises(StorageUnavailable, match="a network file system"):
+        await database.open(SCHEMA)
+    await database.close()
+
+
+async def test_a_folder_that_is_missing_is_told_at_opening(tmp_path: Path) -> None:
+    """And nothing is left behind."""
+    database = Database(Address.parse(tmp_path / "nowhere" / "calls.db"), None)
+    with pytest.raises(StorageUnavailable, match="unable to open database file"):
+        await database.open(SCHEMA)
+    await database.close()
+
+
+async def server_pid(database: Database, *, read: bool) -> int:
+    """Return the process that serves a connection."""
+
+    def work() -> Work[int]:
+        rows = yield Query("SELECT pg_backend_pid() AS pid")
+        return int(rows[0]["pid"])
+
+    return await (database.read(work) if read else database.write(work))
+
+
+async def test_a_connection_that_was_lost_is_replaced_before_anything_begins(
+    postgres: str,
+) -> None:
+    """Between two accesses nobody notices; within one, it fails, and the next is as good as new."""
+    table = f"test_{secrets.token_hex(4)}"
+    created = [f"CREATE TABLE {table} (n INTEGER)"]
+    database = Database(Address.parse(postgres), None)
+    await database.open(Schema(table, 1, lambda _: created, {table: frozenset({"n"})}))
+    killer = await asyncpg.connect(postgres)
+    for read in (True, False):
+        pid = await server_pid(database, read=read)
+        await killer.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+        assert await server_pid(database, read=read) != pid
+    async with gate_at(Place(postgres, table, is_postgres=True)) as gate:
+
+        def slow() -> Work[None]:
+            yield from adding(1, table)
+            yield from gate.passed()
+
+        pid = await server_pid(database, read=False)
+        writing = asyncio.create_task(database.write(slow))
+        await gate.begun.wait()
+        await killer.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+        with pytest.raises(StorageUnavailable, match="database failed"):
+            await writing
+    await database.write(lambda: adding(2, table))
+    assert await database.read(lambda: listed(table)) == [2]
+    await killer.close()
+    await database.close()
+    await drop(postgres, table)
+
+
+async def test_a_server_that_says_no_keeps_its_connection(postgres: str) -> None:
+    """A statement that failed or took too long costs its transaction and no more."""
+    database = Database(Address.parse(postgres), None)
+    pid = await server_pid(database, read=False)
+
+    def slow() -> Work[None]:
+        yield Query("SET LOCAL statement_timeout TO 20")
+        yield Query("SELECT pg_sleep(10)")
+
+    with pytest.raises(StorageUnavailable, match="statement timeout"):
+        await database.write(slow)
+    assert await server_pid(database, read=False) == pid
+    await database.close()
+
+
+async def test_a_server_that_is_not_there_is_told() -> None:
+    """In the words of the system, and without the password."""
+    dsn = f"postgresql://me:p4ssword@127.0.0.1:{free_port()}/db"
+    database = Database(Address.parse(dsn), None)
+    with pytest.raises(StorageUnavailable, match="Connect call failed") as caught:
+        await database.open(SCHEMA)
+    assert "p4ssword" not in f"{caught.value} {caught.value.__cause__}"
+    await database.close()
