@@ -7,10 +7,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ihuyi_voice.bulk import BulkOptions, BulkRun
-from ihuyi_voice.calls import Endpoint, Guarding, Job, RetryPolicy, Submitter, repeat
+from ihuyi_voice.calls import (
+    Bookkeeping,
+    Endpoint,
+    Entry,
+    Guarding,
+    Job,
+    Journals,
+    RetryPolicy,
+    Submitter,
+    check_key,
+    check_retry,
+    repeat,
+)
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
-from ihuyi_voice.guards import Guard, Limits, MemoryGuard
+from ihuyi_voice.guards import Guard, MemoryGuard, check_guard
 from ihuyi_voice.http import HttpOptions, Sender
 from ihuyi_voice.inputs import (
     check_above_zero,
@@ -19,7 +31,7 @@ from ihuyi_voice.inputs import (
     normalise_mobile,
     validate_content,
 )
-from ihuyi_voice.models import AddedTemplate, Message, Operation, Submission
+from ihuyi_voice.models import AddedTemplate, Draft, Message, Operation, Submission
 from ihuyi_voice.protocol import (
     Answer,
     Auth,
@@ -67,6 +79,8 @@ class VoiceClient:
         guard: Holds back what would break the vendor's limits per number; by default a
             `MemoryGuard` of this client's own, None for none at all.
         retry: What is tried again and when.
+        ledger: Remembers keyed calls and runs, so that none is rung twice; see `submit`'s `key`
+            and `submit_many`'s `run`. It is not closed here.
         http_client: An `httpx.AsyncClient` (or httpx2's) to send with instead of our own. It is
             never closed here; until `aclose`, it has two event hooks of ours. Over a transport
             that doesn't tell httpx's `trace` of itself, POST is never sent twice behind our back,
@@ -96,6 +110,7 @@ class VoiceClient:
         max_connections: int = 100,
         guard: Guard | _Default | None = _DEFAULT,
         retry: RetryPolicy | None = None,
+        ledger: Journals | None = None,
         http_client: "httpx.AsyncClient | None" = None,
         max_age: float | None = 300.0,
         proxy: str | None = None,
@@ -117,17 +132,19 @@ class VoiceClient:
         self._voice = voice
         self._sender = Sender(options, voice.redact)
         self._endpoint = Endpoint(voice, self._sender, clock)
-        _check_retry(retry)
-        _check_guard(guard)
+        check_retry(retry)
+        guard = MemoryGuard() if isinstance(guard, _Default) else guard
+        check_guard(guard)
         if max_content_length is not None:
             check_count("max_content_length", max_content_length)
         if not callable(clock):
             raise InvalidRequest(f"clock is {clock!r:.80}, which can't be called", field="clock")
         self._policy = RetryPolicy() if retry is None else retry
-        self._guarding = Guarding(
-            MemoryGuard() if isinstance(guard, _Default) else guard, voice.credentials.account
+        self._guarding = Guarding(guard, voice.credentials.account)
+        self._books = Bookkeeping(ledger, voice.credentials.account)
+        self._submitter = Submitter(
+            self._endpoint, self._guarding, self._policy, clock, self._books.calls()
         )
-        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock)
         self._max_content_length = max_content_length
 
     @classmethod
@@ -175,11 +192,14 @@ class VoiceClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Wait for what is in flight, tell the guard, and close; safe to call twice."""
+        """Wait for what is in flight, tell guard and ledger, and close; safe to call twice."""
         try:
             await self._sender.aclose()
         finally:
-            await self._guarding.aclose()
+            try:
+                await self._guarding.aclose()
+            finally:
+                await self._books.aclose()
 
     async def submit(
         self,
@@ -188,11 +208,17 @@ class VoiceClient:
         *,
         max_wait: float = 0.0,
         timeout: float | None = None,  # noqa: ASYNC109 - it ends in an outcome, not in TimeoutError
+        key: str | None = None,
+        retry_rejected: bool = False,
     ) -> Submission:
         """Have the vendor call `mobile` and say `content` (section 2).
 
         Cancelled in flight, it leaves a call that may ring, and a warning in the log says so;
         `timeout` bounds it and ends in an outcome instead.
+
+        With a `key`, only the first call rings, whatever process makes it on the same ledger. Each
+        later one returns the same Submission, or raises the same refusal, without a request. What
+        was surely not sent, or was refused so that it may pass later, is sent again.
 
         Args:
             mobile: A mainland mobile of 11 digits or a landline with its area code; `+86`,
@@ -202,12 +228,18 @@ class VoiceClient:
                 long as it takes.
             timeout: The longest to take in all, in seconds: limits, the queue for one of our own
                 connections, retries and the reply. None for no such bound.
+            key: The caller's own name for this call, at most 200 characters; it needs a ledger. A
+                call of the same key that is in flight is waited for, no longer than `max_wait`.
+            retry_rejected: Whether to send again what was refused under this key with FIX_REQUEST.
 
         Returns:
             The vendor's acceptance. The call itself comes later; a delivery report tells of it.
 
         Raises:
-            InvalidRequest: Number or content can't be right; nothing was sent.
+            InvalidRequest: Number, content or key can't be right, or the key was used for another
+                message; nothing was sent.
+            CallInFlight: A call of the same key is in flight, and did not end within `max_wait`.
+            LedgerUnavailable: The ledger could not be asked; nothing was sent.
             RateLimited: The limits would have needed a longer wait; see `retry_at`.
             GuardUnavailable: The guard could not be asked; nothing was sent.
             NotSent: The request surely never reached the vendor; safe to send again.
@@ -219,6 +251,10 @@ class VoiceClient:
             check_above_zero("timeout", timeout)
         try:
             job = self._job(Message(mobile, content), max_wait)
+            if key is not None:
+                job.entry = self._entry(job, key, retry_rejected=retry_rejected)
+            elif retry_rejected:
+                raise InvalidRequest("retry_rejected needs a key", field="retry_rejected")
             return await self._submitter.submit(job, timeout)
         except VoiceError as error:
             raise forget_frames(error)  # noqa: B904 - its causes are its own
@@ -312,33 +348,22 @@ class VoiceClient:
         except VoiceError as error:
             raise forget_frames(error)  # noqa: B904 - its causes are its own
 
+    def _entry(self, job: Job, key: str, *, retry_rejected: bool) -> Entry:
+        self._check_sent_once("key")
+        draft = Draft(check_key("key", key), job.mobile, job.content)
+        return self._books.entry(draft, retry_rejected=retry_rejected)
+
+    def _check_sent_once(self, option: str) -> None:
+        if self._policy.resend_unknown:
+            raise InvalidRequest(
+                f"{option} promises that nobody is rung twice; resend_unknown does not",
+                field=option,
+            )
+
     def _job(self, message: Message, max_wait: float) -> Job:
         mobile = normalise_mobile(message.mobile)
         content = validate_content(message.content, self._max_content_length)
         return self._submitter.job(mobile, content, max_wait)
-
-
-def _check_retry(retry: object) -> None:
-    if retry is not None and not isinstance(retry, RetryPolicy):
-        hint = f": did you mean RetryPolicy(attempts={retry})?" if type(retry) is int else ""
-        raise InvalidRequest(
-            f"retry must be a RetryPolicy, not {type(retry).__name__}{hint}", field="retry"
-        )
-
-
-def _check_guard(guard: object) -> None:
-    if isinstance(guard, Limits):
-        raise InvalidRequest(
-            "guard is Limits, which guards nothing: did you mean MemoryGuard(Limits(…))?",
-            field="guard",
-        )
-    parts = ("reserve", "commit", "release", "block")
-    if guard is None or isinstance(guard, _Default):
-        return
-    if isinstance(guard, type) or not all(callable(getattr(guard, part, None)) for part in parts):
-        raise InvalidRequest(
-            f"guard must be a MemoryGuard or another guard, not {guard!r:.80}", field="guard"
-        )
 
 
 def _variable(name: str) -> str:

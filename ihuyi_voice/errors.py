@@ -4,7 +4,11 @@ VoiceError
 ├── InvalidRequest          fix the input; nothing was sent
 ├── NotSent                 surely never reached the vendor; safe to send again
 │   ├── RunStopped          a bulk run ended before this message's turn
-│   └── GuardUnavailable    the guard could not be asked beforehand
+│   ├── GuardUnavailable    the guard could not be asked beforehand
+│   ├── LedgerUnavailable   the ledger could not be asked or written beforehand
+│   │   └── LedgerClosed    it is not open
+│   ├── CallInFlight        a call of the same key is in flight elsewhere, and its end isn't known
+│   └── RunInUse            another living process works on the run
 ├── OutcomeUnknown          may have reached the vendor; sending again may ring twice
 │   └── UnreadableReply     a reply came, and it made no sense
 └── VendorError             the vendor said no: `code`, `msg`, `operation`, `action`
@@ -84,6 +88,34 @@ class RunStopped(NotSent):
 
 class GuardUnavailable(NotSent):
     """The guard could not be reached or failed before anything was sent; `__cause__` says how."""
+
+    transient = False
+
+
+class LedgerUnavailable(NotSent):
+    """The ledger could not be asked, or written to, before anything was sent.
+
+    Its text says what is wrong with the database; `__cause__` says how it was found out.
+    """
+
+    transient = False
+
+
+class LedgerClosed(LedgerUnavailable):
+    """The ledger is not open: it has not been entered yet, or it has been left."""
+
+
+class CallInFlight(NotSent):
+    """Another call with this key is in flight, and did not end within `max_wait`.
+
+    This one sent nothing; the same key may be asked again.
+    """
+
+    transient = False
+
+
+class RunInUse(NotSent):
+    """Another living process works on this run; the text says since when, and its last beat."""
 
     transient = False
 

@@ -5,6 +5,7 @@ and what the vendor says at once, and what it pushes later: how a call ended (se
 a template's audit ended (4.5).
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -145,6 +146,28 @@ class Message:
     mobile: str = attrs.field(repr=_shown(mask_mobile))
     content: str = attrs.field(repr=_shown(mask_numbers))
     reference: str | None = attrs.field(default=None, repr=_shown_reference)
+
+
+@attrs.frozen
+class Draft:
+    """A message as a ledger keeps it: checked, and under its key.
+
+    Attributes:
+        key: Its name within the run, or among the keyed calls; see `digest`.
+        mobile: The number, normalised; the repr masks it.
+        content: What the voice says.
+        reference: The caller's own name for the message, if any.
+    """
+
+    key: str
+    mobile: str = attrs.field(repr=mask_mobile)
+    content: str = attrs.field(repr=mask_numbers)
+    reference: str | None = attrs.field(default=None, repr=_shown_reference)
+
+
+def digest(mobile: str, content: str) -> str:
+    """Return the key of a message without a reference: the same for the same number and content."""
+    return hashlib.sha256(f"{mobile}\n{content}".encode()).hexdigest()
 
 
 @attrs.frozen

@@ -1,18 +1,32 @@
 """One call, from a checked message to its end."""
 
 from ihuyi_voice.calls.attempt import Endpoint
+from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
+from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.guarding import Guarding
+from ihuyi_voice.calls.job import Delay, Job
+from ihuyi_voice.calls.journal import Ending, Journal, Journals
+from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.calls.operations import repeat
-from ihuyi_voice.calls.retries import RetryEvent, RetryPolicy
-from ihuyi_voice.calls.submission import Delay, Job, Submitter
+from ihuyi_voice.calls.retries import RetryEvent, RetryPolicy, check_retry
+from ihuyi_voice.calls.submission import Submitter
 
 __all__ = [
+    "Bookkeeping",
     "Delay",
+    "Ending",
     "Endpoint",
+    "Entry",
     "Guarding",
     "Job",
+    "Journal",
+    "JournalOfRun",
+    "Journaling",
+    "Journals",
     "RetryEvent",
     "RetryPolicy",
     "Submitter",
+    "check_key",
+    "check_retry",
     "repeat",
 ]

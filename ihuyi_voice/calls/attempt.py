@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
-from ihuyi_voice.calls.guarding import put_off
+from ihuyi_voice.calls.errands import put_off
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.http import Sender, Sent
 from ihuyi_voice.protocol import Answer, Call, VoicePhp

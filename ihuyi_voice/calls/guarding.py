@@ -2,35 +2,26 @@
 
 It may raise, hang, or be cancelled. Before anything is sent that is `GuardUnavailable`; afterwards
 it is logged and changes nothing. The guard is told how a call ended even if the caller is
-cancelled, and cancelled again: each of its calls is a task of its own. Whoever waits for one waits
-to its end, however often it is cancelled meanwhile, but no longer than `PATIENCE`; then the task
-goes on by itself, and `aclose` waits for it. Only a guard that says it never suspends is called
-without a task.
-
-A cancellation that arrives when the vendor's answer is already there must not replace the answer,
-and must not be lost either: it is put off, and strikes at the next await of whoever was cancelled.
+cancelled, and cancelled again: each of its calls is an errand. Only a guard that says it never
+suspends is called without a task.
 """
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from sys import float_info
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
+from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, words
 from ihuyi_voice.calls.lines import Lines, lines_of
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import GuardUnavailable
 from ihuyi_voice.guards import Guard, Lease, Wait
 
 logger = logging.getLogger("ihuyi_voice")
 
-PATIENCE: Final = 5.0
-"""How long anybody waits for a guard that doesn't answer, in seconds."""
-
 _METHODS: Final = frozenset({"reserve", "commit", "release", "block"})
-
-T = TypeVar("T")
+_SLOW: Final = "the guard takes its time to settle a call; it goes on alone"
 
 Settled: TypeAlias = Coroutine[Any, Any, asyncio.CancelledError | None]
 """To be awaited; it returns a cancellation of whoever waited, which was not heeded."""
@@ -47,7 +38,9 @@ class Guarding:
     def __init__(self, guard: Guard | None, account: str) -> None:
         self._guard = guard
         self._account = account
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._errands = Errands()
+        self._remembers = getattr(guard, "remembers", None)
+        self._restore = getattr(guard, "restore", None) if self._remembers else None
         # A subclass doesn't inherit the word: it may do anything.
         self._never_suspends = bool(vars(type(guard)).get("never_suspends", False))
 
@@ -59,6 +52,33 @@ class Guarding:
     def lines(self) -> Lines:
         """Return the lines before the guard, shared by its clients in the running event loop."""
         return Lines() if self._guard is None else lines_of(self._guard, self._account)
+
+    def forgot(self, mobile: str) -> bool:
+        """Say whether the guard can be told of a number's calls, and knows none.
+
+        Raises:
+            GuardUnavailable: It failed.
+        """
+        remembers = self._remembers
+        if remembers is None:
+            return False
+        try:
+            return not remembers(self._account, mobile)
+        except Exception as exc:
+            raise GuardUnavailable(f"the guard could not be asked ({words(exc)})") from exc
+
+    def restore(self, mobile: str, ages: Sequence[float]) -> None:
+        """Tell the guard of a number's calls before this process, by their ages in seconds.
+
+        Raises:
+            GuardUnavailable: It failed.
+        """
+        if self._restore is None or not ages:
+            return
+        try:
+            self._restore(self._account, mobile, ages)
+        except Exception as exc:
+            raise GuardUnavailable(f"the guard could not be told ({words(exc)})") from exc
 
     async def reserve(self, mobile: str) -> Lease | Wait | None:
         """Return a lease, or how long to wait; None without a guard.
@@ -73,10 +93,9 @@ class Guarding:
             if self._is_direct(guard):
                 given = await guard.reserve(self._account, mobile)
             else:
-                given = await self._reserved(guard, guard.reserve(self._account, mobile))
+                given = await self._reserved(guard, mobile)
         except Exception as exc:
-            reason = mask_numbers(f"{type(exc).__name__}: {exc}".rstrip(": "))
-            raise GuardUnavailable(f"the guard could not be asked ({reason})") from exc
+            raise GuardUnavailable(f"the guard could not be asked ({words(exc)})") from exc
         if not _is_usable(given):
             raise GuardUnavailable(f"the guard gave {given!r}: no lease, no wait")
         return given
@@ -95,37 +114,17 @@ class Guarding:
 
     async def aclose(self) -> None:
         """Wait until the guard knows how every call has ended, no longer than `PATIENCE`."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE
-        while self._tasks and loop.time() < until:  # one that ends may begin another
-            await asyncio.wait(self._tasks, timeout=until - loop.time())
-        for task in self._tasks:
-            task.cancel()
+        await self._errands.aclose()
 
-    async def _reserved(self, guard: Guard, call: Coroutine[Any, Any, T]) -> T:
+    async def _reserved(self, guard: Guard, mobile: str) -> Lease | Wait:
         """Await a reservation; what arrives when nobody waits for it any more is released."""
-        task = self._begin(call)
-        taken = False
-        try:
-            await asyncio.wait({task}, timeout=PATIENCE)
-            if not task.done():
-                raise TimeoutError(f"no answer within {PATIENCE:g} s")
-            taken = True
-        finally:
-            if not taken and task.done():
-                self._release_late(guard, task)  # at once: `aclose` may look before a callback ran
-            elif not taken:
-                task.add_done_callback(lambda late: self._release_late(guard, late))
-        if task.cancelled():
-            raise RuntimeError("it was cancelled from inside")
-        return task.result()
 
-    def _release_late(self, guard: Guard, task: "asyncio.Task[Any]") -> None:
-        if task.cancelled() or task.exception() is not None:
-            return
-        lease = task.result()
-        if not isinstance(lease, Wait):
-            self._begin(_made(guard, "release", lease))
+        def release(given: Lease | Wait) -> None:
+            if not isinstance(given, Wait):
+                self._errands.begin(_made(guard, "release", given))
+
+        reserve = guard.reserve(self._account, mobile)
+        return await self._errands.claimed(reserve, release, PATIENCE)
 
     async def _settle(
         self, method: str, lease: Lease | None, *seconds: float
@@ -141,22 +140,15 @@ class Guarding:
         if self._is_direct(guard):
             await _made(guard, method, lease, *seconds)
             return None
-        return await _ended(self._begin(_made(guard, method, lease, *seconds)))
+        task = self._errands.begin(_made(guard, method, lease, *seconds))
+        cancelled = await ended(task)
+        if not task.done():
+            tell(logger, logging.WARNING, _SLOW)
+        return cancelled
 
     def _is_direct(self, guard: Guard) -> bool:
         """Say whether the guard never suspends, and nobody has put other methods in its place."""
         return self._never_suspends and _METHODS.isdisjoint(getattr(guard, "__dict__", ()))
-
-    def _begin(self, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        task = asyncio.get_running_loop().create_task(call)
-        self._tasks.add(task)
-        task.add_done_callback(self._over)
-        return task
-
-    def _over(self, task: "asyncio.Task[Any]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen: whoever still cares has it from the task
 
 
 async def _made(guard: Guard, method: str, *args: object) -> None:
@@ -165,25 +157,6 @@ async def _made(guard: Guard, method: str, *args: object) -> None:
         await getattr(guard, method)(*args)
     except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - a guard is foreign code
         tell(logger, logging.WARNING, "the guard failed to settle a call: %s", type(exc).__name__)
-
-
-async def _ended(task: "asyncio.Task[None]") -> asyncio.CancelledError | None:
-    """Wait until a call of a guard has ended, however often cancelled, but no longer than we may.
-
-    Returns:
-        The last cancellation, which was not heeded; None if there was none.
-    """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done() and loop.time() < until:
-        try:
-            await asyncio.wait({task}, timeout=until - loop.time())
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    if not task.done():
-        tell(logger, logging.WARNING, "the guard takes its time to settle a call; it goes on alone")
-    return cancelled
 
 
 def _is_usable(given: object) -> bool:
@@ -195,20 +168,3 @@ def _is_usable(given: object) -> bool:
 
 def _is_a_time(seconds: object) -> bool:
     return isinstance(seconds, int | float) and 0 <= seconds <= float_info.max
-
-
-def put_off(cancelled: asyncio.CancelledError) -> None:
-    """Let a cancellation that came too late strike at the next await of the running task.
-
-    If the task ends before, or whoever cancelled takes it back (as `asyncio.timeout` does when its
-    block has ended), there is nothing left to cancel.
-    """
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().call_soon(_strike, task, cancelled)
-
-
-def _strike(task: "asyncio.Task[Any]", cancelled: asyncio.CancelledError) -> None:
-    if not task.done() and task.cancelling():
-        task.uncancel()  # it counts once, not twice
-        task.cancel(*cancelled.args)

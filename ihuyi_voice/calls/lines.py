@@ -7,9 +7,10 @@ costs the same wherever one stands, so a thousand who wait cost each other nothi
 """
 
 import asyncio
-from weakref import WeakKeyDictionary
 
 import attrs
+
+from ihuyi_voice.calls.shared import Shared
 
 
 @attrs.define(eq=False)
@@ -75,17 +76,9 @@ class Lines:
         place.turn = None
 
 
-_Accounts = dict[str, Lines]
-_shared: "WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[object, _Accounts]]" = (
-    WeakKeyDictionary()
-)
+_shared = Shared(Lines)
 
 
 def lines_of(guard: object, account: str) -> Lines:
     """Return the lines before a guard: the same for all its clients in the running event loop."""
-    guards = _shared.setdefault(asyncio.get_running_loop(), WeakKeyDictionary())
-    try:
-        accounts = guards.setdefault(guard, {})
-    except TypeError:  # it can't be hashed, or not be referred to weakly
-        return Lines()
-    return accounts.setdefault(account, Lines())
+    return _shared.of(guard, account)

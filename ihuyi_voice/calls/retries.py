@@ -112,6 +112,19 @@ class RetryPolicy:
         )
 
 
+def check_retry(retry: object) -> None:
+    """Refuse what is no policy.
+
+    Raises:
+        InvalidRequest: It says what to give instead.
+    """
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        hint = f": did you mean RetryPolicy(attempts={retry})?" if type(retry) is int else ""
+        raise InvalidRequest(
+            f"retry must be a RetryPolicy, not {type(retry).__name__}{hint}", field="retry"
+        )
+
+
 def retry_after(error: VoiceError) -> float:
     """Return the seconds that a reply's Retry-After asks for, a day at most, 0 if it asks for none.
 

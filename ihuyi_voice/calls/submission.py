@@ -1,5 +1,8 @@
 """One submission in steps: reserve the number, make one attempt, settle, say what comes next.
 
+With a journal, a step looks the message up before the line and the guard, and has its intent
+written before the attempt; the attempt's end is written whatever becomes of the caller.
+
 A step never sleeps. It ends in a `Submission`, in an error that is final, or in a `Delay`, after
 which the same job is to be stepped again. A single call sleeps the delay away, a bulk run puts
 the job aside, so both keep the same rules. A job that will not be stepped again is abandoned: its
@@ -8,9 +11,10 @@ place in the number's line is given up.
 The vendor's answer wins over whatever breaks after it: a guard that fails or hangs is logged, a
 cancellation is put off until the answer has been handed over.
 
-What a cancellation does: in the line and inside `reserve` nothing has happened, and a reservation
-that arrives later is released; during the attempt the lease is committed if the body may have been
-taken and released if it surely was not, and the CancelledError goes on to the caller.
+What a cancellation does: in the line, inside `reserve` and inside `intend` nothing has happened,
+and a reservation or an intent that arrives later is taken back; during the attempt the lease is
+committed if the body may have been taken and released if it surely was not, the journal is told
+UNKNOWN or NOT_SENT, and the CancelledError goes on to the caller.
 """
 
 import asyncio
@@ -22,12 +26,18 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.calls.attempt import Endpoint
-from ihuyi_voice.calls.guarding import Guarding, put_off
-from ihuyi_voice.calls.lines import Lines, Place
+from ihuyi_voice.calls.entry import Entry
+from ihuyi_voice.calls.errands import put_off
+from ihuyi_voice.calls.guarding import Guarding, Settled
+from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
+from ihuyi_voice.calls.journaling import Journaling
+from ihuyi_voice.calls.lines import Lines
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
+    CallInFlight,
+    LedgerUnavailable,
     NotSent,
     OutcomeUnknown,
     RateLimited,
@@ -50,62 +60,6 @@ _SOON: Final = 1.0
 """Where the call in flight will end is anybody's guess; its window is a second at least."""
 
 
-@attrs.frozen
-class Delay:
-    """The job isn't done; step it again later.
-
-    Attributes:
-        seconds: How long to wait.
-        error: What went wrong, if an attempt was made; None if it is only held back.
-        turn: Done when it is the job's turn at its number: then it may be stepped at once. None
-            if nothing but time will help.
-    """
-
-    seconds: float
-    error: VoiceError | None = None
-    turn: "asyncio.Future[None] | None" = None
-
-
-@attrs.define(eq=False)
-class Job(Place):
-    """The state of one submission between its steps, and its place in the number's line.
-
-    Attributes:
-        mobile: The number, normalised.
-        content: What the voice says, checked.
-        deadline: No wait for the limits may end later than this, by the event loop's clock.
-        tries: What its attempts came to.
-        delay: What it waits for between two steps; None while it is in one.
-        asked: Whether the guard has said its word in this step.
-        answer: The vendor's acceptance, known before the guard is told of it.
-    """
-
-    mobile: str
-    content: str
-    deadline: float
-    tries: Tries
-    delay: Delay | None = None
-    asked: bool = False
-    answer: Submission | None = None
-
-    @property
-    def attempts(self) -> int:
-        """Requests begun so far."""
-        return self.tries.attempts
-
-    def verdict(self, error: VoiceError) -> VoiceError:
-        """Return what the caller is told if the job ends with `error` now."""
-        return self.tries.verdict(error)
-
-    @property
-    def patience(self) -> float:
-        """Until when the limits are waited for: an alarm's next try is not bound by `max_wait`."""
-        policy = self.tries.policy
-        if self.tries.unknown is not None and policy.resend_unknown:
-            return max(self.deadline, self.tries.started + policy.total_time)
-        return self.deadline
-
-
 @attrs.define(eq=False)
 class Submitter:
     """Makes the submissions of one account.
@@ -115,12 +69,14 @@ class Submitter:
         guarding: Keeps the limits per number.
         policy: What is tried again.
         clock: Returns Unix time in seconds, UTC, for `retry_at`.
+        journaling: Recalls, for calls without a key, what the number was called before.
     """
 
     endpoint: Endpoint
     guarding: Guarding
     policy: RetryPolicy
     clock: Callable[[], float]
+    journaling: Journaling | None = None
     _lines: Lines | None = None
 
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
@@ -147,6 +103,8 @@ class Submitter:
                 return await self._to_the_end(job)
         except TimeoutError:
             final = job.verdict(self._too_late(job, timeout))
+            if job.entry is not None and job.waits_for is not ON_LEDGER:
+                await job.entry.close(final)
             raise final from final.__cause__
 
     async def step(self, job: Job) -> Submission | Delay:
@@ -158,11 +116,13 @@ class Submitter:
         """
         kept = False
         try:
-            result = self._stand_in_line(job) or await self._attempt_if_free(job)
-            kept = isinstance(result, Delay) and result.error is None
+            result = await self._result(job)
+            kept = isinstance(result, Delay) and result.error is None and not result.elsewhere
             return result  # noqa: TRY300 - what else could it do
         except VoiceError as error:
             final = job.verdict(error)
+            if job.entry is not None:
+                await job.entry.close(final)
             raise final from final.__cause__
         except Exception as exc:  # noqa: BLE001 - raised again
             told = job.tries.broken(exc)
@@ -184,11 +144,21 @@ class Submitter:
                 step = await self.step(job)
                 if isinstance(step, Submission):
                     return step
-                job.delay, job.asked = step, False
+                job.delay = step
                 await _sleep(step)
-                job.delay = None
+                job.delay, job.waits_for = None, ON_GUARD
         finally:
             self.abandon(job)
+            if job.entry is not None:
+                job.entry.land()
+
+    async def _result(self, job: Job) -> Submission | Delay:
+        entry = job.entry
+        if entry is not None and not entry.looked:
+            known = await entry.look(job)
+            if known is not None:
+                return known
+        return self._stand_in_line(job) or await self._attempt_if_free(job)
 
     def _stand_in_line(self, job: Job) -> Delay | None:
         """Return how long to wait for the account, or for others who want the same number."""
@@ -211,19 +181,66 @@ class Submitter:
         raise self._rate_limited(4080, max(_SOON, first_ready_at - now))
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
+        await self._remember(job)
+        job.waits_for = ON_GUARD
         lease = await self.guarding.reserve(job.mobile)
-        job.asked = True
-        now = asyncio.get_running_loop().time()
         if isinstance(lease, Wait):
-            if self._lines is not None:
-                self._lines.hold(job.mobile, now + lease.seconds)
-            code = _CODE_OF_WINDOW.get(lease.window, 4080)
-            return self._held(job, lease.seconds, code, _HELD_TEXT, now)
-        job.tries.begin(now)
+            return await self._closed(job, lease)
+        known = None if job.entry is None else await self._intend(job, job.entry, lease)
+        if known is not None:
+            return known
+        job.waits_for = ON_CONNECTION
+        job.tries.begin(asyncio.get_running_loop().time())
         try:
             return await self._attempt(job, lease)
         except VoiceError as error:
             return self._failed(job, error)
+
+    async def _remember(self, job: Job) -> None:
+        """Tell the guard what the ledger knows of a number that it doesn't."""
+        entry, journaling = job.entry, self.journaling
+        if entry is not None:
+            journaling = None if entry.recalled else entry.journaling
+        if journaling is None or not self.guarding.forgot(job.mobile) or not journaling.has_recent:
+            return
+        job.waits_for = ON_LEDGER
+        try:
+            ages = await journaling.recall(job.mobile)
+        except LedgerUnavailable:
+            if entry is not None:
+                entry.closed = True
+                raise
+            return  # who has no key may call without a ledger; the log tells of it
+        self.guarding.restore(job.mobile, ages)
+
+    async def _closed(self, job: Job, wait: Wait) -> Submission | Delay:
+        """Return how long the guard holds a job back; one that was sent meanwhile has its end."""
+        entry = job.entry
+        known = await entry.look(job) if entry is not None and entry.unsure else None
+        if known is not None:
+            return known
+        now = asyncio.get_running_loop().time()
+        if self._lines is not None:
+            self._lines.hold(job.mobile, now + wait.seconds)
+        code = _CODE_OF_WINDOW.get(wait.window, 4080)
+        return self._held(job, wait.seconds, code, _HELD_TEXT, now)
+
+    async def _intend(
+        self, job: Job, entry: Entry, lease: Lease | None
+    ) -> Submission | Delay | None:
+        """Have the intent written; where it isn't granted, nothing is sent."""
+        try:
+            known = await entry.intend(job)
+        except BaseException as error:
+            cancelled = await self.guarding.release(lease)
+            if cancelled is not None and not isinstance(error, asyncio.CancelledError):
+                put_off(cancelled)
+            raise
+        if known is not None:
+            cancelled = await self.guarding.release(lease)
+            if cancelled is not None:
+                put_off(cancelled)
+        return known
 
     def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
         if now + seconds <= job.patience and job.patience > now:
@@ -238,16 +255,13 @@ class Submitter:
 
     def _too_late(self, job: Job, timeout: float) -> VoiceError:
         """Return what a job comes to that its timeout ends before anything was sent."""
+        if job.delay is not None and job.delay.elsewhere:
+            return CallInFlight(f"a call with this key is in flight, for more than {timeout:g} s")
         if job.delay is not None and job.delay.error is None:  # others come first at that number
             now = asyncio.get_running_loop().time()
             ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
             return self._rate_limited(4080, max(_SOON, ready_at - now))
-        if job.delay is not None:
-            reason = "its next try was not due yet"
-        elif not job.asked:
-            reason = "the guard did not answer"
-        else:
-            reason = "it waited for one of our own connections, or for the vendor to take one"
+        reason = job.waits_for if job.delay is None else "its next try was not due yet"
         error = NotSent(f"it was not sent within its timeout of {timeout:g} s: {reason}")
         error.__cause__ = job.tries.failed
         return error
@@ -261,14 +275,14 @@ class Submitter:
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
             if isinstance(error, VoiceError):
-                job.tries.note(error)
+                self._note(job, error)
             cancelled = await self._settle_failed(job, lease, error, sent)
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
         told = Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
         job.answer = told
-        cancelled = await self.guarding.commit(lease)
+        cancelled = await self._settle(job, told, self.guarding.commit(lease))
         if cancelled is not None:
             put_off(cancelled)
         return told
@@ -277,16 +291,34 @@ class Submitter:
         self, job: Job, lease: Lease | None, error: BaseException, sent: Sent
     ) -> asyncio.CancelledError | None:
         """End the lease of an attempt that failed, by what the vendor may have counted."""
-        cut_off = not isinstance(error, VoiceError) and sent.may_have_arrived
-        if cut_off:
+        if isinstance(error, VoiceError):
+            end = error
+        elif sent.may_have_arrived:
             text = "a call to %s was cut off in flight (%s): the phone may ring"
             tell(logger, logging.WARNING, text, mask_mobile(job.mobile), type(error).__name__)
-            job.tries.note(OutcomeUnknown("the call was cut off in flight"))
-        if isinstance(error, RateLimited) and not closes_the_account(error.code):
-            return await self.guarding.block(lease, _window(error))
-        if isinstance(error, OutcomeUnknown) or cut_off:
-            return await self.guarding.commit(lease)
-        return await self.guarding.release(lease)
+            end = OutcomeUnknown("the call was cut off in flight")
+            job.tries.note(end)
+        else:
+            end = NotSent(f"the call was cut off before it was sent ({type(error).__name__})")
+        return await self._settle(job, end, self._settled_lease(lease, end))
+
+    def _settled_lease(self, lease: Lease | None, end: VoiceError) -> Settled:
+        if isinstance(end, RateLimited) and not closes_the_account(end.code):
+            return self.guarding.block(lease, _window(end))
+        if isinstance(end, OutcomeUnknown):
+            return self.guarding.commit(lease)
+        return self.guarding.release(lease)
+
+    async def _settle(
+        self, job: Job, end: Submission | VoiceError, settled_lease: Settled
+    ) -> asyncio.CancelledError | None:
+        """Have journal and guard know how an attempt ended; they are told side by side."""
+        entry = job.entry
+        if entry is None:
+            return await settled_lease
+        written = entry.settle(end if isinstance(end, Submission) else job.verdict(end))
+        cancelled = await settled_lease
+        return await entry.journaling.settled(written) or cancelled
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
         now = asyncio.get_running_loop().time()
@@ -298,9 +330,13 @@ class Submitter:
             raise error
         return Delay(delay, error)
 
+    def _note(self, job: Job, error: VoiceError) -> None:
+        job.tries.note(error)
+        if isinstance(error, RateLimited):
+            error.retry_at = self._in(_window(error))
+
     def _until_window(self, job: Job, error: RateLimited, now: float) -> float | None:
         window = _window(error)
-        error.retry_at = self._in(window)
         if closes_the_account(error.code) and self._lines is not None:
             self._lines.closed_until = max(self._lines.closed_until, now + window)
         if now + window > job.patience:

@@ -12,6 +12,10 @@ Who waits, looks again: a guard wakes nobody. Within one process the callers sta
 A guard is somebody else's code: what it raises before anything was sent is `GuardUnavailable`, and
 what it raises afterwards is logged and changes no answer. Each of its methods is finished even if
 whoever waits for it is cancelled.
+
+A guard that forgets with its process may have two plain methods more, as `MemoryGuard` has them:
+`remembers(account, mobile)` and `restore(account, mobile, ages)`. Then a client with a ledger tells
+it of a number's calls of the last 24 hours before its first reserve.
 """
 
 from typing import Protocol
@@ -19,6 +23,8 @@ from typing import Protocol
 import attrs
 
 from ihuyi_voice.common.redaction import mask_mobile
+from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.guards.limits import Limits
 
 
 @attrs.define(eq=False, repr=False)  # not frozen: one is made for each call, and that costs more
@@ -78,3 +84,23 @@ class Guard(Protocol):
         the number stays closed for `seconds`, the whole length of that code's window, from now on.
         """
         ...
+
+
+def check_guard(guard: object) -> None:
+    """Refuse what is no guard.
+
+    Raises:
+        InvalidRequest: It says what to give instead.
+    """
+    if isinstance(guard, Limits):
+        raise InvalidRequest(
+            "guard is Limits, which guards nothing: did you mean MemoryGuard(Limits(…))?",
+            field="guard",
+        )
+    parts = ("reserve", "commit", "release", "block")
+    if guard is None:
+        return
+    if isinstance(guard, type) or not all(callable(getattr(guard, part, None)) for part in parts):
+        raise InvalidRequest(
+            f"guard must be a MemoryGuard or another guard, not {guard!r:.80}", field="guard"
+        )

@@ -12,7 +12,7 @@ Nothing here ever suspends, so a cancellation can't come in between.
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Final, TypeAlias
 
 import attrs
@@ -144,6 +144,32 @@ class MemoryGuard:
         if len(book.blocked) > book.purge_at:
             book.blocked = {k: block for k, block in book.blocked.items() if block[0] > now}
             book.purge_at = max(1024, 2 * len(book.blocked))
+
+    def remembers(self, account: str, mobile: str) -> bool:
+        """Say whether anything is known of a number: a call, one in flight, or a block."""
+        book, key = self._books.get(account), _key(mobile)
+        if book is None:
+            return False
+        return key in book.times[hash(key) % _SHARDS] or key in book.locked or key in book.blocked
+
+    def restore(self, account: str, mobile: str, ages: Iterable[float]) -> None:
+        """Note calls that were made before, by another process perhaps, as a ledger knows them.
+
+        It does nothing for a number that is remembered: its calls were restored before.
+
+        Args:
+            account: Whose calls they are.
+            mobile: The number.
+            ages: How many seconds ago each of them was.
+        """
+        now = self._clock()
+        times = sorted(now - max(0.0, age) for age in ages if age < self._longest)
+        if not times or self.remembers(account, mobile):
+            return
+        book, key = self._books.setdefault(account, _Book()), _key(mobile)
+        book.times[hash(key) % _SHARDS][key] = tuple(times[-self._most :])
+        book.queue.append(key)
+        book.queued_at.append(now)  # the queue is in order: it is forgotten a little late
 
     def statistics(self) -> Statistics:
         """Return how much is remembered just now."""

@@ -1,0 +1,149 @@
+"""Calls of other people's code that go on to their end, whoever is cancelled while waiting.
+
+Each errand is a task of its own. Whoever waits for one may do so to its end, however often it is
+cancelled meanwhile (`ended`), or let a cancellation pass (`waited`); never longer than it has
+patience. Then the errand goes on by itself, and `aclose` waits for it.
+
+A cancellation that arrives when the vendor's answer is already there must not replace the answer,
+and must not be lost either: it is put off, and strikes at the next await of whoever was cancelled.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from ihuyi_voice.common.redaction import mask_numbers
+
+PATIENCE: Final = 5.0
+"""How long anybody waits for foreign code that doesn't answer, in seconds."""
+
+T = TypeVar("T")
+
+
+class Errands:
+    """The errands of one client, or of one run."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def begin(self, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Run a call in a task of its own."""
+        task = asyncio.get_running_loop().create_task(call)
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._over)
+        return task
+
+    async def claimed(
+        self, call: Coroutine[Any, Any, T], give_back: Callable[[T], None], patience: float
+    ) -> T:
+        """Return what a call gives; what arrives when nobody waits any more is given back.
+
+        Raises:
+            TimeoutError: It did not answer in time.
+            RuntimeError: It was cancelled from inside.
+            Exception: Whatever it raised.
+        """
+        task = self.begin(call)
+        taken = False
+        try:
+            taken = await waited(task, patience)
+        finally:
+            if not taken and task.done():
+                _given_back(task, give_back)  # at once: `aclose` may look before a callback ran
+            elif not taken:
+                task.add_done_callback(lambda late: _given_back(late, give_back))
+        if not taken:
+            raise TimeoutError(f"no answer within {patience:g} s")
+        return result(task)
+
+    async def aclose(self) -> None:
+        """Wait until every errand has ended, no longer than `PATIENCE`; then cancel them."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        while self._tasks and loop.time() < until:  # one that ends may begin another
+            await asyncio.wait(self._tasks, timeout=until - loop.time())
+        for task in self._tasks:
+            task.cancel()
+
+    def _over(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: whoever still cares has it from the task
+
+
+def result(task: "asyncio.Task[T]") -> T:
+    """Return what an errand gave.
+
+    Raises:
+        RuntimeError: It was cancelled from inside.
+        Exception: Whatever it raised.
+    """
+    if task.cancelled():
+        raise RuntimeError("it was cancelled from inside")
+    return task.result()
+
+
+def words(exc: BaseException) -> str:
+    """Return what an exception of foreign code says, with its numbers masked."""
+    return mask_numbers(f"{type(exc).__name__}: {exc}".rstrip(": "))
+
+
+async def waited(task: "asyncio.Task[Any]", seconds: float) -> bool:
+    """Wait for a task, no longer than so many seconds, and leave it alone; say if it has ended."""
+    if task.done():
+        return True
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    task.add_done_callback(wake)
+    timer = loop.call_later(seconds, wake)  # `asyncio.wait` does the same at three times the cost
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)
+    return task.done()
+
+
+async def ended(task: "asyncio.Task[Any]") -> asyncio.CancelledError | None:
+    """Wait for a task to its end, however often cancelled, but no longer than `PATIENCE`.
+
+    Returns:
+        The last cancellation, which was not heeded; None if there was none.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done() and loop.time() < until:
+        try:
+            await waited(task, until - loop.time())
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    return cancelled
+
+
+def put_off(cancelled: asyncio.CancelledError) -> None:
+    """Let a cancellation that came too late strike at the next await of the running task.
+
+    If the task ends before, or whoever cancelled takes it back (as `asyncio.timeout` does when its
+    block has ended), there is nothing left to cancel.
+    """
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().call_soon(_strike, task, cancelled)
+
+
+def _strike(task: "asyncio.Task[Any]", cancelled: asyncio.CancelledError) -> None:
+    if not task.done() and task.cancelling():
+        task.uncancel()  # it counts once, not twice
+        task.cancel(*cancelled.args)
+
+
+def _given_back(task: "asyncio.Task[T]", give_back: Callable[[T], None]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        give_back(task.result())

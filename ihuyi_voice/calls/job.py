@@ -1,0 +1,81 @@
+"""A submission between its steps: what it has been through, and what it waits for."""
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ihuyi_voice.calls.lines import Place
+from ihuyi_voice.calls.retries import Tries
+from ihuyi_voice.errors import VoiceError
+from ihuyi_voice.models import Submission
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ihuyi_voice.calls.entry import Entry
+
+ON_GUARD: Final = "the guard did not answer"
+ON_LEDGER: Final = "the ledger did not answer"
+ON_CONNECTION: Final = "it waited for one of our own connections, or for the vendor to take one"
+
+
+@attrs.frozen
+class Delay:
+    """The job isn't done; step it again later.
+
+    Attributes:
+        seconds: How long to wait.
+        error: What went wrong, if an attempt was made; None if it is only held back.
+        turn: Done when it is the job's turn at its number: then it may be stepped at once. None
+            if nothing but time will help.
+        elsewhere: Whether a call of the same key is in flight, here or in another process.
+    """
+
+    seconds: float
+    error: VoiceError | None = None
+    turn: "asyncio.Future[None] | None" = None
+    elsewhere: bool = False
+
+
+@attrs.define(eq=False)
+class Job(Place):
+    """The state of one submission between its steps, and its place in the number's line.
+
+    Attributes:
+        mobile: The number, normalised.
+        content: What the voice says, checked.
+        deadline: No wait for the limits may end later than this, by the event loop's clock.
+        tries: What its attempts came to.
+        entry: Its entry in a journal; None if it is in none.
+        delay: What it waits for between two steps; None while it is in one.
+        waits_for: Whom it waits for within this step, as the words of a timeout.
+        answer: The vendor's acceptance, known before guard and journal are told of it.
+        replayed: Whether its end is an earlier one, which the journal knows.
+    """
+
+    mobile: str
+    content: str
+    deadline: float
+    tries: Tries
+    entry: "Entry | None" = None
+    delay: Delay | None = None
+    waits_for: str = ON_GUARD
+    answer: Submission | None = None
+    replayed: bool = False
+
+    @property
+    def attempts(self) -> int:
+        """Requests begun so far."""
+        return self.tries.attempts
+
+    def verdict(self, error: VoiceError) -> VoiceError:
+        """Return what the caller is told if the job ends with `error` now."""
+        return error if self.replayed else self.tries.verdict(error)
+
+    @property
+    def patience(self) -> float:
+        """Until when the limits are waited for: an alarm's next try is not bound by `max_wait`."""
+        policy = self.tries.policy
+        if self.tries.unknown is not None and policy.resend_unknown:
+            return max(self.deadline, self.tries.started + policy.total_time)
+        return self.deadline

@@ -1,0 +1,203 @@
+"""A journal, called as what it is: somebody else's code.
+
+It may raise, hang, or be cancelled. Before anything is sent that is `LedgerUnavailable`; after the
+vendor's answer it is logged and kept as `failure`, and changes no answer: the entry is UNKNOWN then
+until a report or a person settles it.
+
+Each call of it is an errand. Who is cancelled while it intends has not sent anything: an intent
+that is written nevertheless is settled NOT_SENT as soon as that is known. Who is cancelled while it
+settles waits to the end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from math import isfinite
+from typing import Any, Final
+
+from ihuyi_voice.calls.batches import Batches
+from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, words
+from ihuyi_voice.calls.journal import Ending, Journal
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.redaction import mask_mobile
+from ihuyi_voice.errors import (
+    CallInFlight,
+    InvalidRequest,
+    LedgerUnavailable,
+    NotSent,
+    RunStopped,
+    VoiceError,
+)
+from ihuyi_voice.models import Draft, Submission
+
+logger = logging.getLogger("ihuyi_voice")
+
+ASKING: Final = 15.0
+"""How long a ledger may take to answer before anything is sent, in seconds."""
+
+_REFUSALS: Final = (CallInFlight, InvalidRequest, RunStopped)
+
+
+class Journaling:
+    """A journal as the calls of one client, or of one run, use it.
+
+    Attributes:
+        failure: Why it is of no use any more: it failed, or the run was stopped elsewhere.
+
+    Args:
+        find: Returns the journal; called when it is first needed.
+        errands: Where its calls run.
+    """
+
+    def __init__(self, find: Callable[[], Journal], errands: Errands) -> None:
+        self.failure: NotSent | None = None
+        self._find = find
+        self._errands = errands
+        self._looks = Batches[Draft, "Ending | None"](self.look_all, errands)
+        self._recalls = Batches[str, Sequence[float]](self.recall_all, errands)
+
+    @cached_property
+    def _journal(self) -> Journal:
+        return self._find()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is nothing to look up."""
+        try:
+            return bool(self._journal.is_new)
+        except Exception:  # noqa: BLE001 - a ledger is foreign code; whoever asks will see
+            return False
+
+    @property
+    def has_recent(self) -> bool:
+        """Whether it may know calls of the last 24 hours."""
+        try:
+            return bool(self._journal.has_recent)
+        except Exception:  # noqa: BLE001 - as above
+            return True
+
+    async def look(self, draft: Draft) -> Ending | None:
+        """Return what became of a message earlier, None if it may be sent.
+
+        Raises:
+            LedgerUnavailable: Nobody knows.
+        """
+        return await self._looks.ask(draft)
+
+    async def look_all(self, drafts: Sequence[Draft]) -> Sequence[Ending | None]:
+        """Return what became of each earlier, in their order.
+
+        Raises:
+            LedgerUnavailable: Nobody knows.
+        """
+        given = await self._asked("look", drafts)
+        if not isinstance(given, Sequence) or len(given) != len(drafts):
+            raise self._unavailable(f"it gave {given!r:.80} for {len(drafts)} answers")
+        return [self._checked(end) for end in given]
+
+    async def recall(self, mobile: str) -> Sequence[float]:
+        """Return the ages, in seconds, of a number's calls that count for its limits.
+
+        Raises:
+            LedgerUnavailable: Nobody knows.
+        """
+        return await self._recalls.ask(mobile)
+
+    async def recall_all(self, mobiles: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Return the same of many numbers, in their order.
+
+        Raises:
+            LedgerUnavailable: Nobody knows.
+        """
+        given = await self._asked("recall", mobiles)
+        try:
+            return [_ages(given, mobile) for mobile in mobiles]
+        except Exception as exc:
+            raise self._unavailable(f"it gave {given!r:.80} for ages: {words(exc)}") from exc
+
+    async def intend(self, draft: Draft) -> Ending | None:
+        """Have it written that a call is about to be made; None if it may be, by this caller only.
+
+        Raises:
+            LedgerUnavailable: It is not written.
+        """
+
+        def take_back(granted: object) -> None:
+            if granted is None:
+                reason = "the call was given up before it was sent"
+                self._errands.begin(self._settled(draft, NotSent(reason)))
+
+        return self._checked(await self._asked("intend", draft, take_back=take_back))
+
+    def settle(self, draft: Draft, end: Ending) -> "asyncio.Task[None]":
+        """Begin to write how a call ended; to be awaited by `settled`."""
+        return self._errands.begin(self._settled(draft, end))
+
+    async def settled(self, task: "asyncio.Task[None]") -> asyncio.CancelledError | None:
+        """Wait until it is written, or has failed, or for as long as we have patience.
+
+        Returns:
+            A cancellation of whoever waited, which was not heeded.
+        """
+        cancelled = await ended(task)
+        if not task.done():
+            text = f"the ledger did not answer within {PATIENCE:g} s"
+            self._failed(LedgerUnavailable(text))
+            tell(logger, logging.WARNING, "%s; it goes on alone to write how a call ended", text)
+        return cancelled
+
+    async def _settled(self, draft: Draft, end: Ending) -> None:
+        try:
+            await self._journal.settle(draft, end)
+        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - a ledger is foreign code
+            text = f"the ledger failed to write how a call ended ({words(exc)})"
+            self._failed(LedgerUnavailable(text)).__cause__ = exc
+            tell(logger, logging.WARNING, "%s, to %s", text, mask_mobile(draft.mobile))
+
+    async def _asked(
+        self,
+        method: str,
+        question: object,
+        take_back: Callable[[object], None] = lambda _: None,
+    ) -> object:
+        """Ask the journal, before anything is sent."""
+        call = self._called(method, question)
+        try:
+            return await self._errands.claimed(call, take_back, ASKING)
+        except _REFUSALS as refusal:
+            return refusal
+        except LedgerUnavailable as error:
+            self._failed(error)
+            raise
+        except Exception as exc:
+            raise self._unavailable(words(exc)) from exc
+
+    async def _called(self, method: str, question: object) -> object:
+        answer: object = await getattr(self._journal, method)(question)
+        return answer
+
+    def _checked(self, end: object) -> Ending | None:
+        if isinstance(end, RunStopped | LedgerUnavailable):
+            self._failed(end)
+        if isinstance(end, LedgerUnavailable):
+            raise end
+        if end is None or isinstance(end, Submission | VoiceError):
+            return end
+        raise self._unavailable(f"it gave {end!r:.80}: no end of a call")
+
+    def _unavailable(self, reason: str) -> LedgerUnavailable:
+        error = LedgerUnavailable(f"the ledger could not be asked ({reason})")
+        self._failed(error)
+        return error
+
+    def _failed(self, error: NotSent) -> NotSent:
+        self.failure = self.failure or error
+        return error
+
+
+def _ages(given: Any, mobile: str) -> list[float]:  # noqa: ANN401 - a ledger is foreign code
+    ages = [float(age) for age in given.get(mobile, ())]
+    if not all(isfinite(age) for age in ages):
+        raise ValueError("an age is no number of seconds")
+    return ages
