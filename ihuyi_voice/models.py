@@ -6,7 +6,7 @@ a template's audit ended (4.5).
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -268,6 +268,27 @@ DELIVERY_STATUSES: Final = {
 }
 
 
+class Fields(Mapping[str, str]):
+    """Fields as they came: a mapping that nobody changes, and whose repr masks numbers."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = dict(fields)
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return mask_numbers(repr(self._fields))
+
+
 @attrs.frozen
 class DeliveryReport:
     """How a call ended (section 6.2).
@@ -275,18 +296,25 @@ class DeliveryReport:
     Attributes:
         voice_id: The vendor's serial number, as `Submission.voice_id`.
         code: The vendor's code; unlisted ones are kept as they came.
-        mobile: The number that was called, empty if the vendor left it out; the repr masks it.
-        talk_time: Seconds that the call lasted; 0 if the vendor left it out.
-        report_time: When it ended, aware and in +08:00; None if the vendor left it out.
+        mobile: The number that was called, as the vendor writes it, empty if it left it out or
+            wrote what is no number; the repr masks it.
+        talk_time: Whole seconds that the call lasted; 0 if the vendor left it out, None if it
+            wrote what is no number of seconds.
+        report_time: When it ended, aware and in +08:00; None if the vendor left it out or wrote
+            what is no time.
         msg: The vendor's text.
+        raw: Every field as the vendor wrote it, by its name there, in lower case.
+        seq: Its number in the inbox that it came from, from which `Inbox.reports` can go on.
     """
 
     voice_id: str
     code: int
     mobile: str = attrs.field(default="", repr=mask_mobile)
-    talk_time: int = 0
+    talk_time: int | None = 0
     report_time: datetime | None = None
     msg: str = attrs.field(default="", repr=mask_numbers)
+    raw: Mapping[str, str] = attrs.field(factory=lambda: Fields({}), eq=False, repr=False)
+    seq: int | None = attrs.field(default=None, eq=False)
 
     @property
     def status(self) -> DeliveryStatus:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ihuyi_voice.cli import account, demo, pushes, send, simulate, templates
+from ihuyi_voice.cli import account, demo, inbox, pushes, send, simulate, templates
 from ihuyi_voice.cli.language import Language
 from ihuyi_voice.cli.speech import Root, SpokenCommand, SpokenGroup
 
@@ -24,6 +24,12 @@ _TEMPLATE: Final[dict[str, Callable[..., None]]] = {
     "delete": templates.delete,
     "check": templates.check,
 }
+_INBOX: Final[dict[str, Callable[..., None]]] = {
+    "counts": inbox.counts,
+    "purge": inbox.purge,
+    "quarantine": inbox.quarantine,
+    "reparse": inbox.reparse,
+}
 
 app = typer.Typer(
     cls=Root,
@@ -34,6 +40,8 @@ app = typer.Typer(
 )
 template = typer.Typer(cls=SpokenGroup, help="template.help", no_args_is_help=True)
 app.add_typer(template, name="template")
+inbox_group = typer.Typer(cls=SpokenGroup, help="inbox.help", no_args_is_help=True)
+app.add_typer(inbox_group, name="inbox")
 
 
 @app.callback()
@@ -47,3 +55,5 @@ for name, function in _COMMANDS.items():
     app.command(name, cls=SpokenCommand, help=f"{name}.help")(function)
 for name, function in _TEMPLATE.items():
     template.command(name, cls=SpokenCommand, help=f"template.{name}.help")(function)
+for name, function in _INBOX.items():
+    inbox_group.command(name, cls=SpokenCommand, help=f"inbox.{name}.help")(function)

@@ -1,13 +1,13 @@
 """Which language the command speaks, and its words in that language."""
 
 import os
-import unicodedata
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import Final
 
 from ihuyi_voice.cli.texts import TEXTS
+from ihuyi_voice.common.redaction import shown
 
 
 class Language(StrEnum):
@@ -20,7 +20,6 @@ class Language(StrEnum):
 _COLUMNS: Final = {language: place for place, language in enumerate(Language)}
 _OPTION: Final = "--lang"
 _VARIABLES: Final = ("IHUYI_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts
-UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # they steer a terminal, or hide
 _chosen: ContextVar[Language | None] = ContextVar("ihuyi_voice_language", default=None)
 
 
@@ -65,20 +64,3 @@ def word(prefix: str, value: str) -> str:
     """Return what a value is called: a word of the table, or itself if there is none."""
     key = f"{prefix}.{value}"
     return text(key) if key in TEXTS else value
-
-
-def shown(foreign: str) -> str:
-    r"""Return a text from outside as a terminal may have it: `\x1b[2J` is spelled out, not obeyed.
-
-    Control characters, line ends, invisible and bidirectional marks and broken characters are
-    written as Python writes them, so that no vendor, file or push moves the cursor or forges lines.
-    """
-    if foreign.isprintable():
-        return foreign
-    return "".join(map(_spelled, foreign))
-
-
-def _spelled(char: str) -> str:
-    if unicodedata.category(char) not in UNSAFE:
-        return char
-    return char.encode("unicode_escape").decode("ascii")

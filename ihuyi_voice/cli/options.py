@@ -27,7 +27,9 @@ BaseUrl: TypeAlias = Annotated[
 MaxWait: TypeAlias = Annotated[float, typer.Option(help="max_wait.help", min=0)]
 Port: TypeAlias = Annotated[int, typer.Option(help="port.help", min=0, max=65535)]
 Host: TypeAlias = Annotated[str, typer.Option(help="host.help")]
-InboxAddress: TypeAlias = Annotated[str, typer.Option(help="inbox.help", envvar="IHUYI_INBOX")]
+InboxAddress: TypeAlias = Annotated[
+    str, typer.Option(help="inbox.option.help", envvar="IHUYI_INBOX")
+]
 DEFAULT_INBOX: Final = "ihuyi-pushes.sqlite3"
 LOOPBACK: Final = "127.0.0.1"
 

@@ -6,23 +6,28 @@ harmless; tables; and JSON, whose strings steer no terminal either.
 
 import json
 import logging
+import os
+import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
-from typing import Any, Final
+from contextlib import contextmanager, suppress
+from socket import gaierror
+from typing import Any, Final, TextIO
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ihuyi_voice.cli.language import UNSAFE, shown, text
-from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.cli.language import text
+from ihuyi_voice.common.redaction import UNSAFE, mask_numbers, shown
 from ihuyi_voice.errors import (
+    InboxUnavailable,
     InvalidRequest,
     NotSent,
     OutcomeUnknown,
     RateLimited,
+    StorageUnavailable,
     VendorError,
     VoiceError,
 )
@@ -34,7 +39,12 @@ FAMILIES: Final = (
     (VendorError, 3),
     (NotSent, 4),
     (OutcomeUnknown, 5),
+    (StorageUnavailable, 6),
+    (InboxUnavailable, 6),
 )
+_WRONG_INPUT: Final = 2
+SURROUNDINGS: Final = 6
+"""The exit code for a database, a port, a disk or an output that failed."""
 _PLAIN: Final[dict[str, Any]] = {
     "markup": False,
     "highlight": False,
@@ -42,8 +52,33 @@ _PLAIN: Final[dict[str, Any]] = {
     "soft_wrap": True,
 }
 
-console = Console()
-errors = Console(stderr=True)
+
+class OutputClosed(BrokenPipeError):
+    """Nobody reads our output any more."""
+
+
+class _Console(Console):
+    """One that raises if nobody reads it any more; rich's own ends the program, event loop and all.
+
+    If it is stderr, there is nobody left to tell, and work goes on.
+    """
+
+    def on_broken_pipe(self) -> None:
+        """Let nothing more be written, so that the interpreter's last flush doesn't fail either."""
+        _mute(sys.stderr if self.stderr else sys.stdout)
+        if not self.stderr:
+            raise OutputClosed
+
+
+def _mute(stream: TextIO) -> None:
+    with suppress(OSError, ValueError):  # it is no file, or closed altogether
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+console = _Console()
+errors = _Console(stderr=True)
 
 
 def say(key: str, **values: object) -> None:
@@ -75,9 +110,18 @@ def reporting(*, as_json: bool) -> Generator[None]:
     except VoiceError as error:
         report_error(error, as_json=as_json)
         raise typer.Exit(exit_code(error)) from error
+    except OutputClosed as error:
+        complain("output.closed", "red")
+        raise typer.Exit(SURROUNDINGS) from error
     except (OSError, ImportError) as error:
         complain("error.system", "red", reason=str(error))
-        raise typer.Exit(2) from error
+        raise typer.Exit(_system_code(error)) from error
+
+
+def _system_code(error: OSError | ImportError) -> int:
+    """Return 2 for a file, a host or an extra that was named wrongly, 6 for a port or a disk."""
+    named = isinstance(error, ImportError | gaierror) or error.filename is not None
+    return _WRONG_INPUT if named else SURROUNDINGS
 
 
 def report_error(error: VoiceError, *, as_json: bool) -> None:
@@ -117,11 +161,25 @@ def _warnings() -> Generator[None]:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on one line."""
+    """Print one JSON object on one line, which stays JSON whatever letters the output has."""
     line = json.dumps(value, ensure_ascii=False)
     if not line.isprintable():
         line = "".join(_json_safe(char) for char in line)
-    print(line, flush=True)
+    if not _fits(line):
+        line = json.dumps(value)
+    try:
+        print(line, flush=True)
+    except BrokenPipeError as exc:
+        _mute(sys.stdout)
+        raise OutputClosed from exc
+
+
+def _fits(line: str) -> bool:
+    try:
+        line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _json_safe(char: str) -> str:

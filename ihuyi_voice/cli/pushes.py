@@ -2,29 +2,24 @@
 
 import asyncio
 import secrets
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, TypeVar
 
 import attrs
 import typer
 
-from ihuyi_voice.cli.language import text, word
+from ihuyi_voice.cli.inbox import existing, print_counts
+from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import DEFAULT_INBOX, LOOPBACK, Host, InboxAddress, Json, Port
-from ihuyi_voice.cli.output import (
-    add_row,
-    complain,
-    console,
-    print_json,
-    reporting,
-    say,
-    table,
-)
+from ihuyi_voice.cli.output import SURROUNDINGS, complain, print_json, reporting, say
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 
-if TYPE_CHECKING:
-    from ihuyi_voice.pushes import Inbox  # SQLAlchemy loads slowly, so only when it is needed
+V = TypeVar("V", DeliveryReport, TemplateAudit)
+
+_SHORTEST_TOKEN: Final = 16  # characters: nobody guesses so many
+_GRACE: Final = 0.5  # seconds: printing takes none, and what can't be printed waits in vain
 
 
 @attrs.frozen
@@ -83,24 +78,60 @@ def replay(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> Non
 async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
     """Take pushes until interrupted; print each one once it has been stored."""
     from ihuyi_voice.cli.serving import serve  # noqa: PLC0415 - uvicorn loads slowly
-    from ihuyi_voice.pushes import Inbox, PushReceiver  # noqa: PLC0415 - so does SQLAlchemy
+    from ihuyi_voice.pushes import Handling, Inbox, PushReceiver  # noqa: PLC0415 - so do databases
 
-    inbox = Inbox.open(settings.inbox)
-    if not settings.token:
-        raise InvalidRequest(text("receive.no_token", proposal=secrets.token_urlsafe()))
+    inbox = Inbox.open(settings.inbox, handling=Handling(grace=_GRACE))
+    _check_token(settings.token)
     receiver = PushReceiver(
         inbox,
         token=settings.token,
         allow=settings.allow or None,
         trusted_proxies=settings.trusted_proxies,
     )
+    unheard = asyncio.Event()
     if not settings.store_only:
         inbox.handle(
-            on_report=print_report_json if as_json else print_report,
-            on_audit=print_audit_json if as_json else print_audit,
+            on_report=_while_heard(print_report_json if as_json else print_report, unheard),
+            on_audit=_while_heard(print_audit_json if as_json else print_audit, unheard),
         )
     async with inbox:
-        await serve(receiver, settings.host, settings.port)
+        await serve(receiver, settings.host, settings.port, unheard)
+    if unheard.is_set():
+        complain("receive.unheard")
+        raise typer.Exit(SURROUNDINGS)
+
+
+def _check_token(token: str) -> None:
+    """Check that there is a secret, and that nobody guesses it.
+
+    Raises:
+        InvalidRequest: It is missing or short; the text proposes one.
+    """
+    proposal = secrets.token_urlsafe()
+    if not token:
+        raise InvalidRequest(text("receive.no_token", proposal=proposal))
+    if len(token) < _SHORTEST_TOKEN:
+        least = _SHORTEST_TOKEN
+        raise InvalidRequest(text("receive.short_token", least=least, proposal=proposal))
+
+
+def _while_heard(
+    show: Callable[[V], Awaitable[None]], unheard: asyncio.Event
+) -> Callable[[V], Awaitable[None]]:
+    """Return a handler that prints pushes until nobody reads them any more.
+
+    What can't be printed must not count as handled, nor as a failure: its handler waits for the end
+    of the receiver, which cancels it, so that the push stays as it was.
+    """
+
+    async def handle(value: V) -> None:
+        try:
+            await show(value)
+        except OSError:
+            unheard.set()
+            await asyncio.Event().wait()
+
+    return handle
 
 
 async def print_report(report: DeliveryReport) -> None:
@@ -135,12 +166,12 @@ def _report_values(report: DeliveryReport) -> dict[str, Any]:
     """Return a report as JSON has it."""
     when = report.report_time.isoformat() if report.report_time else None
     said = {"status": report.status.value, "answered": report.answered, "report_time": when}
-    return attrs.asdict(report) | said
+    return attrs.asdict(report) | said | {"raw": dict(report.raw)}
 
 
 async def _show_report(inbox: str, voice_id: str, wait: float, *, as_json: bool) -> bool:
     """Print how a call ended, waiting for its report; say whether there is one."""
-    async with _existing(inbox) as opened:
+    async with existing(inbox) as opened:
         try:
             report = await opened.report_of(voice_id, timeout=wait)
         except TimeoutError:
@@ -154,27 +185,11 @@ async def _show_report(inbox: str, voice_id: str, wait: float, *, as_json: bool)
 
 async def _replay(inbox: str, *, as_json: bool) -> None:
     """Let dead pushes be handled again by whoever handles, and print how many they are."""
-    async with _existing(inbox) as opened:
+    async with existing(inbox, for_writing=True) as opened:
         replayed = await opened.replay()
         counts = await opened.counts()
     if as_json:
         print_json({"replayed": replayed, "counts": counts})
         return
     say("replay.done", count=replayed)
-    states = table("inbox.title", "inbox.state", "inbox.pushes")
-    for state, count in counts.items():
-        add_row(states, (word("state", state.value), f"{count:,}"))
-    console.print(states)
-
-
-def _existing(inbox: str) -> "Inbox":
-    """Return an inbox that is there already: to read from a new one would always find nothing.
-
-    Raises:
-        InvalidRequest: There is no such file.
-    """
-    from ihuyi_voice.pushes import Inbox  # noqa: PLC0415
-
-    if "://" not in inbox and not Path(inbox).exists():
-        raise InvalidRequest(text("inbox.missing", inbox=inbox))
-    return Inbox.open(inbox)
+    print_counts(counts)

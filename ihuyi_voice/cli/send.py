@@ -12,7 +12,7 @@ import attrs
 import typer
 
 from ihuyi_voice.bulk import Outcome
-from ihuyi_voice.cli.language import shown, text
+from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
 from ihuyi_voice.cli.output import print_json, reporting
 from ihuyi_voice.cli.tally import (
@@ -23,6 +23,7 @@ from ihuyi_voice.cli.tally import (
     trouble,
 )
 from ihuyi_voice.client import VoiceClient
+from ihuyi_voice.common.redaction import shown
 from ihuyi_voice.errors import InvalidRequest, VendorError
 from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile, Template
 from ihuyi_voice.models import OutcomeStatus

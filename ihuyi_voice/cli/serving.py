@@ -1,8 +1,11 @@
 """A server that says where it listens, and that SIGINT and SIGTERM end in good order."""
 
+import asyncio
+import os
 import signal
+import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import uvicorn
@@ -15,7 +18,7 @@ _LAST_WORDS: Final = 10  # seconds that requests in flight get when the server s
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's own raises signals again when it has ended, which would cut the inbox short."""
+    """The one of uvicorn raises signals again when it ends, which would cut the inbox short."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -26,24 +29,72 @@ class _Server(uvicorn.Server):
             for name, handler in before.items():
                 signal.signal(name, handler)
 
-    async def startup(self, sockets: Any = None) -> None:  # noqa: ANN401 - uvicorn's
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for server in self.servers:
-            host, port = server.sockets[0].getsockname()[:2]
+        for listening in sockets or ():
+            host, port = listening.getsockname()[:2]
             # Not the token: what is on a screen ends up in logs.
-            say("receive.listening", host=host, port=port)
+            say("receive.listening", host=f"[{host}]" if ":" in host else host, port=port)
 
 
-async def serve(receiver: PushReceiver, host: str, port: int) -> None:
-    """Serve a receiver, whose inbox is open, until a signal comes."""
+async def serve(receiver: PushReceiver, host: str, port: int, until: asyncio.Event) -> None:
+    """Serve a receiver, whose inbox is open, until a signal comes, or the event.
+
+    Raises:
+        OSError: It can't listen there.
+    """
     config = uvicorn.Config(
         receiver,
-        host,
-        port,
         lifespan="off",  # the inbox is opened before, where an error can be told
         proxy_headers=False,  # the receiver has its own, stricter, way with them
         log_config=None,
-        access_log=False,  # it would write the token
+        access_log=False,  # nobody asked for one
         timeout_graceful_shutdown=_LAST_WORDS,
     )
-    await _Server(config).serve()
+    server = _Server(config)
+    with ExitStack() as stack:
+        # Ours, because uvicorn exits if a port is taken, with a code that means something else.
+        sockets = [stack.enter_context(each) for each in await _listen(host, port)]
+        ending = asyncio.create_task(_end(server, until))
+        try:
+            await server.serve(sockets)
+        finally:
+            ending.cancel()
+
+
+async def _end(server: uvicorn.Server, until: asyncio.Event) -> None:
+    await until.wait()
+    server.should_exit = True
+
+
+async def _listen(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that are bound to each address of a host; an empty one is any."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    with ExitStack() as stack:
+        bound = [stack.enter_context(_bound(*each)) for each in dict.fromkeys(found)]
+        stack.pop_all()
+        return bound
+
+
+def _bound(
+    family: socket.AddressFamily,
+    kind: socket.SocketKind,
+    protocol: int,
+    _: str,
+    address: tuple[Any, ...],
+) -> socket.socket:
+    # With its protocol, without which asyncio lets the head and the body of an answer wait for each
+    # other; `socket.create_server` leaves it out.
+    made = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+    except BaseException:
+        made.close()
+        raise
+    return made

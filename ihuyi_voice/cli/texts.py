@@ -1,12 +1,12 @@
 """Every word that the command says: one table for translators, key → (English, Chinese).
 
-What stands in braces is filled in, and must stand in both languages alike. The keys that begin
-with `typer.` are the framework's own words: their English must be as it writes them.
+What stands in braces is filled in, and must stand in both languages alike. The words of the larger
+groups of commands stand in modules beside this one.
 """
 
 from typing import Final
 
-from ihuyi_voice.cli import texts_page
+from ihuyi_voice.cli import texts_frame, texts_page, texts_pushes
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # The command itself
@@ -16,12 +16,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
             "IHUYI_API_KEY.\n\n"
             "Exit codes: 0 done; 1 a bulk run in which not every message was accepted, or a report "
             "that has not come; 2 wrong usage or input; 3 refused by the vendor; 4 not sent or "
-            "held back, safe to try again; 5 unknown, do not just send it again."
+            "held back, safe to try again; 5 unknown, do not just send it again; 6 a database, a "
+            "port, a disk or the output failed: see what was done before that."
         ),
         (
             "互亿无线（ihuyi）语音通知。账号和密钥取自环境变量 IHUYI_ACCOUNT 和 IHUYI_API_KEY。\n\n"
             "退出码：0 完成；1 批量发送中有消息未被受理，或回执尚未到达；2 用法或输入有误；"
-            "3 被供应商拒绝；4 未发送或暂缓，可以放心重试；5 结果未知，不要直接重发。"
+            "3 被供应商拒绝；4 未发送或暂缓，可以放心重试；5 结果未知，不要直接重发；"
+            "6 数据库、端口、磁盘或输出出错：请先查看在此之前已完成的操作。"
         ),
     ),
     "lang.help": (
@@ -33,6 +35,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "ihuyi-voice：命令行需要附加组件：pip install 'ihuyi-voice[cli]'（{reason}）",
     ),
     "error.system": ("ihuyi-voice: {reason}", "ihuyi-voice：{reason}"),
+    "output.closed": (
+        "ihuyi-voice: the output was closed before everything was written",
+        "ihuyi-voice：输出已关闭，有内容未能写出",
+    ),
     "log.line": ("{line}", "{line}"),
     "error.voice": ("{name}: {reason}", "{family}（{name}）：{reason}"),
     "family.InvalidRequest": ("wrong input", "输入有误"),
@@ -40,6 +46,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "family.VendorError": ("refused by the vendor", "供应商拒绝"),
     "family.NotSent": ("not sent", "未发送，可以重试"),
     "family.OutcomeUnknown": ("unknown", "结果未知，不要直接重发"),
+    "family.StorageUnavailable": ("database failed", "数据库出错"),
+    "family.InboxUnavailable": ("inbox failed", "收件箱出错"),
     "family.VoiceError": ("error", "出错"),
     # Options that commands share
     "json.help": ("Print JSON for programs.", "输出 JSON，供程序读取。"),
@@ -52,7 +60,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Longest wait for a number's limits, in seconds.",
         "因号码频率限制最多等待的秒数。",
     ),
-    "inbox.help": (
+    "inbox.option.help": (
         "The inbox: a file, or postgresql://…; the password belongs in the environment.",
         "收件箱：文件或 postgresql:// 地址；密码请放在环境变量中。",
     ),
@@ -202,72 +210,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "end.outgoing_barred": ("outgoing_barred", "呼出限制"),
     "end.line_busy": ("line_busy", "线路忙"),
     "end.declined": ("declined", "用户拒接"),
-    # receive, report, replay
-    "receive.help": (
-        "Take the vendor's pushes until Ctrl-C: store each durably, answer, then print it.",
-        "接收供应商推送，按 Ctrl-C 结束：先可靠保存，再应答，然后显示。",
-    ),
-    "receive.token.help": (
-        "The secret that the address ends in; the environment keeps it out of sight.",
-        "推送地址末尾的密钥；放在环境变量中可避免泄露。",
-    ),
-    "receive.allow.help": (
-        "A network that may push; none: any.",
-        "允许推送的网段；不填则不限制。",
-    ),
-    "receive.proxy.help": (
-        "A network of proxies whose X-Forwarded-For counts.",
-        "可信代理的网段，采用其 X-Forwarded-For。",
-    ),
-    "receive.store.help": (
-        "Leave the handling to other processes.",
-        "只保存，由其他进程处理。",
-    ),
-    "receive.listening": (
-        "listening at http://{host}:{port}/<token>",
-        "正在监听 http://{host}:{port}/<token>",
-    ),
-    "receive.no_token": (
-        "a receiver needs a secret: set IHUYI_PUSH_TOKEN, for example to {proposal}",
-        "接收推送需要密钥：请设置 IHUYI_PUSH_TOKEN，例如 {proposal}",
-    ),
-    "push.report": (
-        "{when}  {voice_id}  {mobile}  {ending}",
-        "{when}  {voice_id}  {mobile}  {ending}",
-    ),
-    "push.talked": (
-        "{when}  {voice_id}  {mobile}  {ending}, {seconds} s",
-        "{when}  {voice_id}  {mobile}  {ending}，{seconds} 秒",
-    ),
-    "push.approved": ("template {template_id} approved {msg}", "模板 {template_id} 审核通过 {msg}"),
-    "push.turned_down": (
-        "template {template_id} turned down {msg}",
-        "模板 {template_id} 未通过审核 {msg}",
-    ),
-    "report.help": (
-        "Print how a call ended, if its report has come.",
-        "显示一次呼叫的结果（如回执已到达）。",
-    ),
-    "report.voice_id.help": ("The voice_id that submit printed.", "submit 输出的 voice_id。"),
-    "report.wait.help": ("Longest wait for it, in seconds.", "最多等待回执的秒数。"),
-    "report.none": ("no report of {voice_id} has come", "{voice_id} 的回执尚未到达"),
-    "replay.help": (
-        "Have pushes whose handler failed too often handled again.",
-        "重新处理多次处理失败的推送。",
-    ),
-    "replay.done": (
-        "{count:,} dead pushes will be handled again",
-        "{count:,} 条失败的推送将重新处理",
-    ),
-    "inbox.missing": ("there is no inbox {inbox}", "收件箱 {inbox} 不存在"),
-    "inbox.title": ("Inbox", "收件箱"),
-    "inbox.state": ("state", "状态"),
-    "inbox.pushes": ("pushes", "推送数"),
-    "state.pending": ("pending", "待处理"),
-    "state.handled": ("handled", "已处理"),
-    "state.dead": ("dead", "处理失败"),
-    "state.superseded": ("superseded", "已被后来的状态取代"),
-    "state.quarantined": ("quarantined", "无法读取，已原样保存"),
+    # receive, report, replay, inbox
+    **texts_pushes.TEXTS,
     # simulate
     "simulate.help": (
         "Be the vendor, on this machine, until Ctrl-C.",
@@ -292,58 +236,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "simulate.listening": ("listening at {url}", "正在监听 {url}"),
     "simulate.account": ("account {account}", "账号 {account}"),
-    # The framework's words, as it writes them in help …
-    "typer.usage": ("Usage:", "用法："),
-    "typer.options_metavar": ("[OPTIONS]", "[选项]"),
-    "typer.subcommand_metavar": ("COMMAND [ARGS]...", "命令 [参数]..."),
-    "typer.help_option": ("Show this message and exit.", "显示本帮助并退出。"),
-    "typer.ARGUMENTS_PANEL_TITLE": ("Arguments", "参数"),
-    "typer.OPTIONS_PANEL_TITLE": ("Options", "选项"),
-    "typer.COMMANDS_PANEL_TITLE": ("Commands", "命令"),
-    "typer.ERRORS_PANEL_TITLE": ("Error", "错误"),
-    "typer.DEFAULT_STRING": ("[default: {}]", "[默认 {}]"),
-    "typer.ENVVAR_STRING": ("[env var: {}]", "[环境变量 {}]"),
-    "typer.REQUIRED_LONG_STRING": ("[required]", "[必填]"),
-    "typer.ABORTED_TEXT": ("Aborted.", "已中止。"),
-    "typer.RICH_HELP": (
-        "Try [blue]'{command_path} {help_option}'[/] for help.",
-        "运行 [blue]'{command_path} {help_option}'[/] 查看帮助。",
-    ),
-    # … and in errors of usage, the more special ones first
-    "typer.error.argument": ("Missing argument {name}.", "缺少参数 {name}。"),
-    "typer.error.missing_option": ("Missing option {name}.", "缺少选项 {name}。"),
-    "typer.error.missing_command": ("Missing command.", "缺少命令。"),
-    "typer.error.meant": (
-        "No such option: {name} (Possible options: {others})",
-        "没有选项 {name}（是否想用：{others}）",
-    ),
-    "typer.error.option": ("No such option: {name}", "没有选项 {name}"),
-    "typer.error.command": ("No such command {name}.", "没有命令 {name}。"),
-    "typer.error.no_value": ("Option {name} requires an argument.", "选项 {name} 需要一个值。"),
-    "typer.error.extra_value": (
-        "Option {name} does not take a value.",
-        "选项 {name} 不带值。",
-    ),
-    "typer.error.extra": (
-        "Got unexpected extra argument(s) ({names})",
-        "多余的参数（{names}）",
-    ),
-    "typer.error.value": ("Invalid value for {name}: {reason}", "{name} 的值有误：{reason}"),
-    "typer.reason.integer": (
-        "Input should be a valid integer, unable to parse string as an integer",
-        "应为整数",
-    ),
-    "typer.reason.number": (
-        "Input should be a valid number, unable to parse string as a number",
-        "应为数字",
-    ),
-    "typer.reason.least": ("Input should be greater than or equal to {limit}", "不应小于 {limit}"),
-    "typer.reason.most": ("Input should be less than or equal to {limit}", "不应大于 {limit}"),
-    "typer.reason.range": ("{value} is not in the range {range}.", "{value} 不在 {range} 之内"),
-    "typer.reason.no_integer": ("{value} is not a valid integer.", "{value} 不是整数"),
-    "typer.reason.no_number": ("{value} is not a valid float.", "{value} 不是数字"),
-    "typer.reason.choice": (
-        "Value error, {value} is not one of {choices}.",
-        "{value} 不是可选值，可选：{choices}",
-    ),
-} | texts_page.TEXTS
+    # The page of a run
+    **texts_page.TEXTS,
+    # The framework's words
+    **texts_frame.TEXTS,
+}

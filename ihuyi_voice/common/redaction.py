@@ -1,11 +1,13 @@
-"""What may be shown of secrets and phone numbers: nothing of the former, the ends of the latter."""
+"""What may be shown: no secrets, the ends of phone numbers, and nothing that steers a terminal."""
 
 import logging
 import re
+import unicodedata
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Final, TypeVar
+from urllib.parse import unquote_plus
 
 import attrs
 
@@ -34,6 +36,39 @@ def mask_numbers(text: str) -> str:
     if len(text) < _SHORTEST_SECRET:
         return text
     return _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
+
+
+UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""The categories of characters that steer a terminal, or hide."""
+
+
+def shown(foreign: str) -> str:
+    r"""Return a text from outside as a terminal may have it: `\x1b[2J` is spelled out, not obeyed.
+
+    Control characters, line ends, invisible and bidirectional marks and broken characters are
+    written as Python writes them, so that no vendor, file or push moves the cursor or forges lines.
+    """
+    if foreign.isprintable():
+        return foreign
+    return "".join(map(_spelled, foreign))
+
+
+def _spelled(char: str) -> str:
+    if unicodedata.category(char) not in UNSAFE:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
+
+
+_EXCERPT: Final = 100  # characters
+_LIKE_A_NUMBER: Final = re.compile(r"(\d{3})[\d ()*+.-]{2,}\d")
+
+
+def excerpt(content: bytes) -> str:
+    """Return the beginning of what somebody sent, on one line, with no number whole in it."""
+    start = content[: 8 * _EXCERPT].decode("utf-8", "replace")
+    # Masked before it is cut: a number cut in two would no longer be recognised.
+    masked = _LIKE_A_NUMBER.sub(r"\1****", unquote_plus(start))
+    return shown(masked[:_EXCERPT])
 
 
 def forget_frames(error: E) -> E:

@@ -1,39 +1,25 @@
-"""Bytes to values: the forms that the vendor pushes (sections 4.5 and 6.2).
+"""Fields to values: what the vendor pushes (sections 4.5 and 6.2).
 
-Whatever is for people (`msg`) is taken in any encoding; whatever is for programs must be what the
-document says, or the push is refused: a guess would be believed by everybody behind us.
+Strict about the id and the code, by which programs act: a guess would be believed by everybody
+behind us. Lenient about the rest, which informs: what means something is read, and anything else is
+left out, with the vendor's own words in `DeliveryReport.raw`.
 """
 
 import re
-from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final, TypeAlias
-from urllib.parse import parse_qsl
 
 import attrs
 
-from ihuyi_voice.models import DeliveryReport, TemplateAudit
-from ihuyi_voice.protocol.fields import ID, INTEGER, checked, once
+from ihuyi_voice.models import DeliveryReport, Fields, TemplateAudit
+from ihuyi_voice.protocol.fields import ID, checked
+from ihuyi_voice.protocol.forms import IDS, PushUnreadable, read_fields
+from ihuyi_voice.protocol.times import read_time
 
-CHINA: Final = timezone(timedelta(hours=8))
-"""The vendor writes times without a zone; China Standard Time is the only sensible reading."""
-
-_MOST_FIELDS: Final = 100
-_CHARSETS: Final = {  # GB18030 reads its two forerunners too
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "gbk": "gb18030",
-    "gb2312": "gb18030",
-    "gb18030": "gb18030",
-}
-_FALLBACKS: Final = ("utf-8", "gb18030")
-_SECONDS: Final = re.compile(r"[0-9]{1,9}")
-_MOBILE: Final = re.compile(r"[0-9*+ -]{0,32}")  # some of the vendor's services mask numbers
-_TIME: Final = re.compile(
-    r"(20\d\d)([-/])(\d{1,2})\2(\d{1,2})[ T](\d{1,2}):(\d{2}):(\d{2})", re.ASCII
-)
+_CODE: Final = re.compile(r"([+-]?[0-9]{1,9})(?:\.0{1,9})?")
+_SECONDS: Final = re.compile(r"([0-9]{1,9})(?:\.[0-9]*)? *(?:s|sec|秒)?", re.IGNORECASE)
+_MOBILE: Final = re.compile(r"[0-9*xX+() -]{0,32}")  # some of the vendor's services mask numbers
 _AUDIT_CODES: Final = {2: True, 0: False}
 
 PushValue: TypeAlias = DeliveryReport | TemplateAudit
@@ -46,8 +32,19 @@ class PushKind(StrEnum):
     AUDIT = "audit"
 
 
-class PushUnreadable(ValueError):
-    """The body is no push of the vendor; the text says what is wrong with it."""
+@attrs.frozen
+class RawPush:
+    """A push that can't be read, as it came: it is kept until a later version may read it.
+
+    Attributes:
+        body: The body as it came.
+        content_type: Its Content-Type, empty if there was none.
+        reason: What is wrong with it.
+    """
+
+    body: bytes = attrs.field(repr=False)
+    content_type: str
+    reason: str
 
 
 @attrs.frozen
@@ -56,13 +53,13 @@ class Push:
 
     Attributes:
         value: What it means.
-        body: The form as it came.
-        charset: The encoding that its Content-Type declared; empty if none.
+        body: The body as it came.
+        content_type: Its Content-Type, empty if there was none.
     """
 
     value: PushValue
     body: bytes = attrs.field(repr=False)
-    charset: str = ""
+    content_type: str = ""
 
     @property
     def kind(self) -> PushKind:
@@ -101,38 +98,49 @@ class Push:
 
 
 def _particulars(value: PushValue) -> list[str]:
+    """Return what tells apart two pushes of a kind and a subject; what isn't read as it came."""
     if isinstance(value, TemplateAudit):
         return [str(value.approved), value.msg]
-    time = value.report_time.isoformat() if value.report_time else ""
-    return [str(value.code), str(value.talk_time), time, value.mobile]
+    time = value.report_time.isoformat() if value.report_time else _unread(value, "report_time")
+    talked = _unread(value, "talktime") if value.talk_time is None else str(value.talk_time)
+    return [str(value.code), talked, time, value.mobile or _unread(value, "mobilephone")]
 
 
-def parse_push(body: bytes, charset: str = "") -> Push:
+def _unread(report: DeliveryReport, name: str) -> str:
+    text = report.raw.get(name)
+    return ascii(text) if text else ""
+
+
+def parse_push(body: bytes, content_type: str = "") -> Push:
     """Return the push in `body` (sections 4.5 and 6.2).
 
     Args:
-        body: A form, `application/x-www-form-urlencoded`.
-        charset: The encoding that the Content-Type declares. UTF-8 and the Chinese ones are
-            believed; without one, or if it doesn't fit, UTF-8 is tried first, then GB18030.
+        body: A form, also multipart, or a JSON object.
+        content_type: The whole header, empty if there is none. The encoding that it declares is
+            believed if it is UTF-8 or a Chinese one; without one, or if it doesn't fit, UTF-8 is
+            tried first, then GB18030.
 
     Raises:
-        PushUnreadable: It is no push of the vendor, or its meaning would have to be guessed.
+        PushUnreadable: It is no push of the vendor, or its id or its code would have to be guessed.
     """
-    fields = _fields(body, charset)
-    is_report, is_audit = bool(fields.get("voiceid")), bool(fields.get("templateid"))
-    if is_report == is_audit:
-        raise PushUnreadable("two ids" if is_report else "neither a voiceid nor a templateid")
-    return Push(_report(fields) if is_report else _audit(fields), body, charset)
+    fields = read_fields(body, content_type)
+    ids = [name for name in IDS if fields.get(name, "").strip("0")]
+    if len(ids) != 1:
+        raise PushUnreadable("two ids" if ids else "an id of 0")
+    value = _report(fields) if ids == ["voiceid"] else _audit(fields)
+    return Push(value, body, content_type)
 
 
 def _report(fields: dict[str, str]) -> DeliveryReport:
+    mobile = fields.get("mobilephone", "")
     return DeliveryReport(
-        voice_id=_id(fields["voiceid"], "voiceid"),
+        voice_id=checked(fields["voiceid"], ID, "voiceid", PushUnreadable)[0],
         code=_code(fields),
-        mobile=_checked(fields.get("mobilephone", ""), _MOBILE, "mobilephone"),
-        talk_time=int(_checked(fields.get("talktime") or "0", _SECONDS, "talktime")),
-        report_time=_time(fields.get("report_time", "")),
+        mobile=mobile if _MOBILE.fullmatch(mobile) else "",
+        talk_time=_talk_time(fields.get("talktime") or "0"),
+        report_time=read_time(fields.get("report_time", "")),
         msg=fields.get("msg", ""),
+        raw=Fields(fields),
     )
 
 
@@ -140,66 +148,14 @@ def _audit(fields: dict[str, str]) -> TemplateAudit:
     code = _code(fields)
     if code not in _AUDIT_CODES:
         raise PushUnreadable(f"an audit of code {code}, which is neither 2 nor 0")
-    template_id = _id(fields["templateid"], "templateid")
+    template_id = checked(fields["templateid"], ID, "templateid", PushUnreadable)[0]
     return TemplateAudit(template_id, _AUDIT_CODES[code], fields.get("msg", ""))
 
 
 def _code(fields: dict[str, str]) -> int:
-    return int(_checked(fields.get("code", ""), INTEGER, "code"))
+    return int(checked(fields.get("code", ""), _CODE, "code", PushUnreadable)[1])
 
 
-def _id(value: str, name: str) -> str:
-    if not value.strip("0"):
-        raise PushUnreadable(f"a {name} of 0")
-    return _checked(value, ID, name)
-
-
-def _time(value: str) -> datetime | None:
-    if not value:
-        return None
-    match = _TIME.fullmatch(value)
-    if match is None:
-        raise PushUnreadable("report_time is not what it should be")
-    year, _, *rest = match.groups()
-    try:
-        month, day, hour, minute, second = map(int, rest)
-        return datetime(int(year), month, day, hour, minute, second, tzinfo=CHINA)
-    except ValueError as exc:
-        raise PushUnreadable("report_time is no date") from exc
-
-
-def _checked(value: str, pattern: re.Pattern[str], name: str) -> str:
-    return checked(value, pattern, name, PushUnreadable)[0]
-
-
-def _fields(body: bytes, charset: str) -> dict[str, str]:
-    # Latin-1 there and back keeps every byte, percent-encoded or raw.
-    try:
-        pairs = parse_qsl(
-            body.decode("latin-1"),
-            keep_blank_values=True,
-            max_num_fields=_MOST_FIELDS,
-            encoding="latin-1",
-        )
-    except ValueError as exc:
-        raise PushUnreadable(f"more than {_MOST_FIELDS} fields") from exc
-    encodings = _encodings(charset)
-    decoded = (
-        (name.strip().lower(), _decode(value.encode("latin-1"), encodings).strip())
-        for name, value in pairs
-    )
-    return once(decoded, PushUnreadable)
-
-
-def _encodings(charset: str) -> Iterable[str]:
-    declared = _CHARSETS.get(charset.lower())
-    return _FALLBACKS if declared is None else (declared, *_FALLBACKS)
-
-
-def _decode(value: bytes, encodings: Iterable[str]) -> str:
-    for encoding in encodings:
-        try:
-            return value.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return value.decode("utf-8", "replace")
+def _talk_time(text: str) -> int | None:
+    match = _SECONDS.fullmatch(text)
+    return int(match[1]) if match else None

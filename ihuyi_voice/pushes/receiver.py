@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -12,10 +13,11 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.common.redaction import excerpt, mask_numbers, shown
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest, VoiceError
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
-from ihuyi_voice.protocol import PushUnreadable, parse_push
+from ihuyi_voice.protocol import Push, PushUnreadable, RawPush, parse_push
+from ihuyi_voice.pushes.access_logs import hide
 from ihuyi_voice.pushes.allow_list import AllowList, NetworkLike, networks
 from ihuyi_voice.pushes.inbox import Inbox
 
@@ -28,14 +30,17 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MAX_BODY: Final = 65_536
 """The largest body that is read, in bytes; a push has about 200."""
 
-_FORM: Final = "application/x-www-form-urlencoded"
 _TOKEN: Final = re.compile(r"(?!\.{1,2}\Z)[0-9A-Za-z_.~-]+")  # `.` and `..` never arrive in a path
 _LENGTH: Final = re.compile(rb"[0-9]{1,20}")
 _LONGEST_REASON: Final = 200
-_CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]{1,32})", re.ASCII | re.IGNORECASE)
 _PLAIN: Final = (b"content-type", b"text/plain; charset=utf-8")
 _CLOSE: Final = (b"connection", b"close")  # or the server would go on reading what nobody wants
-_LEVELS: Final = {HTTPStatus.NOT_FOUND: logging.INFO}  # of scanners, the internet is full
+_A_WHILE: Final = 60.0  # seconds between two lines about wrong tokens: scanners ask all day
+_NEVER_OPEN: Final = (
+    "the inbox of this receiver is not open, so its pushes are answered 503: enter the inbox in the"
+    " lifespan of the application that it is mounted in (`async with inbox: yield`), or let the"
+    " server tell a receiver by itself of its start (`--lifespan on`)"
+)
 
 
 @attrs.frozen
@@ -51,6 +56,24 @@ class _Gone(Exception):
     """The sender hung up before its push was complete."""
 
 
+@attrs.define
+class _WrongTokens:
+    """Counts requests with a wrong token, and warns of them once a minute: the first at once."""
+
+    clock: Callable[[], float]
+    count: int = 0
+    quiet_until: float = float("-inf")
+
+    def note(self) -> None:
+        """Count one."""
+        self.count += 1
+        now = self.clock()
+        if now >= self.quiet_until:
+            told = "pushes refused, 404: wrong token, %d since the last such line"
+            tell(logger, logging.WARNING, told, self.count)
+            self.count, self.quiet_until = 0, now + _A_WHILE
+
+
 class PushReceiver:
     """Receives the vendor's pushes, as an ASGI application by itself or mounted in another.
 
@@ -59,22 +82,23 @@ class PushReceiver:
     Litestar, it is told nothing of start and end: enter the inbox in the lifespan of your own
     application; until then pushes are answered 503, and the vendor tries again.
 
-    Answers: 200 `success` once the push is stored, also for one that is stored already; 404 for a
-    wrong token, 403 for an address that isn't allowed, 405 for anything but POST, 415 if it is no
-    form, 413 beyond 64 KiB, 408 if the body takes too long, 422 for what can't be understood, 503
-    if it could not be stored.
+    Answers: 200 `success` once the push is stored, also for one that is stored already, and for
+    what can't be understood: that is kept as it came, see `Inbox.quarantined`. 404 for a wrong
+    token, 403 for an address that isn't allowed, 405 for anything but POST, 413 beyond 64 KiB, 408
+    if the body takes too long, 503 if it could not be stored.
 
     Args:
         inbox: Where pushes are stored.
-        token: The secret of the address: letters, digits, `_`, `.`, `~` and `-`. Web servers log
-            addresses, so keep their logs to yourself. Mount the receiver above it: at `/pushes`
-            for `/pushes/<token>`.
+        token: The secret of the address: letters, digits, `_`, `.`, `~` and `-`. It is kept out of
+            what uvicorn, hypercorn, granian and gunicorn log in this process; proxies log it, too.
+            Mount the receiver above it: at `/pushes` for `/pushes/<token>`.
         on_report: Called for every delivery report, at least once, after the answer.
         on_audit: Called for every template audit, likewise.
         allow: The networks that may push; None for any. The vendor doesn't publish its own. A
             sender without an address, on a Unix socket, is refused then.
         trusted_proxies: The networks of your proxies: only their X-Forwarded-For is believed.
         timeout: Seconds that the body may take, and that storing it may take.
+        clock: Seconds, from any beginning, that never go back.
 
     Raises:
         InvalidRequest: An argument can't be right.
@@ -90,6 +114,7 @@ class PushReceiver:
         allow: Iterable[NetworkLike] | None = None,
         trusted_proxies: Iterable[NetworkLike] = (),
         timeout: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not _TOKEN.fullmatch(token or ""):  # None is what an unset variable gives
             raise InvalidRequest("a token is made of letters, digits, _ . ~ -", field="token")
@@ -98,11 +123,14 @@ class PushReceiver:
         self.inbox = inbox
         self._token = token.encode()
         self._timeout = timeout
+        self._strangers = _WrongTokens(clock)
+        self._never_open = True
         self._allow = AllowList(
             None if allow is None else networks(allow, "allow"),
             networks(trusted_proxies, "trusted_proxies"),
         )
         inbox.handle(on_report=on_report, on_audit=on_audit)
+        hide(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or open and close the inbox (ASGI 3)."""
@@ -116,13 +144,14 @@ class PushReceiver:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             headers = self._admit(scope)
-            body = await self._read(headers, receive)
-            await self._store(body, headers)
+            body = await self._read(headers, receive) or _query(scope)
+            await self._store(body, _content_type(headers))
         except _Gone:
             return
         except _Refused as refused:
-            level = _LEVELS.get(refused.status, logging.WARNING)
-            tell(logger, level, "push refused, %d: %s", refused.status, _loggable(refused.reason))
+            if refused.status != HTTPStatus.NOT_FOUND:
+                told = "push refused, %d: %s"
+                tell(logger, logging.WARNING, told, refused.status, _loggable(refused.reason))
             text = f"{refused.status.phrase}\n".encode()
             await _respond(send, refused.status, text, (*refused.headers, _CLOSE))
         else:
@@ -131,17 +160,23 @@ class PushReceiver:
     def _admit(self, scope: Scope) -> dict[bytes, bytes]:
         """Check everything that can be checked before the body is read."""
         if not hmac.compare_digest(_last_segment(scope["path"]), self._token):
+            self._strangers.note()
             raise _Refused(HTTPStatus.NOT_FOUND, "wrong token")
         client = scope.get("client")
         if not self._allow.admits(client[0] if client else None, scope["headers"]):
             raise _Refused(HTTPStatus.FORBIDDEN, "address not allowed")
         if scope["method"] != "POST":
             raise _Refused(HTTPStatus.METHOD_NOT_ALLOWED, "not POST", ((b"allow", b"POST"),))
-        headers = dict[bytes, bytes](scope["headers"])
-        kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0]
-        if kind.strip().lower() != _FORM:
-            raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not a form")
-        return headers
+        self._check_that_it_is_open()
+        return dict[bytes, bytes](scope["headers"])
+
+    def _check_that_it_is_open(self) -> None:
+        never, self._never_open = self._never_open, False
+        if self.inbox.is_open:
+            return
+        if never:  # not while it is being closed
+            tell(logger, logging.ERROR, _NEVER_OPEN)
+        raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the inbox is not open")
 
     async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         # What is declared only saves the reading: the bound holds for what comes, too.
@@ -154,14 +189,17 @@ class PushReceiver:
         except TimeoutError:
             raise _Refused(HTTPStatus.REQUEST_TIMEOUT, "body too slow") from None
 
-    async def _store(self, body: bytes, headers: dict[bytes, bytes]) -> None:
-        charset = _CHARSET.search(headers[b"content-type"].decode("latin-1"))
+    async def _store(self, body: bytes, content_type: str) -> None:
+        """Store a push durably; what can't be read is kept, too, for a later version to read."""
+        push = _parsed(body, content_type)
         try:
-            push = parse_push(body, charset[1] if charset else "")
             async with asyncio.timeout(self._timeout):
-                await self.inbox.put(push)
-        except PushUnreadable as exc:
-            raise _Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
+                if isinstance(push, Push):
+                    await self.inbox.put(push)
+                else:
+                    await self.inbox.quarantine(push)
+                    told = "push quarantined, for it can't be read: %s: %s"
+                    tell(logger, logging.WARNING, told, _loggable(push.reason), excerpt(body))
         except InboxUnavailable as exc:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {exc}") from exc
         except TimeoutError as exc:
@@ -188,8 +226,29 @@ class PushReceiver:
 
 def _loggable(reason: str) -> str:
     """A reason as one short line, without numbers: it may quote what somebody sent."""
-    line = mask_numbers(reason)[:_LONGEST_REASON]
-    return "".join(each if each.isprintable() else "?" for each in line)
+    return shown(mask_numbers(reason)[:_LONGEST_REASON])
+
+
+def _parsed(body: bytes, content_type: str) -> Push | RawPush:
+    try:
+        return parse_push(body, content_type)
+    except PushUnreadable as exc:
+        return RawPush(body, content_type, str(exc))
+    except Exception as exc:  # noqa: BLE001 - a fault of ours, of which the push knows nothing
+        return RawPush(body, content_type, f"{type(exc).__name__} while it was read")
+
+
+def _content_type(headers: dict[bytes, bytes]) -> str:
+    # Neither a database nor a log takes a NUL.
+    return headers.get(b"content-type", b"").decode("latin-1").replace("\0", "")
+
+
+def _query(scope: Scope) -> bytes:
+    """What stands behind the path: some put the fields of a POST there, and its body is empty."""
+    query: bytes = scope.get("query_string", b"")
+    if len(query) > MAX_BODY:
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "query too large")
+    return query
 
 
 def _last_segment(path: str) -> bytes:

@@ -128,13 +128,15 @@ async def running(
     config: uvicorn.Config, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncGenerator[str]:
     """Run a server in this process while inside and yield the address, without a path."""
-    with socket.create_server((host, port), backlog=2048) as listening:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, backlog=2048) as listening:
         server = _Server(config)
         serving = asyncio.create_task(server.serve([listening]))
         try:
             await _ready(server, serving)
             scheme = "https" if config.is_ssl else "http"
-            yield f"{scheme}://{host}:{listening.getsockname()[1]}"
+            name = f"[{host}]" if ":" in host else host
+            yield f"{scheme}://{name}:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             await serving

@@ -1,11 +1,13 @@
 """The vendor that the commands under test talk to."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ihuyi_voice.cli.language import Language, choose
 from ihuyi_voice.simulator import Simulator
+from tests.cli.receiving import TOKEN
 from tests.support.command import KEY, ServedVendor
 
 
@@ -24,3 +26,11 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
         monkeypatch.setenv("IHUYI_API_KEY", KEY)
         monkeypatch.setenv("IHUYI_BASE_URL", served.url)
         yield served.simulator
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The path of an inbox, and the environment that the commands read."""
+    monkeypatch.setenv("IHUYI_PUSH_TOKEN", TOKEN)
+    monkeypatch.setenv("IHUYI_INBOX", str(tmp_path / "pushes.sqlite3"))
+    return str(tmp_path / "pushes.sqlite3")

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihuyi_voice.cli.language import shown
 from ihuyi_voice.cli.output import print_json, reporting
+from ihuyi_voice.common.redaction import shown
 from ihuyi_voice.models import TemplateAudit
 from ihuyi_voice.protocol.pushes import parse_push
 from ihuyi_voice.pushes import Handling, Inbox

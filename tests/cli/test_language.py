@@ -14,6 +14,7 @@ from typer import rich_utils
 from ihuyi_voice.cli import language, speech
 from ihuyi_voice.cli.language import Language, choose, language_of, text, word
 from ihuyi_voice.cli.texts import TEXTS
+from ihuyi_voice.common import redaction
 from ihuyi_voice.models import Action, DeliveryStatus, OutcomeStatus
 from ihuyi_voice.pushes import PushState
 from ihuyi_voice.simulator import Simulator
@@ -162,10 +163,10 @@ def test_the_language_is_asked_for_or_the_environments(
 def test_what_is_filled_in_never_breaks_a_text(value: str) -> None:
     """Braces, percent signs and control characters of others stay what they are."""
     shown = text("error.system", reason=value)
-    assert shown == f"ihuyi-voice: {language.shown(value)}"
+    assert shown == f"ihuyi-voice: {redaction.shown(value)}"
 
 
-@pytest.mark.parametrize("args", [(), ("template",), *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("args", [(), ("template",), ("inbox",), *COMMANDS], ids=" ".join)
 def test_help_is_chinese_altogether(monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]) -> None:
     """No English text of the table is left in it, and nothing is cut off at 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")

@@ -1,137 +1,18 @@
-"""Receiving pushes from the shell: what is printed, what is kept, and how it ends."""
+"""`report` and `replay`: how a call ended, and dead letters; and what they leave alone."""
 
 import asyncio
 import json
-import signal
+import os
+import sqlite3
 import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pytest
 
 from ihuyi_voice.pushes import DeliveryReport, Handling, Inbox, PushState
-from tests.pushes.support import FORM, audit_form, report, report_form, states
+from tests.pushes.support import report, states
 from tests.support.command import PROGRAM, run
-
-TOKEN = "s3cret-token"
-
-
-@pytest.fixture
-def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The path of an inbox, and the environment that the commands read."""
-    monkeypatch.setenv("IHUYI_PUSH_TOKEN", TOKEN)
-    monkeypatch.setenv("IHUYI_INBOX", str(tmp_path / "pushes.sqlite3"))
-    return str(tmp_path / "pushes.sqlite3")
-
-
-@contextmanager
-def receiving(
-    *args: str, said: str = "listening at "
-) -> Generator[tuple["subprocess.Popen[str]", str]]:
-    """Run `ihuyi-voice receive` in a process of its own; yield it and its address."""
-    command = [*PROGRAM, "receive", "--port", "0", *args]
-    with subprocess.Popen(  # noqa: S603 - our own program
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line.startswith(f"{said}http://127.0.0.1:"), line
-            yield process, line.removeprefix(said).strip()
-        finally:
-            process.kill()
-
-
-def push(address: str, body: bytes) -> httpx.Response:
-    """Push as the vendor does."""
-    url = address.replace("<token>", TOKEN)
-    return httpx.post(url, content=body, headers={"Content-Type": FORM}, trust_env=False)
-
-
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_receive_prints_each_push_once_and_ends_in_good_order(inbox: str, name: str) -> None:
-    """For a person, numbers masked and the token nowhere."""
-    with receiving() as (process, address):
-        for body in (report_form("7"), report_form("7"), audit_form("5", 0, "含有敏感字符")):
-            assert push(address, body).text == "success"
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(2)]
-        process.send_signal(getattr(signal, name))
-        rest, told = process.communicate()
-    assert lines == [
-        "2018-05-24 17:46:50  7  139****0000  成功, 12 s\n",
-        "template 5 turned down 含有敏感字符\n",
-    ]
-    assert (process.returncode, rest, told) == (0, "", "")
-
-
-def test_receive_speaks_to_programs(inbox: str) -> None:
-    """One object a line, numbers in full, also for what was stored while nobody received."""
-    with receiving("--store-only") as (_, address):
-        assert push(address, report_form("7", code=-6)).text == "success"
-    with receiving("--json") as (process, address):
-        assert push(address, audit_form("5")).text == "success"
-        assert process.stdout is not None
-        told = [json.loads(process.stdout.readline()) for _ in range(2)]
-    assert sorted(told, key=lambda each: each["kind"]) == [
-        {"kind": "audit", "template_id": "5", "approved": True, "msg": ""},
-        {
-            "kind": "report",
-            "voice_id": "7",
-            "code": -6,
-            "mobile": "13900000000",
-            "talk_time": 12,
-            "report_time": "2018-05-24T17:46:50+08:00",
-            "msg": "成功",
-            "status": "no_answer",
-            "answered": False,
-        },
-    ]
-
-
-def test_receive_speaks_chinese(inbox: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where handlers print, which run in tasks of the inbox; and so does `report`."""
-    monkeypatch.setenv("IHUYI_LANG", "zh")
-    with receiving(said="正在监听 ") as (process, address):
-        for body in (report_form("7"), audit_form("5", 0, "含有敏感字符")):
-            assert push(address, body).text == "success"
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(2)]
-    assert lines == [
-        "2018-05-24 17:46:50  7  139****0000  成功，12 秒\n",
-        "模板 5 未通过审核 含有敏感字符\n",
-    ]
-    assert run("report", "7").stdout == lines[0]
-    assert run("report", "8").stderr == "8 的回执尚未到达\n"
-    assert "待处理" in run("replay").stdout
-
-
-def test_receive_takes_only_allowed_networks(inbox: str) -> None:
-    """A proxy's word counts if it was named."""
-    with receiving("--allow", "203.0.113.0/24", "--trusted-proxy", "127.0.0.1") as (_, address):
-        assert push(address, report_form("7")).status_code == 403
-        url = address.replace("<token>", TOKEN)
-        headers = {"Content-Type": FORM, "X-Forwarded-For": "203.0.113.9"}
-        passed = httpx.post(url, content=report_form(), headers=headers, trust_env=False)
-        assert passed.text == "success"
-
-
-def test_receive_needs_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """And proposes one."""
-    monkeypatch.delenv("IHUYI_PUSH_TOKEN", raising=False)
-    result = run("receive", "--inbox", str(tmp_path / "pushes.sqlite3"))
-    assert result.exit_code == 2
-    assert "set IHUYI_PUSH_TOKEN, for example to " in result.stderr
-
-
-def test_receive_tells_what_is_wrong_with_its_inbox(inbox: str, tmp_path: Path) -> None:
-    """Before it listens."""
-    result = run("receive", "--inbox", str(tmp_path / "missing" / "pushes.sqlite3"))
-    assert result.exit_code == 1
-    assert "unable to open database file" in result.stderr
-    assert "listening" not in result.output
 
 
 async def _store(inbox: str, *voice_ids: str) -> None:
@@ -153,14 +34,71 @@ def test_report_tells_how_a_call_ended(inbox: str) -> None:
 
 
 def test_report_says_if_there_is_none(inbox: str) -> None:
-    """Exit code 1 for none yet; 2 for an inbox that isn't there, which is not made."""
-    missing = run("report", "7")
-    assert (missing.exit_code, "there is no inbox" in missing.stderr) == (2, True)
-    assert not Path(inbox).exists()
+    """Exit code 1, and not before it has been waited for."""
     asyncio.run(_store(inbox, "7"))
     result = run("report", "8", "--wait", "0.01")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "no report of 8 has come\n"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("report", "7"),
+        ("replay",),
+        ("inbox", "counts"),
+        ("inbox", "quarantine"),
+        ("inbox", "reparse"),
+        ("inbox", "purge", "--days", "1"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("form", ["{}", "sqlite:///{}"])
+def test_an_inbox_that_is_not_there_is_not_made(
+    inbox: str, args: tuple[str, ...], form: str
+) -> None:
+    """To read from a new one would always find nothing; exit code 2 says that its name is wrong."""
+    result = run(*args, "--inbox", form.format(inbox))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no inbox" in result.stderr
+    assert not list(Path(inbox).parent.iterdir())
+
+
+READING = [("report", "7"), ("inbox", "counts"), ("inbox", "quarantine")]
+
+
+@pytest.mark.parametrize("args", READING, ids=" ".join)
+def test_reading_waits_for_nobody_who_writes(inbox: str, args: tuple[str, ...]) -> None:
+    """Not even for somebody who never ends; and it writes nothing."""
+    asyncio.run(_store(inbox, "7"))
+    with closing(sqlite3.connect(inbox, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert run(*args).exit_code == 0
+
+
+@pytest.mark.parametrize("args", [*READING, ("replay",), ("inbox", "reparse")], ids=" ".join)
+def test_a_database_that_failed_is_no_report_that_has_not_come(
+    inbox: str, args: tuple[str, ...]
+) -> None:
+    """Exit code 6, with the reason."""
+    Path(inbox).write_bytes(b"no database" * 1000)
+    result = run(*args)
+    assert (result.exit_code, result.stdout) == (6, "")
+    assert "the inbox's database failed" in result.stderr
+
+
+def test_a_closed_output_is_told_apart_from_wrong_input(inbox: str) -> None:
+    """Whatever was done is done; exit code 6, and no traceback."""
+    asyncio.run(_store(inbox, "7"))
+    for args in (("report", "7"), ("report", "7", "--json"), ("inbox", "counts")):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(  # noqa: S603 - our own program
+            [*PROGRAM, *args], check=False, stdout=writing, stderr=subprocess.PIPE, text=True
+        )
+        os.close(writing)
+        told = "ihuyi-voice: the output was closed before everything was written\n"
+        assert (done.returncode, done.stderr) == (6, told)
 
 
 async def _die(inbox: str) -> None:
@@ -186,5 +124,5 @@ def test_replay_revives_the_dead(inbox: str) -> None:
     assert shown.stdout.splitlines()[0] == "1 dead pushes will be handled again"
     assert asyncio.run(_count(inbox))[PushState.PENDING] == 1
     told = run("replay", "--json")
-    counts = {"pending": 1, "handled": 0, "dead": 0, "superseded": 0}
+    counts = {"pending": 1, "handled": 0, "dead": 0, "superseded": 0, "quarantined": 0}
     assert json.loads(told.stdout) == {"replayed": 0, "counts": counts}

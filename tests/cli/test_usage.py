@@ -24,6 +24,10 @@ COMMANDS = (
     ("template", "add"),
     ("template", "delete"),
     ("template", "check"),
+    ("inbox", "counts"),
+    ("inbox", "purge"),
+    ("inbox", "quarantine"),
+    ("inbox", "reparse"),
 )
 
 
@@ -40,9 +44,9 @@ def test_help_needs_no_manual(args: tuple[str, ...]) -> None:
     result = run(*args, "--help")
     assert (result.exit_code, result.stderr) == (0, "")
     assert f"Usage: root {' '.join(args)} [OPTIONS]" in result.stdout
-    options = [line for line in result.stdout.splitlines() if line.startswith("│ --")]
+    options = [line for line in result.stdout.splitlines() if re.match(r"│ \*? *--", line)]
     assert options
-    assert not [line for line in options if re.fullmatch(r"│ --\S+ +(<.+>)? *│", line)]
+    assert not [line for line in options if re.fullmatch(r"│ \*? *--\S+ +(<.+>)? *│", line)]
 
 
 def test_the_help_of_all_names_commands_variables_and_exit_codes() -> None:
@@ -54,7 +58,7 @@ def test_the_help_of_all_names_commands_variables_and_exit_codes() -> None:
     assert " ".join(text("app.help").split()) in shown
 
 
-@pytest.mark.parametrize("args", [(), ("template",)])
+@pytest.mark.parametrize("args", [(), ("template",), ("inbox",)])
 def test_no_arguments_show_the_help(args: tuple[str, ...]) -> None:
     """As wrong usage, exit code 2."""
     result = run(*args)

@@ -154,7 +154,7 @@ class Exchange:
 
     async def put_to(self, app: Callable[..., Awaitable[None]]) -> Answer | None:
         """Run it; return the answer, None if there was none."""
-        await app(self._scope(), self.receive, self.send)
+        await app(self.scope(), self.receive, self.send)
         if not self.sent:
             return None
         start, body = self.sent
@@ -163,7 +163,8 @@ class Exchange:
         assert answer.headers[b"content-length"] == b"%d" % len(answer.body)
         return answer
 
-    def _scope(self) -> dict[str, Any]:
+    def scope(self) -> dict[str, Any]:
+        """Return it as ASGI describes it."""
         return {
             "type": "http",
             "asgi": {"version": "3.0"},

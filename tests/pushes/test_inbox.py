@@ -11,7 +11,7 @@ from datetime import datetime
 import pytest
 
 from ihuyi_voice import InvalidRequest, VoiceError
-from ihuyi_voice.protocol.pushes import CHINA
+from ihuyi_voice.protocol.times import CHINA
 from ihuyi_voice.pushes import Inbox, InboxClosed, InboxUnavailable, PushState
 from ihuyi_voice.pushes.store import Store, Terms
 from tests.pushes.support import Place, audit, report, report_form, states

@@ -245,7 +245,7 @@ async def test_the_token_shows_nowhere(
     """Not in a log line, not in a repr, not in an error that a server may log."""
     caplog.set_level(logging.DEBUG)
     app = PushReceiver(inbox, token=TOKEN)
-    for exchange in (push(), push(b""), push(path=f"/{TOKEN}x"), push(method="GET")):
+    for exchange in (push(), push(path=f"/{TOKEN}x"), push(method="GET")):
         await exchange.put_to(app)
 
     async def broken(_: Push) -> None:
@@ -268,11 +268,10 @@ async def test_a_log_that_fails_changes_no_answer(
     app = PushReceiver(inbox, token=TOKEN)
     assert await status(app, push(path="/wrong")) == 404
     assert await status(app, push(method="GET")) == 405
-    assert await status(app, push(b"bad")) == 422
     gate = Gate(monkeypatch)
     gate.opened.set()
     gate.error = OSError("No space left on device")
     assert await status(app, push()) == 503
     gate.error = None
     assert await status(app, push()) == 200
-    assert len(log_that_fails) == 4
+    assert len(log_that_fails) == 3

@@ -236,3 +236,11 @@ async def test_stopping_in_the_middle_of_serving_leaves_nothing_behind() -> None
     assert asyncio.all_tasks() == before
     with pytest.raises(ConnectionRefusedError):
         await dial(url)
+
+
+async def test_an_address_of_ipv6_has_its_brackets() -> None:
+    """So that it is an address that clients take."""
+    simulator = Simulator()
+    async with simulator.serve("::1") as url, httpx.AsyncClient(trust_env=False) as client:
+        assert url.startswith("http://[::1]:")
+        assert "<code>" in (await submit(client, url)).text

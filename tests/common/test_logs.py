@@ -1,0 +1,58 @@
+"""Lines of the log: harmless to terminals, and to whoever writes them."""
+
+import logging
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.redaction import UNSAFE, excerpt
+from ihuyi_voice.errors import VendorError
+from ihuyi_voice.models import Operation
+from ihuyi_voice.protocol.codes import vendor_error
+
+EVIL = "\x1b[2J\x9b31m\r\nforged line\u202e"
+logger = logging.getLogger("ihuyi_voice.test")
+
+
+def test_an_error_takes_one_line_and_steers_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Its text may be the vendor's."""
+    error = vendor_error(Operation.SUBMIT, 9999, EVIL)
+    assert isinstance(error, VendorError)
+    tell(logger, logging.WARNING, "again: %s", error)
+    assert caplog.messages[0].isprintable()
+    assert r"\x1b[2J\x9b31m\r\nforged line\u202e" in caplog.messages[0]
+
+
+def test_a_traceback_keeps_its_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """And nothing else that a terminal would obey; numbers stay numbers."""
+    tell(logger, logging.WARNING, "%d: %s", 7, "Traceback:\n  x\x1b[2J\n成功")
+    assert caplog.messages == ["7: Traceback:\n  x\\x1b[2J\n成功"]
+
+
+def test_what_breaks_while_a_line_is_written_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    """There is no place left to say so."""
+
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    tell(logger, logging.WARNING, "%s", Broken())
+    assert not caplog.messages
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_an_excerpt_is_a_short_harmless_line_without_numbers(content: bytes) -> None:
+    """Whatever was sent."""
+    line = excerpt(content)
+    assert not {unicodedata.category(char) for char in line} & UNSAFE
+    assert len(line) <= 1000
+
+
+@given(st.text("0123456789", min_size=7, max_size=13), st.text("ax&=(\n", max_size=9))
+def test_no_number_is_whole_in_an_excerpt(number: str, around: str) -> None:
+    """Plain or percent-encoded, in the middle of anything."""
+    for written in (number, "".join(f"%{ord(digit):02x}" for digit in number)):
+        assert number not in excerpt(f"{around}{written}{around}".encode())
