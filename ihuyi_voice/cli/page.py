@@ -22,7 +22,7 @@ from ihuyi_voice.cli import charts
 from ihuyi_voice.cli.language import Language, shown, text, word
 from ihuyi_voice.cli.tally import meaning
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
-from ihuyi_voice.ledger.report import Fate, RunReport, Slice
+from ihuyi_voice.ledger import Fate, RunReport, Slice
 from ihuyi_voice.models import DELIVERY_STATUSES, Action, OutcomeStatus
 from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
 

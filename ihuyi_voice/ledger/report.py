@@ -1,13 +1,73 @@
 """What a whole run came to, counted by the database: for a page that tells it to people.
 
 Nothing here grows with the run: a million entries are counted where they lie, by whole scans
-that each return a few hundred rows.
+that return a few thousand rows at most.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Final
 
 import attrs
+
+from ihuyi_voice.ledger.schema import Spelling
+from ihuyi_voice.ledger.states import STATUS_OF, State
+from ihuyi_voice.storage import Query, Row, Work
+
+_ANSWERED: Final = f"{State.ACCEPTED:d}, {State.REJECTED:d}, {State.REFUSED:d}"
+_FATES: Final = (
+    "SELECT fate, count(*) AS people FROM (SELECT min(CASE"  # noqa: S608 - constants
+    f" WHEN e.state = {State.ACCEPTED:d} AND r.code = 2 THEN 0"
+    f" WHEN e.state = {State.ACCEPTED:d} AND r.code IS NOT NULL THEN 1"
+    f" WHEN e.state = {State.ACCEPTED:d} THEN 2"
+    f" WHEN e.state IN ({State.UNKNOWN:d}, {State.INTENT:d}) THEN 3"
+    f" WHEN e.state IN ({State.REFUSED:d}, {State.REJECTED:d}) THEN 4"
+    " ELSE 5 END) AS fate"
+    " FROM {entries} AS e LEFT JOIN {reports} AS r ON r.voice_id = e.voice_id"
+    " WHERE e.run = :run GROUP BY e.mobile) AS each_person GROUP BY fate"
+)
+_CODES: Final = (
+    "SELECT code, count(*) AS messages, max(text) AS text FROM {entries}"  # noqa: S608 - constants
+    f" WHERE run = :run AND code IS NOT NULL AND {{+}}state <> {State.HELD:d}"
+    " GROUP BY code ORDER BY messages DESC, code LIMIT :most"
+)
+_REASONS: Final = (
+    "SELECT text, count(*) AS messages FROM {entries} WHERE run = :run AND text IS NOT NULL"  # noqa: S608 - constants
+    f" AND (code IS NULL OR {{+}}state = {State.HELD:d})"
+    " GROUP BY text ORDER BY messages DESC, text LIMIT :most"
+)
+_ENDS: Final = (
+    "SELECT r.code AS code, count(*) AS messages, max(r.msg) AS text"
+    " FROM {entries} AS e JOIN {reports} AS r ON r.voice_id = e.voice_id"
+    " WHERE e.run = :run GROUP BY r.code ORDER BY messages DESC, r.code LIMIT :most"
+)
+_TIME: Final = (
+    "SELECT min(coalesce(begun_at, at)) AS begun, max(at) AS ended FROM {entries}"
+    " WHERE run = :run AND begun_at IS NOT NULL"
+)
+# Two digits of each time are kept, so that there are a few hundred of them at most.
+_TALLY: Final = (
+    "SELECT slice, state, wait, count(*) AS messages FROM (SELECT state, CASE"  # noqa: S608 - constants
+    " WHEN begun_at IS NOT NULL THEN {slice} END AS slice, CASE"
+    f" WHEN begun_at IS NULL OR at < begun_at OR state NOT IN ({_ANSWERED}) THEN NULL"
+    " WHEN at - begun_at < 0.1 THEN {ms} WHEN at - begun_at < 1 THEN {cs} * 10"
+    " WHEN at - begun_at < 10 THEN {ds} * 100 ELSE {s} * 1000 END AS wait"
+    " FROM {entries} WHERE run = :run) AS each_message GROUP BY slice, state, wait"
+)
+_UNCERTAIN: Final = (
+    "SELECT key, mobile, reference, coalesce(begun_at, at) AS since, text FROM {entries}"  # noqa: S608 - constants
+    f" WHERE run = :run AND state IN ({State.UNKNOWN:d}, {State.INTENT:d})"
+    " ORDER BY id LIMIT :most"
+)
+_WHOLE: Final = {"sqlite": "CAST({0} AS INTEGER)", "postgresql": "CAST(floor({0}) AS BIGINT)"}
+_SLICE: Final = "(at - CAST(:begun AS DOUBLE PRECISION)) / CAST(:span AS DOUBLE PRECISION)"
+_UNITS: Final = {"ms": 1000, "cs": 100, "ds": 10, "s": 1}
+_SPANS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200)
+_DAY: Final = 86_400
+_MOST_SLICES: Final = 40
+_MOST_CODES: Final = 40
+_MOST_REASONS: Final = 10
 
 
 class Fate(StrEnum):
@@ -122,3 +182,135 @@ class RunReport:
     slices: Sequence[Slice] = ()
     span: float = 0.0
     uncertain: Sequence[Uncertain] = ()
+
+
+@attrs.frozen
+class Reporting:
+    """Counts one run, in one transaction that reads.
+
+    Attributes:
+        say: How statements are spelled.
+        run: The run's id.
+    """
+
+    say: Spelling
+    run: int
+
+    def report(self, account: str, name: str, listed: int) -> Work[RunReport]:
+        """Return what the run came to.
+
+        Args:
+            account: Whose it is.
+            name: The run's.
+            listed: How many of the uncertain are listed at most.
+        """
+        times = yield from self._rows(_TIME)
+        begun, ended = times[0]["begun"], times[0]["ended"]
+        time = None if begun is None else _Time.of(begun, ended)
+        tally = yield from self._tally(time)
+        people = yield from self._people()
+        codes = yield from self._codes(_CODES)
+        rows = yield from self._rows(_REASONS, most=_MOST_REASONS)
+        reasons = [(row["text"], row["messages"]) for row in rows]
+        ends = yield from self._codes(_ENDS)
+        uncertain = yield from self._rows(_UNCERTAIN, most=listed)
+        return RunReport(
+            account, name, tally.states, people, begun, ended, codes, reasons, ends,
+            tally.slices(time), 0.0 if time is None else time.span,
+            [_uncertain(row) for row in uncertain],
+        )  # fmt: skip
+
+    def _rows(self, template: str, **parameters: float) -> Work[list[Row]]:
+        return (yield Query(self.say(template), {"run": self.run, **parameters}))
+
+    def _tally(self, time: "_Time | None") -> Work["_Tally"]:
+        whole = _WHOLE[self.say.dialect.name]
+        words = {name: whole.format(f"(at - begun_at) * {per}") for name, per in _UNITS.items()}
+        words["slice"] = whole.format(_SLICE)
+        template = _TALLY
+        for name, spelled in words.items():
+            template = template.replace(f"{{{name}}}", spelled)
+        first, span = (0.0, 1.0) if time is None else (time.first, time.span)
+        tally = _Tally()
+        for row in (yield from self._rows(template, begun=first, span=span)):
+            tally.note(row)
+        return tally
+
+    def _people(self) -> Work[Mapping[Fate, int]]:
+        rows = yield from self._rows(_FATES)
+        fates = list(Fate)
+        return {fates[row["fate"]]: row["people"] for row in rows}
+
+    def _codes(self, template: str) -> Work[list[CodeCount]]:
+        rows = yield from self._rows(template, most=_MOST_CODES)
+        return [CodeCount(row["code"], row["messages"], row["text"] or "") for row in rows]
+
+
+@attrs.frozen
+class _Time:
+    """How a run's time is cut.
+
+    Attributes:
+        first: Where the first slice begins: at a whole second, minute, hour or day.
+        span: How long each is, in seconds.
+        count: How many there are.
+    """
+
+    first: float
+    span: float
+    count: int
+
+    @classmethod
+    def of(cls, begun: float, ended: float) -> "_Time":
+        span = span_of(ended - begun)
+        first = begun // span * span
+        return cls(first, span, int((ended - first) // span) + 1)
+
+
+@attrs.define(eq=False)
+class _Tally:
+    """Messages by state, and those by slice, with how long they took."""
+
+    states: dict[str, int] = attrs.field(factory=dict[str, int])
+    _ended: defaultdict[int, dict[str, int]] = attrs.field(factory=lambda: defaultdict(dict))
+    _waits: defaultdict[int, dict[int, int]] = attrs.field(factory=lambda: defaultdict(dict))
+
+    def note(self, row: Row) -> None:
+        """Count some messages of one kind."""
+        name, count = _name(row["state"]), row["messages"]
+        self.states[name] = self.states.get(name, 0) + count
+        if row["slice"] is None or row["state"] == State.INTENT:
+            return
+        ended = self._ended[row["slice"]]
+        ended[name] = ended.get(name, 0) + count
+        if row["wait"] is not None:
+            waits = self._waits[row["slice"]]
+            waits[row["wait"]] = waits.get(row["wait"], 0) + count
+
+    def slices(self, time: _Time | None) -> list[Slice]:
+        """Return all slices, the empty ones, too."""
+        if time is None:
+            return []
+        return [
+            Slice(
+                time.first + time.span * place,
+                self._ended[place],
+                [(wait / 1000, count) for wait, count in sorted(self._waits[place].items())],
+            )
+            for place in range(time.count)
+        ]
+
+
+def span_of(seconds: float) -> float:
+    """Return the length of a stretch, so that few enough make up the whole."""
+    fitting = (span for span in _SPANS if seconds / span < _MOST_SLICES)
+    return float(next(fitting, _DAY * max(1, -(-seconds // (_DAY * _MOST_SLICES)))))
+
+
+def _name(state: int) -> str:
+    status = STATUS_OF.get(state)
+    return State(state).name if status is None else status.value
+
+
+def _uncertain(row: Row) -> Uncertain:
+    return Uncertain(row["key"], row["mobile"], row["reference"], row["since"], row["text"] or "")

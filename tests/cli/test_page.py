@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ihuyi_voice.cli import page
 from ihuyi_voice.cli.language import Language, choose
-from ihuyi_voice.ledger.report import CodeCount, Fate, RunReport, Slice, Uncertain
+from ihuyi_voice.ledger import CodeCount, Fate, RunReport, Slice, Uncertain
 from tests.support.browser import Browser, browsing, need_browser
 
 NOW = datetime(2026, 11, 25, 0, 0, tzinfo=UTC)

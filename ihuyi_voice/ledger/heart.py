@@ -1,0 +1,196 @@
+"""What an open ledger does by itself: commits, and beats."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.signal import Signal
+from ihuyi_voice.common.tasks import ended
+from ihuyi_voice.errors import CallInFlight, LedgerClosed, LedgerUnavailable, StorageUnavailable
+from ihuyi_voice.ledger.commits import Answer, Commits, Committed
+from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.recall import USED_EVERY, recall, recent
+from ihuyi_voice.ledger.rows import Book, Flight, Intent, Outcome, Put
+from ihuyi_voice.ledger.states import Ending
+from ihuyi_voice.models import Draft
+from ihuyi_voice.storage import Database, GroupCommit, ToldAs, Work
+
+logger = logging.getLogger("ihuyi_voice.ledger")
+T = TypeVar("T")
+
+as_ledger: Final = ToldAs(LedgerUnavailable, LedgerClosed, whose="the ledger")
+_DEADLOCKS: Final = 10
+_LOST_A_RACE: Final = frozenset({"40001", "40P01"})
+
+
+class Heart:
+    """Beats for its owner, commits what is put, and keeps what could not be written.
+
+    Every method raises LedgerUnavailable if the database says no.
+
+    Attributes:
+        owner: Who this process is; another one after it was buried alive.
+        recent: The accounts that may have had calls within a day, when this was opened.
+
+    Args:
+        database: Where everything is.
+        owners: Who lives.
+    """
+
+    def __init__(self, database: Database, owners: Owners) -> None:
+        self.owner = 0
+        self.recent: set[str] = set()
+        self._database = database
+        self._owners = owners
+        self._commits = Commits(owners)
+        self._group = GroupCommit[Put, Answer](self._commit)
+        self._owed: list[Outcome] = []
+        self._later: set[asyncio.Task[Any]] = set()
+        self._tickets = count(1)
+        self._used: dict[int, float] = {}
+        self._flights: dict[str, dict[str, Flight]] = {}
+        self._ending = Signal()
+        self._ended = False
+        self._beating: asyncio.Task[None]
+
+    async def __aenter__(self) -> Self:
+        """Be born, and begin to beat."""
+        self.owner = await self.write(self._owners.born)
+        self.recent = await self.read(lambda: recent(self._owners))
+        self._group.open()
+        self._beating = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Write what was put, and end; what can't be written is lost, and so is UNKNOWN."""
+        self._ended = True
+        self._ending.notify()
+        try:
+            await self._rest()
+        finally:
+            await ended(self._beating, at_once=exc_type is not None)
+            with suppress(LedgerUnavailable):
+                await self.write(partial(self._owners.gone, self.owner))
+
+    async def _rest(self) -> None:
+        while self._later:
+            await asyncio.wait(self._later)
+        await self._group.close()
+        if self._owed:
+            with suppress(StorageUnavailable):
+                await self._commit([])
+
+    # --- what journals need
+
+    def ticket(self) -> int:
+        """Return the number of the next intent."""
+        return next(self._tickets)
+
+    def flights(self, account: str) -> dict[str, Flight]:
+        """Return the keyed calls of an account that this process has in flight."""
+        return self._flights.setdefault(account, {})
+
+    async def put(self, row: Put) -> Answer:
+        """Return the answer once a row is written durably."""
+        with as_ledger:
+            return await self._group.put(row)
+
+    def put_later(self, row: Put) -> None:
+        """Have a row written without anybody waiting for it."""
+        task = asyncio.create_task(self._put_quietly(row))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def look(
+        self, book: Book, drafts: Sequence[Draft], opens: int
+    ) -> Sequence[Ending | None]:
+        """Return what stands against sending each."""
+        found = await self.read(lambda: self._commits.look(book, drafts, opens))
+        keys = [draft.key for draft, end in zip(drafts, found, strict=True) if _flies(end)]
+        if not book.keyed or not keys:
+            return found
+        owner = self.owner
+        if not await self.read(lambda: self._commits.orphans(book, keys, owner)):
+            return found
+        await self.write(lambda: self._commits.bury(book, keys, owner))
+        return await self.read(lambda: self._commits.look(book, drafts, opens))
+
+    async def recall(self, account: str, mobiles: Sequence[str]) -> Mapping[str, Sequence[float]]:
+        """Return the ages of each number's calls."""
+        return await self.read(lambda: recall(self._owners, account, mobiles))
+
+    async def write(self, make: Callable[[], Work[T]]) -> T:
+        """Do work in a durable transaction."""
+        with as_ledger:
+            return await self._write(make)
+
+    async def read(self, make: Callable[[], Work[T]]) -> T:
+        """Do work that only reads."""
+        with as_ledger:
+            return await self._database.read(make)
+
+    # ---
+
+    async def _put_quietly(self, row: Put) -> None:
+        with suppress(LedgerUnavailable):  # it is owed then
+            await self.put(row)
+
+    async def _write(self, make: Callable[[], Work[T]]) -> T:
+        for _ in range(_DEADLOCKS):
+            try:
+                return await self._database.write(make)
+            except StorageUnavailable as exc:
+                # Two processes that want the same keys may each have what the other one waits for.
+                if getattr(exc.__cause__, "sqlstate", None) not in _LOST_A_RACE:
+                    raise
+        return await self._database.write(make)
+
+    async def _commit(self, rows: Sequence[Put]) -> Sequence[Answer]:
+        """Write a group, after what could not be written before."""
+        owed, self._owed = self._owed, []
+        every, owner, used = [*owed, *rows], self.owner, self._in_use(rows)
+        try:
+            done: Committed = await self._write(lambda: self._commits.commit(every, owner, used))
+        except BaseException:
+            self._owed = [again for row in every if (again := row.again(owner)) is not None]
+            raise
+        self.owner = done.owner
+        self._used |= dict.fromkeys(used, asyncio.get_running_loop().time())
+        return done.answers[len(owed) :]
+
+    def _in_use(self, rows: Sequence[Put]) -> set[int]:
+        runs = {row.book.run for row in rows if isinstance(row, Intent)}
+        stale = asyncio.get_running_loop().time() - USED_EVERY
+        return {run for run in runs if self._used.get(run, stale) <= stale}
+
+    async def _beat(self) -> None:
+        async for _ in self._ending.rounds(every=self._owners.timing.beat):
+            if self._ended:
+                break
+            await self._beat_once()
+
+    async def _beat_once(self) -> None:
+        owner = self.owner
+        try:
+            now_owner = await self._database.write(lambda: self._owners.beat(owner), durable=False)
+            if self.owner == owner:
+                self.owner = now_owner
+            if self._owed:
+                await self._commit([])
+        except StorageUnavailable as exc:
+            tell(logger, logging.WARNING, "the ledger could not beat: its %s", exc)
+
+
+def _flies(end: Ending | None) -> bool:
+    return isinstance(end, CallInFlight)

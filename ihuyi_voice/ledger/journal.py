@@ -1,0 +1,135 @@
+"""A journal: what calls ask of the entries of one run, or of an account's keyed calls."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import attrs
+
+from ihuyi_voice.errors import CallInFlight, InvalidRequest
+from ihuyi_voice.ledger.commits import Answer
+from ihuyi_voice.ledger.rows import Book, Flight, Intent, Outcome, Put
+from ihuyi_voice.ledger.states import Ending, is_storable
+from ihuyi_voice.models import Draft
+
+_TEXTS = ("key", "mobile", "content")
+
+
+class Desk(Protocol):
+    """What a journal needs of its ledger."""
+
+    async def put(self, row: Put) -> Answer:
+        """Return the answer once a row is written durably."""
+        ...
+
+    def put_later(self, row: Put) -> None:
+        """Have a row written by nobody's wait."""
+        ...
+
+    async def look(
+        self, book: Book, drafts: Sequence[Draft], opens: int
+    ) -> Sequence[Ending | None]:
+        """Return what stands against sending each."""
+        ...
+
+    async def recall(self, account: str, mobiles: Sequence[str]) -> Mapping[str, Sequence[float]]:
+        """Return the ages of each number's calls."""
+        ...
+
+    def ticket(self) -> int:
+        """Return the number of the next intent."""
+        ...
+
+    @property
+    def owner(self) -> int:
+        """Who this process is now."""
+        ...
+
+
+@attrs.define(eq=False)
+class Journal:
+    """The entries of one run, or of the keyed calls of an account; see `calls.journal`.
+
+    Attributes:
+        is_new: Whether nothing was in it when it was opened.
+        has_recent: Whether the account had calls in the last 24 hours when it was opened.
+    """
+
+    _desk: Desk
+    _account: str
+    _find: Callable[[], Awaitable[Book]]
+    _opens: int
+    _flights: dict[str, Flight] = attrs.field(repr=False)
+    is_new: bool
+    has_recent: bool
+
+    async def look(self, drafts: Sequence[Draft]) -> Sequence[Ending | None]:
+        """Return what became of each, in their order; None if it may be sent.
+
+        Raises:
+            LedgerUnavailable: The ledger could not be asked.
+        """
+        wrong = {place: error for place, each in enumerate(drafts) if (error := _wrong(each))}
+        right = [draft for place, draft in enumerate(drafts) if place not in wrong]
+        book = await self._find()
+        found = iter(await self._desk.look(book, right, self._opens) if right else ())
+        return [wrong.get(place) or next(found) for place in range(len(drafts))]
+
+    async def intend(self, draft: Draft) -> Ending | None:
+        """Write durably that this call is about to be made; None if it may be, by this caller only.
+
+        Cancelled, it settles what was granted meanwhile as not sent.
+
+        Raises:
+            LedgerUnavailable: It is not written, or nobody knows; then it is taken back as soon as
+                the database is there again.
+        """
+        if error := _wrong(draft):
+            return error
+        if draft.key in self._flights:
+            return CallInFlight("this process has a call with this key in flight")
+        intent = Intent(await self._find(), draft, self._desk.ticket(), self._opens)
+        owner = self._desk.owner
+        try:
+            answer = await self._desk.put(intent)
+        except asyncio.CancelledError:
+            intent.withdrawn = True
+            self._desk.put_later(intent.given_up(owner, "it was cancelled before it was sent"))
+            raise
+        if isinstance(answer, int):
+            self._flights[draft.key] = Flight(answer, intent.book.epoch, intent.ticket)
+            return None
+        return answer
+
+    async def settle(self, draft: Draft, end: Ending) -> None:
+        """Write durably how a call ended: one that was granted, or that was never intended.
+
+        An end of what was never intended never takes the place of one that says it was sent.
+
+        Raises:
+            LedgerUnavailable: It is not written yet. That of a granted call is tried again as long
+                as this process lives.
+        """
+        flight = self._flights.pop(draft.key, None)
+        if flight is None and _wrong(draft):
+            return
+        await self._desk.put(Outcome(await self._find(), draft, end, flight))
+
+    async def recall(self, mobiles: Sequence[str]) -> Mapping[str, Sequence[float]]:
+        """Return the ages, in seconds, of each number's calls that count for its limits.
+
+        Those of the last 24 hours and of this account, in any run, that were accepted, may have
+        been, or are in flight.
+
+        Raises:
+            LedgerUnavailable: The ledger could not be asked.
+        """
+        return await self._desk.recall(self._account, mobiles)
+
+
+def _wrong(draft: Draft) -> InvalidRequest | None:
+    """Return why a draft can't be kept."""
+    for name in _TEXTS:
+        if not is_storable(getattr(draft, name)):
+            return InvalidRequest(f"the {name} can't be written into a ledger", field=name)
+    return None

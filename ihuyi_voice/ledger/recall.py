@@ -1,0 +1,41 @@
+"""Which calls count for a number's limits, and whether there can be any."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.states import State
+from ihuyi_voice.storage import Query, Work
+
+USED_EVERY: Final = 60.0
+"""How often a run in use says so, in seconds."""
+
+_CALLS: Final = (
+    "SELECT e.mobile, e.state, e.at, {now} AS now FROM {entries} e"
+    " JOIN {runs} r ON r.id = e.run WHERE {among_mobiles} AND r.account = :account"
+    " AND {+}e.state >= {INTENT} AND e.at >= {now} - {DAY}"
+)
+_RECENT: Final = "SELECT DISTINCT account FROM {runs} WHERE used_at >= {now} - {RECENTLY}"
+
+
+def recall(
+    owners: Owners, account: str, mobiles: Sequence[str]
+) -> Work[Mapping[str, Sequence[float]]]:
+    """Return the ages, in seconds, of each number's calls of the last day."""
+    say = owners.say
+    rows = yield Query(
+        say(_CALLS.replace("{among_mobiles}", say.dialect.among("e.mobile", "mobiles"))),
+        {"account": account, "mobiles": say.dialect.values(mobiles), **owners.now()},
+    )
+    ages: dict[str, list[float]] = {}
+    for row in rows:
+        # In flight: its window has not even begun.
+        age = 0.0 if row["state"] == State.INTENT else max(0.0, row["now"] - row["at"])
+        ages.setdefault(row["mobile"], []).append(age)
+    return ages
+
+
+def recent(owners: Owners) -> Work[set[str]]:
+    """Return the accounts that may have had calls within a day."""
+    rows = yield Query(owners.say(_RECENT), owners.now())
+    return {row["account"] for row in rows}

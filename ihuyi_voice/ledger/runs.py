@@ -1,0 +1,235 @@
+"""Runs: opened by one process at a time, taken over from the dead, stopped and resumed by anybody.
+
+Opening raises the epoch of the part, by which everybody who held it before is fenced off, and makes
+what they had in flight UNKNOWN, in one transaction. A part that a living owner holds is watched:
+if its beat moves, the run is in use; if it doesn't until it is as old as the dead are, it is taken
+over.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import attrs
+
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.errors import InvalidRequest, RunInUse
+from ihuyi_voice.ledger.commits import USED, stopped
+from ihuyi_voice.ledger.owners import DIED, Owners
+from ihuyi_voice.ledger.recall import recent
+from ihuyi_voice.ledger.rows import KEYED, Book
+from ihuyi_voice.ledger.schema import STOPPED_RUN
+from ihuyi_voice.ledger.states import is_storable
+from ihuyi_voice.storage import Query, Row, Work
+
+logger = logging.getLogger("ihuyi_voice.ledger")
+T = TypeVar("T")
+
+_MAKE: Final = (
+    "INSERT INTO {runs} (account, key, options, state, created_at, used_at)"
+    " VALUES (:account, :key, '', {OPEN_RUN}, {now}, 0)"
+    " ON CONFLICT (account, key) DO NOTHING"
+)
+_FIND: Final = "SELECT * FROM {runs} WHERE account = :account AND key = :key"
+_MAKE_PART: Final = (
+    "INSERT INTO {parts} (run, part, epoch, state, done) VALUES (:run, :part, 0, :state, 0)"
+    " ON CONFLICT (run, part) DO NOTHING"
+)
+_HELD: Final = (
+    "SELECT p.epoch, p.owner, o.beat_at, o.host, o.pid, {now} AS now FROM {parts} p"
+    " LEFT JOIN {owners} o ON o.id = p.owner WHERE p.run = :run AND p.part = :part"
+)
+_TAKE: Final = (
+    "UPDATE {parts} SET epoch = epoch + 1, owner = :owner, opened_at = {now}, done = 0"
+    " WHERE run = :run AND part = :part RETURNING epoch"
+)
+_LOST: Final = (
+    "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
+    " at = {now} WHERE run = :run AND part = :part AND state = {INTENT}"
+)
+_ANY: Final = "SELECT 1 AS found FROM {entries} WHERE run = :run LIMIT 1"
+_FREE: Final = (
+    "UPDATE {parts} SET owner = NULL WHERE run = :run AND part = :part AND epoch = :epoch"
+)
+_SET: Final = "UPDATE {runs} SET state = :state, cause = :cause WHERE id = :run"
+_SET_PARTS: Final = "UPDATE {parts} SET state = :state WHERE run = :run"
+_NAMED: Final = "SELECT * FROM {runs} WHERE key = :key ORDER BY account"
+
+
+@attrs.frozen
+class Opened:
+    """A run that is ours.
+
+    Attributes:
+        book: Where its entries stand.
+        is_new: Whether nothing was in it.
+        has_recent: Whether its account may have had calls within a day.
+    """
+
+    book: Book
+    is_new: bool
+    has_recent: bool
+
+
+@attrs.frozen
+class Held:
+    """A part that somebody who may be alive holds.
+
+    Attributes:
+        owner: Who.
+        beat_at: The last beat.
+        age: The seconds since.
+        text: What a person is told of it.
+    """
+
+    owner: int
+    beat_at: float
+    age: float
+    text: str
+
+
+ANYBODY: Final = Held(0, 0.0, 0.0, "")
+"""Stands for whoever holds a part."""
+
+
+@attrs.frozen
+class Runs:
+    """What is asked of runs and parts.
+
+    Attributes:
+        owners: Who lives.
+    """
+
+    owners: Owners
+
+    def ensured(self, account: str, key: str) -> Work[Row]:
+        """Return the run's row, which is made if it is missing."""
+        named = {"account": account, "key": key}
+        rows = yield Query(self.owners.say(_FIND), named)
+        if not rows:
+            yield Query(self.owners.say(_MAKE), named | self.owners.now())
+            rows = yield Query(self.owners.say(_FIND), named)
+        return rows[0]
+
+    def keyed(self, account: str) -> Work[Book]:
+        """Return where the keyed calls of an account stand."""
+        row = yield from self.ensured(account, KEYED)
+        return Book(int(row["id"]), keyed=True)
+
+    def open(
+        self, account: str, key: str, part: int, owner: int, insist: Held | None
+    ) -> Work[Opened | Held]:
+        """Take a part of a run, or return who holds it.
+
+        Args:
+            account: Whose run it is.
+            key: Its name.
+            part: The part.
+            owner: Who takes it.
+            insist: Whose hold doesn't count, since their beat has not moved; ANYBODY's.
+        """
+        say, now = self.owners.say, self.owners.now()
+        recently = yield from recent(self.owners)
+        row = yield from self.ensured(account, key)
+        where = {"run": int(row["id"]), "part": part}
+        yield Query(say(_MAKE_PART), where | {"state": row["state"]})
+        if row["state"] == STOPPED_RUN:
+            raise stopped(row["cause"])
+        if say.dialect.name == "postgresql":  # the outer side of a join can't be locked
+            yield Query(
+                say("SELECT 1 FROM {parts} WHERE run = :run AND part = :part FOR UPDATE"), where
+            )
+        (held,) = yield Query(say(_HELD), where | now)
+        holder = _holder(held, row, owner, self.owners.timing.dead)
+        if holder is not None and not _counts_not(holder, insist):
+            return holder
+        (taken,) = yield Query(say(_TAKE), where | {"owner": owner} | now)
+        yield Query(say(_LOST), where | {"text": DIED} | now)
+        yield Query(say(USED), where | now)
+        is_new = not (yield Query(say(_ANY), where))
+        book = Book(where["run"], part, int(taken["epoch"]))
+        return Opened(book, is_new, account in recently)
+
+    def leave(self, book: Book) -> Work[None]:
+        """Give a part up, if it is still ours."""
+        where = {"run": book.run, "part": book.part, "epoch": book.epoch}
+        yield Query(self.owners.say(_FREE), where)
+
+    def mark(self, run: int, state: int, cause: str | None) -> Work[None]:
+        """Stop a run, or let it go on."""
+        yield Query(self.owners.say(_SET), {"run": run, "state": state, "cause": cause})
+        yield Query(self.owners.say(_SET_PARTS), {"run": run, "state": state})
+
+    def named(self, key: str, account: str | None) -> Work[Row]:
+        """Return the only run of this name, or that of this account.
+
+        Raises:
+            InvalidRequest: There is none, or several accounts have one.
+        """
+        rows = yield Query(self.owners.say(_NAMED), {"key": key})
+        found = [row for row in rows if account in {None, row["account"]}]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            whose = "" if account is None else f" of {account}"
+            raise InvalidRequest(f"the ledger has no run {key!r}{whose}", field="run")
+        names = ", ".join(row["account"] for row in found)
+        raise InvalidRequest(f"several accounts have a run {key!r}: {names}", field="account")
+
+
+def _holder(held: Row, run: Row, owner: int, dead: float) -> Held | None:
+    """Return who holds a part and may be alive."""
+    if held["owner"] is None or held["beat_at"] is None or held["owner"] == owner:
+        return None
+    age = held["now"] - held["beat_at"]
+    if age > dead:
+        return None
+    began = held["now"] - run["created_at"]
+    text = (
+        f"the run {run['key']!r}, begun {began:.0f} s ago, is worked on by process {held['pid']}"
+        f" on {held['host']}, whose last beat was {max(0.0, age):.1f} s ago"
+    )
+    return Held(int(held["owner"]), float(held["beat_at"]), age, text)
+
+
+def _counts_not(holder: Held, insist: Held | None) -> bool:
+    if insist is None or insist is ANYBODY:
+        return insist is ANYBODY
+    return (insist.owner, insist.beat_at) == (holder.owner, holder.beat_at)
+
+
+async def watched(
+    attempt: Callable[[Held | None], Awaitable[Opened | Held]],
+    pause: Callable[[], Awaitable[None]],
+    looks: int,
+) -> Opened:
+    """Take a part, watching whoever holds it.
+
+    Args:
+        attempt: Tries to take it, also from whom it is given.
+        pause: Waits until the next look.
+        looks: How often is looked at a beat that doesn't move.
+
+    Raises:
+        RunInUse: Its beat moved: it lives.
+    """
+    first = await attempt(None)
+    if isinstance(first, Opened):
+        return first
+    tell(logger, logging.INFO, "%s; waiting to see whether it lives", first.text)
+    for count in range(1, looks + 1):
+        await pause()
+        got = await attempt(first if count == looks else None)
+        if isinstance(got, Opened):
+            text = "%s: nothing was heard of it since, and the run goes on here"
+            tell(logger, logging.WARNING, text, first.text)
+            return got
+        if (got.owner, got.beat_at) != (first.owner, first.beat_at):
+            raise RunInUse(got.text)
+    raise RunInUse(first.text)
+
+
+def check_name(key: object) -> None:
+    """Check the name of a run."""
+    if not isinstance(key, str) or not key or not is_storable(key):
+        raise InvalidRequest("a run needs a name", field="run")
