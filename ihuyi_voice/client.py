@@ -271,6 +271,10 @@ class VoiceClient:
         total: int | None = None,
         max_failures: int | None = 20,
         max_rejections: int | None = 200,
+        run: str | None = None,
+        ledger: Journals | None = None,
+        takeover: bool = False,
+        retry_rejected: bool = False,
     ) -> BulkRun:
         """Return a run that submits all of `messages`: `async with … as run: async for outcome …`.
 
@@ -292,16 +296,32 @@ class VoiceClient:
                 and 3 before the first usable answer; None for any number.
             max_rejections: The same for rejections in a row with one code. What concerns a single
                 number (4030, 406, 408x, a number that can't be right) neither counts nor resets.
+            run: The run's name, at most 200 characters; it needs a ledger. The same run goes on
+                where it ended, by being run again: nobody is called twice. A message is known by
+                its reference, or else by its number and content; what was settled earlier has the
+                same outcome again, `replayed`.
+            ledger: Keeps this run, in place of the client's.
+            takeover: Whether to go on with a run that another living process works on, which then
+                can't any more.
+            retry_rejected: Whether to send again what was refused with FIX_REQUEST.
 
         Raises:
             InvalidRequest: An option can't be right.
+            RunInUse: Another living process works on the run; raised when it is entered.
+            LedgerUnavailable: The run could not be opened; raised when it is entered.
             TypeError: `messages` are none: a str, a mapping, a table.
         """
         options = BulkOptions(
             concurrency, max_wait, max_rate, max_deferred, grace,
             total, max_failures, max_rejections,
         )  # fmt: skip
-        return BulkRun(messages, self._job, self._submitter, options)
+        if run is None and (ledger is not None or takeover or retry_rejected):
+            raise InvalidRequest("ledger, takeover and retry_rejected need a run", field="run")
+        journal = None
+        if run is not None:
+            self._check_sent_once("run")
+            journal = self._books.run(run, ledger, takeover=takeover, retry_rejected=retry_rejected)
+        return BulkRun(messages, self._job, self._submitter, options, journal)
 
     async def balance(self) -> int:
         """Return how many notifications are left on the account (GetNum, section 3).

@@ -106,3 +106,9 @@ def ended(message: Message, error: VoiceError) -> Outcome:
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
     forget_frames(error)
     return Outcome(message, error.status, None, error, error.attempts, retry_at)
+
+
+def replayed(message: Message, end: Submission | VoiceError) -> Outcome:
+    """Return the outcome of a message that had its end before this run asked for it."""
+    outcome = accepted(message, end) if isinstance(end, Submission) else ended(message, end)
+    return attrs.evolve(outcome, replayed=True)

@@ -22,9 +22,10 @@ class Progress:
         read: Messages read from the iterable so far.
         total: How many there are in all; None if nobody told.
         elapsed: Seconds since the run began.
-        rate: Finished messages a second since then.
+        rate: Messages finished by this run a second since then.
         eta: Seconds that are likely left, no less than the guard's longest known wait; None while
             nobody can tell.
+        replayed: Finished messages that had been settled before; rate and `eta` leave them out.
         cause: The commonest reason why messages were not accepted, in words, or the last one why
             an attempt failed while no message has ended so; None if all went well.
     """
@@ -38,6 +39,7 @@ class Progress:
     rate: float
     eta: float | None
     cause: str | None = None
+    replayed: int = 0
 
     @property
     def finished(self) -> int:
@@ -66,11 +68,13 @@ class Tally:
         total: The length of the input, if it is known.
         read: Messages read so far.
         counts: Finished messages by status, every status present.
+        replayed: How many of them had been settled before.
     """
 
     total: int | None = None
     read: int = 0
     counts: dict[OutcomeStatus, int] = attrs.field(factory=lambda: dict.fromkeys(OutcomeStatus, 0))
+    replayed: int = 0
     _started: float = 0.0
     _causes: dict[tuple[type, int | None], _Cause] = attrs.field(
         factory=dict[tuple[type, int | None], _Cause]
@@ -80,6 +84,11 @@ class Tally:
     def start(self, now: float) -> None:
         """Begin to count time."""
         self._started = now
+
+    def again(self, status: OutcomeStatus) -> None:
+        """Count a message that had ended before this run."""
+        self.counts[status] += 1
+        self.replayed += 1
 
     def ended(self, status: OutcomeStatus, error: VoiceError | None) -> None:
         """Count a message that has ended."""
@@ -103,7 +112,7 @@ class Tally:
         """Return where the run stands at `now`, whose last deferral ends at `last_ready`."""
         finished = sum(self.counts.values())
         elapsed = now - self._started
-        rate = finished / elapsed if elapsed > 0 else 0.0
+        rate = (finished - self.replayed) / elapsed if elapsed > 0 else 0.0
         eta = None
         if self.total is not None and rate > 0:
             # Deferred messages cost waiting, not work: the longer of the two decides.
@@ -111,7 +120,7 @@ class Tally:
             eta = max(0.0, work, last_ready - now if deferred else 0.0)
         return Progress(
             dict(self.counts), in_flight, deferred, self.read, self.total, elapsed, rate, eta,
-            self._cause(),
+            self._cause(), self.replayed,
         )  # fmt: skip
 
     def _cause(self) -> str | None:

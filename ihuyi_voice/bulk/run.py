@@ -49,7 +49,7 @@ from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
-from ihuyi_voice.calls import Job, Submitter
+from ihuyi_voice.calls import Job, Journaling, JournalOfRun, Submitter
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.models import Message, OutcomeStatus
 
@@ -73,12 +73,15 @@ class BulkRun:
         make_job: Callable[[Message, float], Job],
         submitter: Submitter,
         options: BulkOptions,
+        journal: JournalOfRun | None = None,
     ) -> None:
         check_messages(messages)
         self._messages = messages
         self._make_job = make_job
         self._submitter = submitter
         self._options = options
+        self._journal = journal
+        self._is_entered = False
         total = length(messages) if options.total is None else options.total
         self._tally = Tally(total=total)
         self._scheduler: Scheduler | None = None
@@ -90,14 +93,12 @@ class BulkRun:
         self._consumed_at_once = 0
 
     async def __aenter__(self) -> Self:
-        if self._scheduler is not None:
+        if self._is_entered:
             raise RuntimeError("a run can be entered once; call submit_many again")
-        scheduler = Scheduler(self._submitter, self._make_job, self._options, self._tally)
-        self._source = open_source(self._messages, scheduler.pump)
-        self._scheduler = scheduler
-        self._tally.start(asyncio.get_running_loop().time())
+        self._is_entered = True
+        journaling = None if self._journal is None else await self._journal.open()
         try:
-            scheduler.begin(self._source)
+            self._begin(journaling)
         except BaseException:
             await self._leave()
             raise
@@ -115,6 +116,15 @@ class BulkRun:
             raise untold
         if untold is not None:  # the consumer's own exception goes first
             tell(logger, logging.WARNING, "a run was ended by %s, too", type(untold).__name__)
+
+    def _begin(self, journaling: Journaling | None) -> None:
+        scheduler = Scheduler(
+            self._submitter, self._make_job, self._options, self._tally, journaling
+        )
+        self._source = open_source(self._messages, scheduler.pump)
+        self._scheduler = scheduler
+        self._tally.start(asyncio.get_running_loop().time())
+        scheduler.begin(self._source)
 
     def __aiter__(self) -> Self:
         return self
@@ -176,26 +186,36 @@ class BulkRun:
         return error
 
     async def _leave(self) -> None:
-        if self._scheduler is None or self._source is None:
-            return
         if self._gone is not None:
             await self._gone.wait()
             return
+        if not self._is_entered:
+            return
         self._gone = asyncio.Event()
         try:
-            await self._end(self._scheduler, self._source.reader)
+            if self._scheduler is not None:
+                await self._end(self._scheduler)
         finally:
-            self._gone.set()
+            try:
+                await self._release()
+            finally:
+                self._gone.set()
 
-    async def _end(self, scheduler: Scheduler, reader: "asyncio.Task[None] | None") -> None:
+    async def _end(self, scheduler: Scheduler) -> None:
         try:
             scheduler.leave()
-            awaited: set[asyncio.Task[Any]] = {*scheduler.workers, *({reader} if reader else ())}
+            awaited: set[asyncio.Task[Any]] = scheduler.workers | scheduler.readers
             if awaited:
                 grace = self._options.grace
                 await asyncio.wait(awaited, timeout=None if grace == inf else grace)
         finally:
-            await _cut_short(scheduler, reader)
+            await _cut_short(scheduler)
+
+    async def _release(self) -> None:
+        """Let others have the run, however often this task is cancelled."""
+        cancelled = None if self._journal is None else await self._journal.close()
+        if cancelled is not None:
+            raise cancelled
 
     def _entered(self) -> Scheduler:
         if self._scheduler is None:
@@ -203,10 +223,10 @@ class BulkRun:
         return self._scheduler
 
 
-async def _cut_short(scheduler: Scheduler, reader: "asyncio.Task[None] | None") -> None:
+async def _cut_short(scheduler: Scheduler) -> None:
     """Cancel what is left, and collect its outcomes however often this task is cancelled."""
     workers = scheduler.workers
-    source = set[asyncio.Task[None]]() if reader is None or reader.done() else {reader}
+    source = {reader for reader in scheduler.readers if not reader.done()}
     for task in workers | source:
         task.cancel()
     cancelled = await _outlast(workers, _LAST_WORDS)

@@ -17,16 +17,17 @@ from typing import Final, TypeAlias
 
 from ihuyi_voice.bulk.alarm import Alarm
 from ihuyi_voice.bulk.deferral import Deferral, Item
+from ihuyi_voice.bulk.intake import Intake
+from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
-from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, no_message, stopped
+from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, replayed, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
-from ihuyi_voice.calls import Delay, Job, Submitter
+from ihuyi_voice.bulk.sources import Source
+from ihuyi_voice.calls import Delay, Job, Journaling, Submitter
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames, mask_numbers
 from ihuyi_voice.errors import (
-    InvalidRequest,
     OutcomeUnknown,
     RunStopped,
     VoiceError,
@@ -58,6 +59,7 @@ class Scheduler:
         make_job: Callable[[Message, float], Job],
         options: BulkOptions,
         tally: Tally,
+        journaling: Journaling | None = None,
     ) -> None:
         self.outcomes: deque[Outcome] = deque()
         self.changed = asyncio.Event()
@@ -66,12 +68,13 @@ class Scheduler:
         self._make_job = make_job
         self._options = options
         self._tally = tally
+        self._journaling = journaling
         self._pace = Pace(
             options.concurrency, options.max_rate, options.max_failures, options.max_rejections
         )
         self._deferral = Deferral()
         self._working: dict[Worker, Item] = {}
-        self._source: Source | None = None
+        self._intake: Intake | None = None
         self._stopped: tuple[str, VoiceError | None] | None = None  # why, in words, and its cause
         self._left = False
         self._met_busy = False  # whether the last message that was read is to a busy number
@@ -85,7 +88,7 @@ class Scheduler:
 
     def begin(self, source: Source) -> None:
         """Begin to read."""
-        self._source = source
+        self._intake = self._intake_of(source)
         self.pump()
 
     @property
@@ -94,9 +97,14 @@ class Scheduler:
         return set(self._working)
 
     @property
+    def readers(self) -> set[Worker]:
+        """The tasks that read ahead and look up."""
+        return set() if self._intake is None else set(self._intake.tasks)
+
+    @property
     def finished(self) -> bool:
         """Whether every message that was taken has its outcome, and no more will be taken."""
-        ended = self._source is None or self._source.ended
+        ended = self._intake is None or self._intake.ended
         return ended and not self._working and not len(self._deferral)
 
     def progress(self) -> Progress:
@@ -110,18 +118,20 @@ class Scheduler:
 
     def consume(self) -> Outcome:
         """Take the first outcome from the queue."""
-        full = len(self.outcomes) >= self._options.concurrency
+        full = len(self.outcomes) == self._options.concurrency
         outcome = self.outcomes.popleft()
         if full or self._stopped:
             self.pump()
+        elif self._intake is not None:
+            self._intake.fill()
         return outcome
 
     def leave(self) -> None:
         """Start nothing more, and read nothing more."""
         self._stop("the run was left early", None)
         self._left = True
-        if self._source is not None:
-            self._source.give_up()
+        if self._intake is not None:
+            self._intake.give_up()
         self.pump()
 
     def write_off(self, workers: set[Worker]) -> None:
@@ -129,6 +139,8 @@ class Scheduler:
         for worker in workers & self._working.keys():
             tell(logger, logging.WARNING, "an attempt goes on although it was cancelled")
             self._lose(worker)
+        if self._intake is not None:
+            self._intake.write_off()
         self.pump()
 
     # --- what may start
@@ -136,6 +148,9 @@ class Scheduler:
     def pump(self) -> None:
         """Start whatever may start now, and see to it that this is called again in time."""
         self._budget = _READ_AT_ONCE
+        self._heed_journal()
+        if self._intake is not None:
+            self._intake.fill()
         while not self._stopped and (item := self._next()) is not None:
             self._working[self._hire(item)] = item
         if self._stopped:
@@ -165,7 +180,7 @@ class Scheduler:
             item = self._deferral.pop_ready(now, room=room)
             if item is None and room and self._budget and self._may_read():
                 self._budget -= 1
-                item = self._admit(self._take())
+                item = self._admitted()
                 if item is None:
                     continue
             if item is not None:
@@ -182,33 +197,19 @@ class Scheduler:
         twice as many, it pauses anyway, for numbers that looked free may be held back by the guard.
         What is in memory anyway is read on.
         """
-        source = self._source
-        if source is None or not source.ready:
+        intake = self._intake
+        if intake is None or not intake.ready:
             return False
         space = self._options.max_deferred * (1 if self._met_busy else 2)
-        return source.in_memory or len(self._deferral) < space
+        return intake.in_memory or len(self._deferral) < space
 
-    def _take(self) -> object:
-        given = NOTHING if self._source is None else self._source.take()
-        self._tally.read += given is not NOTHING
-        return given
-
-    def _admit(self, given: object) -> Item | None:
-        """Check a message; return it if its number is free, and see to it otherwise."""
-        if given is NOTHING:
+    def _admitted(self) -> Item | None:
+        """Take a message; return it if its number is free, and see to it otherwise."""
+        item = None if self._intake is None else self._intake.take()
+        if item is None:
             return None
-        message = None
-        try:
-            message = as_message(given)
-            item = Item(message, self._make_job(message, self._options.max_wait))
-        except InvalidRequest as error:
-            self._emit(ended(message or no_message(given), error))
-        except Exception as exc:  # noqa: BLE001 - a message of a class of the caller's
-            self._emit(ended(message or no_message(given), self._broken(exc)))
-        else:
-            self._met_busy = not self._deferral.claim(item)
-            return None if self._met_busy else item
-        return None
+        self._met_busy = not self._deferral.claim(item)
+        return None if self._met_busy else item
 
     def _wake_up(self) -> float | None:
         """Return when something may start that no other event would start."""
@@ -235,7 +236,7 @@ class Scheduler:
             if self._working.pop(worker, None) is None:
                 return  # written off meanwhile
             if worker.cancelling():
-                self._stop("the tasks of the run were cancelled", None)
+                self._interrupted()
             self._settle(item, end)
             following = self._next() if turns_left and not self._stopped else None
             if following is None:
@@ -261,8 +262,12 @@ class Scheduler:
     def _settle(self, item: Item, end: Submission | Delay | VoiceError) -> None:
         begun = item.job.tries.attempts > item.begun
         self._pace.settle(item.start, begun=begun)
+        self._heed_journal()
         if isinstance(end, Delay):
             self._defer(item, end)
+            return
+        if item.job.replayed:
+            self._finish(item, replayed(item.message, end))
             return
         error = None if isinstance(end, Submission) else end
         if begun and is_answer(error):
@@ -302,9 +307,28 @@ class Scheduler:
         self._emit(outcome)
 
     def _emit(self, outcome: Outcome) -> None:
-        self._tally.ended(outcome.status, outcome.error)
+        if outcome.replayed:
+            self._tally.again(outcome.status)
+        else:
+            self._tally.ended(outcome.status, outcome.error)
         self.outcomes.append(outcome)
         self.changed.set()
+
+    def _intake_of(self, source: Source) -> Intake:
+        options = self._options
+        given = (
+            source, self._make_job, self._tally, self._emit, self._broken, options.max_wait,
+        )  # fmt: skip
+        if self._journaling is None:
+            return Intake(*given)
+        return JournaledIntake(
+            *given,
+            journaling=self._journaling,
+            remember=self._submitter.remember,
+            wanted=lambda: len(self.outcomes) < max(options.concurrency, AHEAD // 2),
+            pump=self.pump,
+            interrupted=self._interrupted,
+        )
 
     # --- stopping
 
@@ -312,6 +336,14 @@ class Scheduler:
         if not self._stopped:
             self._stopped = reason, cause
             self._patience = self._loop.time() + _QUIET
+
+    def _interrupted(self) -> None:
+        self._stop("the tasks of the run were cancelled", None)
+
+    def _heed_journal(self) -> None:
+        """Stop if the ledger failed, or if another process has the run."""
+        if self._journaling is not None and self._journaling.failure is not None:
+            self._stop("the run was stopped", self._journaling.failure)
 
     def _broken(self, exc: Exception) -> VoiceError:
         self.failure = self.failure or exc
@@ -324,27 +356,19 @@ class Scheduler:
         for item in self._deferral.clear():
             self._submitter.abandon(item.job)
             self._emit(ended(item.message, item.job.verdict(stopped(reason, cause))))
+        intake = self._intake
+        if intake is None:
+            return
         while self._left or len(self.outcomes) < self._options.concurrency:
-            given = self._take()
-            if given is NOTHING:
+            if not intake.refuse(stopped(reason, cause)):
                 break
-            self._refuse(given, stopped(reason, cause))
             self._patience = self._loop.time() + _QUIET
-        if self._source is not None and self._is_quiet() and self._loop.time() >= self._patience:
-            self._source.give_up()
-
-    def _refuse(self, given: object, refusal: VoiceError) -> None:
-        try:
-            self._emit(ended(as_message(given), refusal))
-        except InvalidRequest as error:
-            self._emit(ended(no_message(given), error))
-        except Exception:  # noqa: BLE001 - a tuple of a class of the caller's
-            self._emit(ended(no_message(given), refusal))
+        if self._is_quiet() and self._loop.time() >= self._patience:
+            intake.give_up()
 
     def _is_quiet(self) -> bool:
         """Say whether the run waits for nothing but its source."""
-        source = self._source
-        if source is None or source.ended or source.ready:
+        if self._intake is None or not self._intake.is_quiet:
             return False
         return len(self.outcomes) < self._options.concurrency
 
@@ -353,7 +377,7 @@ class Scheduler:
         if not worker.cancelled():
             worker.exception()  # an interruption: the event loop has raised it, so it is no news
         if worker in self._working:
-            self._stop("the tasks of the run were cancelled", None)
+            self._interrupted()
             self._lose(worker)
             self.pump()
 

@@ -80,7 +80,7 @@ class Entry:
         job.waits_for = ON_LEDGER
         return self._known(job, await self._asked(self.journaling.intend(self.draft)))
 
-    def settle(self, end: Ending) -> "asyncio.Task[None]":
+    def settle(self, end: Ending) -> "asyncio.Future[None]":
         """Begin to write how it ended; to be awaited by `Journaling.settled`."""
         self.settled = end
         return self.journaling.settle(self.draft, end)

@@ -123,8 +123,8 @@ class Guarding:
             if not isinstance(given, Wait):
                 self._errands.begin(_made(guard, "release", given))
 
-        reserve = guard.reserve(self._account, mobile)
-        return await self._errands.claimed(reserve, release, PATIENCE)
+        task = self._errands.begin(guard.reserve(self._account, mobile))
+        return await self._errands.claimed(task, release, PATIENCE)
 
     async def _settle(
         self, method: str, lease: Lease | None, *seconds: float

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ihuyi_voice.calls.batches import Batches
 from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, words
@@ -36,6 +36,7 @@ logger = logging.getLogger("ihuyi_voice")
 ASKING: Final = 15.0
 """How long a ledger may take to answer before anything is sent, in seconds."""
 
+_SLOW: Final = f"the ledger did not answer within {PATIENCE:g} s"
 _REFUSALS: Final = (CallInFlight, InvalidRequest, RunStopped)
 
 
@@ -92,9 +93,10 @@ class Journaling:
             LedgerUnavailable: Nobody knows.
         """
         given = await self._asked("look", drafts)
-        if not isinstance(given, Sequence) or len(given) != len(drafts):
+        ends = cast("Sequence[object]", given) if isinstance(given, Sequence) else ()
+        if len(ends) != len(drafts):
             raise self._unavailable(f"it gave {given!r:.80} for {len(drafts)} answers")
-        return [self._checked(end) for end in given]
+        return [self._checked(end) for end in ends]
 
     async def recall(self, mobile: str) -> Sequence[float]:
         """Return the ages, in seconds, of a number's calls that count for its limits.
@@ -128,13 +130,17 @@ class Journaling:
                 reason = "the call was given up before it was sent"
                 self._errands.begin(self._settled(draft, NotSent(reason)))
 
-        return self._checked(await self._asked("intend", draft, take_back=take_back))
+        try:
+            return self._checked(await self._asked("intend", draft, take_back=take_back))
+        except LedgerUnavailable:
+            take_back(None)  # it may be written all the same
+            raise
 
-    def settle(self, draft: Draft, end: Ending) -> "asyncio.Task[None]":
+    def settle(self, draft: Draft, end: Ending) -> "asyncio.Future[None]":
         """Begin to write how a call ended; to be awaited by `settled`."""
-        return self._errands.begin(self._settled(draft, end))
+        return self._errands.start(self._settled(draft, end))
 
-    async def settled(self, task: "asyncio.Task[None]") -> asyncio.CancelledError | None:
+    async def settled(self, task: "asyncio.Future[None]") -> asyncio.CancelledError | None:
         """Wait until it is written, or has failed, or for as long as we have patience.
 
         Returns:
@@ -142,10 +148,16 @@ class Journaling:
         """
         cancelled = await ended(task)
         if not task.done():
-            text = f"the ledger did not answer within {PATIENCE:g} s"
-            self._failed(LedgerUnavailable(text))
-            tell(logger, logging.WARNING, "%s; it goes on alone to write how a call ended", text)
+            self._failed(LedgerUnavailable(_SLOW))
+            tell(logger, logging.WARNING, "%s; it goes on alone to write how a call ended", _SLOW)
         return cancelled
+
+    async def settle_all(self, ends: Sequence[tuple[Draft, Ending]]) -> None:
+        """Have many ends written, or fail to; a cancellation passes through, and they go on."""
+        tasks = [self.settle(draft, end) for draft, end in ends]
+        _, late = await asyncio.wait(tasks, timeout=PATIENCE)
+        if late:
+            self._failed(LedgerUnavailable(_SLOW))
 
     async def _settled(self, draft: Draft, end: Ending) -> None:
         try:
@@ -162,9 +174,10 @@ class Journaling:
         take_back: Callable[[object], None] = lambda _: None,
     ) -> object:
         """Ask the journal, before anything is sent."""
-        call = self._called(method, question)
+        start = self._errands.start if method == "intend" else self._errands.begin
+        task = start(self._called(method, question))
         try:
-            return await self._errands.claimed(call, take_back, ASKING)
+            return await self._errands.claimed(task, take_back, ASKING)
         except _REFUSALS as refusal:
             return refusal
         except LedgerUnavailable as error:

@@ -19,7 +19,7 @@ UNKNOWN or NOT_SENT, and the CancelledError goes on to the caller.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -131,6 +131,23 @@ class Submitter:
             if not kept:
                 self.abandon(job)
 
+    async def remember(self, jobs: Sequence[Job]) -> None:
+        """Tell the guard, in one question, what a run's ledger knows of these jobs' numbers.
+
+        Raises:
+            LedgerUnavailable: The ledger could not be asked.
+        """
+        entries = [job.entry for job in jobs if job.entry is not None]
+        if entries and entries[0].journaling.has_recent:
+            mobiles = list({entry.draft.mobile: None for entry in entries})
+            mobiles = [mobile for mobile in mobiles if self.guarding.forgot(mobile)]
+            for mobile, ages in zip(
+                mobiles, await entries[0].journaling.recall_all(mobiles), strict=True
+            ):
+                self.guarding.restore(mobile, ages)
+        for entry in entries:
+            entry.recalled = True
+
     def abandon(self, job: Job) -> None:
         """Give up a job's place in its number's line; to do so twice does no harm."""
         if self._lines is not None:
@@ -201,16 +218,19 @@ class Submitter:
         entry, journaling = job.entry, self.journaling
         if entry is not None:
             journaling = None if entry.recalled else entry.journaling
-        if journaling is None or not self.guarding.forgot(job.mobile) or not journaling.has_recent:
+            entry.recalled = True
+        if journaling is None or not journaling.has_recent or not self.guarding.forgot(job.mobile):
             return
         job.waits_for = ON_LEDGER
         try:
             ages = await journaling.recall(job.mobile)
-        except LedgerUnavailable:
+        except LedgerUnavailable as error:
             if entry is not None:
                 entry.closed = True
                 raise
-            return  # who has no key may call without a ledger; the log tells of it
+            # Who has no key may call without a ledger.
+            tell(logger, logging.WARNING, "a number's earlier calls are not known: %s", error)
+            return
         self.guarding.restore(job.mobile, ages)
 
     async def _closed(self, job: Job, wait: Wait) -> Submission | Delay:

@@ -8,8 +8,8 @@ import attrs
 
 from ihuyi_voice import Message, RetryPolicy, Submission, VendorError
 from ihuyi_voice.bulk import BulkOptions, BulkRun
+from ihuyi_voice.calls import Delay, Job, Submitter
 from ihuyi_voice.calls.retries import Tries
-from ihuyi_voice.calls.submission import Delay, Job, Submitter
 from ihuyi_voice.errors import OutcomeUnknown, RateLimited
 from ihuyi_voice.models import Action, Operation
 

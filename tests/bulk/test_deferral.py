@@ -4,8 +4,8 @@ from typing import Any
 
 from ihuyi_voice import Message
 from ihuyi_voice.bulk.deferral import Deferral, Item
+from ihuyi_voice.calls import Job
 from ihuyi_voice.calls.retries import RetryPolicy, Tries
-from ihuyi_voice.calls.submission import Job
 from ihuyi_voice.models import Operation
 
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from ihuyi_voice import Outcome, OutcomeStatus, RunStopped, Submission
-from ihuyi_voice.calls.submission import Delay, Job
+from ihuyi_voice.calls import Delay, Job
 from tests.bulk.support import Script, accept, others, pairs, run_of
 from tests.support.virtual_time import loop_time, run_virtual
 

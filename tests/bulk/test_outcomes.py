@@ -9,7 +9,7 @@ import pytest
 
 from ihuyi_voice import Message, NotSent, Outcome, OutcomeStatus, VoiceError
 from ihuyi_voice.bulk.outcomes import ended, no_message
-from ihuyi_voice.calls.submission import Delay, Job
+from ihuyi_voice.calls import Delay, Job
 from ihuyi_voice.errors import RateLimited
 from ihuyi_voice.inputs.recipients import Recipient
 from ihuyi_voice.models import Action, Operation

@@ -5,7 +5,7 @@ from typing import Any
 
 from ihuyi_voice import NotSent, OutcomeStatus, RunStopped
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.calls.submission import Delay, Job
+from ihuyi_voice.calls import Delay, Job
 from tests.bulk.support import Script, accept, pairs, refusal, run_of
 from tests.support.virtual_time import run_virtual
 

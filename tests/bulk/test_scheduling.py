@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ihuyi_voice import NotSent, Outcome, OutcomeStatus, RunStopped, Submission, VoiceError
-from ihuyi_voice.calls.submission import Delay, Job
+from ihuyi_voice.calls import Delay, Job
 from ihuyi_voice.errors import OutcomeUnknown
 from tests.bulk.support import Script, accept, others, pairs, refusal, run_of, stream
 from tests.support.virtual_time import loop_time, run_virtual

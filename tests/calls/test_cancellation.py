@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import pytest
@@ -26,7 +27,7 @@ from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
 from tests.support.virtual_time import loop_time, run_virtual
 
 
-def calling(client: VoiceClient, **options: float) -> "asyncio.Task[Submission]":
+def calling(client: VoiceClient, **options: Any) -> "asyncio.Task[Submission]":
     """Start a submission."""
     return asyncio.create_task(client.submit(MOBILE, CONTENT, **options))
 

@@ -19,7 +19,6 @@ from ihuyi_voice import (
     RunStopped,
     Submission,
     VendorError,
-    VoiceError,
 )
 from ihuyi_voice.calls import Ending
 from ihuyi_voice.models import Draft
@@ -182,7 +181,9 @@ class FakeJournal:
 
     def rows(self) -> list[Row]:
         """Return its entries."""
-        return [row for name, row in self.ledger.store.rows.items() if name[:2] == self.name("")[:2]]
+        return [
+            row for name, row in self.ledger.store.rows.items() if name[:2] == self.name("")[:2]
+        ]
 
     def name(self, key: str) -> Name:
         """Return where an entry is."""
@@ -208,7 +209,9 @@ class FakeJournal:
         end = self._end(draft)
         if end is None:
             self.ledger.store.granted[draft.key] += 1
-            self.ledger.store.rows[self.name(draft.key)] = Row(draft, self.ledger, None, loop_time())
+            self.ledger.store.rows[self.name(draft.key)] = Row(
+                draft, self.ledger, None, loop_time()
+            )
         _raise_if(late)
         return end
 
@@ -250,8 +253,3 @@ class FakeJournal:
 def _raise_if(late: bool) -> None:  # noqa: FBT001 - what the method before it says
     if late:
         raise LedgerUnavailable("the database went away")
-
-
-def ending(error: VoiceError) -> str:
-    """Return the status of an error, for short."""
-    return error.status.value

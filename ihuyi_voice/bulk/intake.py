@@ -1,0 +1,129 @@
+"""What comes into a run: the caller's messages, checked, each with the job that submits it.
+
+A message that can't be one has its outcome at once. So have all that are taken when the run has
+stopped.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
+
+from ihuyi_voice.bulk.deferral import Item
+from ihuyi_voice.bulk.outcomes import Outcome, ended, no_message
+from ihuyi_voice.bulk.progress import Tally
+from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
+from ihuyi_voice.calls import Job
+from ihuyi_voice.errors import InvalidRequest, VoiceError
+from ihuyi_voice.models import Message
+
+if TYPE_CHECKING:
+    import asyncio
+
+MakeJob: TypeAlias = Callable[[Message, float], Job]
+
+
+class Intake:
+    """Takes messages from a source as they are wanted.
+
+    Attributes:
+        emit: Takes the outcome of a message that won't be submitted.
+
+    Args:
+        source: Where they come from.
+        make_job: Checks a message, and returns what submits it.
+        tally: Counts them.
+        emit: As above.
+        broken: Told of an error that is no outcome's; returns what the message comes to.
+        max_wait: The longest a message may wait for its number's limits, in seconds.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        make_job: MakeJob,
+        tally: Tally,
+        emit: Callable[[Outcome], None],
+        broken: Callable[[Exception], VoiceError],
+        max_wait: float,
+    ) -> None:
+        self.emit = emit
+        self._max_wait = max_wait
+        self._source = source
+        self._make_job = make_job
+        self._tally = tally
+        self._broken = broken
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will be taken."""
+        return self._source.ended
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` may have a message at once."""
+        return self._source.ready
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all messages are in memory anyway."""
+        return self._source.in_memory
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether only the caller's iterable can bring anything on."""
+        return not (self._source.ended or self._source.ready)
+
+    @property
+    def tasks(self) -> Iterable["asyncio.Task[None]"]:
+        """The tasks that go on beside the attempts."""
+        reader = self._source.reader
+        return () if reader is None else (reader,)
+
+    def fill(self) -> None:
+        """Prepare more, if there are few that `take` would have at once."""
+
+    def take(self) -> Item | None:
+        """Return the next message that may be submitted; None if there is none just now."""
+        given = self._given()
+        return None if given is NOTHING else self._item(given)
+
+    def refuse(self, refusal: VoiceError) -> bool:
+        """Let the next message come out with an error; say whether there was one."""
+        given = self._given()
+        if given is NOTHING:
+            return False
+        try:
+            self.emit(ended(as_message(given), refusal))
+        except InvalidRequest as error:
+            self.emit(ended(no_message(given), error))
+        except Exception:  # noqa: BLE001 - a tuple of a class of the caller's
+            self.emit(ended(no_message(given), refusal))
+        return True
+
+    def give_up(self) -> None:
+        """Read nothing more; what was read can still be taken."""
+        self._source.give_up()
+
+    def write_off(self) -> None:
+        """Wait for nothing more but what `take` has at once."""
+
+    def _given(self) -> object:
+        given = self._source.take()
+        self._tally.read += given is not NOTHING
+        return given
+
+    def _item(self, given: object) -> Item | None:
+        message = None
+        try:
+            message = as_message(given)
+            return Item(message, self._job(message))
+        except InvalidRequest as error:
+            self._invalid(message or no_message(given), error)
+        except Exception as exc:  # noqa: BLE001 - a message of a class of the caller's
+            self.emit(ended(message or no_message(given), self._broken(exc)))
+        return None
+
+    def _job(self, message: Message) -> Job:
+        return self._make_job(message, self._max_wait)
+
+    def _invalid(self, message: Message, error: InvalidRequest) -> None:
+        self.emit(ended(message, error))

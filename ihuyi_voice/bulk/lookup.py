@@ -1,0 +1,275 @@
+"""The intake of a run with a journal: messages are looked up, many at a time, before their turn.
+
+Theory of operation. One task reads up to `AHEAD` messages, asks the journal for all of them at
+once, and sorts them out: what was settled earlier has its outcome at once, *replayed*, whatever
+slow start, rate, guard and breaker say; what may be sent waits for `take`, in order. It asks again
+when half of them have been taken. In a journal that was new there is nothing to look up, and no
+message waits here: a key that comes a second time is found by its intent.
+
+With the same batch go the numbers that the guard doesn't remember, if the journal has recent calls:
+their windows are restored. So the task has nothing to do only where there is neither.
+
+A message that can't be submitted is written to the journal, too, before its outcome is told.
+
+If the journal fails, the run stops (the scheduler sees to that), and what is read from then on
+passes through. So it does when the task is cancelled: then the run was left, or stops. Nothing that
+was not looked up is sent after that.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextvars import copy_context
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from ihuyi_voice.bulk.deferral import Item
+from ihuyi_voice.bulk.intake import Intake
+from ihuyi_voice.bulk.outcomes import ended, replayed
+from ihuyi_voice.bulk.sources import NOTHING
+from ihuyi_voice.calls import Ending, Entry, Job, Journaling, check_key
+from ihuyi_voice.errors import (
+    CallInFlight,
+    InvalidRequest,
+    LedgerUnavailable,
+    RunStopped,
+    VoiceError,
+)
+from ihuyi_voice.models import Draft, Message, digest
+
+AHEAD: Final = 500
+"""How many messages are read before their turn, at the most."""
+
+_READ_AT_ONCE: Final = 64  # then the event loop's others have a turn
+_LONGEST_NUMBER: Final = 100
+
+Remember: TypeAlias = Callable[[Sequence[Job]], Awaitable[None]]
+
+
+@attrs.frozen(eq=False)
+class Invalid:
+    """A message that can't be submitted, and is to be written to the journal."""
+
+    message: Message
+    error: InvalidRequest
+    draft: Draft
+
+
+class JournaledIntake(Intake):
+    """Takes messages from a source, and looks up what became of them earlier.
+
+    Args:
+        options: As for `Intake`.
+        journaling: The run's journal.
+        remember: Tells the guard what the journal knows of these jobs' numbers.
+        wanted: Says whether there is room for the outcomes of more messages.
+        pump: Called when there is something new to take.
+        interrupted: Called when the task was cancelled.
+    """
+
+    def __init__(
+        self,
+        *options: Any,  # noqa: ANN401 - those of Intake
+        journaling: Journaling,
+        remember: Remember,
+        wanted: Callable[[], bool],
+        pump: Callable[[], None],
+        interrupted: Callable[[], None],
+    ) -> None:
+        super().__init__(*options)
+        self._journaling = journaling
+        self._remember = remember
+        self._wanted = wanted
+        self._pump = pump
+        self._interrupted = interrupted
+        self._looks = not journaling.is_new
+        self._stands_aside = not self._looks and not journaling.has_recent
+        self._ready: deque[Item] = deque()
+        self._waiting: deque[Item | Invalid] = deque()  # read, and not yet in a batch
+        self._batch: list[Item | Invalid] = []
+        self._task: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will be taken."""
+        return super().ended and not (self._ready or self._waiting or self._batch)
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` may have a message at once."""
+        if self._ready:
+            return True
+        return self._passes and super().ready and len(self._waiting) < AHEAD
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether only the caller's iterable can bring anything on."""
+        return super().is_quiet and self._task is None and not self._ready
+
+    @property
+    def tasks(self) -> Iterable["asyncio.Task[None]"]:
+        """The tasks that go on beside the attempts."""
+        return (*super().tasks, *(() if self._task is None else (self._task,)))
+
+    def fill(self) -> None:
+        """Look more up, if there are few that `take` would have at once."""
+        if self._task is not None or not (self._waiting or self._is_low()):
+            return
+        # Not by the loop's factory: an eager one would read inside the pump.
+        self._task = asyncio.Task(self._work(), loop=self._loop, context=self._context.copy())
+        self._task.add_done_callback(self._over)
+
+    def take(self) -> Item | None:
+        """Return the next message that may be submitted; None if there is none just now."""
+        if not self._ready:
+            return super().take() if self._passes else None
+        item = self._ready.popleft()
+        item.job.deadline = self._loop.time() + self._max_wait
+        self.fill()
+        return item
+
+    def refuse(self, refusal: VoiceError) -> bool:
+        """Let the next message come out with an error; say whether there was one."""
+        if not self._ready:
+            return self._passes and super().refuse(refusal)
+        item = self._ready.popleft()
+        self.emit(ended(item.message, item.job.verdict(refusal)))
+        self.fill()
+        return True
+
+    def write_off(self) -> None:
+        """Wait for nothing more but what `take` has at once."""
+        self._stands_aside = True
+        left = [*self._batch, *self._waiting]
+        self._batch.clear()
+        self._waiting.clear()
+        for each in left:
+            self._place(each, None)
+
+    # --- the task
+
+    @property
+    def _passes(self) -> bool:
+        """Whether messages pass through without being looked up."""
+        return self._stands_aside or self._journaling.failure is not None
+
+    def _is_low(self) -> bool:
+        if self._passes or len(self._ready) > AHEAD // 2:
+            return False
+        return self._wanted() and super().ready
+
+    async def _work(self) -> None:
+        whole = False
+        try:
+            while self._waiting or self._is_low():
+                await self._read()
+                self._batch = list(self._waiting)
+                self._waiting.clear()
+                await self._sort_out(self._batch)
+                self._pump()
+            whole = True
+        except LedgerUnavailable:
+            pass  # the scheduler sees it in the journal's failure
+        except asyncio.CancelledError:
+            self._interrupted()
+        except Exception as exc:  # noqa: BLE001 - of this program, or of foreign code
+            self._broken(exc)
+        finally:
+            if not whole:
+                self.write_off()
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        self._task = None
+        if task.cancelled():  # before it had begun
+            self._interrupted()
+            self.write_off()
+        else:
+            task.exception()  # an interruption: the event loop has raised it, so it is no news
+        self._pump()
+
+    async def _read(self) -> None:
+        """Read a batch, as far as the source has one."""
+        count = 0
+        while not self._passes and super().ready and len(self._ready) + len(self._waiting) < AHEAD:
+            given = self._given()
+            item = None if given is NOTHING else self._item(given)
+            if item is not None:
+                self._waiting.append(item)
+            count += 1
+            if count % _READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    async def _sort_out(self, batch: list[Item | Invalid]) -> None:
+        items = [each for each in batch if isinstance(each, Item)]
+        invalid = [each for each in batch if isinstance(each, Invalid)]
+        ends: Sequence[Ending | None] = [None] * len(items)
+        if items and self._looks:
+            ends = await self._journaling.look_all([_draft(item) for item in items])
+        open_ones = [item.job for item, end in zip(items, ends, strict=True) if end is None]
+        if open_ones:
+            await self._remember(open_ones)
+        if invalid:
+            await self._journaling.settle_all([(each.draft, each.error) for each in invalid])
+        self._batch = []
+        for item, end in zip(items, ends, strict=True):
+            self._place(item, end)
+        for each in invalid:
+            self._place(each, None)
+
+    def _place(self, each: Item | Invalid, end: Ending | None) -> None:
+        if isinstance(each, Invalid):
+            self.emit(ended(each.message, each.error))
+        elif end is None or isinstance(end, CallInFlight):
+            self._ready.append(each)
+        elif isinstance(end, InvalidRequest | RunStopped):
+            self.emit(ended(each.message, end))
+        else:
+            self.emit(replayed(each.message, end))
+
+    # --- one message
+
+    def _job(self, message: Message) -> Job:
+        job = super()._job(message)
+        draft = Draft(_key(message, job.mobile, job.content), job.mobile, job.content,
+                      message.reference)  # fmt: skip
+        job.entry = Entry(draft, self._journaling, looked=True, unsure=True)
+        return job
+
+    def _invalid(self, message: Message, error: InvalidRequest) -> None:
+        draft = None if self._journaling.failure else _as_it_came(message)
+        if draft is None:
+            super()._invalid(message, error)
+            return
+        self._waiting.append(Invalid(message, error, draft))
+        self.fill()
+
+
+def _draft(item: Item) -> Draft:
+    assert item.job.entry is not None  # noqa: S101 - made with it
+    return item.job.entry.draft
+
+
+def _key(message: Message, mobile: str, content: str) -> str:
+    if message.reference is None:
+        return digest(mobile, content)
+    return check_key("reference", message.reference)
+
+
+def _as_it_came(message: Message) -> Draft | None:
+    """Return the draft of a message that can't be submitted; None if it can't even be written."""
+    given: list[object] = [message.mobile, message.content]
+    if not message.mobile or [each for each in given if not isinstance(each, str)]:
+        return None
+    mobile, content = _storable(message.mobile)[:_LONGEST_NUMBER], _storable(message.content)
+    try:
+        return Draft(_key(message, mobile, content), mobile, content, message.reference)
+    except InvalidRequest:
+        return None
+
+
+def _storable(text: str) -> str:
+    """Return a text as any database takes it."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
