@@ -12,7 +12,7 @@ import pygal  # type: ignore[import-untyped]  # it has no types
 from lxml import etree
 from pygal.style import Style  # type: ignore[import-untyped]
 
-from ihuyi_voice.cli.language import shown
+from ihuyi_voice.common.redaction import shown
 
 # Importing it hooks into all later imports, for plugins that nobody uses here, and Python warns.
 sys.meta_path[:] = [each for each in sys.meta_path if type(each).__module__ != pygal.__name__]

@@ -19,9 +19,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ihuyi_voice.cli import charts
-from ihuyi_voice.cli.language import Language, shown, text, word
+from ihuyi_voice.cli.language import Language, text, word
 from ihuyi_voice.cli.tally import meaning
-from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
+from ihuyi_voice.common.redaction import mask_mobile, mask_numbers, shown
 from ihuyi_voice.ledger import Fate, RunReport, Slice
 from ihuyi_voice.models import DELIVERY_STATUSES, Action, OutcomeStatus
 from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
