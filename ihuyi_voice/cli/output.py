@@ -24,6 +24,7 @@ from ihuyi_voice.common.redaction import UNSAFE, mask_numbers, shown
 from ihuyi_voice.errors import (
     InboxUnavailable,
     InvalidRequest,
+    LedgerUnavailable,
     NotSent,
     OutcomeUnknown,
     RateLimited,
@@ -37,6 +38,7 @@ FAMILIES: Final = (
     (InvalidRequest, 2),
     (RateLimited, 4),
     (VendorError, 3),
+    (LedgerUnavailable, 6),
     (NotSent, 4),
     (OutcomeUnknown, 5),
     (StorageUnavailable, 6),
@@ -158,6 +160,20 @@ def _warnings() -> Generator[None]:
         yield
     finally:
         logging.lastResort = before
+
+
+@contextmanager
+def hearing(name: str) -> Generator[None]:
+    """Show what a logger says, its news included, not its warnings alone."""
+    logger, handler = logging.getLogger(name), _Warnings(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ class Report:
         rows: Line, outcome and reason of the first rows that were not accepted.
         not_shown: How many more of them there are.
         seconds: How long the run took.
+        replayed: Rows that had been settled before this run.
     """
 
     counts: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
@@ -46,6 +47,7 @@ class Report:
     rows: list[tuple[int, str, str]] = attrs.field(factory=list[tuple[int, str, str]])
     not_shown: int = 0
     seconds: float = 0.0
+    replayed: int = 0
 
     def note(
         self, line: int, status: OutcomeStatus, reason: str, error: VoiceError | None = None
@@ -68,8 +70,8 @@ class Report:
 
     @property
     def rate(self) -> float:
-        """Rows a second."""
-        return self.counts.total() / self.seconds if self.seconds else 0.0
+        """Rows a second; without those that had been settled before."""
+        return (self.counts.total() - self.replayed) / self.seconds if self.seconds else 0.0
 
 
 def _cause(reason: str, error: VoiceError | None) -> tuple[str, str]:
