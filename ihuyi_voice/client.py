@@ -6,6 +6,8 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import attrs
+
 from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.calls import (
     Bookkeeping,
@@ -315,6 +317,7 @@ class VoiceClient:
             concurrency, max_wait, max_rate, max_deferred, grace,
             total, max_failures, max_rejections,
         )  # fmt: skip
+        options = attrs.evolve(options, max_rate=self._guarding.cap(max_rate))
         if run is None and (ledger is not None or takeover or retry_rejected):
             raise InvalidRequest("ledger, takeover and retry_rejected need a run", field="run")
         journal = None

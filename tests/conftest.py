@@ -7,7 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["tests.support.databases"]
+pytest_plugins = [
+    "tests.support.databases",
+    "tests.support.postgres",
+    "tests.support.redis_servers",
+]
 
 # Shells let what they start in the background ignore Ctrl-C, and its children with it; tests send
 # it to programs of ours.

@@ -100,6 +100,7 @@ class Pace:
         self._max_failures = max_failures
         self._max_rejections = max_rejections
         self._rate = None if max_rate is None else Rate(max_rate)
+        self._closed_until = 0.0
         self._limit = 1  # the slow start's
         self._most = 1  # that, or less if the breaker is half-way
         self._answered = False
@@ -111,7 +112,13 @@ class Pace:
     @property
     def next_time(self) -> float | None:
         """When the rate allows another submission, by the clock of `take`; None for at any time."""
-        return None if self._rate is None else self._rate.next_time
+        if self._rate is None:
+            return self._closed_until or None
+        return max(self._rate.next_time, self._closed_until)
+
+    def close(self, until: float) -> None:
+        """Start nothing before then: others use the account too, and it is their turn."""
+        self._closed_until = until
 
     def has_room(self, in_flight: int, waiting: int) -> bool:
         """Say whether one more may be in flight.

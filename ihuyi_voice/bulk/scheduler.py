@@ -288,6 +288,8 @@ class Scheduler:
             self._tally.troubled(delay.error)
             if is_answer(delay.error):
                 self._pace.answered()
+        if delay.whole_account:
+            self._pace.close(ready_at)
         item.keeps_place = self._pace.slows_all(delay.error)
         turn, known = delay.turn, item.turn
         item.turn = turn

@@ -19,6 +19,8 @@ from ihuyi_voice.common.redaction import mask_numbers
 PATIENCE: Final = 5.0
 """How long anybody waits for foreign code that doesn't answer, in seconds."""
 
+_LAST_WORDS: Final = 1.0  # seconds for those that were cancelled to end
+
 T = TypeVar("T")
 
 
@@ -83,6 +85,8 @@ class Errands:
             await asyncio.wait(self._tasks, timeout=until - loop.time())
         for task in self._tasks:
             task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_WORDS)
 
     def _over(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)

@@ -49,6 +49,13 @@ class Guarding:
         """Whether there is a guard."""
         return self._guard is not None
 
+    def cap(self, rate: float | None) -> float | None:
+        """Return the lower of a rate and the guard's own for an account; None if there is none."""
+        own: object = getattr(self._guard, "max_rate", None)
+        if not isinstance(own, int | float) or not 0 < own <= float_info.max:
+            return rate
+        return own if rate is None else min(rate, own)
+
     def lines(self) -> Lines:
         """Return the lines before the guard, shared by its clients in the running event loop."""
         return Lines() if self._guard is None else lines_of(self._guard, self._account)

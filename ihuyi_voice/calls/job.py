@@ -29,12 +29,14 @@ class Delay:
         turn: Done when it is the job's turn at its number: then it may be stepped at once. None
             if nothing but time will help.
         elsewhere: Whether a call of the same key is in flight, here or in another process.
+        whole_account: Whether no other job may start sooner, whatever its number.
     """
 
     seconds: float
     error: VoiceError | None = None
     turn: "asyncio.Future[None] | None" = None
     elsewhere: bool = False
+    whole_account: bool = False
 
 
 @attrs.define(eq=False)

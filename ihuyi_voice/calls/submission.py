@@ -37,6 +37,7 @@ from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
     CallInFlight,
+    GuardUnavailable,
     LedgerUnavailable,
     NotSent,
     OutcomeUnknown,
@@ -139,14 +140,20 @@ class Submitter:
         """
         entries = [job.entry for job in jobs if job.entry is not None]
         if entries and entries[0].journaling.has_recent:
-            mobiles = list({entry.draft.mobile: None for entry in entries})
-            mobiles = [mobile for mobile in mobiles if self.guarding.forgot(mobile)]
-            for mobile, ages in zip(
-                mobiles, await entries[0].journaling.recall_all(mobiles), strict=True
-            ):
-                self.guarding.restore(mobile, ages)
+            try:
+                await self._remember_all(entries)
+            except GuardUnavailable:
+                return  # each of them asks again when its turn comes
         for entry in entries:
             entry.recalled = True
+
+    async def _remember_all(self, entries: Sequence[Entry]) -> None:
+        numbers = dict.fromkeys(entry.draft.mobile for entry in entries)
+        mobiles = [mobile for mobile in numbers if self.guarding.forgot(mobile)]
+        if mobiles:
+            known = await entries[0].journaling.recall_all(mobiles)
+            for mobile, ages in zip(mobiles, known, strict=True):
+                self.guarding.restore(mobile, ages)
 
     def abandon(self, job: Job) -> None:
         """Give up a job's place in its number's line; to do so twice does no harm."""
@@ -240,6 +247,9 @@ class Submitter:
         if known is not None:
             return known
         now = asyncio.get_running_loop().time()
+        if wait.whole_account:  # so it is nothing that whoever wants this number must know
+            delay = self._held(job, wait.seconds, 4010, _ACCOUNT_TEXT, now)
+            return attrs.evolve(delay, whole_account=True)
         if self._lines is not None:
             self._lines.hold(job.mobile, now + wait.seconds)
         code = _CODE_OF_WINDOW.get(wait.window, 4080)

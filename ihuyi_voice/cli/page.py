@@ -22,7 +22,7 @@ from ihuyi_voice.cli import charts
 from ihuyi_voice.cli.language import Language, text, word
 from ihuyi_voice.cli.tally import meaning
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers, shown
-from ihuyi_voice.ledger import Fate, RunReport, Slice
+from ihuyi_voice.ledger import Entry, Fate, RunReport, Slice, Status
 from ihuyi_voice.models import DELIVERY_STATUSES, Action, OutcomeStatus
 from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
 
@@ -30,9 +30,8 @@ CHINA: Final = timezone(timedelta(hours=8))
 _STYLES: Final = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
 _POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src {styles}"
 _CALLED: Final = (Fate.ANSWERED, Fate.NOT_REACHED, Fate.AWAITED)
-_OPEN: Final = ("OPEN", OutcomeStatus.HELD, OutcomeStatus.NOT_SENT)
-_UNCERTAIN: Final = (OutcomeStatus.UNKNOWN, "INTENT")
-_STATES: Final = (*OutcomeStatus, "INTENT", "OPEN")
+_OPEN: Final[tuple[Status, ...]] = ("OPEN", OutcomeStatus.HELD, OutcomeStatus.NOT_SENT)
+_STATES: Final[tuple[Status, ...]] = (*OutcomeStatus, "OPEN")
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -51,7 +50,7 @@ class _Row:
 def render(report: RunReport, language: Language, now: datetime) -> str:
     """Return the page of a run, as made at `now`, in the language that is spoken."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    words: dict[str, Any] = {"t": text, "mask": mask_mobile, "tell": _told, "when": _when}
+    words: dict[str, Any] = {"t": text, "tell": _told}
     environment.globals.update(words)
     css = _part("page.css")
     drawn = _charts(report)
@@ -122,7 +121,7 @@ def _notes(report: RunReport) -> Iterable[tuple[str, str]]:
         if row is not None and row.action is Action.STOP:
             yield "bad", text("page.stopped", code=each.code, text=row.text)
     left = sum(report.states.get(state, 0) for state in _OPEN)
-    unknown = sum(report.states.get(state, 0) for state in _UNCERTAIN)
+    unknown = report.states.get(OutcomeStatus.UNKNOWN, 0)
     if unknown:
         yield "ask", text("page.ask", count=unknown)
     if left:
@@ -169,15 +168,28 @@ def _tables(report: RunReport) -> dict[str, Any]:
             _Row((str(each.code), *_said(each.code, each.text)), each.count)
             for each in report.codes
         ],
+        "uncertain": [_uncertain(entry) for entry in report.uncertain],
         "ends": [
             _Row((str(each.code), *_ending(each.code, each.text)), each.count,
                  _share(each.count, ended), _colour(each.code))
             for each in report.ends
         ],
         "span": _duration(report.span) if report.span else "",
-        "unlisted": max(0, sum(report.states.get(state, 0) for state in _UNCERTAIN)
-                        - len(report.uncertain)),
+        "unlisted": report.states.get(OutcomeStatus.UNKNOWN, 0) - len(report.uncertain),
     }  # fmt: skip
+
+
+def _uncertain(entry: Entry) -> _Row:
+    """Return the number, the time, the reference, why nobody knows, and the reports that may fit.
+
+    All of it is masked and harmless.
+    """
+    since = entry.begun_at or entry.at
+    ids = ", ".join(_told(each.voice_id) for each in entry.candidates)
+    message = entry.message
+    why = _told(str(entry.error or ""))
+    cells = (mask_mobile(message.mobile), _when(since.timestamp()), _told(message.reference or ""))
+    return _Row((*cells, why, ids), 1)
 
 
 def _said(code: int, vendors: str) -> tuple[str, str]:

@@ -110,9 +110,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "先解决账号问题，否则都会失败",
     ),
     "todo.ask": ("ask the vendor; the code is in no table", "代码未列出，请咨询供应商"),
-    # States of a ledger that no outcome has
+    # The state of an entry that has no outcome
     "outcome.OPEN": ("OPEN", "未开始 OPEN"),
-    "outcome.INTENT": ("in flight", "进行中 INTENT"),
     "again.OPEN": ("it is sent when the run goes on", "任务继续时会发送"),
-    "again.INTENT": ("no, it may be ringing", "不可以，电话可能正在响"),
 }

@@ -1,6 +1,9 @@
 """Tasks that run beside whoever began them, and end before them."""
 
 import asyncio
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 async def ended(task: "asyncio.Task[None]", *, at_once: bool = False) -> None:
@@ -19,3 +22,21 @@ async def ended(task: "asyncio.Task[None]", *, at_once: bool = False) -> None:
         await asyncio.gather(task, return_exceptions=True)
     else:
         await task
+
+
+async def to_its_end(task: "asyncio.Task[T]") -> T:
+    """Wait for a task that must not be cut short; a cancellation meanwhile counts after that.
+
+    Raises:
+        Exception: What the task raised.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    result = task.result()
+    if cancelled is not None:
+        raise cancelled
+    return result

@@ -52,10 +52,13 @@ class Wait:
             call to the number is in flight.
         window: Which limit holds it back, by its length in seconds: 1, 60 or 86,400 for the
             vendor's; None while a call is in flight. Two waits of the same `seconds` are equal.
+        whole_account: Whether the account may call nobody yet, whatever the number: the number is
+            held by nobody meanwhile.
     """
 
     seconds: float
     window: float | None = attrs.field(default=None, eq=False)
+    whole_account: bool = attrs.field(default=False, eq=False)
 
 
 class Guard(Protocol):

@@ -34,19 +34,21 @@ _NOTE: Final = (
     " attempts, at, retry_at, voice_id, code, kind, action, text)"
     " VALUES (:run, :key, :part, :mobile, :content, :reference, :state, 0, 0,"
     " :attempts, {now}, :retry_at, :voice_id, :code, :kind, :action, :text)"
-    " ON CONFLICT (run, key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,"
+    " ON CONFLICT (run, key) DO UPDATE SET mobile = excluded.mobile, content = excluded.content,"
+    " reference = excluded.reference, state = excluded.state, attempts = excluded.attempts,"
     " at = excluded.at, retry_at = excluded.retry_at, voice_id = excluded.voice_id,"
     " code = excluded.code, kind = excluded.kind, action = excluded.action, text = excluded.text"
     " WHERE e.state <= {REFUSED}"
-    " AND e.mobile = excluded.mobile AND e.content = excluded.content"
+    " AND (e.ticket = 0 OR (e.mobile = excluded.mobile AND e.content = excluded.content))"
 )
 _AGAIN: Final = (
-    " ON CONFLICT (run, key) DO UPDATE SET state = {INTENT}, epoch = excluded.epoch,"
+    " ON CONFLICT (run, key) DO UPDATE SET mobile = excluded.mobile, content = excluded.content,"
+    " reference = excluded.reference, state = {INTENT}, epoch = excluded.epoch,"
     " owner = excluded.owner, ticket = excluded.ticket, attempts = e.attempts + 1,"
     " begun_at = excluded.begun_at, at = excluded.at, retry_at = NULL, voice_id = NULL,"
     " code = NULL, kind = NULL, action = NULL, text = NULL"
     " WHERE e.state <= CAST(:opens AS INTEGER)"
-    " AND e.mobile = excluded.mobile AND e.content = excluded.content"
+    " AND (e.ticket = 0 OR (e.mobile = excluded.mobile AND e.content = excluded.content))"
 )
 _INTO: Final = (
     "INSERT INTO {entries} AS e (run, key, part, mobile, content, reference, state, epoch, owner,"
@@ -109,14 +111,23 @@ class Commits:
             owner: Who this process is.
             used: The runs of which to say that they are in use.
         """
-        fresh = {id(row): row for row in rows if isinstance(row, Intent) and not row.withdrawn}
-        yield from self._outcomes([row for row in rows if isinstance(row, Outcome)])
-        answers: dict[int, Answer] = {}
-        intents = sorted(fresh.values(), key=_place)
+        intents = sorted(
+            (row for row in rows if isinstance(row, Intent) and not row.withdrawn), key=_place
+        )
+        # The fences first, in the order in which whoever opens or buries locks them: then entries.
         if any(intent.book.keyed for intent in intents):
             owner = yield from self.owners.still(owner)
+        refusals: dict[Book, RunStopped | None] = {}
+        for book in dict.fromkeys(intent.book for intent in intents if not intent.book.keyed):
+            refusals[book] = yield from self.fence(book)
+        yield from self._outcomes([row for row in rows if isinstance(row, Outcome)])
+        answers: dict[int, Answer] = {}
         for (book, opens), group in groupby(intents, _book_and_opens):
-            answers |= yield from self._under_the_fence(book, opens, list(group), owner)
+            refusal = refusals.get(book)
+            if refusal is None:
+                answers |= yield from self._granted(book, opens, list(group), owner)
+            else:
+                answers |= {id(intent): _like(refusal) for intent in group}
         for run in sorted(used):
             yield Query(self.owners.say(USED), {"run": run, **self.owners.now()})
         return Committed(owner, [answers.get(id(row)) for row in rows])
@@ -157,12 +168,9 @@ class Commits:
 
     # --- intents
 
-    def _under_the_fence(
+    def _granted(
         self, book: Book, opens: int, intents: list[Intent], owner: int
     ) -> Work[dict[int, Answer]]:
-        refusal = None if book.keyed else (yield from self.fence(book))
-        if refusal is not None:
-            return {id(intent): _like(refusal) for intent in intents}
         first: dict[str, Intent] = {}
         for intent in intents:
             first.setdefault(intent.draft.key, intent)
@@ -243,7 +251,8 @@ def _told(row: Row | None, draft: Draft, opens: int) -> Ending | None:
     """Return what stands against sending a draft; None if nothing does."""
     if row is None:
         return None
-    if (row["mobile"], row["content"]) != (draft.mobile, draft.content):
+    other = (row["mobile"], row["content"]) != (draft.mobile, draft.content)
+    if other and row["ticket"] != 0:  # else it was never intended
         return InvalidRequest("the key was used with another number or content", field="key")
     if row["state"] == State.INTENT:
         return _in_flight()

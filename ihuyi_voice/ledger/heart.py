@@ -57,15 +57,22 @@ class Heart:
         self._flights: dict[str, dict[str, Flight]] = {}
         self._ending = Signal()
         self._ended = False
-        self._beating: asyncio.Task[None]
+        self._birth = asyncio.Lock()
+        self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Be born, and begin to beat."""
-        self.owner = await self.write(self._owners.born)
+        """Begin to write what is put."""
         self.recent = await self.read(lambda: recent(self._owners))
         self._group.open()
-        self._beating = asyncio.create_task(self._beat())
         return self
+
+    async def born(self) -> int:
+        """Become an owner, and begin to beat; return who this process is."""
+        async with self._birth:
+            if not self.owner:
+                self.owner = await self.write(self._owners.born)
+                self._beating = asyncio.create_task(self._beat())
+        return self.owner
 
     async def __aexit__(
         self,
@@ -79,17 +86,19 @@ class Heart:
         try:
             await self._rest()
         finally:
-            await ended(self._beating, at_once=exc_type is not None)
-            with suppress(LedgerUnavailable):
-                await self.write(partial(self._owners.gone, self.owner))
+            if self._beating is not None:
+                await ended(self._beating, at_once=exc_type is not None)
+            if self.owner:
+                with suppress(LedgerUnavailable):
+                    await self.write(partial(self._owners.gone, self.owner))
 
     async def _rest(self) -> None:
         while self._later:
             await asyncio.wait(self._later)
         await self._group.close()
         if self._owed:
-            with suppress(StorageUnavailable):
-                await self._commit([])
+            with suppress(LedgerUnavailable):
+                await self._pay()
 
     # --- what journals need
 
@@ -104,7 +113,13 @@ class Heart:
     async def put(self, row: Put) -> Answer:
         """Return the answer once a row is written durably."""
         with as_ledger:
-            return await self._group.put(row)
+            try:
+                return await self._group.put(row)
+            except StorageUnavailable:
+                # Of a group that failed it is owed already; there may have been no room in any.
+                if isinstance(row, Outcome) and row.flight and row not in self._owed:
+                    self._owed.append(row)
+                raise
 
     def put_later(self, row: Put) -> None:
         """Have a row written without anybody waiting for it."""
@@ -116,6 +131,8 @@ class Heart:
         self, book: Book, drafts: Sequence[Draft], opens: int
     ) -> Sequence[Ending | None]:
         """Return what stands against sending each."""
+        if self._owed:
+            await self._pay()
         found = await self.read(lambda: self._commits.look(book, drafts, opens))
         keys = [draft.key for draft, end in zip(drafts, found, strict=True) if _flies(end)]
         if not book.keyed or not keys:
@@ -140,6 +157,11 @@ class Heart:
         with as_ledger:
             return await self._database.read(make)
 
+    async def _pay(self) -> None:
+        """Write what could not be written before."""
+        with as_ledger:
+            await self._commit([])
+
     # ---
 
     async def _put_quietly(self, row: Put) -> None:
@@ -163,7 +185,7 @@ class Heart:
         try:
             done: Committed = await self._write(lambda: self._commits.commit(every, owner, used))
         except BaseException:
-            self._owed = [again for row in every if (again := row.again(owner)) is not None]
+            self._owed += [again for row in every if (again := row.again(owner)) is not None]
             raise
         self.owner = done.owner
         self._used |= dict.fromkeys(used, asyncio.get_running_loop().time())

@@ -1,42 +1,32 @@
 """The ledger: a key is never rung twice, whatever dies."""
 
-import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
-from ihuyi_voice.common.logs import tell
-from ihuyi_voice.errors import InvalidRequest, LedgerClosed, LedgerUnavailable, RunInUse
-from ihuyi_voice.ledger.heart import Heart, as_ledger, logger
+from ihuyi_voice.errors import InvalidRequest, LedgerClosed
+from ihuyi_voice.ledger import entries
+from ihuyi_voice.ledger.desk import Desk
+from ihuyi_voice.ledger.entries import Entry, Status
+from ihuyi_voice.ledger.heart import Heart, as_ledger
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.reconcile import Follower, Reconciled, Reports
 from ihuyi_voice.ledger.report import Reporting, RunReport
 from ihuyi_voice.ledger.results import Kept, kept
-from ihuyi_voice.ledger.rows import Book
-from ihuyi_voice.ledger.runs import ANYBODY, Held, Opened, Runs, check_name, watched
+from ihuyi_voice.ledger.runs import RunInfo
 from ihuyi_voice.ledger.schema import Spelling, Timing
-from ihuyi_voice.ledger.states import opens
-from ihuyi_voice.storage import Address, Database, Work
+from ihuyi_voice.models import OutcomeStatus
+from ihuyi_voice.storage import Address, Database
 
-_TIMING = Timing()
-
-
-@attrs.frozen
-class _Parts:
-    """What an open ledger consists of, and how to close it."""
-
-    heart: Heart
-    runs: Runs
-    closing: AsyncExitStack
-    open: set[tuple[str, str, int]]
-    books: dict[str, Book]
+_TIMING: Final = Timing()
+_LONGEST_PREFIX: Final = 40
 
 
 class Ledger:
@@ -45,23 +35,37 @@ class Ledger:
     `async with Ledger.open("calls.db") as ledger`; it may be opened again after it was closed. Each
     process opens its own; many may share one database, also many in one process. Not on a network
     file system: SQLite's locks are not safe there.
+
+    Where a method takes an account, None means the only one that has such a run.
     """
 
     def __init__(
-        self, address: Address, *, prefix: str, timing: Timing, clock: Callable[[], float] | None
+        self,
+        address: Address,
+        *,
+        inbox: Reports | None,
+        create: bool,
+        prefix: str,
+        timing: Timing,
+        clock: Callable[[], float] | None,
     ) -> None:
         self._address = address
+        self._inbox = inbox
+        self._create = create
         self._prefix = prefix
         self._timing = timing
         self._clock = clock
         self._opening = False
-        self._parts: _Parts | None = None
+        self._desk: Desk | None = None
+        self._closing = AsyncExitStack()
 
     @classmethod
     def open(
         cls,
         path_or_url: str | Path,
         *,
+        inbox: Reports | None = None,
+        create: bool = True,
         prefix: str = "ihuyi",
         timing: Timing = _TIMING,
         clock: Callable[[], float] | None = None,
@@ -70,7 +74,10 @@ class Ledger:
 
         Args:
             path_or_url: A path or `sqlite:///…` for SQLite, `postgresql://…` for PostgreSQL.
-            prefix: What the names of its tables begin with; they are created if they are missing.
+            inbox: An open inbox, whose reports are taken in as they come: they settle what is
+                UNKNOWN, and tell how calls ended.
+            create: Whether a missing file and missing tables are made.
+            prefix: What the names of its tables begin with.
             timing: How the living are told from the dead.
             clock: Unix time in seconds, UTC, the same for all who share the database; None for
                 the database's clock on PostgreSQL, and this machine's on SQLite.
@@ -79,14 +86,15 @@ class Ledger:
             InvalidRequest: An argument can't be right.
             ImportError: The extra that the database needs is not installed.
         """
-        if not (prefix.isascii() and prefix.isidentifier() and len(prefix) <= 40):  # noqa: PLR2004
+        if not (prefix.isascii() and prefix.isidentifier() and len(prefix) <= _LONGEST_PREFIX):
             raise InvalidRequest("the prefix must be an identifier", field="prefix")
-        return cls(Address.parse(path_or_url), prefix=prefix, timing=timing, clock=clock)
+        address = Address.parse(path_or_url)
+        return cls(address, inbox=inbox, create=create, prefix=prefix, timing=timing, clock=clock)
 
     @property
     def is_open(self) -> bool:
         """Whether it has been entered and not been left."""
-        return self._parts is not None
+        return self._desk is not None
 
     async def __aenter__(self) -> Self:
         """Connect, and create the tables if they are missing.
@@ -95,26 +103,29 @@ class Ledger:
             LedgerUnavailable: The database can't be reached, or says no.
             InvalidRequest: It is open already.
         """
-        if self._opening or self._parts is not None:
+        if self._opening or self._desk is not None:
             raise InvalidRequest("the ledger is open already")
         self._opening = True
         try:
-            self._parts = await self._open()
+            async with AsyncExitStack() as closing:
+                desk = await self._connected(closing)
+                self._closing, self._desk = closing.pop_all(), desk
         finally:
             self._opening = False
         return self
 
-    async def _open(self) -> _Parts:
-        async with AsyncExitStack() as closing:
-            database = Database(self._address, lock=None)
-            closing.push_async_callback(database.close)
-            own_clock = self._clock is not None or database.dialect.name == "sqlite"
-            say = Spelling(database.dialect, self._prefix, own_clock=own_clock)
-            with as_ledger:
-                await database.open(say.schema(self._prefix))
-            owners = Owners(say, self._timing, self._clock or time.time)
-            heart = await closing.enter_async_context(Heart(database, owners))
-            return _Parts(heart, Runs(owners), closing.pop_all(), set(), {})
+    async def _connected(self, closing: AsyncExitStack) -> Desk:
+        database = Database(self._address, lock=None)
+        closing.push_async_callback(database.close)
+        own_clock = self._clock is not None or database.dialect.name == "sqlite"
+        say = Spelling(database.dialect, self._prefix, own_clock=own_clock)
+        with as_ledger:
+            await database.open(say.schema(self._prefix), create=self._create)
+        owners = Owners(say, self._timing, self._clock or time.time)
+        heart = await closing.enter_async_context(Heart(database, owners))
+        if self._inbox is not None:
+            await closing.enter_async_context(Follower(heart, owners, self._inbox))
+        return Desk(heart, owners)
 
     async def __aexit__(
         self,
@@ -123,9 +134,8 @@ class Ledger:
         traceback: TracebackType | None,
     ) -> None:
         """Write what was put, and disconnect; what is in flight still becomes UNKNOWN."""
-        parts, self._parts = self._parts, None
-        if parts is not None:
-            await parts.closing.aclose()
+        self._desk = None
+        await self._closing.aclose()
 
     # --- what clients need
 
@@ -139,21 +149,11 @@ class Ledger:
         Raises:
             LedgerClosed: The ledger is not open.
         """
-        parts = self._open_parts()
-        return Journal(
-            parts.heart,
-            account,
-            partial(_keyed, parts, account),
-            opens(retry_rejected=retry_rejected),
-            parts.heart.flights(account),
-            is_new=False,
-            has_recent=account in parts.heart.recent,
-        )
+        return self._open_desk().calls(account, retry_rejected=retry_rejected)
 
-    @asynccontextmanager
-    async def run(
+    def run(
         self, account: str, key: str, *, takeover: bool = False, retry_rejected: bool = False
-    ) -> AsyncGenerator[Journal]:
+    ) -> AbstractAsyncContextManager[Journal]:
         """Open a run, which is free again when the block is left.
 
         Args:
@@ -168,105 +168,138 @@ class Ledger:
             LedgerUnavailable: The ledger could not be asked.
             InvalidRequest: The name can't be right.
         """
-        check_name(key)
-        parts, name = self._open_parts(), (account, key, 0)
-        if name in parts.open:
-            raise RunInUse(f"the run {key!r} is open here already")
-        parts.open.add(name)
-        try:
-            opened = await self._taken(parts, account, key, takeover=takeover)
-            try:
-                yield _journal_of(parts, account, opened, retry_rejected=retry_rejected)
-            finally:
-                await _left(parts, opened.book)
-        finally:
-            parts.open.discard(name)
+        desk = self._open_desk()
+        return desk.run(account, key, takeover=takeover, retry_rejected=retry_rejected)
 
-    async def _taken(self, parts: _Parts, account: str, key: str, *, takeover: bool) -> Opened:
-        async def attempt(insist: Held | None) -> Opened | Held:
-            owner, whom = parts.heart.owner, ANYBODY if takeover else insist
-            return await parts.heart.write(lambda: parts.runs.open(account, key, 0, owner, whom))
+    # --- what people need
 
-        looks = round(self._timing.dead / self._timing.look)
-        return await watched(attempt, lambda: asyncio.sleep(self._timing.look), looks)
+    async def runs(self) -> list[RunInfo]:
+        """Return all runs, the last used first; the keyed calls are those named "".
 
-    # --- what people are told
+        Raises:
+            LedgerUnavailable: The ledger could not be asked.
+        """
+        desk = self._open_desk()
+        return await desk.heart.read(desk.runs.all)
 
-    async def report(
-        self, run: str, *, account: str | None = None, listed: int = 200
-    ) -> RunReport:
-        """Return what a whole run came to, counted by the database.
-
-        Args:
-            run: Its name; "" for the keyed calls.
-            account: Whose it is; None for the only one that has such a run.
-            listed: How many of those whose end is uncertain are listed at most.
+    async def summary(self, run: str, account: str | None = None) -> dict[Status, int]:
+        """Return how many entries of a run have each status; "OPEN" if they have none yet.
 
         Raises:
             InvalidRequest: There is no such run, or several accounts have one.
             LedgerUnavailable: The ledger could not be asked.
         """
-        parts = self._open_parts()
+        desk = self._open_desk()
+        found = await desk.found(run, account)
+        return await desk.heart.read(lambda: entries.counts(desk.owners, found))
 
-        def work() -> Work[RunReport]:
-            row = yield from parts.runs.named(run, account)
-            reporting = Reporting(parts.runs.owners.say, int(row["id"]))
-            return (yield from reporting.report(row["account"], run, listed))
+    def entries(
+        self, run: str, status: Status | None = None, account: str | None = None
+    ) -> AsyncGenerator[Entry]:
+        """Iterate over the entries of a run as they came in, a few hundred in memory at a time.
 
-        return await parts.heart.read(work)
+        Args:
+            run: The run's name.
+            status: Only those of this status.
+            account: Whose run it is.
+
+        Raises:
+            InvalidRequest: There is no such run, or several accounts have one.
+            LedgerUnavailable: The ledger could not be asked.
+        """
+        return self._open_desk().entries(run, status, account)
+
+    async def settle(
+        self,
+        run: str,
+        key: str,
+        status: OutcomeStatus,
+        voice_id: str | None = None,
+        account: str | None = None,
+    ) -> None:
+        """Decide what became of an UNKNOWN entry: ACCEPTED, or NOT_SENT, which opens it again.
+
+        Raises:
+            InvalidRequest: There is no such entry, or it is not UNKNOWN, or that is no decision.
+            LedgerUnavailable: It is not written.
+        """
+        desk = self._open_desk()
+        found = await desk.found(run, account)
+        work = partial(entries.settle, desk.owners, found, key, status, voice_id)
+        await desk.heart.write(work)
+
+    async def report(
+        self, run: str, account: str | None = None, *, listed: int = 200
+    ) -> RunReport:
+        """Return what a whole run came to, counted by the database.
+
+        Args:
+            run: Its name; "" for the keyed calls.
+            account: Whose it is.
+            listed: How many of those whose end is UNKNOWN are listed at most.
+
+        Raises:
+            InvalidRequest: There is no such run, or several accounts have one.
+            LedgerUnavailable: The ledger could not be asked.
+        """
+        desk = self._open_desk()
+        row = await desk.heart.read(lambda: desk.runs.named(run, account))
+        reporting = Reporting(desk.owners, int(row["id"]))
+        report = await desk.heart.read(partial(reporting.report, row["account"], run))
+        uncertain: list[Entry] = []
+        unknown = desk.entries(run, OutcomeStatus.UNKNOWN, row["account"])
+        async with aclosing(unknown):
+            async for entry in unknown:
+                if len(uncertain) == listed:
+                    break
+                uncertain.append(entry)
+        return attrs.evolve(report, uncertain=uncertain)
 
     async def results(
-        self, run: str, keys: Sequence[str], *, account: str | None = None
+        self, run: str, keys: Sequence[str], account: str | None = None
     ) -> Mapping[str, Kept]:
         """Return what became of some messages of a run, by key; those that it lacks are missing.
 
         Args:
             run: Its name.
             keys: The keys; some hundreds at a time.
-            account: As for `report`.
+            account: Whose run it is.
 
         Raises:
             InvalidRequest, LedgerUnavailable: As for `report`.
         """
-        parts = self._open_parts()
+        desk = self._open_desk()
+        found = await desk.found(run, account)
+        return await desk.heart.read(lambda: kept(desk.owners, found, keys))
 
-        def work() -> Work[Mapping[str, Kept]]:
-            row = yield from parts.runs.named(run, account)
-            return (yield from kept(parts.runs.owners.say, int(row["id"]), keys))
+    async def stop(self, run: str, cause: str = "", account: str | None = None) -> None:
+        """Let nothing more of a run be sent, by whichever process; what is in flight ends.
 
-        return await parts.heart.read(work)
+        Raises:
+            InvalidRequest: There is no such run, or several accounts have one.
+            LedgerUnavailable: It is not written.
+        """
+        await self._open_desk().mark(run, account, cause)
 
-    def _open_parts(self) -> _Parts:
-        if self._parts is None:
+    async def resume(self, run: str, account: str | None = None) -> None:
+        """Let a run that was stopped be opened again.
+
+        Raises:
+            InvalidRequest: There is no such run, or several accounts have one.
+            LedgerUnavailable: It is not written.
+        """
+        await self._open_desk().mark(run, account, None)
+
+    async def reconcile(self, inbox: Reports) -> Reconciled:
+        """Take in what an inbox has, and settle what its reports tell of.
+
+        Raises:
+            LedgerUnavailable: The ledger could not be asked, or written.
+            InboxUnavailable: The inbox could not be read.
+        """
+        return await self._open_desk().reconcile(inbox)
+
+    def _open_desk(self) -> Desk:
+        if self._desk is None:
             raise LedgerClosed("the ledger is not open: enter it with `async with`")
-        return self._parts
-
-
-async def _keyed(parts: _Parts, account: str) -> Book:
-    book = parts.books.get(account)
-    if book is None:
-        book = await parts.heart.write(lambda: parts.runs.keyed(account))
-        parts.books[account] = book
-    return book
-
-
-def _journal_of(parts: _Parts, account: str, opened: Opened, *, retry_rejected: bool) -> Journal:
-    async def book() -> Book:
-        return opened.book
-
-    return Journal(
-        parts.heart,
-        account,
-        book,
-        opens(retry_rejected=retry_rejected),
-        {},
-        is_new=opened.is_new,
-        has_recent=opened.has_recent,
-    )
-
-
-async def _left(parts: _Parts, book: Book) -> None:
-    try:
-        await parts.heart.write(lambda: parts.runs.leave(book))
-    except LedgerUnavailable as exc:
-        tell(logger, logging.WARNING, "a run could not be left: %s", exc)
+        return self._desk

@@ -32,10 +32,26 @@ _BURY: Final = (
     "DELETE FROM {owners} WHERE {among_owners}"
     " AND beat_at < {now} - CAST(:dead AS DOUBLE PRECISION)"
 )
+_BURY_ALL: Final = "DELETE FROM {owners} WHERE beat_at < {now} - CAST(:dead AS DOUBLE PRECISION)"
 _LOST: Final = (
     "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
     " at = {now} WHERE run = :run AND {among_keys} AND {among_owners}"
     " AND {+}state = {INTENT}"
+)
+_SLEEPERS: Final = (
+    "SELECT p.run, p.part FROM {parts} p WHERE NOT EXISTS (SELECT 1 FROM {owners} o"
+    " WHERE o.id = p.owner AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
+    " UNION ALL SELECT r.id, 0 FROM {runs} r WHERE r.key = ''"
+)
+_FENCE: Final = (
+    "UPDATE {parts} SET epoch = epoch + 1, owner = NULL WHERE run = :run AND part = :part"
+    " AND NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = {parts}.owner"
+    " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
+)
+_LOST_OF: Final = (
+    "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text, at = {now}"
+    " WHERE run = :run AND part = :part AND state = {INTENT}"
+    " AND NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = {entries}.owner)"
 )
 DIED: Final = "its process died while it was in flight"
 
@@ -106,6 +122,16 @@ class Owners:
             parameters["keys"] = self.say.dialect.values(keys)
             yield Query(self._among(_LOST), parameters)
         return bool(dead)
+
+    def bury_all(self) -> Work[None]:
+        """Make all that the dead had in flight UNKNOWN, in whichever run."""
+        everybody = {"dead": self.timing.dead, **self.now()}
+        yield Query(self.say(_BURY_ALL), everybody)
+        rows = yield Query(self.say(_SLEEPERS), everybody)
+        for row in rows:
+            where = {"run": row["run"], "part": row["part"], "text": DIED, **everybody}
+            yield Query(self.say(_FENCE), where)
+            yield Query(self.say(_LOST_OF), where)
 
     def _living(self, owners: Collection[int]) -> Work[set[int]]:
         rows = yield Query(self._among(_LIVING), self._of(owners))

@@ -4,14 +4,15 @@ Nothing here grows with the run: a million entries are counted where they lie, b
 that return a few thousand rows at most.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
 import attrs
 
-from ihuyi_voice.ledger.schema import Spelling
+from ihuyi_voice.ledger.entries import Entry, Status, counts
+from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import STATUS_OF, State
 from ihuyi_voice.storage import Query, Row, Work
 
@@ -54,11 +55,6 @@ _TALLY: Final = (
     " WHEN at - begun_at < 0.1 THEN {ms} WHEN at - begun_at < 1 THEN {cs} * 10"
     " WHEN at - begun_at < 10 THEN {ds} * 100 ELSE {s} * 1000 END AS wait"
     " FROM {entries} WHERE run = :run) AS each_message GROUP BY slice, state, wait"
-)
-_UNCERTAIN: Final = (
-    "SELECT key, mobile, reference, coalesce(begun_at, at) AS since, text FROM {entries}"  # noqa: S608 - constants
-    f" WHERE run = :run AND state IN ({State.UNKNOWN:d}, {State.INTENT:d})"
-    " ORDER BY id LIMIT :most"
 )
 _WHOLE: Final = {"sqlite": "CAST({0} AS INTEGER)", "postgresql": "CAST(floor({0}) AS BIGINT)"}
 _SLICE: Final = "(at - CAST(:begun AS DOUBLE PRECISION)) / CAST(:span AS DOUBLE PRECISION)"
@@ -131,34 +127,13 @@ class Slice:
 
 
 @attrs.frozen
-class Uncertain:
-    """A message of which nobody knows whether its call was made.
-
-    Attributes:
-        key: Its name within the run.
-        mobile: The number; the repr masks it.
-        reference: The caller's own name for it, if any.
-        at: When it was about to be sent, in Unix seconds.
-        text: Why nobody knows.
-        candidates: The voice_ids of reports that may tell of it.
-    """
-
-    key: str
-    mobile: str = attrs.field(repr=False)
-    reference: str | None
-    at: float
-    text: str = ""
-    candidates: Sequence[str] = ()
-
-
-@attrs.frozen
 class RunReport:
     """What a run came to.
 
     Attributes:
         account: Whose calls they are.
         run: Its name.
-        states: Messages by state: an OutcomeStatus, OPEN or INTENT.
+        states: Messages by status; OPEN are those in flight, too.
         people: Numbers by their fate.
         begun: When the first message was sent, in Unix seconds; None if none was.
         ended: When the last one got its outcome.
@@ -172,7 +147,7 @@ class RunReport:
 
     account: str
     run: str
-    states: Mapping[str, int]
+    states: Mapping[Status, int]
     people: Mapping[Fate, int]
     begun: float | None = None
     ended: float | None = None
@@ -181,7 +156,7 @@ class RunReport:
     ends: Sequence[CodeCount] = ()
     slices: Sequence[Slice] = ()
     span: float = 0.0
-    uncertain: Sequence[Uncertain] = ()
+    uncertain: Sequence[Entry] = ()
 
 
 @attrs.frozen
@@ -189,21 +164,21 @@ class Reporting:
     """Counts one run, in one transaction that reads.
 
     Attributes:
-        say: How statements are spelled.
+        owners: How statements are spelled, and who lives.
         run: The run's id.
     """
 
-    say: Spelling
+    owners: Owners
     run: int
 
-    def report(self, account: str, name: str, listed: int) -> Work[RunReport]:
+    def report(self, account: str, name: str) -> Work[RunReport]:
         """Return what the run came to.
 
         Args:
             account: Whose it is.
             name: The run's.
-            listed: How many of the uncertain are listed at most.
         """
+        states = yield from counts(self.owners, self.run)
         times = yield from self._rows(_TIME)
         begun, ended = times[0]["begun"], times[0]["ended"]
         time = None if begun is None else _Time.of(begun, ended)
@@ -213,18 +188,16 @@ class Reporting:
         rows = yield from self._rows(_REASONS, most=_MOST_REASONS)
         reasons = [(row["text"], row["messages"]) for row in rows]
         ends = yield from self._codes(_ENDS)
-        uncertain = yield from self._rows(_UNCERTAIN, most=listed)
         return RunReport(
-            account, name, tally.states, people, begun, ended, codes, reasons, ends,
+            account, name, states, people, begun, ended, codes, reasons, ends,
             tally.slices(time), 0.0 if time is None else time.span,
-            [_uncertain(row) for row in uncertain],
         )  # fmt: skip
 
     def _rows(self, template: str, **parameters: float) -> Work[list[Row]]:
-        return (yield Query(self.say(template), {"run": self.run, **parameters}))
+        return (yield Query(self.owners.say(template), {"run": self.run, **parameters}))
 
     def _tally(self, time: "_Time | None") -> Work["_Tally"]:
-        whole = _WHOLE[self.say.dialect.name]
+        whole = _WHOLE[self.owners.say.dialect.name]
         words = {name: whole.format(f"(at - begun_at) * {per}") for name, per in _UNITS.items()}
         words["slice"] = whole.format(_SLICE)
         template = _TALLY
@@ -269,23 +242,19 @@ class _Time:
 
 @attrs.define(eq=False)
 class _Tally:
-    """Messages by state, and those by slice, with how long they took."""
+    """Messages by the slice in which they ended, and how long they took."""
 
-    states: dict[str, int] = attrs.field(factory=dict[str, int])
-    _ended: defaultdict[int, dict[str, int]] = attrs.field(factory=lambda: defaultdict(dict))
-    _waits: defaultdict[int, dict[int, int]] = attrs.field(factory=lambda: defaultdict(dict))
+    _ended: defaultdict[int, Counter[str]] = attrs.field(factory=lambda: defaultdict(Counter))
+    _waits: defaultdict[int, Counter[int]] = attrs.field(factory=lambda: defaultdict(Counter))
 
     def note(self, row: Row) -> None:
         """Count some messages of one kind."""
-        name, count = _name(row["state"]), row["messages"]
-        self.states[name] = self.states.get(name, 0) + count
-        if row["slice"] is None or row["state"] == State.INTENT:
+        status = STATUS_OF.get(row["state"])
+        if row["slice"] is None or status is None:  # never begun, or in flight
             return
-        ended = self._ended[row["slice"]]
-        ended[name] = ended.get(name, 0) + count
+        self._ended[row["slice"]][status.value] += row["messages"]
         if row["wait"] is not None:
-            waits = self._waits[row["slice"]]
-            waits[row["wait"]] = waits.get(row["wait"], 0) + count
+            self._waits[row["slice"]][row["wait"]] += row["messages"]
 
     def slices(self, time: _Time | None) -> list[Slice]:
         """Return all slices, the empty ones, too."""
@@ -305,12 +274,3 @@ def span_of(seconds: float) -> float:
     """Return the length of a stretch, so that few enough make up the whole."""
     fitting = (span for span in _SPANS if seconds / span < _MOST_SLICES)
     return float(next(fitting, _DAY * max(1, -(-seconds // (_DAY * _MOST_SLICES)))))
-
-
-def _name(state: int) -> str:
-    status = STATUS_OF.get(state)
-    return State(state).name if status is None else status.value
-
-
-def _uncertain(row: Row) -> Uncertain:
-    return Uncertain(row["key"], row["mobile"], row["reference"], row["since"], row["text"] or "")

@@ -5,7 +5,7 @@ from typing import Final
 
 import attrs
 
-from ihuyi_voice.ledger.schema import Spelling
+from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import Ending, State, ending_of
 from ihuyi_voice.models import Draft
 from ihuyi_voice.storage import Query, Row, Work
@@ -28,10 +28,10 @@ class Kept:
     flying: bool
 
 
-def kept(say: Spelling, run: int, keys: Iterable[str]) -> Work[Mapping[str, Kept]]:
+def kept(owners: Owners, run: int, keys: Iterable[str]) -> Work[Mapping[str, Kept]]:
     """Return those of a run's messages that have these keys."""
-    dialect = say.dialect
-    sql = say(_ROWS) + dialect.among("key", "keys")
+    dialect = owners.say.dialect
+    sql = owners.say(_ROWS) + dialect.among("key", "keys")
     rows = yield Query(sql, {"run": run, "keys": dialect.values(keys)})
     return {row["key"]: _kept(row) for row in rows}
 

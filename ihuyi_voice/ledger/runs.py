@@ -8,7 +8,8 @@ over.
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from datetime import UTC, datetime
+from typing import Final
 
 import attrs
 
@@ -23,7 +24,6 @@ from ihuyi_voice.ledger.states import is_storable
 from ihuyi_voice.storage import Query, Row, Work
 
 logger = logging.getLogger("ihuyi_voice.ledger")
-T = TypeVar("T")
 
 _MAKE: Final = (
     "INSERT INTO {runs} (account, key, options, state, created_at, used_at)"
@@ -55,6 +55,12 @@ _SET: Final = "UPDATE {runs} SET state = :state, cause = :cause WHERE id = :run"
 _SET_PARTS: Final = "UPDATE {parts} SET state = :state WHERE run = :run"
 _NAMED: Final = "SELECT * FROM {runs} WHERE key = :key ORDER BY account"
 
+_ALL: Final = (
+    "SELECT r.*, CASE WHEN EXISTS (SELECT 1 FROM {parts} p JOIN {owners} o ON o.id = p.owner"
+    " WHERE p.run = r.id AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
+    " THEN 1 ELSE 0 END AS in_use FROM {runs} r ORDER BY r.used_at DESC, r.id DESC"
+)
+
 
 @attrs.frozen
 class Opened:
@@ -69,6 +75,29 @@ class Opened:
     book: Book
     is_new: bool
     has_recent: bool
+
+
+@attrs.frozen
+class RunInfo:
+    """A run, as people see it.
+
+    Attributes:
+        account: Whose calls they are.
+        key: Its name; "" for the keyed calls.
+        stopped: Whether it was stopped; then nothing of it is sent until it is resumed.
+        cause: Why it was stopped.
+        in_use: Whether a living process works on it.
+        created_at: When it was begun, aware and in UTC.
+        used_at: When it was in use last, to the minute.
+    """
+
+    account: str
+    key: str
+    stopped: bool
+    cause: str | None
+    in_use: bool
+    created_at: datetime
+    used_at: datetime
 
 
 @attrs.frozen
@@ -160,6 +189,11 @@ class Runs:
         yield Query(self.owners.say(_SET), {"run": run, "state": state, "cause": cause})
         yield Query(self.owners.say(_SET_PARTS), {"run": run, "state": state})
 
+    def all(self) -> Work[list[RunInfo]]:
+        """Return all runs, the last used first."""
+        where = {"dead": self.owners.timing.dead, **self.owners.now()}
+        return [_info(row) for row in (yield Query(self.owners.say(_ALL), where))]
+
     def named(self, key: str, account: str | None) -> Work[Row]:
         """Return the only run of this name, or that of this account.
 
@@ -175,6 +209,19 @@ class Runs:
             raise InvalidRequest(f"the ledger has no run {key!r}{whose}", field="run")
         names = ", ".join(row["account"] for row in found)
         raise InvalidRequest(f"several accounts have a run {key!r}: {names}", field="account")
+
+
+def _info(row: Row) -> RunInfo:
+    created, used = (datetime.fromtimestamp(row[at], UTC) for at in ("created_at", "used_at"))
+    return RunInfo(
+        row["account"],
+        row["key"],
+        row["state"] == STOPPED_RUN,
+        row["cause"],
+        bool(row["in_use"]),
+        created,
+        max(created, used),
+    )
 
 
 def _holder(held: Row, run: Row, owner: int, dead: float) -> Held | None:
@@ -200,7 +247,7 @@ def _counts_not(holder: Held, insist: Held | None) -> bool:
 
 async def watched(
     attempt: Callable[[Held | None], Awaitable[Opened | Held]],
-    pause: Callable[[], Awaitable[None]],
+    pause: Callable[[], Awaitable[object]],
     looks: int,
 ) -> Opened:
     """Take a part, watching whoever holds it.

@@ -14,7 +14,9 @@ half empty: then an update stays in its page and touches no index, at half of th
 what is asked by state reads the run, a third of a second for a million.
 """
 
-from collections.abc import Sequence
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import attrs
@@ -40,6 +42,7 @@ _COLUMNS: Final = {
     "marks": "name seq",
 }
 
+_INDEXES: Final = ("entries_key", "entries_mobile", "entries_state", "reports_mobile")
 _TABLES: Final = (
     """CREATE TABLE {runs} (
         id {serial}, account TEXT NOT NULL, key TEXT NOT NULL, options TEXT NOT NULL,
@@ -57,16 +60,16 @@ _TABLES: Final = (
         epoch BIGINT NOT NULL, owner BIGINT, ticket BIGINT NOT NULL, attempts INTEGER NOT NULL,
         begun_at {real}, at {real} NOT NULL, retry_at {real}, voice_id TEXT, code BIGINT,
         kind TEXT, action TEXT, text TEXT{primary}){stored}""",
-    "CREATE UNIQUE INDEX {entries}_key ON {entries} (run, key)",
-    "CREATE INDEX {entries}_mobile ON {entries} (mobile)",
+    "CREATE UNIQUE INDEX {entries_key} ON {entries} (run, key)",
+    "CREATE INDEX {entries_mobile} ON {entries} (mobile)",
     """CREATE TABLE {reports} (
         voice_id TEXT PRIMARY KEY, mobile TEXT NOT NULL, code BIGINT NOT NULL,
         talk_time BIGINT NOT NULL, report_time {real}, msg TEXT NOT NULL, seen_at {real} NOT NULL)
         """,
-    "CREATE INDEX {reports}_mobile ON {reports} (mobile)",
+    "CREATE INDEX {reports_mobile} ON {reports} (mobile)",
     "CREATE TABLE {marks} (name TEXT PRIMARY KEY, seq BIGINT NOT NULL)",
 )
-_BY_STATE: Final = "CREATE INDEX {entries}_state ON {entries} (run, state)"
+_BY_STATE: Final = "CREATE INDEX {entries_state} ON {entries} (run, state)"
 
 _SPELLED: Final = {
     "sqlite": {
@@ -105,7 +108,8 @@ class Spelling:
     def __init__(self, dialect: Dialect, prefix: str, *, own_clock: bool) -> None:
         self.dialect = dialect
         self._words = {
-            **{table: f"{prefix}_{table}" for table in _COLUMNS},
+            **{table: f'"{prefix}_{table}"' for table in _COLUMNS},
+            **{name: f'"{prefix}_{name}"' for name in _INDEXES},
             **_SPELLED[dialect.name],
             "now": _own_clock(dialect) if own_clock else dialect.clock,
             **{state.name: f"{state:d}" for state in State},
@@ -153,8 +157,15 @@ class Timing:
         beat: How often an owner beats.
         dead: An owner whose last beat is older is dead.
         look: How often a beat is looked at by who waits for it to move.
+        sleep: How that one waits.
     """
 
     beat: float = 2.0
     dead: float = 10.0
     look: float = 0.5
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+    @property
+    def looks(self) -> int:
+        """How often a beat that doesn't move is looked at."""
+        return max(1, math.ceil(self.dead / self.look))

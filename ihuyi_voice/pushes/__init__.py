@@ -1,12 +1,13 @@
 """Delivery reports and template audits that the vendor pushes, received once, lost never.
 
-Needs the extra `pushes`, and `postgres` for an inbox on PostgreSQL.
+Needs the extra `postgres` for an inbox on PostgreSQL.
 """
 
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
 from ihuyi_voice.models import DeliveryReport, DeliveryStatus, TemplateAudit
-from ihuyi_voice.pushes.handling import Handling
 from ihuyi_voice.pushes.inbox import Inbox
+from ihuyi_voice.pushes.options import Handling
+from ihuyi_voice.pushes.quarantine import Quarantined
 from ihuyi_voice.pushes.receiver import PushReceiver
 from ihuyi_voice.pushes.table import PushState
 
@@ -19,5 +20,6 @@ __all__ = [
     "InboxUnavailable",
     "PushReceiver",
     "PushState",
+    "Quarantined",
     "TemplateAudit",
 ]

@@ -1,37 +1,29 @@
 """The inbox: pushes stored once, handed to handlers, and waited for."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import aclosing, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
-
-import attrs
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ihuyi_voice.errors import InboxClosed, InvalidRequest
+from ihuyi_voice.inputs import check_above_zero
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
-from ihuyi_voice.protocol import Push, PushKind, PushValue, parse_push
-from ihuyi_voice.pushes.handling import Dispatcher, Handler, Handling
-from ihuyi_voice.pushes.store import Store
+from ihuyi_voice.protocol import Push, PushKind, PushUnreadable, PushValue, RawPush, parse_push
+from ihuyi_voice.pushes.options import Handling
+from ihuyi_voice.pushes.parts import Options, Parts
+from ihuyi_voice.pushes.quarantine import Quarantined
+from ihuyi_voice.pushes.queries import News
+from ihuyi_voice.pushes.reading import meaning_or_none
 from ihuyi_voice.pushes.table import PushState
-from ihuyi_voice.pushes.tail import Tail
 from ihuyi_voice.storage import Address
 
-_BATCH: Final = 100
+if TYPE_CHECKING:
+    from ihuyi_voice.pushes.calling import Handler
 
 V = TypeVar("V", DeliveryReport, TemplateAudit)
-
-
-@attrs.frozen
-class _Parts:
-    """What an open inbox consists of, and how to close it."""
-
-    store: Store
-    tail: Tail
-    dispatcher: Dispatcher
-    closing: AsyncExitStack
 
 
 class Inbox:
@@ -42,23 +34,11 @@ class Inbox:
     opened again after it was closed. Each process opens its own; many may share one database.
     """
 
-    def __init__(
-        self,
-        address: Address,
-        *,
-        handling: Handling,
-        poll: float,
-        clock: Callable[[], float],
-        table: str,
-    ) -> None:
-        self._address = address
-        self._handling = handling
-        self._poll = poll
-        self._clock = clock
-        self._table = table
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._handlers: dict[PushKind, Handler] = {}
         self._opening = False
-        self._parts: _Parts | None = None
+        self._parts: Parts | None = None
 
     @classmethod
     def open(
@@ -69,17 +49,26 @@ class Inbox:
         poll: float = 1.0,
         clock: Callable[[], float] = time.time,
         table: str = "ihuyi_pushes",
+        tries_within: float = 3600.0,
+        keep: timedelta | None = None,
+        create: bool = True,
     ) -> Self:
         """Return an inbox to be entered with `async with`.
 
         Args:
-            path_or_url: A path or `sqlite:///…` for SQLite, `postgresql://…` for PostgreSQL. What
-                a commit survives on PostgreSQL is its server's `synchronous_commit`.
+            path_or_url: A path or `sqlite:///…` for SQLite, `postgresql://…` for PostgreSQL.
             handling: How handlers are called.
             poll: Seconds between two looks for what other processes have stored, and for what has
                 become due. What this process stores is seen at once.
-            clock: Unix time in seconds, UTC.
+            clock: Unix time in seconds, UTC: when pushes arrive. What is due when goes by the
+                database's own clock.
             table: The table's name; it is created if it is missing.
+            tries_within: Seconds within which pushes of one content are tries of one push, and
+                stored once; after that it is news, such as an audit that ends the same way again.
+            keep: How long pushes are kept once they have been handled or superseded; None for
+                ever. They are purged on opening and every hour.
+            create: Whether the table is created if it is missing, and brought to this version if
+                it is older. If not, opening writes nothing, and fails if there is none.
 
         Raises:
             InvalidRequest: An argument can't be right.
@@ -87,14 +76,21 @@ class Inbox:
         """
         if not (table.isascii() and table.isidentifier() and len(table) <= 40):  # noqa: PLR2004
             raise InvalidRequest("the table's name must be an identifier", field="table")
-        if not poll > 0:
-            raise InvalidRequest(f"poll is {poll}; it must be above 0", field="poll")
+        check_above_zero("poll", poll)
+        check_above_zero("tries_within", tries_within)
+        if keep is not None and not keep > timedelta(0):
+            raise InvalidRequest(f"keep is {keep}; it must be above 0", field="keep")
         return cls(
-            Address.parse(path_or_url),
-            handling=handling or Handling(),
-            poll=poll,
-            clock=clock,
-            table=table,
+            Options(
+                Address.parse(path_or_url),
+                table,
+                handling or Handling(),
+                poll,
+                clock,
+                tries_within,
+                keep,
+                create,
+            )
         )
 
     @property
@@ -106,26 +102,16 @@ class Inbox:
         """Connect, create the table if it is missing, and go on where the last process ended.
 
         Raises:
-            InboxUnavailable: The database can't be reached, or says no.
+            InboxUnavailable: The database can't be reached, says no, or is of a newer version.
         """
         if self._opening or self._parts is not None:
             raise InvalidRequest("the inbox is open already")
         self._opening = True
         try:
-            self._parts = await self._open()
+            self._parts = await Parts(self._options, self._handlers).__aenter__()
         finally:
             self._opening = False
         return self
-
-    async def _open(self) -> _Parts:
-        async with AsyncExitStack() as closing:
-            store = await closing.enter_async_context(Store(self._address, self._table))
-            tail = await closing.enter_async_context(Tail(store, self._poll))
-            dispatcher = await closing.enter_async_context(
-                Dispatcher(store, self._handlers, self._handling, self._poll, self._clock)
-            )
-            closing.push_async_callback(store.flush)
-            return _Parts(store, tail, dispatcher, closing.pop_all())
 
     async def __aexit__(
         self,
@@ -136,7 +122,7 @@ class Inbox:
         """Write what has arrived, let handlers end, wake those who wait, and disconnect."""
         parts, self._parts = self._parts, None
         if parts is not None:
-            await parts.closing.aclose()
+            await parts.__aexit__(None, None, None)
 
     def handle(
         self,
@@ -166,14 +152,23 @@ class Inbox:
         Raises:
             InboxUnavailable: It was not stored.
         """
-        await self._open_parts().store.put(push, self._clock())
+        await self._open_parts().store.put(push, self._options.clock())
+
+    async def quarantine(self, raw: RawPush) -> None:
+        """Return once what can't be read has been stored durably, to be parsed again later.
+
+        Raises:
+            InboxUnavailable: It was not stored.
+        """
+        await self._open_parts().store.quarantine(raw, self._options.clock())
 
     async def report_of(self, voice_id: str, timeout: float | None = None) -> DeliveryReport:  # noqa: ASYNC109 - part of the surface
         """Return the latest report of a call, waiting for the first one if there is none yet.
 
         Args:
             voice_id: `Submission.voice_id`.
-            timeout: Seconds to wait at most; None for ever.
+            timeout: Seconds to wait at most; None for ever. However short it is, the first look
+                has a second.
 
         Raises:
             TimeoutError: None came in time.
@@ -186,7 +181,8 @@ class Inbox:
 
         Args:
             template_id: `AddedTemplate.template_id`.
-            timeout: Seconds to wait at most; None for ever.
+            timeout: Seconds to wait at most; None for ever. However short it is, the first look
+                has a second.
 
         Raises:
             TimeoutError: None came in time.
@@ -197,43 +193,30 @@ class Inbox:
     async def _latest(
         self, kind: PushKind, subject: str, seconds: float | None, expected: type[V]
     ) -> V:
-        parts = self._open_parts()
-        with parts.tail.watched(kind, subject) as event:
-            found = await self._newest(parts, kind, subject)
-            async with asyncio.timeout(None if found else seconds):
-                while found is None:
-                    await event.wait()
-                    event.clear()
-                    found = await self._newest(parts, kind, subject)
-        return _expect(found, expected)
+        return _expect(await self._open_parts().tail.latest(kind, subject, seconds), expected)
 
-    async def _newest(self, parts: _Parts, kind: PushKind, subject: str) -> PushValue | None:
-        if parts.tail.closed:
-            raise InboxClosed("the inbox was closed while somebody waited for a push")
-        row = await parts.store.newest(kind, subject)
-        return None if row is None else parse_push(row.body, row.charset).value
-
-    def reports(self) -> AsyncGenerator[DeliveryReport]:
-        """Iterate over reports as they are stored, from now on, until the inbox is closed.
+    def reports(self, since: int | None = None) -> AsyncGenerator[DeliveryReport]:
+        """Iterate over reports as they are stored, until the inbox is closed.
 
         Each comes once, in the order of arrival; one that arrives after a later report of the same
         call is left out. The iterator reads the table as fast as it is consumed and keeps nothing
-        in memory. It may begin with what was stored up to `poll` seconds before it was made.
-        """
-        parts = self._open_parts()
-        return self._reports(parts, parts.tail.seen)
+        in memory. If the database fails, it waits, says so in the log, and goes on.
 
-    async def _reports(self, parts: _Parts, seq: int) -> AsyncGenerator[DeliveryReport]:
-        async for _ in parts.tail.rounds():
-            more = True
-            while more:
-                if parts.tail.closed:
-                    return
-                rows = await parts.store.after(PushKind.REPORT, seq, _BATCH)
-                for row in rows:
-                    seq = row.seq
-                    yield _expect(parse_push(row.body, row.charset).value, DeliveryReport)
-                more = len(rows) == _BATCH
+        Args:
+            since: The `seq` of the last report that was seen, to go on after it; 0 for all that is
+                stored. None begins now; it may begin with what was stored up to `poll` seconds
+                before.
+        """
+        tail = self._open_parts().tail
+        return self._reports(tail.pushes(tail.seen if since is None else since))
+
+    async def _reports(self, pushes: AsyncGenerator[News]) -> AsyncGenerator[DeliveryReport]:
+        async with aclosing(pushes):
+            async for news in pushes:
+                if news.push.kind == PushKind.REPORT and not news.late:
+                    value = meaning_or_none(news.push)
+                    if value is not None:
+                        yield _expect(value, DeliveryReport)
 
     async def replay(self) -> int:
         """Let every dead push be handled again, and return how many they are.
@@ -242,7 +225,7 @@ class Inbox:
             InboxUnavailable: The database failed.
         """
         parts = self._open_parts()
-        replayed = await parts.store.replay(self._clock())
+        replayed = await parts.store.replay()
         parts.dispatcher.wake()
         return replayed
 
@@ -254,13 +237,68 @@ class Inbox:
         """
         return await self._open_parts().store.counts()
 
-    def _open_parts(self) -> _Parts:
+    async def purge(self, before: datetime) -> int:
+        """Forget what was received before a time and has been handled or superseded.
+
+        It goes in small transactions, so that others have their turn. What is pending, dead or
+        quarantined stays.
+
+        Args:
+            before: The time, aware.
+
+        Returns:
+            How many pushes were forgotten.
+
+        Raises:
+            InvalidRequest: The time has no zone.
+            InboxUnavailable: The database failed; what has been forgotten until then, stays so.
+        """
+        if before.utcoffset() is None:
+            raise InvalidRequest("before must be an aware datetime", field="before")
+        return await self._open_parts().retention.purge(before.timestamp())
+
+    async def quarantined(self) -> list[Quarantined]:
+        """Return what could not be read, in the order of its arrival.
+
+        Raises:
+            InboxUnavailable: The database failed.
+        """
+        return [each async for each in self._quarantined()]
+
+    async def parse_again(self) -> int:
+        """Try to read what is quarantined, for this version may know better than an earlier one.
+
+        What can be read now becomes an ordinary push, once, however many processes try.
+
+        Returns:
+            How many pushes have left the quarantine.
+
+        Raises:
+            InboxUnavailable: The database failed.
+        """
+        store, freed = self._open_parts().store, 0
+        async for each in self._quarantined():
+            with suppress(PushUnreadable):
+                push = parse_push(each.body, each.content_type)
+                freed += await store.free(each.seq, push, each.received_at.timestamp())
+        return freed
+
+    async def _quarantined(self) -> AsyncGenerator[Quarantined]:
+        seq, more = 0, True
+        while more:
+            some = await self._open_parts().store.quarantined(seq)
+            for each in some:
+                seq = each.seq
+                yield each
+            more = bool(some)
+
+    def _open_parts(self) -> Parts:
         if self._parts is None:
             raise InboxClosed("the inbox is not open: enter it with `async with`")
         return self._parts
 
 
-def _expect(value: PushValue | None, expected: type[V]) -> V:
+def _expect(value: PushValue, expected: type[V]) -> V:
     if not isinstance(value, expected):  # pragma: no cover - the kind was asked for
         raise TypeError(value)
     return value

@@ -1,95 +1,42 @@
 """The store: the table of pushes and everything asked of it; the same on both databases.
 
 A push is PENDING until its handler has returned (HANDLED), until it has failed too often (DEAD), or
-until it is due and a later push of the same subject has been given to the handler before
+until it turns out that a later push of the same subject has been given to the handler before
 (SUPERSEDED: to hand it over now would move a status backwards). Claimed by a dispatcher, it stays
 PENDING and is due again when the claim's lease has run out. A push is not claimed while an
 earlier one of its subject is PENDING, so per subject there is one handler at a time, in order.
+What can't be read is QUARANTINED and concerns no handler.
 
 Its database is its own: what others see of it are these methods, and InboxUnavailable.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from secrets import token_hex
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
-
-import attrs
-
-# First, for it names the extra that is missing:
-from ihuyi_voice.storage import Address, Database, GroupCommit, ToldAs
-
-# isort: split
-from sqlalchemy import (
-    ColumnElement,
-    Table,
-    and_,
-    bindparam,
-    exists,
-    func,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Final, Self, TypeVar
 
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
-from ihuyi_voice.protocol import Push
-from ihuyi_voice.pushes.table import PushState, make_table, push_row
+from ihuyi_voice.protocol import Push, RawPush
+from ihuyi_voice.pushes import queries
+from ihuyi_voice.pushes.arrivals import Arrival, arrival, raw_arrival, stored
+from ihuyi_voice.pushes.claims import (
+    Claim,
+    Stored,
+    Terms,
+    Verdict,
+    claimed,
+    judged,
+    renewed,
+    replayed,
+)
+from ihuyi_voice.pushes.quarantine import Quarantined, freed, quarantined
+from ihuyi_voice.pushes.retention import Purged, purged
+from ihuyi_voice.pushes.schema import schema_of
+from ihuyi_voice.pushes.table import PushState, Table
+from ihuyi_voice.storage import Address, Database, GroupCommit, ToldAs, Work
 
-_INSERTS: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+T = TypeVar("T")
 _as_inbox: Final = ToldAs(InboxUnavailable, InboxClosed, whose="the inbox")
-
-
-class Stored(NamedTuple):
-    """A push as the table has it."""
-
-    seq: int
-    body: bytes
-    charset: str
-
-
-class Terms(NamedTuple):
-    """On what terms pushes are claimed: for how many seconds, and how often at most."""
-
-    lease: float
-    max_tries: int
-
-
-@attrs.frozen
-class Claim:
-    """A push that is ours to handle until the lease runs out.
-
-    Attributes:
-        push: The push.
-        owner: Whose claim it is, a name of its own for each turn.
-        tries: How often it has been claimed, this time included.
-    """
-
-    push: Stored
-    owner: str
-    tries: int
-
-
-@attrs.frozen
-class Verdict:
-    """What came of a claim.
-
-    Attributes:
-        claim: The claim that ends.
-        state: What the push becomes.
-        due: When it may be claimed again, if it is PENDING, in Unix seconds.
-        error: Why it failed.
-        counts: Whether the try counts; an interrupted one does not.
-    """
-
-    claim: Claim
-    state: PushState
-    due: float = 0.0
-    error: str | None = None
-    counts: bool = True
 
 
 class Store:
@@ -97,25 +44,26 @@ class Store:
 
     Args:
         address: Where the database is.
-        table: The table's name; it is created if it is missing.
+        table: The table's name; it is created if it is missing, and may be.
+        tries_within: Seconds within which what has the same content is another try of one push.
+        create: Whether a table may be created or brought to this version; else it must be there.
     """
 
-    def __init__(self, address: Address, table: str) -> None:
-        self.table = make_table(table)
+    def __init__(
+        self, address: Address, table: str, *, tries_within: float, create: bool = True
+    ) -> None:
         self._database = Database(address, lock=table)
-        self._commits = GroupCommit[dict[str, Any], None](self._store)
+        self.table = Table(table, self._database.dialect)
+        self._tries_within = tries_within
+        self._create = create
+        self._commits = GroupCommit[Arrival, None](self._store)
         self._listeners: list[Callable[[], None]] = []
-        insert = _INSERTS[address.dialect](self.table)
-        self._insertion = insert.on_conflict_do_nothing(index_elements=[self.table.c.key])
-        self._due = self._select_due()
-        self._judgement = self._update_judged()
 
     async def __aenter__(self) -> Self:
         """Connect, and create the table if it is missing."""
         try:
             with _as_inbox:
-                await self._database.open()
-                await self._database.write(lambda on: on.run_sync(self.table.metadata.create_all))
+                await self._database.open(schema_of(self.table.name), create=self._create)
         except BaseException:
             await self._database.close()
             raise
@@ -144,187 +92,105 @@ class Store:
         If it is there already, that one stays as it is. It is stored even if this is cancelled.
         """
         with _as_inbox:
-            await self._commits.put(push_row(push, now))
+            await self._commits.put(arrival(push, now))
+
+    async def quarantine(self, raw: RawPush, now: float) -> None:
+        """Return once what can't be read, and arrives now, is stored durably; once, likewise."""
+        with _as_inbox:
+            await self._commits.put(raw_arrival(raw, now))
 
     async def flush(self) -> None:
         """Take no more pushes, and return once those that were put have been written."""
         await self._commits.close()
 
     async def turn(
-        self,
-        verdicts: Collection[Verdict],
-        kinds: Iterable[str],
-        limit: int,
-        now: float,
-        terms: Terms,
+        self, verdicts: Collection[Verdict], room: Mapping[str, int], terms: Terms
     ) -> list[Claim]:
-        """End claims, and claim up to `limit` pushes that are due, the longest due first.
+        """End claims, and claim pushes that are due, the longest due first.
 
         Claims that have run out and were taken over stay as they are. A machine that dies may
         forget the whole turn. A turn that is cancelled is taken all the same.
 
         Args:
             verdicts: What came of claims.
-            kinds: Of which kinds pushes are claimed.
-            limit: How many at most.
-            now: Unix time in seconds.
+            room: How many pushes of each kind are claimed at most.
             terms: How they are claimed.
         """
 
-        async def work(on: AsyncConnection) -> list[Claim]:
-            await self._judge(on, verdicts)
-            return await self._claim(on, kinds, limit, now, terms) if limit else []
+        def work() -> Work[list[Claim]]:
+            yield from self.table.pinned()
+            yield from judged(self.table, verdicts)
+            return (yield from claimed(self.table, room, terms))
 
-        with _as_inbox:
-            return await self._database.write(work, durable=False)
+        return await self._write(work, durable=False)
 
-    async def replay(self, now: float) -> int:
+    async def renew(self, claims: Collection[Claim], lease: float) -> list[Claim]:
+        """Let claims run out so many seconds from now; return those that are still ours."""
+        return await self._write(lambda: renewed(self.table, claims, lease), durable=False)
+
+    async def replay(self) -> int:
         """Make the dead pending again, due at once, and return how many they were."""
-        dead = self.table.c.state == PushState.DEAD.value
-        fresh = {"state": PushState.PENDING.value, "tries": 0, "due": now, "owner": None}
-        revived = update(self.table).where(dead).values(fresh)
+        total, after = 0, 0
+        while some := await self._write(partial(replayed, self.table, after)):
+            total += len(some)
+            after = some[-1]
+        return total
 
-        async def work(on: AsyncConnection) -> int:
-            return (await on.execute(revived)).rowcount
+    async def purge(self, after: float, before: float) -> Purged:
+        """Forget some of what has been handled or superseded, and arrived between the two."""
+        return await self._write(lambda: purged(self.table, after, before))
 
-        with _as_inbox:
-            return await self._database.write(work)
+    async def quarantined(self, after: int) -> list[Quarantined]:
+        """Return some of what is quarantined and has a higher number than `after`, in order."""
+        return await self._read(lambda: quarantined(self.table, after))
+
+    async def free(self, seq: int, push: Push, received_at: float) -> int:
+        """Let what was quarantined be a push that arrived then; return 1 if it still was."""
+        freshly = arrival(push, received_at)
+        count = await self._write(lambda: freed(self.table, seq, freshly, self._tries_within))
+        self._tell()
+        return count
 
     async def counts(self) -> dict[PushState, int]:
         """Return how many pushes are in each state."""
-        state = self.table.c.state
-        rows = await self._rows(select(state, func.count()).group_by(state))
-        return dict.fromkeys(PushState, 0) | {PushState(name): count for name, count in rows}
+        return await self._read(lambda: queries.counts(self.table))
 
     async def last_seq(self) -> int:
         """Return the highest sequence number, 0 if the table is empty."""
-        (row,) = await self._rows(select(func.max(self.table.c.seq)))
-        return int(row[0] or 0)
+        return await self._read(lambda: queries.last_seq(self.table))
 
     async def subjects_after(self, seq: int, limit: int) -> list[tuple[int, str, str]]:
         """Return (seq, kind, subject) of what was stored after `seq`, in order."""
-        t = self.table
-        asked = select(t.c.seq, t.c.kind, t.c.subject).where(t.c.seq > seq)
-        rows = await self._rows(asked.order_by(t.c.seq).limit(limit))
-        return [(row.seq, row.kind, row.subject) for row in rows]
+        return await self._read(lambda: queries.subjects(self.table, seq, limit))
 
-    async def newest(self, kind: str, subject: str) -> Stored | None:
-        """Return the push of a subject that has the highest rank."""
-        t = self.table
-        asked = self._stored().where(t.c.kind == kind, t.c.subject == subject)
-        rows = await self._rows(asked.order_by(t.c.rank.desc(), t.c.seq.desc()).limit(1))
-        return Stored(*rows[0]) if rows else None
+    async def pushes_after(self, seq: int, limit: int) -> list[queries.News]:
+        """Return what was stored after `seq`, in order."""
+        return await self._read(lambda: queries.pushes(self.table, seq, limit))
 
-    async def after(self, kind: str, seq: int, limit: int) -> list[Stored]:
-        """Return pushes of a kind stored after `seq`, in order.
+    async def newest(self, kind: str, subjects: Iterable[str]) -> dict[str, Stored]:
+        """Return of each subject the push that has the highest rank."""
+        return await self._read(lambda: queries.newest(self.table, kind, subjects))
 
-        One that came after a later status of the same subject is left out.
-        """
-        t, other = self.table, self.table.alias()
-        late = exists().where(_same(other, t), other.c.rank > t.c.rank, other.c.seq < t.c.seq)
-        asked = self._stored().where(t.c.kind == kind, t.c.seq > seq, ~late)
-        return [Stored(*row) for row in await self._rows(asked.order_by(t.c.seq).limit(limit))]
+    async def ranked(self, kind: str, subject: str, limit: int) -> list[Stored]:
+        """Return the pushes of a subject, the highest rank first."""
+        return await self._read(lambda: queries.ranked(self.table, kind, subject, limit))
 
-    async def _rows(self, asked: Any) -> Sequence[Any]:  # noqa: ANN401 - a Select
-        async def work(on: AsyncConnection) -> Sequence[Any]:
-            return (await on.execute(asked)).all()
-
-        with _as_inbox:
-            return await self._database.read(work)
-
-    async def _store(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
-        await self._database.write(partial(self._insert, rows=rows))
-        for listener in self._listeners:
-            listener()
+    async def _store(self, rows: Sequence[Arrival]) -> Sequence[None]:
+        await self._insert(rows)
+        self._tell()
         return [None] * len(rows)
 
-    async def _insert(self, on: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
-        await on.execute(self._insertion, rows)
+    async def _insert(self, rows: Sequence[Arrival]) -> None:
+        await self._database.write(lambda: stored(self.table, rows, self._tries_within))
 
-    async def _claim(
-        self, on: AsyncConnection, kinds: Iterable[str], limit: int, now: float, terms: Terms
-    ) -> list[Claim]:
-        """Claim what is due; what can't be handled any more is marked on the way."""
-        claims: list[Claim] = []
-        while not claims:
-            asked = {"kinds": list(kinds), "now": now, "limit": limit}
-            rows = (await on.execute(self._due, asked)).all()
-            if not rows:
-                break
-            stale = [row.seq for row in rows if row.stale]
-            spent = [row.seq for row in rows if not row.stale and row.tries >= terms.max_tries]
-            owner = token_hex(8)
-            claims = [
-                Claim(Stored(row.seq, row.body, row.charset), owner, row.tries + 1)
-                for row in rows
-                if not row.stale and row.tries < terms.max_tries
-            ]
-            await self._mark(on, stale, PushState.SUPERSEDED, None)
-            await self._mark(on, spent, PushState.DEAD, "nothing was heard of its last handler")
-            await self._take(on, claims, now + terms.lease)
-        return claims
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
-    async def _mark(
-        self, on: AsyncConnection, seqs: list[int], state: PushState, error: str | None
-    ) -> None:
-        if seqs:
-            here = self.table.c.seq.in_(seqs)
-            await on.execute(update(self.table).where(here).values(state=state.value, error=error))
+    async def _write(self, work: Callable[[], Work[T]], *, durable: bool = True) -> T:
+        with _as_inbox:
+            return await self._database.write(work, durable=durable)
 
-    async def _take(self, on: AsyncConnection, claims: list[Claim], until: float) -> None:
-        if claims:
-            t = self.table
-            here = t.c.seq.in_([claim.push.seq for claim in claims])
-            taken = {"owner": claims[0].owner, "due": until, "tries": t.c.tries + 1}
-            await on.execute(update(t).where(here).values(taken))
-
-    async def _judge(self, on: AsyncConnection, verdicts: Iterable[Verdict]) -> None:
-        rows = [
-            {
-                "of_seq": verdict.claim.push.seq,
-                "of_owner": verdict.claim.owner,
-                "new_state": verdict.state.value,
-                "new_due": verdict.due,
-                "new_error": verdict.error,
-                "uncounted": 0 if verdict.counts else 1,
-            }
-            for verdict in verdicts
-        ]
-        if rows:
-            await on.execute(self._judgement, rows)
-
-    def _stored(self) -> Any:  # noqa: ANN401 - Select's parameters differ among versions
-        t = self.table
-        return select(t.c.seq, t.c.body, t.c.charset)
-
-    def _select_due(self) -> Any:  # noqa: ANN401 - Select's parameters differ among versions
-        t, older, newer = self.table, self.table.alias(), self.table.alias()
-        pending = PushState.PENDING.value
-        earlier = or_(
-            older.c.rank < t.c.rank, and_(older.c.rank == t.c.rank, older.c.seq < t.c.seq)
-        )
-        blocked = exists().where(_same(older, t), older.c.state == pending, earlier)
-        stale = exists().where(_same(newer, t), newer.c.rank > t.c.rank, newer.c.tries > 0)
-        return (
-            select(t.c.seq, t.c.body, t.c.charset, t.c.tries, stale.label("stale"))
-            .where(t.c.state == pending, t.c.due <= bindparam("now"), ~blocked)
-            .where(t.c.kind.in_(bindparam("kinds", expanding=True)))
-            .order_by(t.c.due, t.c.seq)
-            .limit(bindparam("limit"))
-        )
-
-    def _update_judged(self) -> Any:  # noqa: ANN401 - SQLAlchemy's Update
-        t = self.table
-        judged: dict[str, Any] = {
-            "state": bindparam("new_state"),
-            "due": bindparam("new_due"),
-            "error": bindparam("new_error"),
-            "tries": t.c.tries - bindparam("uncounted"),
-            "owner": None,
-        }
-        ours = and_(t.c.seq == bindparam("of_seq"), t.c.owner == bindparam("of_owner"))
-        return update(t).where(ours).values(judged)
-
-
-def _same(other: Any, t: Table) -> ColumnElement[bool]:  # noqa: ANN401 - an alias of the table
-    return and_(other.c.kind == t.c.kind, other.c.subject == t.c.subject)
+    async def _read(self, work: Callable[[], Work[T]]) -> T:
+        with _as_inbox:
+            return await self._database.read(work)

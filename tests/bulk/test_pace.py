@@ -262,3 +262,14 @@ def test_the_rate_is_never_exceeded_whatever_is_given_back() -> None:
         for first, at in enumerate(begun):
             for last in range(first, len(begun)):
                 assert last - first <= per_second * (begun[last] - at + 0.01) + 1e-6
+
+
+@pytest.mark.parametrize("max_rate", [None, 5.0])
+def test_nothing_starts_before_the_accounts_turn(max_rate: float | None) -> None:
+    """Others use the account too; after that, the run's own rate goes on."""
+    one = pace(max_rate=max_rate)
+    one.close(100.5)
+    assert one.next_time == 100.5
+    start = one.take(101.0)
+    one.settle(start, begun=True)
+    assert one.next_time == (100.5 if max_rate is None else pytest.approx(101.2, abs=0.011))

@@ -1,6 +1,7 @@
 """Single submissions under the guard, on virtual time."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import httpx
@@ -15,7 +16,7 @@ from ihuyi_voice import (
     RateLimited,
     VoiceClient,
 )
-from ihuyi_voice.guards import Wait
+from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.vendor import CONTENT, MOBILE, ONCE, answering, in_process
 from tests.support.virtual_time import loop_time, run_virtual
@@ -216,5 +217,73 @@ def test_an_unreachable_vendor_doesnt_lock_the_number() -> None:
             with pytest.raises(NotSent):
                 await client.submit(MOBILE, CONTENT)
         assert guard.statistics().in_flight == guard.statistics().numbers == 0
+
+    run_virtual(main())
+
+
+class Shared(MemoryGuard):
+    """A guard whose account has one turn a second, and any number is free."""
+
+    max_rate = 1.0
+
+    def __init__(self) -> None:
+        super().__init__(Limits(None, None, None))
+        self.turn_at = 0.0
+        self.asked = 0
+
+    async def reserve(self, account: str, mobile: str) -> Lease | Wait:
+        """Give out turns."""
+        self.asked += 1
+        if loop_time() < self.turn_at:
+            return Wait(self.turn_at - loop_time(), whole_account=True)
+        self.turn_at = loop_time() + 1.0
+        return await super().reserve(account, mobile)
+
+
+def test_a_call_that_waits_for_the_accounts_turn_is_told_the_accounts_code() -> None:
+    """4010, and what its number is told is nothing: whoever wants that may go sooner elsewhere."""
+
+    async def main() -> None:
+        async with in_process(vendor(), guard=Shared()) as client:
+            await client.submit(MOBILE, CONTENT)
+            with pytest.raises(RateLimited) as caught:
+                await client.submit(MOBILE, CONTENT)
+            assert (caught.value.code, caught.value.source) == (4010, "guard")
+            started = loop_time()
+            await client.submit(MOBILE, CONTENT, max_wait=5.0)
+            assert loop_time() - started == pytest.approx(1.0)
+
+    run_virtual(main())
+
+
+def test_a_run_keeps_to_the_guards_rate_and_neither_asks_nor_reads_on_in_vain() -> None:
+    """Beside another run on the same account: all is sent, with a few questions for each."""
+    read: list[int] = []
+    started = 0.0
+
+    def messages(start: int) -> Iterator[tuple[str, str]]:
+        for number in range(start, start + 200):
+            read.append(number)
+            yield f"139{number:08d}", CONTENT
+
+    async def one(client: VoiceClient, start: int) -> int:
+        sent = 0
+        async with client.submit_many(messages(start)) as run:
+            async for outcome in run:
+                assert outcome.error is None
+                sent += 1
+                assert len(read) <= loop_time() - started + 20  # no faster than the turns
+        return sent
+
+    async def main() -> None:
+        nonlocal started
+        guard, started = Shared(), loop_time()
+        async with (
+            in_process(vendor(), guard=guard) as first,
+            in_process(vendor(), guard=guard) as second,
+        ):
+            assert sum(await asyncio.gather(one(first, 0), one(second, 1_000))) == 400
+        assert loop_time() - started == pytest.approx(400.0, abs=10.0)
+        assert guard.asked <= 4 * 400
 
     run_virtual(main())

@@ -13,24 +13,41 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ihuyi_voice import OutcomeUnknown
 from ihuyi_voice.cli import page
 from ihuyi_voice.cli.language import Language, choose
-from ihuyi_voice.ledger import CodeCount, Fate, RunReport, Slice, Uncertain
+from ihuyi_voice.ledger import CodeCount, Entry, Fate, RunReport, Slice
+from ihuyi_voice.models import DeliveryReport, Message, OutcomeStatus
 from tests.support.browser import Browser, browsing, need_browser
+from tests.support.command import CONTENT
 
 NOW = datetime(2026, 11, 25, 0, 0, tzinfo=UTC)
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
 EVIL = '</td></style></title><script>alert(1)</script><img src=//evil.example/x onerror=alert(1)>"'
+
+
+def unknown(key: str, mobile: str, reference: str, text: str, voice_id: str, at: float) -> Entry:
+    """Return an entry whose end nobody knows."""
+    moment = datetime.fromtimestamp(at, UTC)
+    message = Message(mobile, CONTENT, reference)
+    report = DeliveryReport(voice_id, 2, mobile)
+    error = OutcomeUnknown(text)
+    status = OutcomeStatus.UNKNOWN
+    return Entry(key, message, status, None, moment, moment, 1, error, candidates=(report,))
+
+
 UNCERTAIN = tuple(
-    Uncertain(f"order-{place}", f"1390000{place:04d}", f"order-{place}-shipped",
-              START + place, "the process died in flight", ("7123456789012345",))
+    unknown(f"order-{place}", f"1390000{place:04d}", f"order-{place}-shipped",
+            "the process died in flight", "7123456789012345", START + place)
     for place in range(30)
 )  # fmt: skip
 REPORT = RunReport(
     "VM12345678",
     "2026-11-24 发货提醒",
-    states={"ACCEPTED": 96_012, "REJECTED": 2411, "HELD": 12, "NOT_SENT": 31, "UNKNOWN": 214,
-            "OPEN": 1320},
+    states={
+        OutcomeStatus.ACCEPTED: 96_012, OutcomeStatus.REJECTED: 2411, OutcomeStatus.HELD: 12,
+        OutcomeStatus.NOT_SENT: 31, OutcomeStatus.UNKNOWN: 214, "OPEN": 1320,
+    },
     people={Fate.ANSWERED: 70_213, Fate.NOT_REACHED: 15_100, Fate.AWAITED: 10_600,
             Fate.UNCERTAIN: 209, Fate.REFUSED: 2399, Fate.NOT_CALLED: 1357},
     begun=START,
@@ -111,7 +128,7 @@ def test_what_matters_is_said_in_words() -> None:
     assert "Not finished: 1,363 messages have not been sent. Run the same command again" in told
     stopped = words(made(attrs.evolve(REPORT, codes=[CodeCount(4051, 1)])))
     assert "refused the whole account with 4051: 剩余条数不足. Mend that first." in stopped
-    done = words(made(attrs.evolve(REPORT, states={"ACCEPTED": 3})))
+    done = words(made(attrs.evolve(REPORT, states={OutcomeStatus.ACCEPTED: 3})))
     assert "Done: everything has its outcome." in done
     assert "Not finished" not in done
 
@@ -129,7 +146,7 @@ def test_codes_and_ends_have_their_meaning() -> None:
 
 def test_numbers_are_masked_wherever_they_stand() -> None:
     """In the list, in references and in reasons."""
-    evil = attrs.evolve(UNCERTAIN[0], reference="call 13912345678", text="13912345678 died")
+    evil = unknown("x", "13900000000", "call 13912345678", "13912345678 died", "7", START)
     text = made(attrs.evolve(REPORT, uncertain=[evil]))
     assert "139****0000" in text
     assert not re.search(r"1[3-9]\d{9}(?!\d)", re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL))
@@ -194,7 +211,7 @@ def infested(text: str) -> RunReport:
         codes=[CodeCount(9999, 1, text)],
         ends=[CodeCount(-77, 1, text)],
         reasons=[(text, 1)],
-        uncertain=[Uncertain(text, text, text, START, text, (text,))],
+        uncertain=[unknown(text, text, text, text, text, START)],
     )
 
 

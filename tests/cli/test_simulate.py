@@ -47,7 +47,7 @@ def test_simulate_takes_the_vendors_settings(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(simulate, "Simulator", Recorded)
     options = ("--balance", "3", "--template", "a", "--template", "b", "--latency", "1", "--jitter")
     result = run("simulate", "--account", "VM1", "--api-key", KEY, *options, "0.5")
-    assert result.exit_code == 2
+    assert result.exit_code == 6
     assert served == [simulate.SimulatorSettings("VM1", KEY, 3, ("a", "b"), 1.0, 0.5)]
     assert KEY not in repr(served)
 
@@ -59,10 +59,10 @@ def settings_of(args: tuple[object, ...], options: dict[str, object]) -> simulat
 
 
 def test_a_port_that_is_taken_is_told() -> None:
-    """Exit code 2, with the system's reason."""
+    """Exit code 6, with the system's reason."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = run("simulate", "--port", str(taken.getsockname()[1]))
-    assert (result.exit_code, "in use" in result.stderr) == (2, True)
+    assert (result.exit_code, "in use" in result.stderr) == (6, True)
 
 
 async def test_the_simulator_prints_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ihuyi_voice.common.tasks import ended
+from ihuyi_voice.common.tasks import ended, to_its_end
 
 
 async def test_a_task_that_ends_by_itself_is_waited_for() -> None:
@@ -66,3 +66,35 @@ async def test_how_a_task_ends_that_was_cut_off_does_not_matter() -> None:
     await asyncio.sleep(0)
     await ended(task, at_once=True)
     assert isinstance(task.exception(), ZeroDivisionError)
+
+
+async def test_a_task_that_must_not_be_cut_short_is_waited_for_to_its_end() -> None:
+    """However often the wait is cancelled; that counts afterwards."""
+    go_on = asyncio.Event()
+
+    async def work() -> int:
+        await go_on.wait()
+        return 7
+
+    waiting = asyncio.create_task(to_its_end(asyncio.create_task(work())))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        waiting.cancel()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    go_on.set()
+    await asyncio.wait({waiting})
+    assert waiting.cancelled()
+
+
+async def test_how_it_ends_is_told() -> None:
+    """What it returns, or what it raises."""
+
+    async def work(*, fails: bool) -> int:
+        if fails:
+            raise ZeroDivisionError
+        return 7
+
+    assert await to_its_end(asyncio.create_task(work(fails=False))) == 7
+    with pytest.raises(ZeroDivisionError):
+        await to_its_end(asyncio.create_task(work(fails=True)))

@@ -1,10 +1,11 @@
 """What every guard does, run over each backend."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
 from ihuyi_voice.guards import Guard, Lease, Limits, MemoryGuard, Wait
+from tests.support.redis_servers import ClockedGuard
 
 A, B = "13900000000", "02151000029"
 
@@ -28,11 +29,22 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory"])
-def make_guard(request: pytest.FixtureRequest) -> MakeGuard:
+@pytest.fixture(params=["memory", "redis"])
+async def make_guard(request: pytest.FixtureRequest) -> AsyncGenerator[MakeGuard]:
     """A way to make a guard of each backend."""
-    assert request.param == "memory"
-    return lambda limits, clock: MemoryGuard(limits, clock=clock)
+    if request.param == "memory":
+        yield lambda limits, clock: MemoryGuard(limits, clock=clock)
+        return
+    url, prefix = request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")
+    made: list[ClockedGuard] = []
+
+    def make(limits: Limits, clock: Callable[[], float]) -> Guard:
+        made.append(ClockedGuard(url, limits, clock, prefix))
+        return made[-1]
+
+    yield make
+    for guard in made:
+        await guard.aclose()
 
 
 @pytest.fixture

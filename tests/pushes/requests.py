@@ -43,11 +43,11 @@ class Gate:
         self.error: Exception | None = None
         insert = Store._insert
 
-        async def gated(store: Store, on: Any, rows: Any) -> None:
+        async def gated(store: Store, rows: Any) -> None:
             self.reached.set()
             await self.opened.wait()
             if self.error is not None:
                 raise self.error
-            await insert(store, on, rows)
+            await insert(store, rows)
 
         monkeypatch.setattr(Store, "_insert", gated)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from ihuyi_voice.pushes import DeliveryReport, Handling, PushState
-from ihuyi_voice.pushes.store import Claim, Store, Verdict
+from ihuyi_voice.pushes.claims import Claim, Verdict
+from ihuyi_voice.pushes.store import Store
 from ihuyi_voice.storage import GroupCommit
-from tests.pushes.handlers import HOUR, Clock, Script, Stage, claim, judge, row
+from tests.pushes.handlers import HOUR, Script, Stage, claim, judge, later, row
 from tests.pushes.support import Place, Recorder, handled_by, report, states
 
 
@@ -101,7 +102,7 @@ async def test_what_is_claimed_while_the_dispatcher_is_cancelled_is_given_back(
 ) -> None:
     """The next process needn't wait for the lease."""
     claiming, go_on = asyncio.Event(), asyncio.Event()
-    original = Store._claim
+    original = Store.turn
 
     async def slow(store: Store, *arguments: Any) -> list[Claim]:
         claims = await original(store, *arguments)
@@ -110,7 +111,7 @@ async def test_what_is_claimed_while_the_dispatcher_is_cancelled_is_given_back(
             await go_on.wait()
         return claims
 
-    monkeypatch.setattr(Store, "_claim", slow)
+    monkeypatch.setattr(Store, "turn", slow)
     handler = Recorder()
     inbox = place.inbox(handling=Handling(lease=HOUR, max_tries=1))
     inbox.handle(on_report=handler)
@@ -121,6 +122,8 @@ async def test_what_is_claimed_while_the_dispatcher_is_cancelled_is_given_back(
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     closing.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await closing
@@ -131,30 +134,30 @@ async def test_what_is_claimed_while_the_dispatcher_is_cancelled_is_given_back(
 
 async def test_what_a_dead_process_had_claimed_is_free_when_its_lease_ends(place: Place) -> None:
     """And not before; the try of the dead counts."""
-    clock, script = Clock(), Script()
-    async with place.inbox(clock=clock) as dead:
+    script = Script()
+    async with place.inbox() as dead:
         await dead.put(report("1"))
-        assert len(await claim(dead, lease=60.0)) == 1
+        assert len(await claim(dead, lease=2 * HOUR)) == 1
         assert await claim(dead) == []
-    async with handled_by(place, script, clock=clock) as inbox:
-        clock.now += 59.9
+    async with handled_by(place, script) as inbox:
+        await later(inbox, HOUR)
         await script.turn(inbox)
         assert script.seen == []
-        clock.now += 0.1
+        await later(inbox, HOUR)
         await states(inbox, handled=2)
         assert (await row(inbox, "1")).tries == 2
 
 
 async def test_a_push_that_kills_whoever_handles_it_is_dead_in_the_end(place: Place) -> None:
     """No handler is there any more to say that it failed."""
-    clock, script = Clock(), Script()
-    async with place.inbox(clock=clock) as dead:
+    script = Script()
+    async with place.inbox() as dead:
         await dead.put(report("1"))
         for _ in range(3):
             assert len(await claim(dead, lease=60.0, max_tries=3)) == 1
-            clock.now += 60.0
+            await later(dead, 60.0)
     handling = Handling(max_tries=3)
-    async with handled_by(place, script, clock=clock, handling=handling) as inbox:
+    async with handled_by(place, script, handling=handling) as inbox:
         await states(inbox, dead=1)
         assert (await row(inbox, "1")).error == "nothing was heard of its last handler"
         assert script.seen == []
@@ -165,14 +168,13 @@ async def test_a_verdict_on_what_was_taken_over_changes_nothing(
     place: Place, state: PushState
 ) -> None:
     """The claim that counts is the last one; ended twice, it ends once."""
-    clock = Clock()
-    async with place.inbox(clock=clock) as inbox:
+    async with place.inbox() as inbox:
         await inbox.put(report("1"))
         (first,) = await claim(inbox, lease=60.0)
-        clock.now += 60.0
+        await later(inbox, 60.0)
         (second,) = await claim(inbox, lease=60.0)
         held = await row(inbox, "1")
-        await judge(inbox, Verdict(first, state, due=1.0, error="late", counts=False))
+        await judge(inbox, Verdict(first, state, pause=1.0, error="late", counts=False))
         assert await row(inbox, "1") == held
         await judge(inbox, Verdict(second, PushState.HANDLED))
         await judge(inbox, Verdict(first, state), Verdict(second, PushState.PENDING))
@@ -182,20 +184,44 @@ async def test_a_verdict_on_what_was_taken_over_changes_nothing(
 
 async def test_who_lost_its_claim_does_not_undo_what_the_next_one_did(place: Place) -> None:
     """A process that was held up for longer than its lease, and then fails."""
-    clock, stage, handler = Clock(), Stage(), Recorder()
+    stage, handler = Stage(), Recorder()
 
     async def held_up(value: DeliveryReport) -> None:
         await stage(value)
         raise ValueError
 
     one = Handling(concurrency=1)  # or it would take its own push over
-    async with handled_by(place, held_up, clock=clock, handling=one) as slow:
+    async with handled_by(place, held_up, handling=one) as slow:
         await slow.put(report("1"))
         await stage.entered(1)
-        clock.now += 60.0
-        async with handled_by(place, handler, clock=clock) as quick:
+        await later(slow, 60.0)
+        async with handled_by(place, handler) as quick:
             await handler.called(1)
             await states(quick, handled=1)
         stage.leave.set()
     async with place.inbox() as after:
         assert (await row(after, "1")).state == "handled"
+
+
+async def test_closing_that_is_cancelled_again_and_again_stores_what_came_of_everything(
+    place: Place,
+) -> None:
+    """Cancelled at each step of it, handlers have ended, and nothing is claimed any more."""
+    for steps in range(1, 30, 3):
+        stage, subject = Stage(), str(steps)
+        before = asyncio.all_tasks()
+        inbox = place.inbox(handling=Handling(grace=HOUR))
+        inbox.handle(on_report=stage)
+        await inbox.__aenter__()
+        await inbox.put(report(subject))
+        await stage.entered(1)
+        closing = asyncio.create_task(inbox.__aexit__(None, None, None))
+        while not closing.done():
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            closing.cancel()
+        assert stage.on == []
+        assert asyncio.all_tasks() == before
+        async with place.inbox() as after:
+            left = await row(after, subject)
+            assert (left.state, left.tries, left.owner) == ("pending", 0, None)

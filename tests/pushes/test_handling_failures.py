@@ -7,31 +7,32 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
+import attrs
 import pytest
-from sqlalchemy import insert
 
 from ihuyi_voice import InvalidRequest
-from ihuyi_voice.pushes import DeliveryReport, Handling
+from ihuyi_voice.pushes import DeliveryReport, Handling, InboxUnavailable
+from ihuyi_voice.pushes.claims import Claim
 from ihuyi_voice.pushes.store import Store
-from ihuyi_voice.pushes.table import push_row
-from tests.pushes.handlers import NUMBER, Clock, Script, Stage, row, settled, store_of
+from tests.pushes.handlers import HOUR, NUMBER, Script, Stage, later, pause_left, row, settled
 from tests.pushes.support import Place, Recorder, handled_by, report, states
 
 
 async def test_a_handler_that_fails_is_called_again_after_growing_pauses(place: Place) -> None:
     """Up to the longest pause, with up to a tenth of jitter; each failure is counted."""
-    clock, script = Clock(), Script(**{"1": [ValueError(f"no {n}") for n in range(1, 5)]})
-    handling = Handling(backoff=10.0, max_backoff=25.0)
-    async with handled_by(place, script, handling=handling, clock=clock) as inbox:
+    script = Script(**{"1": [ValueError(f"no {n}") for n in range(1, 5)]})
+    handling = Handling(backoff=10 * HOUR, max_backoff=25 * HOUR)
+    async with handled_by(place, script, handling=handling) as inbox:
         await inbox.put(report("1"))
-        for tries, pause in ((1, 10.0), (2, 20.0), (3, 25.0), (4, 25.0)):
+        for tries, pause in ((1, 10), (2, 20), (3, 25), (4, 25)):
             failed = await settled(inbox, "1", tries)
             assert (failed.state, failed.error) == ("pending", f"ValueError: no {tries}")
-            assert pause * 0.9 <= failed.due - clock.now <= pause
-            clock.now = failed.due - 0.001
+            left = await pause_left(inbox, "1")
+            assert (pause * 0.9 - 0.1) * HOUR <= left <= pause * HOUR
+            await later(inbox, left - 0.1 * HOUR)
             await script.turn(inbox)
             assert len(script.seen) == tries
-            clock.now = failed.due
+            await later(inbox, 0.1 * HOUR)
         done = await settled(inbox, "1", 5)
         assert (done.state, done.error) == ("handled", None)
     assert script.seen == ["1"] * 5
@@ -61,12 +62,12 @@ async def test_a_push_whose_handler_fails_too_often_is_dead_until_replayed(
 
 async def test_a_handler_that_fails_is_called_again_after_a_restart(place: Place) -> None:
     """The tries of the earlier process count."""
-    clock, failing, handling = Clock(), Recorder(ValueError()), Handling(backoff=10.0)
-    async with handled_by(place, failing, clock=clock, handling=handling) as inbox:
+    failing, handling = Recorder(ValueError()), Handling(backoff=HOUR, max_backoff=HOUR)
+    async with handled_by(place, failing, handling=handling) as inbox:
         await inbox.put(report("1"))
         await settled(inbox, "1", 1)
-    clock.now += 10.0
-    async with handled_by(place, Recorder(), clock=clock) as inbox:
+        await later(inbox, HOUR)
+    async with handled_by(place, Recorder()) as inbox:
         await states(inbox, handled=1)
         assert (await row(inbox, "1")).tries == 2
 
@@ -84,11 +85,10 @@ async def test_a_handler_that_takes_too_long_has_failed(place: Place) -> None:
                 calls.append("cancelled")
 
     handling = Handling(timeout=0.01, backoff=10.0)
-    clock = Clock()
-    async with handled_by(place, slow_at_first, handling=handling, clock=clock) as inbox:
+    async with handled_by(place, slow_at_first, handling=handling) as inbox:
         await inbox.put(report("1"))
         assert (await settled(inbox, "1", 1)).error == "TimeoutError"
-        clock.now += 10.0
+        await later(inbox, 10.0)
         await states(inbox, handled=1)
     assert calls == ["call", "cancelled", "call"]
 
@@ -104,28 +104,27 @@ async def test_a_handler_that_lets_a_cancellation_out_has_failed(place: Place) -
     assert sorted(tries) == [1, 2]
 
 
-@pytest.mark.parametrize("broken", ["_judge", "_claim"])
 async def test_a_database_that_fails_in_a_turn_forgets_nothing(
-    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What the handlers have done is stored when it works again; they aren't called again."""
-    original = getattr(Store, broken)
+    original = Store.turn
     failed = asyncio.Event()
 
-    async def fails(*_: object) -> None:
+    async def fails(*_: object) -> list[Claim]:
         failed.set()
-        raise ConnectionResetError
+        raise InboxUnavailable("the inbox's database failed: ConnectionResetError")
 
     stage = Stage()
     async with handled_by(place, stage) as inbox:
         await inbox.put(report("1"))
         await stage.entered(1)
-        monkeypatch.setattr(Store, broken, fails)
+        monkeypatch.setattr(Store, "turn", fails)
         stage.leave.set()
         await failed.wait()
         failed.clear()
         await failed.wait()
-        monkeypatch.setattr(Store, broken, original)
+        monkeypatch.setattr(Store, "turn", original)
         await inbox.put(report("2"))
         await states(inbox, handled=2)
     assert sorted(stage.ended) == ["1", "2"]
@@ -235,9 +234,8 @@ async def test_what_can_no_longer_be_read_is_dead_in_the_end(place: Place) -> No
     handler = Recorder()
     handling = Handling(max_tries=2, backoff=0.0)
     async with handled_by(place, handler, handling=handling) as inbox:
-        store = store_of(inbox)
-        unreadable = push_row(report("1"), 0.0) | {"body": b"?"}
-        await store._database.write(lambda on: on.execute(insert(store.table), unreadable))
+        unreadable = attrs.evolve(report("1"), body=b"?")
+        await inbox.put(unreadable)
         await inbox.put(report("2"))
         await states(inbox, dead=1, handled=1)
         assert "PushUnreadable" in (await row(inbox, "1")).error
@@ -283,23 +281,22 @@ async def test_a_log_that_fails_changes_nothing(place: Place, log_that_fails: li
     assert len(log_that_fails) == 3
 
 
-@pytest.mark.parametrize("broken", ["_judge", "_claim"])
 async def test_a_log_that_fails_does_not_end_the_dispatcher(
-    place: Place, monkeypatch: pytest.MonkeyPatch, log_that_fails: list[str], broken: str
+    place: Place, monkeypatch: pytest.MonkeyPatch, log_that_fails: list[str]
 ) -> None:
     """When it can't say that the database has failed, either."""
-    original = getattr(Store, broken)
+    original = Store.turn
     failed = asyncio.Event()
 
-    async def fails(*_: object) -> None:
+    async def fails(*_: object) -> list[Claim]:
         failed.set()
-        raise ConnectionResetError
+        raise InboxUnavailable("the inbox's database failed: ConnectionResetError")
 
     handler = Recorder()
-    monkeypatch.setattr(Store, broken, fails)
+    monkeypatch.setattr(Store, "turn", fails)
     async with handled_by(place, handler) as inbox:
         await inbox.put(report("1"))
         await failed.wait()
-        monkeypatch.setattr(Store, broken, original)
+        monkeypatch.setattr(Store, "turn", original)
         await states(inbox, handled=1)
     assert log_that_fails

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from ihuyi_voice.pushes import DeliveryReport, Handling, PushState
-from tests.pushes.handlers import HOUR, Clock, Script, Stage, claim, settled
+from tests.pushes.handlers import HOUR, Script, Stage, claim, later, settled
 from tests.pushes.support import Place, Recorder, audit, handled_by, report, states
 
 
@@ -122,16 +122,16 @@ async def test_audits_of_a_template_are_handled_in_the_order_of_their_arrival(pl
 
 async def test_while_a_push_fails_the_later_ones_of_its_call_wait(place: Place) -> None:
     """Those of other calls don't, nor does the audit of a template with the same id."""
-    clock, handler, on_audit = Clock(), Recorder(ValueError()), Recorder()
-    handling = Handling(backoff=10.0)
-    async with handled_by(place, handler, on_audit, handling=handling, clock=clock) as inbox:
+    handler, on_audit = Recorder(ValueError()), Recorder()
+    handling = Handling(backoff=HOUR, max_backoff=HOUR)
+    async with handled_by(place, handler, on_audit, handling=handling) as inbox:
         await inbox.put(report("1", code=-6, second=10))
         await settled(inbox, "1", 1)
         await inbox.put(report("1", code=2, second=50))
         await inbox.put(report("2", code=-4))
         await inbox.put(audit("1"))
         await states(inbox, pending=2, handled=2)
-        clock.now += 10.0
+        await later(inbox, HOUR)
         await states(inbox, handled=4)
     assert handler.codes == [-6, -4, -6, 2]
     assert len(on_audit.seen) == 1

@@ -71,7 +71,7 @@ async def place(postgres_or_none: str | None, tmp_path: Path) -> AsyncGenerator[
 async def drop(url: str, table: str) -> None:
     """Drop a table on PostgreSQL."""
     connection = await asyncpg.connect(url)
-    await connection.execute(f"DROP TABLE IF EXISTS {table}")
+    await connection.execute(f"DROP TABLE IF EXISTS {table}, {table}_counts")
     if await connection.fetchval("SELECT to_regclass('ihuyi_schema')"):
         await connection.execute("DELETE FROM ihuyi_schema WHERE name = $1", table)
     await connection.close()

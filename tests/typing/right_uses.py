@@ -4,7 +4,7 @@ Only public names are used, as a user's own module would.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, assert_type
@@ -252,7 +252,9 @@ async def on_report(report: DeliveryReport) -> None:
     assert_type(report.code, int)
     assert_type(report.status, DeliveryStatus)
     assert_type(report.answered, bool)
-    assert_type(report.talk_time, int)
+    assert_type(report.talk_time, int | None)
+    assert_type(report.raw, Mapping[str, str])
+    assert_type(report.seq, int | None)
     assert_type(report.report_time, datetime | None)
 
 

@@ -1,0 +1,221 @@
+"""The entries of a run as people and programs see them: streamed, counted, settled by a person."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from ihuyi_voice.errors import InvalidRequest, VoiceError
+from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.states import STATUS_OF, Open, State, ending_of, moment, storable
+from ihuyi_voice.models import DeliveryReport, Message, OutcomeStatus
+from ihuyi_voice.storage import Query, Row, Work
+
+PAGE: Final = 500
+OPEN: Final[Open] = "OPEN"
+Status: TypeAlias = OutcomeStatus | Open
+
+_CHINA: Final = timezone(timedelta(hours=8))
+_DEAD: Final = (
+    " NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = e.owner"
+    " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
+)
+_COUNTS: Final = "SELECT state, count(*) AS entries FROM {entries} WHERE run = :run GROUP BY state"
+_ORPHANS: Final = (
+    "SELECT count(*) AS entries FROM {entries} e"  # noqa: S608 - constants
+    " WHERE run = :run AND state = {INTENT} AND" + _DEAD
+)
+_FIRST: Final = "SELECT min(id) AS id FROM {entries} WHERE run = :run"
+_SHOWN: Final = (
+    "SELECT e.*, CASE WHEN e.state = {INTENT} AND"  # noqa: S608 - constants
+    + _DEAD
+    + " THEN 1 ELSE 0 END AS dead,"
+    " r.mobile AS r_mobile, r.code AS r_code, r.talk_time AS r_talk_time,"
+    " r.report_time AS r_report_time, r.msg AS r_msg"
+    " FROM {entries} e LEFT JOIN {reports} r ON r.voice_id = e.voice_id"
+)
+# On SQLite the plus keeps the index by state out of it, whose rows would have to be sorted.
+_ALL: Final = _SHOWN + " WHERE {+}e.run = :run AND e.id > :after ORDER BY e.id LIMIT :most"
+_SOME: Final = (
+    _SHOWN + " WHERE e.run = :run AND e.state = :state AND e.id > :after ORDER BY e.id LIMIT :most"
+)
+_ONE: Final = _SHOWN + " WHERE e.run = :run AND e.key = :key"
+_DECIDE: Final = (
+    "UPDATE {entries} SET state = :state, voice_id = :voice_id, code = :code, kind = :kind,"
+    " action = NULL, retry_at = NULL, text = :text, at = {now}"
+    " WHERE run = :run AND key = :key AND {+}state IN ({UNKNOWN}, {INTENT})"
+)
+_STATES_OF: Final[Mapping[Status, tuple[State, ...]]] = {
+    OPEN: (State.OPEN, State.INTENT),
+    OutcomeStatus.HELD: (State.HELD,),
+    OutcomeStatus.NOT_SENT: (State.NOT_SENT,),
+    OutcomeStatus.REJECTED: (State.REFUSED, State.REJECTED),
+    OutcomeStatus.ACCEPTED: (State.ACCEPTED,),
+    OutcomeStatus.UNKNOWN: (State.UNKNOWN, State.INTENT),
+}
+_BY_A_PERSON: Final = {
+    OutcomeStatus.ACCEPTED: (State.ACCEPTED, None),
+    OutcomeStatus.NOT_SENT: (State.NOT_SENT, "NotSent"),
+}
+
+
+@attrs.frozen
+class Entry:
+    """One message of a run, and what became of it.
+
+    Attributes:
+        key: Its name within the run.
+        message: The message.
+        status: Which of the five outcomes it has; OPEN if it has none yet.
+        voice_id: The vendor's serial number, if it was accepted.
+        at: When that happened, aware and in UTC.
+        begun_at: When its last call was about to be made; None if none ever was.
+        attempts: How many requests were begun for it.
+        error: Why it was not accepted; None if it was, or is open.
+        report: How its call ended, if the vendor has told.
+        candidates: Of an UNKNOWN one: the reports that may be of its call.
+    """
+
+    key: str
+    message: Message
+    status: Status
+    voice_id: str | None
+    at: datetime
+    begun_at: datetime | None
+    attempts: int
+    error: VoiceError | None = None
+    report: DeliveryReport | None = None
+    candidates: tuple[DeliveryReport, ...] = ()
+
+
+def counts(owners: Owners, run: int) -> Work[dict[Status, int]]:
+    """Return how many entries of a run have each status."""
+    where = _where(owners, run)
+    found: dict[Status, int] = dict.fromkeys(_STATES_OF, 0)
+    for row in (yield Query(owners.say(_COUNTS), where)):
+        found[_status(row)] += row["entries"]
+    orphans = (yield Query(owners.say(_ORPHANS), where))[0]["entries"]
+    found[OPEN] -= orphans
+    found[OutcomeStatus.UNKNOWN] += orphans
+    return found
+
+
+def states_of(status: Status | None) -> Sequence[State | None]:
+    """Return which states are to be read, one after another.
+
+    Raises:
+        InvalidRequest: That is no status.
+    """
+    if status is None:
+        return (None,)
+    if status not in _STATES_OF:
+        raise InvalidRequest(f"{status!r:.40} is no status of an entry", field="status")
+    return _STATES_OF[status]
+
+
+def first_of(owners: Owners, run: int) -> Work[int]:
+    """Return what comes before the first entry of a run."""
+    (row,) = yield Query(owners.say(_FIRST), {"run": run})
+    return (row["id"] or 1) - 1
+
+
+def page(owners: Owners, run: int, state: State | None, after: int) -> Work[Sequence[Row]]:
+    """Return the next entries, in the order in which they came into the ledger."""
+    where = _where(owners, run) | {"after": after, "most": PAGE}
+    if state is None:
+        return (yield Query(owners.say(_ALL), where))
+    return (yield Query(owners.say(_SOME), where | {"state": int(state)}))
+
+
+def one(owners: Owners, run: int, key: str) -> Work[Row]:
+    """Return an entry that is there."""
+    (row,) = yield Query(owners.say(_ONE), _where(owners, run) | {"key": key})
+    return row
+
+
+def entry_of(row: Row, candidates: Iterable[DeliveryReport] = ()) -> Entry:
+    """Return an entry of a row of `page`."""
+    status = status_of(row)
+    end = None if status is OPEN else ending_of(row, as_state(status, row))
+    return Entry(
+        row["key"],
+        Message(row["mobile"], row["content"], row["reference"]),
+        status,
+        row["voice_id"],
+        _time(row["at"]),
+        moment(row["begun_at"]),
+        int(row["attempts"]),
+        end if isinstance(end, VoiceError) else None,
+        _joined(row),
+        tuple(candidates),
+    )
+
+
+def status_of(row: Row) -> Status:
+    """Return the status that a row means: what the dead had in flight is UNKNOWN."""
+    if row["state"] == State.INTENT and row["dead"]:
+        return OutcomeStatus.UNKNOWN
+    return _status(row)
+
+
+def _status(row: Row) -> Status:
+    return STATUS_OF.get(row["state"]) or OPEN
+
+
+def as_state(status: Status, row: Row) -> State:
+    """Return the state of a row, as its status says it."""
+    return State.UNKNOWN if status is OutcomeStatus.UNKNOWN else State(row["state"])
+
+
+def settle(
+    owners: Owners, run: int, key: str, status: OutcomeStatus, voice_id: str | None
+) -> Work[None]:
+    """Write what a person says of an UNKNOWN entry.
+
+    Raises:
+        InvalidRequest: There is no such entry, or it is not UNKNOWN.
+    """
+    if status not in _BY_A_PERSON:
+        raise InvalidRequest("a person can say ACCEPTED or NOT_SENT", field="status")
+    where = _where(owners, run) | {"key": key}
+    rows = yield Query(owners.say(_ONE), where)
+    if not rows:
+        raise InvalidRequest("the run has no entry of this key", field="key")
+    found = status_of(rows[0])
+    if found is not OutcomeStatus.UNKNOWN:
+        raise InvalidRequest(f"the entry is {found}, and only UNKNOWN can be settled", field="key")
+    state, kind = _BY_A_PERSON[status]
+    said: dict[str, Any] = {
+        "state": int(state),
+        "kind": kind,
+        "voice_id": None if voice_id is None else storable(voice_id),
+        "code": None if kind else 2,
+        "text": "settled by a person" if kind else "",
+    }
+    yield Query(owners.say(_DECIDE), where | said)
+
+
+def report_of(row: Row, prefix: str = "") -> DeliveryReport:
+    """Return the report of a row of reports."""
+    at = row[f"{prefix}report_time"]
+    return DeliveryReport(
+        row["voice_id"],
+        int(row[f"{prefix}code"]),
+        row[f"{prefix}mobile"],
+        int(row[f"{prefix}talk_time"]),
+        None if at is None else datetime.fromtimestamp(at, _CHINA),
+        row[f"{prefix}msg"],
+    )
+
+
+def _joined(row: Row) -> DeliveryReport | None:
+    return None if row["r_code"] is None else report_of(row, "r_")
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _where(owners: Owners, run: int) -> dict[str, Any]:
+    return {"run": run, "dead": owners.timing.dead, **owners.now()}

@@ -1,0 +1,154 @@
+"""Which report tells of which call: by the voice_id, or by number and time where that is certain.
+
+A report whose voice_id no entry has, of a number that has an UNKNOWN entry, tells of that entry's
+call if it can be of no other one: it is the only UNKNOWN entry of the number that was begun in the
+time before the report, it has no other report that fits, and no call to the number is in flight.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from ihuyi_voice.ledger.entries import report_of
+from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.states import ACCEPTED_CODE, State, storable, within_reach
+from ihuyi_voice.models import DeliveryReport
+from ihuyi_voice.storage import Many, Query, Row, Work
+
+EARLY: Final = 60.0
+"""So many seconds may the vendor's clock be behind."""
+LATE: Final = 3 * 3_600.0
+"""A report may come so many seconds after its call was begun."""
+
+_STORE: Final = (
+    "INSERT INTO {reports} (voice_id, mobile, code, talk_time, report_time, msg, seen_at)"
+    " VALUES (:voice_id, :mobile, :code, :talk_time, :report_time, :msg, {now})"
+    " ON CONFLICT (voice_id) DO UPDATE SET mobile = excluded.mobile, code = excluded.code,"
+    " talk_time = excluded.talk_time, report_time = excluded.report_time, msg = excluded.msg"
+)
+_MARK: Final = (
+    "INSERT INTO {marks} AS m (name, seq) VALUES (:name, :seq) ON CONFLICT (name)"
+    " DO UPDATE SET seq = excluded.seq WHERE m.seq < excluded.seq"
+)
+_MARKED: Final = "SELECT seq FROM {marks} WHERE name = :name"
+_CALLS: Final = (
+    "SELECT id, run, key, mobile, state, begun_at, voice_id FROM {entries}"
+    " WHERE {among_mobiles} AND {+}state >= {INTENT}"
+)
+_REPORTS: Final = "SELECT * FROM {reports} WHERE {among_mobiles} ORDER BY seen_at, voice_id"
+_SETTLE: Final = (
+    "UPDATE {entries} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code, kind = NULL,"
+    " text = '' WHERE run = :run AND key = :key AND {+}state = {UNKNOWN}"
+)
+
+
+@attrs.define
+class Matched:
+    """What came of looking at some numbers.
+
+    Attributes:
+        settled: The (run, key) that a report has settled.
+        candidates: Those that several reports may be of, or whose report may be another's: the
+            reports that fit, by (run, key).
+        waiting: Numbers that have a report that nobody claims, and a call in flight.
+    """
+
+    settled: list[tuple[int, str]] = attrs.field(factory=list[tuple[int, str]])
+    candidates: dict[tuple[int, str], list[DeliveryReport]] = attrs.field(
+        factory=dict[tuple[int, str], list[DeliveryReport]]
+    )
+    waiting: set[str] = attrs.field(factory=set[str])
+
+
+def marked(owners: Owners, name: str) -> Work[int]:
+    """Return up to which of its reports an inbox has been read."""
+    rows = yield Query(owners.say(_MARKED), {"name": name})
+    return int(rows[0]["seq"]) if rows else 0
+
+
+def store(owners: Owners, name: str, reports: Sequence[DeliveryReport], seq: int) -> Work[Matched]:
+    """Keep reports, and settle what they tell of."""
+    if reports:
+        yield Many(owners.say(_STORE), [_columns(each) | owners.now() for each in reports])
+    yield Query(owners.say(_MARK), {"name": name, "seq": seq})
+    return (yield from match(owners, {each.mobile for each in reports}))
+
+
+def match(owners: Owners, mobiles: Iterable[str], *, settling: bool = True) -> Work[Matched]:
+    """Settle what reports of these numbers tell of, or only look."""
+    found = Matched()
+    calls = yield from _by_mobile(owners, _CALLS, mobiles)
+    unsure = [mobile for mobile, rows in calls.items() if any(map(_is_unsure, rows))]
+    reports = yield from _by_mobile(owners, _REPORTS, unsure)
+    for mobile, told in reports.items():
+        _match_one(calls[mobile], told, found)
+    if settling and found.settled:
+        yield Many(owners.say(_SETTLE), [_claim(found, place) for place in found.settled])
+    return found
+
+
+def _match_one(calls: Sequence[Row], told: Sequence[Row], found: Matched) -> None:
+    known = {row["voice_id"] for row in calls if row["voice_id"]}
+    free = [row for row in told if row["voice_id"] not in known]
+    unsure = [row for row in calls if _is_unsure(row)]
+    fitting = {id(call): [row for row in free if _fits(call, row)] for call in unsure}
+    in_flight = any(row["state"] == State.INTENT for row in calls)
+    for call in unsure:
+        if not (fits := fitting[id(call)]) or call["state"] != State.UNKNOWN:
+            continue
+        place = (call["run"], call["key"])
+        found.candidates[place] = [report_of(row) for row in fits]
+        claims = sum(fits[0] in others for others in fitting.values())
+        if in_flight:
+            found.waiting.add(call["mobile"])
+        elif len(fits) == 1 and claims == 1:
+            found.settled.append(place)
+    if in_flight and free:
+        found.waiting.add(calls[0]["mobile"])
+
+
+def _is_unsure(call: Row) -> bool:
+    return call["state"] in {State.UNKNOWN, State.INTENT}
+
+
+def _fits(call: Row, report: Row) -> bool:
+    told_at = report["report_time"] or report["seen_at"]
+    begun = call["begun_at"]
+    return begun is not None and begun - EARLY <= told_at <= begun + LATE
+
+
+def _claim(found: Matched, place: tuple[int, str]) -> dict[str, Any]:
+    (report,) = found.candidates.pop(place)
+    return {
+        "run": place[0],
+        "key": place[1],
+        "voice_id": report.voice_id,
+        "code": ACCEPTED_CODE,
+    }
+
+
+def _by_mobile(
+    owners: Owners, template: str, mobiles: Iterable[str]
+) -> Work[Mapping[str, list[Row]]]:
+    named = [mobile for mobile in mobiles if mobile]
+    found: dict[str, list[Row]] = defaultdict(list)
+    if named:
+        dialect = owners.say.dialect
+        sql = template.replace("{among_mobiles}", dialect.among("mobile", "mobiles"))
+        for row in (yield Query(owners.say(sql), {"mobiles": dialect.values(named)})):
+            found[row["mobile"]].append(row)
+    return found
+
+
+def _columns(report: DeliveryReport) -> dict[str, Any]:
+    at = report.report_time
+    return {
+        "voice_id": storable(report.voice_id),
+        "mobile": storable(report.mobile),
+        "code": within_reach(report.code),
+        "talk_time": within_reach(report.talk_time or 0),
+        "report_time": None if at is None else at.timestamp(),
+        "msg": storable(report.msg),
+    }

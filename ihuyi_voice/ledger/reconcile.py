@@ -1,0 +1,152 @@
+"""Reports out of an inbox into the ledger: once when asked for, or as they come."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import attrs
+
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.signal import Signal
+from ihuyi_voice.errors import LedgerUnavailable
+from ihuyi_voice.ledger import matching
+from ihuyi_voice.ledger.entries import Entry
+from ihuyi_voice.ledger.heart import Heart
+from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.models import DeliveryReport
+
+logger = logging.getLogger("ihuyi_voice.ledger")
+
+_BATCH: Final = 500
+
+
+class Reports(Protocol):
+    """An inbox, as the ledger needs it."""
+
+    def reports(
+        self, since: int | None = None, *, follow: bool = True
+    ) -> AsyncGenerator[DeliveryReport]:
+        """Iterate over reports stored after `since`; without `follow`, up to the last one now."""
+        ...
+
+
+@attrs.frozen
+class Reconciled:
+    """What reports have settled.
+
+    Attributes:
+        settled: The entries that are ACCEPTED now.
+        ambiguous: Those still UNKNOWN that reports may be of, with their `candidates`.
+    """
+
+    settled: tuple[Entry, ...]
+    ambiguous: tuple[Entry, ...]
+
+
+async def take_in(heart: Heart, owners: Owners, inbox: Reports) -> list[tuple[int, str]]:
+    """Take in what an inbox has by now; return the (run, key) that were settled on the way."""
+    name = name_of(inbox)
+    since = await heart.read(lambda: matching.marked(owners, name))
+    settled: list[tuple[int, str]] = []
+    batch: list[DeliveryReport] = []
+    async with aclosing(inbox.reports(since, follow=False)) as reports:
+        async for report in reports:
+            batch.append(report)
+            if len(batch) == _BATCH:
+                settled += (await _stored(heart, owners, name, batch)).settled
+                batch = []
+    settled += (await _stored(heart, owners, name, batch)).settled if batch else []
+    return settled
+
+
+async def _stored(
+    heart: Heart, owners: Owners, name: str, batch: Sequence[DeliveryReport]
+) -> matching.Matched:
+    seq = max((seq_of(report) for report in batch), default=0)
+    return await heart.write(lambda: matching.store(owners, name, batch, seq))
+
+
+class Follower:
+    """Takes reports in as they come, and looks again at what had to wait for a call in flight.
+
+    Args:
+        heart: Who writes.
+        owners: Who lives.
+        inbox: Where they come from.
+    """
+
+    def __init__(self, heart: Heart, owners: Owners, inbox: Reports) -> None:
+        self._heart = heart
+        self._owners = owners
+        self._inbox = inbox
+        self._read: list[DeliveryReport] = []
+        self._news = Signal()
+        self._room = Signal()
+        self._waiting: set[str] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        self._tasks = [asyncio.create_task(each) for each in (self._reading(), self._writing())]
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End at once: what was not taken in is read again the next time."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    async def _reading(self) -> None:
+        name = name_of(self._inbox)
+        async for _ in self._news.rounds(every=self._owners.timing.beat):
+            try:
+                since = await self._heart.read(lambda: matching.marked(self._owners, name))
+                await self._read_from(since)
+            except Exception as exc:  # noqa: BLE001 - an inbox is foreign code, and may be away
+                text = "no delivery reports for the ledger: %s"
+                tell(logger, logging.WARNING, text, type(exc).__name__)
+
+    async def _read_from(self, since: int) -> None:
+        async with aclosing(self._inbox.reports(since)) as reports:
+            async for report in reports:
+                await self._room.wait_until(lambda: len(self._read) < _BATCH)
+                self._read.append(report)
+                self._news.notify()
+
+    async def _writing(self) -> None:
+        async for _ in self._news.rounds(every=self._owners.timing.beat):
+            batch = self._read[:_BATCH]
+            try:
+                await self._write(batch)
+            except LedgerUnavailable as exc:
+                tell(logger, logging.WARNING, "reports wait for the ledger: %s", exc)
+                continue
+            del self._read[: len(batch)]
+            self._room.notify()
+
+    async def _write(self, batch: Sequence[DeliveryReport]) -> None:
+        again, owners = set(self._waiting), self._owners
+        if batch:
+            found = await _stored(self._heart, owners, name_of(self._inbox), batch)
+            self._waiting |= found.waiting
+        if again:
+            found = await self._heart.write(lambda: matching.match(owners, again))
+            self._waiting = (self._waiting - again) | found.waiting
+
+
+def seq_of(report: DeliveryReport) -> int:
+    """Return the place of a report in its inbox; 0 if it has none."""
+    return int(getattr(report, "seq", None) or 0)
+
+
+def name_of(inbox: Reports) -> str:
+    """Return what an inbox is called among the marks: each table has its own numbers."""
+    return str(getattr(inbox, "identity", "inbox"))

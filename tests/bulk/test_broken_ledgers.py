@@ -1,0 +1,326 @@
+"""A ledger that fails in the middle of a run ends it soon, and takes no answer with it."""
+
+import asyncio
+import random
+from collections import Counter
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ihuyi_voice import (
+    LedgerUnavailable,
+    MemoryGuard,
+    Message,
+    Outcome,
+    OutcomeStatus,
+    RunStopped,
+    Submission,
+    VoiceClient,
+)
+from ihuyi_voice.bulk import BulkRun
+from ihuyi_voice.bulk.lookup import AHEAD
+from ihuyi_voice.calls.errands import PATIENCE
+from ihuyi_voice.calls.journaling import ASKING
+from ihuyi_voice.simulator import Fault, Simulator
+from tests.bulk.support import others
+from tests.bulk.test_named_runs import ACCEPTED, NOT_SENT, RUN, all_of, messages, settled, vendor
+from tests.bulk.test_property import Source
+from tests.support.eager import eager_factory
+from tests.support.guards import Misbehaving
+from tests.support.journals import Asked, FakeLedger, Manner, Store, status_of
+from tests.support.vendor import ONCE, in_process
+from tests.support.virtual_time import loop_time, run_virtual
+
+MANNERS = get_args(Manner)
+FAILING = [each for each in MANNERS if each != "is slow"]
+
+
+@pytest.mark.parametrize("manner", FAILING)
+@pytest.mark.parametrize("after", [0, 30])
+@pytest.mark.parametrize("method", ["look", "recall", "intend"])
+def test_a_ledger_that_cannot_be_asked_ends_the_run_soon(
+    method: Asked, after: int, manner: Manner
+) -> None:
+    """A dead ledger doesn't turn thousands of messages into thousands of slow failures."""
+    after = after if method == "intend" else after // 10
+
+    async def main() -> tuple[list[Outcome], float, Counter[Any], int]:
+        store, simulator = Store(), vendor(latency=0.1)
+        settled(store, messages(3), simulator.account, FakeLedger(store))
+        ledger = FakeLedger(store, method, manner, after)
+        guard = MemoryGuard(clock=loop_time)
+        async with in_process(simulator, ledger=ledger, guard=guard) as client:
+            began = loop_time()
+            found = await all_of(client, messages(5_000), concurrency=10)
+            took = loop_time() - began
+        return found, took, simulator.rung(), guard.statistics().in_flight
+
+    found, took, rung, locked = run_virtual(main())
+    assert len(found) == 5_000
+    assert took < ASKING + 25.0
+    sent = [each for each in found if each.status is ACCEPTED and not each.replayed]
+    assert len(sent) == sum(rung.values()) < 4_000
+    rest = [each for each in found if each.status is not ACCEPTED]
+    assert {each.status for each in rest} == {NOT_SENT}
+    assert all(isinstance(each.error, LedgerUnavailable | RunStopped) for each in rest)
+    assert all("ledger" in str(each.error) or "database" in str(each.error) for each in rest)
+    assert locked == 0
+
+
+@pytest.mark.parametrize("manner", [each for each in FAILING if each != "lies"])
+def test_an_end_that_cannot_be_written_is_told_and_stops_the_run(manner: Manner) -> None:
+    """A full disk: what the vendor answered stands, the rest isn't sent."""
+
+    async def main() -> tuple[list[Outcome], Counter[Any], list[str]]:
+        simulator = vendor(latency=0.1)
+        ledger = FakeLedger(method="settle", manner=manner, after=20)
+        async with in_process(simulator, ledger=ledger) as client:
+            found = await all_of(client, messages(2_000), concurrency=10)
+        return found, simulator.rung(), list(ledger.store.states(RUN).values())
+
+    found, rung, states = run_virtual(main())
+    assert len(found) == 2_000
+    accepted = {each.message.mobile for each in found if each.status is ACCEPTED}
+    assert accepted == {mobile for mobile, _ in rung}
+    assert 20 < len(rung) < 100
+    rest = [each for each in found if each.status is not ACCEPTED]
+    assert all(isinstance(each.error, RunStopped) for each in rest)
+    assert all(isinstance(each.error.__cause__, LedgerUnavailable) for each in rest if each.error)
+    if manner != "raises late":
+        assert Counter(states)["INTENT"] >= 1
+
+
+@pytest.mark.parametrize("after", [0.0, 0.05, 0.35, 0.7])
+def test_a_run_that_is_left_while_it_looks_up_tells_what_it_finds(after: float) -> None:
+    """What was read ahead has its outcome, as the ledger knows it, and nothing more is read."""
+
+    async def main() -> tuple[list[Outcome], int]:
+        store, simulator = Store(), vendor()
+        ledger = FakeLedger(store, latency=0.3)
+        settled(store, messages(2_000), simulator.account, ledger)
+        source = Source(random.Random(1))
+        source.messages = messages(2_000)
+        async with in_process(simulator, ledger=ledger) as client:
+            async with client.submit_many(source.sync(), run=RUN) as run:
+                await asyncio.sleep(after)
+                found = await run.drain()
+            assert not others()
+        return found, source.taken
+
+    found, taken = run_virtual(main())
+    assert len(found) == taken <= 3 * AHEAD
+    assert all(outcome.replayed for outcome in found)
+
+
+def test_a_look_up_that_hangs_is_cut_short_with_the_grace() -> None:
+    """Those messages come out NOT_SENT; this run sent nothing of them."""
+
+    async def main() -> tuple[list[Outcome], float]:
+        store, simulator = Store(), vendor()
+        settled(store, messages(3), simulator.account, FakeLedger(store))
+        ledger = FakeLedger(store, "look", "hangs")
+        async with in_process(simulator, ledger=ledger) as client:
+            async with client.submit_many(messages(700), run=RUN, grace=0.5) as run:
+                await asyncio.sleep(1.0)
+                began = loop_time()
+                found = await run.drain()
+                return found, loop_time() - began
+
+    found, took = run_virtual(main())
+    assert len(found) == AHEAD
+    assert {outcome.status for outcome in found} == {NOT_SENT}
+    assert took <= 0.5 + PATIENCE + 1.0
+
+
+def test_a_run_stopped_by_a_code_still_tells_what_was_settled_earlier() -> None:
+    """NOT_SENT would say that it is safe to send again."""
+
+    async def main() -> list[Outcome]:
+        store, simulator = Store(), vendor(Fault("code", code=4051))
+        ledger = FakeLedger(store, latency=0.01)
+        settled(store, messages(1_000, start=1_000), simulator.account, ledger)
+        async with in_process(simulator, ledger=ledger, retry=ONCE) as client:
+            return await all_of(client, messages(2_000))
+
+    found = run_virtual(main())
+    assert Counter(outcome.status for outcome in found) == {
+        ACCEPTED: 1_000, NOT_SENT: 999, OutcomeStatus.REJECTED: 1,
+    }  # fmt: skip
+    assert all(outcome.replayed for outcome in found if outcome.status is ACCEPTED)
+
+
+def test_somebody_who_cancels_the_look_up_stops_the_run() -> None:
+    """And every message that was taken has its outcome."""
+
+    async def main() -> tuple[list[Outcome], int]:
+        store, simulator = Store(), vendor()
+        settled(store, messages(3), simulator.account, FakeLedger(store))
+        ledger = FakeLedger(store, latency=0.5)
+        async with in_process(simulator, ledger=ledger) as client:
+            async with client.submit_many(iter(messages(900)), run=RUN) as run:
+                await asyncio.sleep(0.1)
+                for task in others():
+                    if "JournaledIntake" in repr(task):
+                        task.cancel()
+                found = [outcome async for outcome in run]
+        return found, len(simulator.arrivals)
+
+    found, requests = run_virtual(main())
+    assert len(found) == 900
+    assert all("tasks of the run were cancelled" in str(outcome.error) for outcome in found)
+    assert requests == 0
+
+
+def test_a_slow_consumer_bounds_what_is_looked_up() -> None:
+    """Memory doesn't grow with the input."""
+
+    async def main() -> int:
+        store, simulator = Store(), vendor()
+        ledger = FakeLedger(store)
+        settled(store, messages(5_000), simulator.account, ledger)
+        most = 0
+        async with in_process(simulator, ledger=ledger) as client:
+            async with client.submit_many(iter(messages(5_000)), run=RUN) as run:
+                async for _ in run:
+                    await asyncio.sleep(0.01)
+                    consumed = 5_000 - 4_999  # at the least
+                    most = max(most, run.progress.finished - consumed)
+                    if run.progress.finished > 2_000:
+                        break
+                scheduler = run._scheduler
+                assert scheduler is not None
+                most = len(scheduler.outcomes)
+        return most
+
+    assert run_virtual(main()) <= 2 * AHEAD
+
+
+async def scenario(seed: int) -> None:
+    """Play a run and its resumption with a ledger, a guard, a vendor and a consumer with moods."""
+    chance = random.Random(seed)
+    if chance.random() < 0.3:
+        asyncio.get_running_loop().set_task_factory(eager_factory())
+    store, simulator = Store(), vendor(latency=chance.choice([0.0, 0.1, 2.0]))
+    for _ in range(chance.randrange(4)):
+        simulator.add_fault(Fault(
+            chance.choice(["code", "empty", "disconnect_after", "latency"]),
+            code=chance.choice([0, 4030, 4072, 4081]), share=chance.choice([0.05, 0.3]),
+            seconds=1.0,
+        ))  # fmt: skip
+    told: dict[str, list[Outcome]] = {}
+    source = Source(chance)
+    source.messages = [
+        Message(f"139{chance.randrange(40):08d}", f"text {chance.randrange(4)}")
+        for _ in range(chance.choice([0, 5, 60, 200]))
+    ]
+    for _ in range(chance.choice([1, 2, 3])):
+        source.taken = 0
+        await once(chance, simulator, ledger_of(chance, store), source, told)
+    check(store, simulator, told)
+
+
+def ledger_of(chance: random.Random, store: Store) -> FakeLedger:
+    """Return a ledger that misbehaves somehow, somewhen, or not at all."""
+    method: Any = chance.choice(["look", "recall", "intend", "settle", "leave", None, None, None])
+    manner = chance.choice(MANNERS)
+    return FakeLedger(
+        store,
+        method,
+        manner,
+        chance.choice([0, 1, 10, 50]),
+        latency=chance.choice([0.0, 0.0, 0.05]),
+    )
+
+
+async def once(
+    chance: random.Random, simulator: Simulator, ledger: FakeLedger, source: Source,
+    told: dict[str, list[Outcome]],
+) -> None:  # fmt: skip
+    """Run it once, to its end or not."""
+    guard: Any = chance.choice(
+        [MemoryGuard(clock=loop_time), None, Misbehaving("commit", "is slow")]
+    )
+    client = in_process(simulator, ledger=ledger, guard=guard, retry=ONCE)
+    run = client.submit_many(
+        source.given(), run=RUN, concurrency=chance.choice([1, 5, 30]),
+        max_wait=chance.choice([0.0, 5.0, 500.0]), grace=chance.choice([0.0, 0.5, 30.0]),
+        max_rate=chance.choice([None, None, 20.0]), max_deferred=chance.choice([1, 3, 1000]),
+        max_failures=chance.choice([None, 3, 20]),
+    )  # fmt: skip
+    outcomes: list[Outcome] = []
+    consumer = asyncio.create_task(consume(run, chance, outcomes))
+    for _ in range(chance.choice([0, 0, 0, 1, 3])):
+        asyncio.get_running_loop().call_later(chance.random() * 5, consumer.cancel)
+    (raised,) = await asyncio.gather(consumer, return_exceptions=True)
+    outcomes += await run.drain()
+    await client.aclose()
+    ledger.alive = False
+    assert raised is None or isinstance(raised, LookupError | asyncio.CancelledError)
+    assert not others()
+    counted = Counter(outcome.status for outcome in outcomes)
+    assert run.summary == {status: counted[status] for status in OutcomeStatus}
+    if source.kind != "list":
+        assert len(outcomes) == source.taken
+    told["all"] = told.get("all", []) + outcomes
+
+
+async def consume(run: BulkRun, chance: random.Random, into: list[Outcome]) -> None:
+    """Read the run to its end, or leave it somewhere, slowly or fast."""
+    leave_after = chance.choice([0, 1, 10, 10_000, 10_000])
+    async with run:
+        while len(into) < leave_after:
+            try:
+                into.append(await anext(run))
+            except StopAsyncIteration:
+                break
+            if chance.random() < 0.02:
+                await asyncio.sleep(chance.random() * 3)
+
+
+def check(store: Store, simulator: Simulator, told: dict[str, list[Outcome]]) -> None:
+    """Look at what must hold after all of them: ledger, record and outcomes agree."""
+    names = Counter((each.mobile, each.content) for each in rang(simulator))
+    assert set(names.values()) <= {1}
+    entries = {(row.draft.mobile, row.draft.content): row for row in store.rows.values()}
+    for name in names:
+        end = entries[name].end
+        assert end is None or status_of(end) in {"ACCEPTED", "UNKNOWN"}
+    for row in store.rows.values():
+        if isinstance(row.end, Submission):
+            assert names[row.draft.mobile, row.draft.content] == 1
+    for outcome in told["all"]:
+        name = outcome.message.mobile, outcome.message.content
+        if outcome.status is ACCEPTED:
+            assert names[name] == 1
+        if outcome.replayed:
+            row = entries[name]
+            assert row.end is None or status_of(row.end) is not NOT_SENT
+
+
+def rang(simulator: Simulator) -> list[Any]:
+    """Return the requests that made a phone ring."""
+    return [each for each in simulator.arrivals if each.code == 2]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**40))
+def test_no_schedule_rings_twice_and_ledger_and_record_agree(seed: int) -> None:
+    """Whatever ledger, guard, vendor, source and consumer do, over a run and its resumptions."""
+    run_virtual(scenario(seed))
+
+
+def test_the_client_of_a_run_is_closed_in_time() -> None:
+    """Also with a ledger that hangs for good."""
+
+    async def main() -> float:
+        ledger = FakeLedger(method="settle", manner="hangs")
+        client: VoiceClient = in_process(vendor(), ledger=ledger)
+        async with client.submit_many(messages(3), run=RUN) as run:
+            assert len([outcome async for outcome in run]) == 3
+        began = loop_time()
+        await client.aclose()
+        return loop_time() - began
+
+    assert run_virtual(main()) <= 2 * PATIENCE

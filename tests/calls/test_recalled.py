@@ -1,0 +1,192 @@
+"""The limits per number hold across restarts: the guard is told what the ledger knows."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ihuyi_voice import GuardUnavailable, MemoryGuard, RateLimited, Submission, VoiceError
+from ihuyi_voice.calls.batches import MOST
+from ihuyi_voice.models import Draft
+from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.guards import Misbehaving
+from tests.support.journals import FakeLedger, Row, Store
+from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
+from tests.support.virtual_time import loop_time, run_virtual
+
+
+def vendor(*faults: Fault) -> Simulator:
+    """Return a simulator with these faults."""
+    simulator = Simulator(clock=loop_time, balance=10**6)
+    for fault in faults:
+        simulator.add_fault(fault)
+    return simulator
+
+
+async def call(simulator: Simulator, store: Store, key: str | None, **options: Any) -> Any:
+    """Make a call from a process of its own; return its end, and what its ledger was asked."""
+    ledger = FakeLedger(store)
+    async with in_process(simulator, ledger=ledger, retry=ONCE, **options) as client:
+        try:
+            return await client.submit(MOBILE, CONTENT, key=key)
+        except VoiceError as error:
+            return error
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("fault", [None, Fault("empty")])
+def test_the_day_limit_holds_over_ten_restarts(fault: Fault | None, *, keyed: bool) -> None:
+    """Calls that may have rung are counted; the vendor never has to say 4082."""
+
+    async def main() -> tuple[list[Any], list[int | None]]:
+        store, simulator = Store(), vendor(*([fault] if fault else []))
+        found: list[Any] = []
+        for place in range(10):
+            found.append(await call(simulator, store, f"key {place}"))
+            await asyncio.sleep(3_600.0)
+        found.append(await call(simulator, store, "one more" if keyed else None))
+        return found, [arrival.code for arrival in simulator.arrivals]
+
+    found, codes = run_virtual(main())
+    assert codes == [2] * 10
+    assert isinstance(found[-1], RateLimited)
+    assert (found[-1].source, found[-1].code) == ("guard", 4082)
+
+
+def test_a_fresh_ledger_is_not_asked() -> None:
+    """It costs nothing where there is nothing to know."""
+
+    async def main() -> list[str]:
+        ledger = FakeLedger()
+        async with in_process(vendor(), ledger=ledger) as client:
+            await client.submit(MOBILE, CONTENT)
+            await client.submit("13900000001", CONTENT, key="k")
+        return ledger.told
+
+    assert run_virtual(main()) == ["look", "intend", "settle"]
+
+
+def test_a_number_is_recalled_before_its_first_call_only() -> None:
+    """From then on the guard knows more; numbers that are called together are one question."""
+
+    async def main() -> list[int]:
+        store, simulator = Store(), vendor()
+        await call(simulator, store, "k")
+        ledger = FakeLedger(store)
+        mobiles = [f"139{place:08d}" for place in range(1, MOST + 20)]
+        async with in_process(simulator, ledger=ledger) as client:
+            for _ in range(3):
+                await asyncio.gather(*(client.submit(mobile, CONTENT) for mobile in mobiles))
+                await asyncio.sleep(60.0)
+        return ledger.asked
+
+    assert run_virtual(main()) == [MOST, 19]
+
+
+def test_a_call_in_flight_elsewhere_counts_too() -> None:
+    """The other process has sent it a moment ago."""
+
+    async def main() -> Any:
+        store, simulator = Store(), vendor()
+        journal = FakeLedger(store).calls(simulator.account)
+        await journal.intend(Draft("k", MOBILE, CONTENT))
+        return await call(simulator, store, None)
+
+    assert isinstance(run_virtual(main()), RateLimited)
+
+
+@pytest.mark.parametrize("guard", [None, Misbehaving()])
+def test_a_guard_that_cannot_be_told_is_left_alone(guard: Any) -> None:
+    """It keeps its windows by itself, or keeps none."""
+
+    async def main() -> tuple[Any, list[str]]:
+        store, simulator = Store(), vendor()
+        await call(simulator, store, "k")
+        await asyncio.sleep(2.0)
+        ledger = FakeLedger(store)
+        async with in_process(simulator, ledger=ledger, guard=guard) as client:
+            return await client.submit(MOBILE, CONTENT), ledger.told
+
+    end, told = run_virtual(main())
+    assert isinstance(end, Submission)
+    assert told == []
+
+
+@pytest.mark.parametrize("broken", ["remembers", "restore"])
+def test_a_guard_that_fails_to_be_told_fails_closed(broken: str) -> None:
+    """GuardUnavailable, for keyed calls and others, and a later one may go."""
+
+    class Broken(MemoryGuard):
+        failing = True
+
+        def remembers(self, account: str, mobile: str) -> bool:
+            if self.failing and broken == "remembers":
+                raise ConnectionError("no memory")
+            return super().remembers(account, mobile)
+
+        def restore(self, account: str, mobile: str, ages: Any) -> None:
+            if self.failing:
+                raise ConnectionError("no memory")
+            super().restore(account, mobile, ages)
+
+    async def main() -> tuple[list[Any], int]:
+        store, simulator, guard = Store(), vendor(), Broken(clock=loop_time)
+        await call(simulator, store, "k")
+        await asyncio.sleep(2.0)
+        found = [await call(simulator, store, key, guard=guard) for key in ("l", None)]
+        guard.failing = False
+        found.append(await call(simulator, store, "l", guard=guard))
+        return found, len(simulator.arrivals)
+
+    (keyed, other, later), requests = run_virtual(main())
+    assert isinstance(keyed, GuardUnavailable)
+    assert isinstance(other, GuardUnavailable)
+    assert isinstance(later, Submission)
+    assert requests == 2
+
+
+def test_a_run_recalls_a_batch_at_a_time_before_its_messages_turn() -> None:
+    """A resumed run holds back who was called ten times that day, and asks in few questions."""
+
+    async def main() -> tuple[dict[str, str], list[int], list[str]]:
+        store, simulator = Store(), vendor()
+        earlier = FakeLedger(store)
+        for place in range(10):
+            draft = Draft(f"k{place}", MOBILE, CONTENT)
+            end = Submission(str(place), MOBILE, "ok")
+            store.rows[simulator.account, "", draft.key] = Row(draft, earlier, end, loop_time())
+        await asyncio.sleep(3_600.0)
+        ledger = FakeLedger(store)
+        given = [(f"139{place:08d}", CONTENT) for place in range(1_000)]
+        async with in_process(simulator, ledger=ledger) as client:
+            async with client.submit_many(given, run="nightly", max_wait=5.0) as run:
+                outcomes = [outcome async for outcome in run]
+        return {each.message.mobile: each.status for each in outcomes}, ledger.asked, ledger.told
+
+    ends, asked, told = run_virtual(main())
+    assert ends.pop(MOBILE) == "HELD"
+    assert set(ends.values()) == {"ACCEPTED"}
+    assert len(asked) <= 4
+    assert told.count("look") == 1  # of the one that is held back: it may be a second of its key
+
+
+def test_a_guard_that_fails_to_be_told_of_a_batch_costs_only_its_messages() -> None:
+    """Each of them asks again when its turn comes."""
+
+    class Broken(MemoryGuard):
+        def remembers(self, account: str, mobile: str) -> bool:
+            if mobile.endswith("3"):
+                raise ConnectionError("no memory")
+            return super().remembers(account, mobile)
+
+    async def main() -> list[Any]:
+        store, simulator = Store(), vendor()
+        await call(simulator, store, "k")
+        await asyncio.sleep(2.0)
+        given = [(f"139{place:08d}", CONTENT) for place in range(20)]
+        guard = Broken(clock=loop_time)
+        async with in_process(simulator, ledger=FakeLedger(store), guard=guard) as client:
+            async with client.submit_many(given, run="nightly") as run:
+                return [each.error async for each in run if each.status != "ACCEPTED"]
+
+    assert [type(error) for error in run_virtual(main())] == [GuardUnavailable] * 2
