@@ -9,6 +9,7 @@ import pytest
 
 pytest_plugins = [
     "tests.support.databases",
+    "tests.support.ledgers",
     "tests.support.postgres",
     "tests.support.redis_servers",
 ]

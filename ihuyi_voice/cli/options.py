@@ -33,7 +33,9 @@ Host: TypeAlias = Annotated[str, typer.Option(help="host.help")]
 InboxAddress: TypeAlias = Annotated[
     str, typer.Option(help="inbox.option.help", envvar="IHUYI_INBOX")
 ]
-LedgerAddress: TypeAlias = Annotated[str, typer.Option(help="ledger.option.help", envvar="IHUYI_LEDGER")]
+LedgerAddress: TypeAlias = Annotated[
+    str, typer.Option(help="ledger.option.help", envvar="IHUYI_LEDGER")
+]
 DEFAULT_LEDGER: Final = "ihuyi-ledger.sqlite3"
 DEFAULT_INBOX: Final = "ihuyi-pushes.sqlite3"
 LOOPBACK: Final = "127.0.0.1"

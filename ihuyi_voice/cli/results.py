@@ -51,11 +51,7 @@ class Headings:
     def of(cls, names: Sequence[str]) -> "Headings":
         """Return the columns for a list: the results of an earlier run are taken away."""
         is_fed_back = set(COLUMNS) <= set(names)
-        kept = [
-            place
-            for place, name in enumerate(names)
-            if not (is_fed_back and name in COLUMNS)
-        ]
+        kept = [place for place, name in enumerate(names) if not (is_fed_back and name in COLUMNS)]
         left = tuple(names[place] for place in kept)
         ours = tuple(f"{_OURS}{name}" if name in left else name for name in COLUMNS)
         return cls(left, ours, tuple(kept))
@@ -127,9 +123,7 @@ def _fresh(path: Path) -> Path:
     return Path(name)
 
 
-async def replace(
-    path: Path, header: Sequence[str], rows: AsyncIterator[Sequence[Any]]
-) -> None:
+async def replace(path: Path, header: Sequence[str], rows: AsyncIterator[Sequence[Any]]) -> None:
     """Write a CSV file that takes an older one's place when it is whole and on the disk."""
     part = _fresh(path)
     try:
@@ -231,4 +225,3 @@ def result(kept: Kept | None) -> tuple[object, ...]:
     code = end.code if isinstance(end, VendorError) else ""
     retry_at = end.retry_at if isinstance(end, RateLimited) else None
     return end.status.value, "", code, shown(str(end)), retry_at or "", end.attempts
-

@@ -5,8 +5,10 @@ from typing import Final
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # send --ledger
     "send.ledger.help": (
-        "Keep the run in this ledger (a file, or postgresql://…): run again, it goes on, and "
-        "nobody is called twice.",
+        (
+            "Keep the run in this ledger (a file, or postgresql://…): run again, it goes on, and "
+            "nobody is called twice."
+        ),
         "将任务记入此台账（文件或 postgresql:// 地址）：再次运行即可继续，不会重复拨打。",
     ),
     "send.run.help": (
@@ -34,8 +36,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "--run、--duplicates、--retry-rejected、--takeover 和 --force 需要与 --ledger 一起使用",
     ),
     "send.out.taken": (
-        "{out} is there already and holds something else than this run's results: choose another "
-        "name, or --force",
+        (
+            "{out} is there already and holds something else than this run's results: choose another "
+            "name, or --force"
+        ),
         "{out} 已存在，且不是本任务的结果：请换一个文件名，或使用 --force",
     ),
     "send.reference.used": (
@@ -76,14 +80,20 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "未能记入台账：第 {line} 行：{status} {voice_id} {reason}",
     ),
     "send.unwritten": (
-        "The results could not be written to {out} ({reason}). Nothing is lost: run the same "
-        "command again, or “ihuyi-voice ledger csv”.",
-        "结果未能写入 {out}（{reason}）。记录没有丢失：请再次运行同一命令，或使用“ihuyi-voice "
-        "ledger csv”。",
+        (
+            "The results could not be written to {out} ({reason}). Nothing is lost: run the same "
+            "command again, or “ihuyi-voice ledger csv”."
+        ),
+        (
+            "结果未能写入 {out}（{reason}）。记录没有丢失：请再次运行同一命令，或使用“ihuyi-voice "
+            "ledger csv”。"
+        ),
     ),
     "send.sames": (
-        "{count:,} rows say the same to the same number as a row before, and were sent once "
-        "(--duplicates send: each)",
+        (
+            "{count:,} rows say the same to the same number as a row before, and were sent once "
+            "(--duplicates send: each)"
+        ),
         "{count:,} 行与前面某行的号码和内容相同，只发送一次（--duplicates send：逐行发送）",
     ),
     "send.replayed": (
@@ -91,8 +101,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "其中 {count:,} 条此前已在任务 {run} 中有结果，没有重发",
     ),
     "send.settled": (
-        "Everything in the run {run} was settled before: nothing was sent. To send the list once "
-        "more, give it another name: --run NAME",
+        (
+            "Everything in the run {run} was settled before: nothing was sent. To send the list once "
+            "more, give it another name: --run NAME"
+        ),
         "任务 {run} 此前已全部完成：这次没有发送。如需把名单再发一遍，请另取名称：--run 名称",
     ),
     "send.stopped": ("Stopped: {cause}", "已停止：{cause}"),

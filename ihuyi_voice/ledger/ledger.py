@@ -228,9 +228,7 @@ class Ledger:
         work = partial(entries.settle, desk.owners, found, key, status, voice_id)
         await desk.heart.write(work)
 
-    async def report(
-        self, run: str, account: str | None = None, *, listed: int = 200
-    ) -> RunReport:
+    async def report(self, run: str, account: str | None = None, *, listed: int = 200) -> RunReport:
         """Return what a whole run came to, counted by the database.
 
         Args:

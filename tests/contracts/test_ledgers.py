@@ -1,0 +1,499 @@
+"""What every ledger's journals do, run over each database."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from ihuyi_voice import (
+    Action,
+    CallInFlight,
+    GuardUnavailable,
+    InvalidRequest,
+    NotSent,
+    Operation,
+    OutcomeUnknown,
+    RateLimited,
+    RunInUse,
+    RunStopped,
+    SubmissionFailed,
+    TemplateMismatch,
+    UnreadableReply,
+    VendorError,
+    VoiceError,
+)
+from ihuyi_voice.ledger.journal import Journal
+from ihuyi_voice.ledger.states import Ending
+from ihuyi_voice.models import Draft
+from tests.support.ledgers import (
+    ACCOUNT,
+    A,
+    B,
+    World,
+    accepted,
+    draft,
+    held,
+    refused,
+    unknown,
+)
+
+
+async def granted(journal: Journal, given: Draft) -> None:
+    """Intend what must be granted."""
+    assert await journal.intend(given) is None
+
+
+async def ended(journal: Journal, end: Ending, given: Draft | None = None) -> None:
+    """Make a call that ends so."""
+    given = given or draft()
+    await granted(journal, given)
+    await journal.settle(given, end)
+
+
+async def looked(journal: Journal, given: Draft | None = None) -> Ending | None:
+    """Look for one."""
+    (end,) = await journal.look([given or draft()])
+    return end
+
+
+def told(end: Ending | None) -> tuple[object, ...]:
+    """Return what must be the same in a replay."""
+    if not isinstance(end, VoiceError):
+        return (end,)
+    parts = (getattr(end, name, None) for name in ("code", "msg", "action", "retry_at", "source"))
+    return (type(end), str(end), end.status, end.attempts, *parts)
+
+
+# --- what opens again, and what never does
+
+
+def template_mismatch() -> VendorError:
+    """Return a refusal of a class of its own."""
+    error = TemplateMismatch(4072, "不匹配", Operation.SUBMIT, Action.FIX_REQUEST)
+    error.attempts = 3
+    return error
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        accepted(),
+        template_mismatch(),
+        refused(Action.FIX_REQUEST, 999_999),
+        unknown(),
+        UnreadableReply("an error page"),
+    ],
+    ids=lambda end: type(end).__name__,
+)
+async def test_what_was_sent_is_replayed(world: World, end: Ending) -> None:
+    """By look and by intend, to this process and to any other, equal in all that is told."""
+    process, other = await world.process(), await world.process()
+    await ended(process.calls(), end)
+    for journal in (process.calls(), other.calls()):
+        assert told(await looked(journal)) == told(end)
+        assert told(await journal.intend(draft())) == told(end)
+
+
+def rate_limited() -> RateLimited:
+    """Return what the vendor says of its limits."""
+    error = RateLimited(4081, "一分钟", Operation.SUBMIT, Action.WAIT)
+    error.retry_at = datetime(2026, 11, 25, 21, 30, tzinfo=UTC)
+    return error
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        held(),
+        NotSent("no connection"),
+        GuardUnavailable("away"),
+        RunStopped("the run ended"),
+        InvalidRequest("no number"),
+        rate_limited(),
+        SubmissionFailed(0, "提交失败", Operation.SUBMIT, Action.RETRY),
+        refused(Action.STOP, 4051),
+    ],
+    ids=lambda end: type(end).__name__ + end.status,
+)
+async def test_what_may_pass_later_opens_again(world: World, end: VoiceError) -> None:
+    """HELD, NOT_SENT, and what was refused by WAIT, RETRY or STOP."""
+    journal = (await world.process()).calls()
+    for _ in range(2):
+        await ended(journal, end)
+        assert await looked(journal) is None
+    await ended(journal, accepted())
+    assert await looked(journal) == accepted()
+
+
+async def test_a_refusal_of_the_request_opens_again_only_if_asked(world: World) -> None:
+    """By `retry_rejected`, and then it is what it comes to now."""
+    process = await world.process()
+    await ended(process.calls(), refused(Action.FIX_REQUEST))
+    again = process.calls(retry_rejected=True)
+    assert await looked(again) is None
+    await ended(again, accepted())
+    assert await looked(process.calls()) == accepted()
+
+
+async def test_unknown_never_opens_by_itself(world: World) -> None:
+    """Not even if what was rejected shall be tried again."""
+    process = await world.process()
+    await ended(process.calls(), unknown())
+    assert isinstance(await process.calls(retry_rejected=True).intend(draft()), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("other", [draft(mobile=B), draft(content="再见")])
+async def test_a_used_key_takes_no_other_message(world: World, other: Draft) -> None:
+    """Neither another number nor another content, whether it ended, is in flight, or is open."""
+    journal = (await world.process()).calls()
+    for end in (NotSent("no connection"), accepted()):
+        await granted(journal, draft())
+        assert isinstance(await looked(journal, other), InvalidRequest)
+        await journal.settle(draft(), end)
+        assert isinstance(await looked(journal, other), InvalidRequest)
+        assert isinstance(await journal.intend(other), InvalidRequest)
+
+
+async def test_an_entry_that_was_never_intended_takes_another_message(world: World) -> None:
+    """Its number was wrong, say, and has been put right under the same key."""
+    journal = (await world.process()).calls()
+    await journal.settle(draft(mobile="no number"), InvalidRequest("not a number"))
+    assert await looked(journal) is None
+    await ended(journal, accepted())
+    assert await looked(journal) == accepted()
+
+
+async def test_accounts_and_runs_are_apart(world: World) -> None:
+    """The same key is another one in another run, and of another account."""
+    process = await world.process()
+    await ended(process.calls(), accepted())
+    await granted(process.ledger.calls("other"), draft())
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        await granted(journal, draft())
+    async with process.ledger.run("other", "run") as journal:
+        await granted(journal, draft())
+
+
+@pytest.mark.parametrize("end", [accepted(), unknown(), refused(Action.FIX_REQUEST)])
+async def test_what_was_never_intended_displaces_nothing_that_was_sent(
+    world: World, end: Ending
+) -> None:
+    """Neither an end nor a call in flight."""
+    process, other = await world.process(), await world.process()
+    await granted(process.calls(), draft())
+    await other.calls().settle(draft(), held())
+    assert isinstance(await looked(other.calls()), CallInFlight)
+    await process.calls().settle(draft(), end)
+    await other.calls().settle(draft(), held())
+    assert told(await looked(other.calls())) == told(end)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [Draft("k\0", A, "x"), Draft("k", A, "\ud800"), Draft(7, A, "x")],  # type: ignore[arg-type]
+)
+async def test_what_no_database_takes_is_refused_alone(world: World, given: Draft) -> None:
+    """And not with all others of its commit."""
+    journal = (await world.process()).calls()
+    answers = await asyncio.gather(journal.intend(given), journal.intend(draft("other")))
+    assert isinstance(answers[0], InvalidRequest)
+    assert answers[1] is None
+    first, second = await journal.look([given, draft("new")])
+    assert (type(first), second) == (InvalidRequest, None)
+    await journal.settle(given, NotSent("it is wrong"))
+
+
+async def test_texts_of_the_vendor_and_of_callers_may_be_anything(world: World) -> None:
+    """They are kept without what no database takes."""
+    journal = (await world.process()).calls()
+    odd = Draft("k", A, "x", 7)  # type: ignore[arg-type]
+    await ended(journal, refused(Action.FIX_REQUEST, 10**30), odd)
+    end = await looked(journal, odd)
+    assert isinstance(end, VendorError)
+    assert end.code == 2**63 - 1
+    odder = Draft("l", A, "x", Unspeakable())  # type: ignore[arg-type]
+    await ended(journal, VendorError(1, "a\0\ud800", Operation.SUBMIT, Action.FIX_REQUEST), odder)
+    end = await looked(journal, odder)
+    assert isinstance(end, VendorError)
+    assert end.msg == "a?"
+
+
+class Unspeakable:
+    """A name that can't be said."""
+
+    def __str__(self) -> str:
+        raise ValueError("no")
+
+
+# --- in flight
+
+
+async def test_a_key_is_granted_once(world: World) -> None:
+    """However many ask at once, in one process and in others."""
+    processes = [await world.process() for _ in range(3)]
+    asked = [p.calls().intend(draft(str(key))) for key in range(20) for p in processes * 2]
+    answers = await asyncio.gather(*asked)
+    assert sum(answer is None for answer in answers) == 20
+    assert all(answer is None or isinstance(answer, CallInFlight) for answer in answers)
+
+
+async def test_a_dead_ones_calls_are_unknown(world: World) -> None:
+    """They were in flight when their process died; the living one's stay in flight."""
+    dead, living, asking = [await world.process() for _ in range(3)]
+    await granted(dead.calls(), draft("of the dead"))
+    await granted(living.calls(), draft("of the living"))
+    await dead.dies()
+    assert isinstance(await looked(asking.calls(), draft("of the dead")), CallInFlight)
+    world.now += 11.0
+    await living.beat()
+    ends = await asking.calls().look([draft("of the dead"), draft("of the living"), draft("new")])
+    assert [type(end) for end in ends] == [OutcomeUnknown, CallInFlight, type(None)]
+    assert isinstance(await asking.calls().intend(draft("of the dead")), OutcomeUnknown)
+
+
+async def test_intending_finds_the_dead_too(world: World) -> None:
+    """Without having looked before."""
+    dead, asking = await world.process(), await world.process()
+    await granted(dead.calls(), draft())
+    await dead.dies()
+    world.now += 11.0
+    await asking.calls().settle(draft("x"), held())
+    await asking.beat()
+    assert isinstance(await asking.calls().intend(draft()), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("end", [accepted(), refused(Action.FIX_REQUEST)])
+async def test_a_late_answer_counts(world: World, end: Ending) -> None:
+    """A process that was only asleep, and buried, tells what its call came to."""
+    sleeper, asking = await world.process(), await world.process()
+    await granted(sleeper.calls(), draft())
+    world.now += 11.0
+    assert isinstance(await looked(asking.calls()), OutcomeUnknown)
+    await sleeper.calls().settle(draft(), end)
+    assert told(await looked(asking.calls())) == told(end)
+
+
+async def test_a_late_answer_of_an_earlier_attempt_does_not(world: World) -> None:
+    """A person had decided meanwhile, and the key was called again."""
+    sleeper, other = await world.process(), await world.process()
+    await granted(sleeper.calls(), draft())
+    world.now += 11.0
+    assert isinstance(await looked(other.calls()), OutcomeUnknown)
+    await other.ledger.settle("", "k", NotSent.status)
+    await granted(other.calls(), draft())
+    await sleeper.calls().settle(draft(), accepted("of the first"))
+    assert isinstance(await looked(other.calls()), CallInFlight)
+    await other.calls().settle(draft(), accepted("of the second"))
+    assert await looked(sleeper.calls()) == accepted("of the second")
+
+
+async def test_who_was_buried_alive_goes_on_under_a_new_name(world: World) -> None:
+    """And its new calls are in flight like anybody's."""
+    sleeper, other = await world.process(), await world.process()
+    await granted(sleeper.calls(), draft())
+    world.now += 11.0
+    assert isinstance(await looked(other.calls()), OutcomeUnknown)
+    first = sleeper.desk.heart.owner
+    await granted(sleeper.calls(), draft("next"))
+    assert sleeper.desk.heart.owner != first
+    assert isinstance(await looked(other.calls(), draft("next")), CallInFlight)
+
+
+async def test_a_beat_after_the_burial_gives_a_new_name_too(world: World) -> None:
+    """And the runs that it holds go with it."""
+    sleeper, other = await world.process(), await world.process()
+    async with sleeper.ledger.run(ACCOUNT, "run") as journal:
+        await granted(sleeper.calls(), draft())
+        world.now += 11.0
+        assert isinstance(await looked(other.calls()), OutcomeUnknown)
+        await sleeper.beat()
+        world.slept = lambda: None
+        await granted(journal, draft())
+        (run,) = [info for info in await other.ledger.runs() if info.key == "run"]
+        assert run.in_use
+
+
+async def test_a_cancelled_intent_is_taken_back(world: World) -> None:
+    """Nobody was told to send."""
+    process = await world.process()
+    await looked(process.calls())
+    for wait in range(4):
+        task = asyncio.create_task(process.calls().intend(draft()))
+        for _ in range(wait):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        await process.rests()
+        assert task.cancelled()
+        assert await looked(process.calls()) is None
+    await ended(process.calls(), accepted())
+
+
+# --- runs
+
+
+async def test_opening_makes_what_was_in_flight_unknown(world: World) -> None:
+    """And nothing else."""
+    dead, heir = await world.process(), await world.process()
+    run = dead.ledger.run(ACCOUNT, "run")
+    journal = await run.__aenter__()
+    assert journal.is_new
+    await granted(journal, draft("in flight"))
+    await ended(journal, accepted(), draft("accepted"))
+    await dead.dies()
+    world.now += 11.0
+    async with heir.ledger.run(ACCOUNT, "run") as journal:
+        assert not journal.is_new
+        ends = await journal.look([draft("in flight"), draft("accepted"), draft("new")])
+        assert isinstance(ends[0], OutcomeUnknown)
+        assert ends[1:] == [accepted(), None]
+
+
+async def test_who_was_taken_over_sends_nothing_more(world: World) -> None:
+    """Its intents are refused by the fence; what it had in flight is told late, and counts."""
+    first, second = await world.process(), await world.process()
+    async with first.ledger.run(ACCOUNT, "run") as old:
+        await granted(old, draft("in flight"))
+        async with second.ledger.run(ACCOUNT, "run", takeover=True) as new:
+            assert isinstance(await old.intend(draft("next")), RunStopped)
+            assert isinstance(await looked(new, draft("in flight")), OutcomeUnknown)
+            await old.settle(draft("in flight"), accepted())
+            assert await looked(new, draft("in flight")) == accepted()
+            await granted(new, draft("next"))
+
+
+async def test_a_run_in_use_is_refused(world: World) -> None:
+    """As soon as the other's beat is seen to move, by a word with its name, age and last beat."""
+    first, second = await world.process(), await world.process()
+    beats: list[asyncio.Task[None]] = []
+    world.slept = lambda: beats.append(asyncio.create_task(first.beat()))
+    async with first.ledger.run(ACCOUNT, "run") as journal:
+        with pytest.raises(RunInUse, match=r"'run', begun \d+ s ago.*last beat was \d+\.\d s ago"):
+            async with second.ledger.run(ACCOUNT, "run"):
+                pass
+        await granted(journal, draft())
+        await asyncio.wait(beats)
+        with pytest.raises(RunInUse, match="open here already"):
+            async with first.ledger.run(ACCOUNT, "run"):
+                pass
+
+
+async def test_a_run_of_one_who_died_a_moment_ago_is_taken_over(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After ten seconds without a beat, and the log says so."""
+    dead, heir = await world.process(), await world.process()
+    run = dead.ledger.run(ACCOUNT, "run")
+    await run.__aenter__()
+    await dead.dies()
+    began = world.now
+    async with heir.ledger.run(ACCOUNT, "run"):
+        assert 10.0 <= world.now - began <= 11.0
+    assert "the run goes on here" in caplog.text
+
+
+async def test_a_beat_that_does_not_move_is_dead_whatever_the_clocks_say(world: World) -> None:
+    """It may be far in the future, where a clock was put back."""
+    dead, heir = await world.process(), await world.process()
+    run = dead.ledger.run(ACCOUNT, "run")
+    await run.__aenter__()
+    await dead.dies()
+    world.now -= 3_600.0
+    async with heir.ledger.run(ACCOUNT, "run") as journal:
+        await granted(journal, draft())
+
+
+async def test_a_run_that_is_left_is_free(world: World) -> None:
+    """Also by an exception and by a cancellation."""
+    first, second = await world.process(), await world.process()
+    opened = asyncio.Event()
+
+    async def work() -> None:
+        async with first.ledger.run(ACCOUNT, "run"):
+            opened.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await opened.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    async with second.ledger.run(ACCOUNT, "run"):
+        pass
+    with pytest.raises(ZeroDivisionError):
+        async with first.ledger.run(ACCOUNT, "run"):
+            raise ZeroDivisionError
+    async with second.ledger.run(ACCOUNT, "run"):
+        pass
+
+
+async def test_a_stopped_run_sends_nothing_until_it_is_resumed(world: World) -> None:
+    """Whoever has it open is refused at the fence, with the cause."""
+    process, other = await world.process(), await world.process()
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        await granted(journal, draft("in flight"))
+        await other.ledger.stop("run", "Submit 4051: 剩余条数不足 [stop]")
+        end = await journal.intend(draft())
+        assert isinstance(end, RunStopped)
+        assert "剩余条数不足" in str(end)
+        await journal.settle(draft("in flight"), accepted())
+    with pytest.raises(RunStopped, match="剩余条数不足"):
+        async with other.ledger.run(ACCOUNT, "run"):
+            pass
+    (run,) = await other.ledger.runs()
+    assert (run.stopped, run.cause) == (True, "Submit 4051: 剩余条数不足 [stop]")
+    await other.ledger.resume("run")
+    async with other.ledger.run(ACCOUNT, "run") as journal:
+        await granted(journal, draft())
+        assert await looked(journal, draft("in flight")) == accepted()
+
+
+@pytest.mark.parametrize("name", ["", "a\0", None])
+async def test_a_run_needs_a_name(world: World, name: str) -> None:
+    """The name "" is the keyed calls'."""
+    process = await world.process()
+    with pytest.raises(InvalidRequest):
+        async with process.ledger.run(ACCOUNT, name):
+            pass
+
+
+# --- the guard's memory
+
+
+async def test_calls_of_a_day_are_recalled(world: World) -> None:
+    """In any run of the account: those accepted, those unknown, and those in flight, as of now."""
+    process = await world.process()
+    await ended(process.calls(), accepted(), draft("old"))
+    world.now += 86_401.0
+    for key, end in {
+        "a": accepted(),
+        "u": unknown(),
+        "h": held(),
+        "r": refused(Action.WAIT),
+    }.items():
+        await ended(process.calls(), end, draft(key))
+        world.now += 10.0
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        await granted(journal, draft("f", B))
+        await ended(process.ledger.calls("other"), accepted(), draft())
+        world.now += 1.0
+        ages = await journal.recall([A, B, "13900000009"])
+    assert {mobile: sorted(each) for mobile, each in ages.items()} == {
+        A: [pytest.approx(31.0), pytest.approx(41.0)],
+        B: [0.0],
+    }
+
+
+async def test_a_new_ledger_recalls_nothing(world: World) -> None:
+    """And one that was used within a day may."""
+    process = await world.process()
+    assert not process.calls().has_recent
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        assert not journal.has_recent
+        await ended(journal, accepted())
+    other = await world.process()
+    assert other.calls().has_recent
+    assert not other.ledger.calls("other").has_recent
+    async with other.ledger.run(ACCOUNT, "next") as journal:
+        assert journal.has_recent
+    world.now += 2 * 86_400.0
+    assert not (await world.process()).calls().has_recent
