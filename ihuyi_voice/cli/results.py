@@ -203,7 +203,7 @@ def _result(each: Keyed, kept: Kept | None) -> tuple[object, ...]:
     if isinstance(row, BadRow):
         return OutcomeStatus.NOT_SENT.value, "", "", shown(row.reason), "", 0, ""
     if kept is not None and (kept.draft.mobile, kept.draft.content) != (row.mobile, row.content):
-        reason = text("send.key.used", key=each.key)
+        reason = text("send.key.used", name=each.key)
         return OutcomeStatus.NOT_SENT.value, "", "", shown(reason), "", 0, each.key
     cells = (*result(kept), each.key)
     if not each.same_as:

@@ -23,6 +23,7 @@ from ihuyi_voice.cli.results import Headings, ResultsFile, joined
 from ihuyi_voice.cli.tally import Report, Shown, print_report, progress_bar, report_values, trouble
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import (
+    InvalidRequest,
     LedgerUnavailable,
     NotSent,
     RunInUse,
@@ -86,6 +87,7 @@ class Course:
 
     Attributes:
         report: What it came to.
+        fresh: Messages that were not settled before, and could be sent.
         same: Rows that say the same as an earlier one, and were sent with it.
         cause: Why the run stopped by itself, if it did.
         interrupts: How often it was interrupted.
@@ -95,6 +97,7 @@ class Course:
     """
 
     report: Report = attrs.field(factory=Report)
+    fresh: int = 0
     same: int = 0
     cause: VoiceError | None = None
     interrupts: int = 0
@@ -111,9 +114,13 @@ class Course:
         if code is not None:
             report.codes[code] += 1
         report.replayed += outcome.replayed
+        self.fresh += not outcome.replayed and not isinstance(error, InvalidRequest)
         if outcome.attempts and not outcome.replayed:
             self.last.append(outcome)
-        report.note(_line(outcome), outcome.status, str(error or ""), error)
+        if isinstance(error, RunStopped):
+            report.count(outcome.status, str(error), error)  # their cause is told once, at the end
+        else:
+            report.note(_line(outcome), outcome.status, str(error or ""), error)
         if isinstance(error, RunStopped) and isinstance(error.__cause__, VoiceError):
             self.cause = error.__cause__
         elif isinstance(error, LedgerUnavailable):
@@ -141,7 +148,7 @@ class Course:
             return _REFUSED
         if isinstance(self.cause, NotSent):
             return _NOT_REACHED
-        if self.report.replayed and self.report.replayed == counts.total():
+        if self.report.replayed and not self.fresh:
             return SETTLED
         return 0 if counts.total() == counts[OutcomeStatus.ACCEPTED] else _NOT_ALL
 

@@ -53,15 +53,19 @@ class Report:
         self, line: int, status: OutcomeStatus, reason: str, error: VoiceError | None = None
     ) -> None:
         """Count a row; keep the first of those that were not accepted, and why they were not."""
-        self.counts[status] += 1
+        self.count(status, reason, error)
         if status is OutcomeStatus.ACCEPTED:
             return
-        if status in _FAILED:
-            self._blame(reason, error)
         if len(self.rows) < _SHOWN_ROWS:
             self.rows.append((line, status.value, mask_numbers(reason)))
         else:
             self.not_shown += 1
+
+    def count(self, status: OutcomeStatus, reason: str, error: VoiceError | None = None) -> None:
+        """Count a row and its cause, if it failed."""
+        self.counts[status] += 1
+        if status in _FAILED:
+            self._blame(reason, error)
 
     def _blame(self, reason: str, error: VoiceError | None) -> None:
         kind, words = _cause(reason, error)

@@ -37,8 +37,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "send.out.taken": (
         (
-            "{out} is there already and holds something else than this run's results: choose another "
-            "name, or --force"
+            "{out} is there already and holds something else than this run's results: choose "
+            "another name, or --force"
         ),
         "{out} 已存在，且不是本任务的结果：请换一个文件名，或使用 --force",
     ),
@@ -47,10 +47,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "备注 {reference} 已用于第 {line} 行，但号码或内容不同",
     ),
     "send.key.used": (
-        "the run has {key} with another number or content",
-        "任务中 {key} 的号码或内容与此不同",
+        "the run has {name} with another number or content",
+        "任务中 {name} 的号码或内容与此不同",
     ),
-    "send.same": ("the same as line {line}; sent once", "与第 {line} 行相同，只发送一次"),
+    "send.same": ("the same as line {line}: one message", "与第 {line} 行相同，合为一条"),
     "send.in_flight": (
         "it was in flight; nobody knows yet whether it was called",
         "发送途中，尚不知道是否已拨打",
@@ -102,8 +102,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "send.settled": (
         (
-            "Everything in the run {run} was settled before: nothing was sent. To send the list once "
-            "more, give it another name: --run NAME"
+            "Everything in the run {run} was settled before: nothing was sent. To send the list "
+            "once more, give it another name: --run NAME"
         ),
         "任务 {run} 此前已全部完成：这次没有发送。如需把名单再发一遍，请另取名称：--run 名称",
     ),

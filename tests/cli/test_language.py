@@ -35,6 +35,7 @@ DATA = {  # of the demo
 }
 PARTS = {part for key in TEXTS for part in (key.partition(".")[0], key.rpartition(".")[2])}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
+SQL = re.compile(r"(CREATE TABLE|INSERT INTO) seen ")
 SENTENCE = re.compile(r"[\u4e00-\u9fff]|[A-Za-z]{2,}[,;:.]? [A-Za-z]{2,}")
 
 
@@ -89,7 +90,7 @@ def test_no_word_stands_outside_the_table(path: Path) -> None:
     for literal, said in literals(path):
         if said and re.search(r"\w", literal):
             assert literal in TEXTS or literal.strip(".") in PARTS, literal
-        assert not SENTENCE.search(literal) or literal in DATA, literal
+        assert not SENTENCE.search(literal) or literal in DATA or SQL.match(literal), literal
 
 
 def test_words_outside_the_table_would_be_found(tmp_path: Path) -> None:
