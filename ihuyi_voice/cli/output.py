@@ -190,6 +190,17 @@ def print_json(value: Mapping[str, Any]) -> None:
         raise OutputClosed from exc
 
 
+@contextmanager
+def printing() -> Generator[TextIO]:
+    """Yield the output, to be written to by others."""
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError as exc:
+        _mute(sys.stdout)
+        raise OutputClosed from exc
+
+
 def _fits(line: str) -> bool:
     try:
         line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")

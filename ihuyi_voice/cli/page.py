@@ -19,7 +19,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ihuyi_voice.cli import charts
-from ihuyi_voice.cli.language import Language, text, word
+from ihuyi_voice.cli.language import spoken, text, word
 from ihuyi_voice.cli.tally import meaning
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers, shown
 from ihuyi_voice.ledger import Entry, Fate, RunReport, Slice, Status
@@ -47,7 +47,7 @@ class _Row:
     colour: str = ""
 
 
-def render(report: RunReport, language: Language, now: datetime) -> str:
+def render(report: RunReport, now: datetime) -> str:
     """Return the page of a run, as made at `now`, in the language that is spoken."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     words: dict[str, Any] = {"t": text, "tell": _told}
@@ -56,7 +56,7 @@ def render(report: RunReport, language: Language, now: datetime) -> str:
     drawn = _charts(report)
     return environment.from_string(_part("page.html")).render(
         run=report,
-        language=language.value,
+        language=spoken().value,
         css=Markup(css),  # noqa: S704 - ours
         policy=_policy([f"<style>{css}</style>", *drawn.values()]),
         charts={name: Markup(svg) for name, svg in drawn.items()},  # noqa: S704 - escaped by lxml

@@ -8,7 +8,7 @@ import asyncio
 import csv
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -99,7 +99,7 @@ class ResultsFile:
         """Say whether a file has this run's results, or none at all."""
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             rows = csv.reader(file)
-            header, first = next(rows, []), next(rows, [])
+            header, first = next(rows, list[str]()), next(rows, list[str]())
         ours = len(self._headings.ours)
         if tuple(header[-ours:]) != self._headings.ours:
             return False
@@ -183,7 +183,9 @@ async def joined(
     left = iter(rows)
     while batch := list(islice(left, _BATCH)):
         keys = [each.key for each in batch if each.key]
-        known = await ledger.results(run, keys, account=account) if keys else {}
+        known: Mapping[str, Kept] = {}
+        if keys:
+            known = await ledger.results(run, keys, account)
         for each in batch:
             cells = headings.cells(each.row.cells)
             told = list(map(_text, _result(each, known.get(each.key))))

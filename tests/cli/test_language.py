@@ -112,7 +112,18 @@ def test_every_text_is_used() -> None:
     """By its key in the code, or as one of a family of words."""
     used = {literal for path in SOURCES for literal, _ in literals(path)}
     used.update(re.findall(r'"([a-z_.]+)"', PAGE))
-    families = ("outcome", "again", "action", "end", "state", "family", "typer", "fate", "todo")
+    families = (
+        "outcome",
+        "again",
+        "action",
+        "end",
+        "state",
+        "family",
+        "typer",
+        "fate",
+        "todo",
+        "run",
+    )
     unused = [key for key in TEXTS if key not in used and key.partition(".")[0] not in families]
     commands = {".".join((*command, "help")) for command in COMMANDS}
     assert set(unused) == {key for key in unused if key in commands}

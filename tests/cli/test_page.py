@@ -81,7 +81,7 @@ return [...document.querySelectorAll("td, th, dd, dt, p, h1, h2")].filter(
 def made(report: RunReport, language: Language = Language.EN) -> str:
     """Return the page of a report."""
     choose(language)
-    return page.render(report, language, NOW)
+    return page.render(report, NOW)
 
 
 def words(text: str) -> str:
