@@ -1,11 +1,14 @@
 """How many pushes a second are acknowledged, stored durably in SQLite, and how fast.
 
     python -m benchmarks.pushes [--pushes 20000] [--connections 64] [--rate 500] [--seconds 10]
-        [--handle] [--url postgresql://…] [--json]
+        [--handle] [--stored 1000000 --pending 500000] [--url postgresql://…] [--json]
 
 The receiver runs in another process under uvicorn, which is held to one core where the system
 can. First as many pushes as it takes, from so many connections; then a steady rate, of which the
 times to the answer count. `--handle` gives the receiver a handler, which then runs meanwhile.
+`--stored` makes an inbox that holds so many pushes, so many of which are `--pending` (on PostgreSQL
+it takes the place of the table `ihuyi_pushes`). `python -m benchmarks.backlog` says what else that
+costs.
 """
 
 import argparse
@@ -24,6 +27,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import psutil
+
+from benchmarks.backlog import Place
 
 TOKEN = "benchmark"  # noqa: S105 - guards nothing
 ANSWER = b"success"
@@ -146,6 +151,14 @@ async def steady(port: int, rate: float, seconds: float, first: int) -> list[flo
     return sorted(times)
 
 
+async def prepare(place: Place, stored: int, pending: int) -> None:
+    """Make an inbox that holds so many pushes."""
+    if place.is_postgres:
+        await place.drop()
+    await place.make()
+    await place.fill(stored, pending)
+
+
 async def measure(options: argparse.Namespace, port: int, pid: int) -> dict[str, Any]:
     """Run both and return the figures."""
     process = psutil.Process(pid)
@@ -172,6 +185,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=500.0)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--handle", action="store_true")
+    parser.add_argument("--stored", type=int, default=0)
+    parser.add_argument("--pending", type=int, default=0)
     parser.add_argument("--url", help="the inbox; a temporary SQLite file by default")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve")
@@ -181,6 +196,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         url = options.url or str(Path(folder) / "pushes.sqlite3")
+        if options.stored:
+            asyncio.run(prepare(Place(url, "ihuyi_pushes"), options.stored, options.pending))
         with receiver(url, handle=options.handle) as (port, pid):
             figures = asyncio.run(measure(options, port, pid))
     if options.json:

@@ -16,6 +16,7 @@ from ihuyi_voice.calls import (
     Guarding,
     Job,
     Journals,
+    Recalling,
     RetryPolicy,
     Submitter,
     check_key,
@@ -144,9 +145,8 @@ class VoiceClient:
         self._policy = RetryPolicy() if retry is None else retry
         self._guarding = Guarding(guard, voice.credentials.account)
         self._books = Bookkeeping(ledger, voice.credentials.account)
-        self._submitter = Submitter(
-            self._endpoint, self._guarding, self._policy, clock, self._books.calls()
-        )
+        recalling = Recalling(self._guarding, self._books.calls())
+        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock, recalling)
         self._max_content_length = max_content_length
 
     @classmethod

@@ -85,9 +85,45 @@ def test_the_bulk_example_sends_a_thousand(
     vendor: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And prints the summary."""
-    run(example("submit_many"))
+    run(example("max_wait=120.0"))
     assert f"{OutcomeStatus.ACCEPTED!r}: 1000" in capsys.readouterr().out
     assert len(vendor.rung()) == 1000
+
+
+async def test_the_orders_example_rings_once_however_often_it_is_asked(
+    vendor: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """At once, again, and after a restart; a lost reply is never made up for by a second ring."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        app = run(example("# orders.py")).app
+        web = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://app.test")
+        async with app.router.lifespan_context(app), web:
+            to = {"mobile": "13900000000"}
+            twice = (web.post("/orders/9633/shipped", json=to) for _ in range(2))
+            both = await asyncio.gather(*twice)
+            assert [answer.status_code for answer in both] == [200, 200]
+            assert len({answer.json()["voice_id"] for answer in both}) == 1
+            vendor.add_fault(Fault("disconnect_after"))
+            for _ in range(2):
+                lost = await web.post("/orders/9634/shipped", json={"mobile": "13922222222"})
+                assert lost.status_code == 504
+            vendor.clear_faults()
+    assert sorted(vendor.rung().values()) == [1, 1]
+
+
+def test_the_nightly_example_goes_on_by_being_run_again(
+    vendor: Simulator,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Twice in a row, everybody is called once."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        run(example("nightly()"))
+        assert f"{OutcomeStatus.ACCEPTED!r}: 1000" in capsys.readouterr().out
+    assert vendor.rung().total() == 1000
 
 
 async def test_the_simulator_example_is_a_test_that_passes() -> None:
@@ -134,7 +170,7 @@ async def test_the_mocked_example_sends_nothing_and_has_its_answer() -> None:
 
 def test_every_python_example_is_tested_here() -> None:
     """A new one needs a test of its own."""
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 8
 
 
 def test_the_error_table_names_every_error() -> None:

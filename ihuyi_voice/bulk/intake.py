@@ -5,7 +5,7 @@ stopped.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ihuyi_voice.bulk.deferral import Item
 from ihuyi_voice.bulk.outcomes import Outcome, ended, no_message
@@ -21,36 +21,50 @@ if TYPE_CHECKING:
 MakeJob: TypeAlias = Callable[[Message, float], Job]
 
 
+class Desk(Protocol):
+    """Whom an intake tells, and asks."""
+
+    @property
+    def has_space(self) -> bool:
+        """Whether there is room for the outcomes of more messages."""
+        ...
+
+    def emit(self, outcome: Outcome) -> None:
+        """Take the outcome of a message that isn't submitted."""
+        ...
+
+    def broken(self, exc: Exception) -> VoiceError:
+        """Hear of an error that is no outcome's; return what the message comes to."""
+        ...
+
+    def interrupted(self) -> None:
+        """Hear that somebody has cancelled a task of the run."""
+        ...
+
+    def pump(self) -> None:
+        """Hear that there is something new to take."""
+        ...
+
+
 class Intake:
     """Takes messages from a source as they are wanted.
-
-    Attributes:
-        emit: Takes the outcome of a message that won't be submitted.
 
     Args:
         source: Where they come from.
         make_job: Checks a message, and returns what submits it.
-        tally: Counts them.
-        emit: As above.
-        broken: Told of an error that is no outcome's; returns what the message comes to.
         max_wait: The longest a message may wait for its number's limits, in seconds.
+        tally: Counts them.
+        desk: Whom to tell.
     """
 
     def __init__(
-        self,
-        source: Source,
-        make_job: MakeJob,
-        tally: Tally,
-        emit: Callable[[Outcome], None],
-        broken: Callable[[Exception], VoiceError],
-        max_wait: float,
+        self, source: Source, make_job: MakeJob, max_wait: float, tally: Tally, desk: Desk
     ) -> None:
-        self.emit = emit
-        self._max_wait = max_wait
         self._source = source
         self._make_job = make_job
+        self._max_wait = max_wait
         self._tally = tally
-        self._broken = broken
+        self._desk = desk
 
     @property
     def ended(self) -> bool:
@@ -92,11 +106,11 @@ class Intake:
         if given is NOTHING:
             return False
         try:
-            self.emit(ended(as_message(given), refusal))
+            self._desk.emit(ended(as_message(given), refusal))
         except InvalidRequest as error:
-            self.emit(ended(no_message(given), error))
+            self._desk.emit(ended(no_message(given), error))
         except Exception:  # noqa: BLE001 - a tuple of a class of the caller's
-            self.emit(ended(no_message(given), refusal))
+            self._desk.emit(ended(no_message(given), refusal))
         return True
 
     def give_up(self) -> None:
@@ -119,11 +133,11 @@ class Intake:
         except InvalidRequest as error:
             self._invalid(message or no_message(given), error)
         except Exception as exc:  # noqa: BLE001 - a message of a class of the caller's
-            self.emit(ended(message or no_message(given), self._broken(exc)))
+            self._desk.emit(ended(message or no_message(given), self._desk.broken(exc)))
         return None
 
     def _job(self, message: Message) -> Job:
         return self._make_job(message, self._max_wait)
 
     def _invalid(self, message: Message, error: InvalidRequest) -> None:
-        self.emit(ended(message, error))
+        self._desk.emit(ended(message, error))

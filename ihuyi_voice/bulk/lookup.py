@@ -26,7 +26,7 @@ import attrs
 
 from ihuyi_voice.bulk.deferral import Item
 from ihuyi_voice.bulk.intake import Intake
-from ihuyi_voice.bulk.outcomes import ended, replayed
+from ihuyi_voice.bulk.outcomes import ended, outcome_of
 from ihuyi_voice.bulk.sources import NOTHING
 from ihuyi_voice.calls import Ending, Entry, Job, Journaling, check_key
 from ihuyi_voice.errors import (
@@ -63,9 +63,6 @@ class JournaledIntake(Intake):
         options: As for `Intake`.
         journaling: The run's journal.
         remember: Tells the guard what the journal knows of these jobs' numbers.
-        wanted: Says whether there is room for the outcomes of more messages.
-        pump: Called when there is something new to take.
-        interrupted: Called when the task was cancelled.
     """
 
     def __init__(
@@ -73,16 +70,10 @@ class JournaledIntake(Intake):
         *options: Any,  # noqa: ANN401 - those of Intake
         journaling: Journaling,
         remember: Remember,
-        wanted: Callable[[], bool],
-        pump: Callable[[], None],
-        interrupted: Callable[[], None],
     ) -> None:
         super().__init__(*options)
         self._journaling = journaling
         self._remember = remember
-        self._wanted = wanted
-        self._pump = pump
-        self._interrupted = interrupted
         self._looks = not journaling.is_new
         self._stands_aside = not self._looks and not journaling.has_recent
         self._ready: deque[Item] = deque()
@@ -136,7 +127,7 @@ class JournaledIntake(Intake):
         if not self._ready:
             return self._passes and super().refuse(refusal)
         item = self._ready.popleft()
-        self.emit(ended(item.message, item.job.verdict(refusal)))
+        self._desk.emit(ended(item.message, item.job.verdict(refusal)))
         self.fill()
         return True
 
@@ -159,7 +150,7 @@ class JournaledIntake(Intake):
     def _is_low(self) -> bool:
         if self._passes or len(self._ready) > AHEAD // 2:
             return False
-        return self._wanted() and super().ready
+        return self._desk.has_space and super().ready
 
     async def _work(self) -> None:
         whole = False
@@ -169,14 +160,14 @@ class JournaledIntake(Intake):
                 self._batch = list(self._waiting)
                 self._waiting.clear()
                 await self._sort_out(self._batch)
-                self._pump()
+                self._desk.pump()
             whole = True
         except LedgerUnavailable:
             pass  # the scheduler sees it in the journal's failure
         except asyncio.CancelledError:
-            self._interrupted()
+            self._desk.interrupted()
         except Exception as exc:  # noqa: BLE001 - of this program, or of foreign code
-            self._broken(exc)
+            self._desk.broken(exc)
         finally:
             if not whole:
                 self.write_off()
@@ -184,11 +175,11 @@ class JournaledIntake(Intake):
     def _over(self, task: "asyncio.Task[None]") -> None:
         self._task = None
         if task.cancelled():  # before it had begun
-            self._interrupted()
+            self._desk.interrupted()
             self.write_off()
         else:
             task.exception()  # an interruption: the event loop has raised it, so it is no news
-        self._pump()
+        self._desk.pump()
 
     async def _read(self) -> None:
         """Read a batch, as far as the source has one."""
@@ -221,13 +212,13 @@ class JournaledIntake(Intake):
 
     def _place(self, each: Item | Invalid, end: Ending | None) -> None:
         if isinstance(each, Invalid):
-            self.emit(ended(each.message, each.error))
+            self._desk.emit(ended(each.message, each.error))
         elif end is None or isinstance(end, CallInFlight):
             self._ready.append(each)
         elif isinstance(end, InvalidRequest | RunStopped):
-            self.emit(ended(each.message, end))
+            self._desk.emit(ended(each.message, end))
         else:
-            self.emit(replayed(each.message, end))
+            self._desk.emit(outcome_of(each.message, end, replayed=True))
 
     # --- one message
 

@@ -108,7 +108,9 @@ def ended(message: Message, error: VoiceError) -> Outcome:
     return Outcome(message, error.status, None, error, error.attempts, retry_at)
 
 
-def replayed(message: Message, end: Submission | VoiceError) -> Outcome:
-    """Return the outcome of a message that had its end before this run asked for it."""
+def outcome_of(
+    message: Message, end: Submission | VoiceError, *, replayed: bool = False
+) -> Outcome:
+    """Return the outcome of a message by its end, which it may have had before this run."""
     outcome = accepted(message, end) if isinstance(end, Submission) else ended(message, end)
-    return attrs.evolve(outcome, replayed=True)
+    return attrs.evolve(outcome, replayed=True) if replayed else outcome

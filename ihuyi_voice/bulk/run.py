@@ -21,10 +21,28 @@ is half-way (see `pace`);
 `max_deferred` messages deferred, then reading pauses at the first to a busy number, and at twice as
 many in any case; as many unread outcomes as may be in flight, then nothing new starts.
 
-Stopping. A code whose action is STOP, the breaker, or an error that is nobody's outcome lets those
+With a journal (a run that has a name) there is a state before these: a message is *looked up*, up
+to `AHEAD` of them at a time (see `lookup`), and one that was settled earlier is finished at once,
+*replayed*:
+
+    read ── look-up ── settled earlier ──> finished, replayed
+                    ── open ──> read
+
+A key that comes twice in one run has one number, so the second waits behind the first like any
+message to a busy number; then its intent finds the first one's end, or a look-up does before the
+guard would hold it back. What is durable when: an intent before the first byte of each attempt, its
+end before its outcome is told; what is held back or can't be sent, too, before that. What the run
+never began with leaves no entry: it is open. The run is opened by `__aenter__` (and refused there
+if another process works on it), and released when it has been left, whatever happens; before that,
+what is still to be written gets its time.
+
+Stopping. A journal that fails, or says that the run was stopped or taken over, a code whose action
+is STOP, the breaker, or an error that is nobody's outcome lets those
 in flight end, and everything else, deferred or not read yet, comes out NOT_SENT with that cause;
 a source that then has nothing to give is given up. Leaving the run early does the same with what
-was read, ahead of its turn or not, and leaves the rest of the iterable unread. Those in flight get
+was read, ahead of its turn or not, and leaves the rest of the iterable unread. With a journal that
+works, what comes out after a stop is looked up like the rest: NOT_SENT would be wrong for what was
+accepted earlier. Those in flight get
 `grace` seconds, and so does a source that won't let go; what is then cancelled comes out UNKNOWN
 if its first byte may have left. Every outcome is counted in `summary`, and `drain` hands over
 those that nobody consumed.

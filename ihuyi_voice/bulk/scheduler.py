@@ -16,22 +16,19 @@ from math import inf
 from typing import Final, TypeAlias
 
 from ihuyi_voice.bulk.alarm import Alarm
+from ihuyi_voice.bulk.attempts import attempt, known_end
 from ihuyi_voice.bulk.deferral import Deferral, Item
 from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
-from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended, replayed, stopped
+from ihuyi_voice.bulk.outcomes import Outcome, ended, outcome_of, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import Source
 from ihuyi_voice.calls import Delay, Job, Journaling, Submitter
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames, mask_numbers
-from ihuyi_voice.errors import (
-    OutcomeUnknown,
-    RunStopped,
-    VoiceError,
-)
+from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import Message, Submission
 
 logger = logging.getLogger("ihuyi_voice.bulk")
@@ -106,6 +103,11 @@ class Scheduler:
         """Whether every message that was taken has its outcome, and no more will be taken."""
         ended = self._intake is None or self._intake.ended
         return ended and not self._working and not len(self._deferral)
+
+    @property
+    def has_space(self) -> bool:
+        """Whether there is room for the outcomes of messages that are looked up."""
+        return len(self.outcomes) < max(self._options.concurrency, AHEAD // 2)
 
     def progress(self) -> Progress:
         """Return where the run stands."""
@@ -232,11 +234,11 @@ class Scheduler:
         worker = asyncio.current_task()
         assert worker is not None  # noqa: S101 - a coroutine that runs has one
         for turns_left in range(_ITEMS_A_TASK - 1, -1, -1):
-            end = await self._attempt(item.job)
+            end = await attempt(self._submitter, item.job, self.broken)
             if self._working.pop(worker, None) is None:
                 return  # written off meanwhile
             if worker.cancelling():
-                self._interrupted()
+                self.interrupted()
             self._settle(item, end)
             following = self._next() if turns_left and not self._stopped else None
             if following is None:
@@ -246,19 +248,6 @@ class Scheduler:
             if self._deferral.places or self._has_room():
                 self.pump()
 
-    async def _attempt(self, job: Job) -> Submission | Delay | VoiceError:
-        try:
-            return await self._submitter.step(job)
-        except VoiceError as error:
-            return error
-        except asyncio.CancelledError:  # by this run, by others, or of foreign code's own making
-            ended_by: VoiceError = RunStopped("the attempt was cut short")
-        # A programming error: the run can't go on, but no outcome is lost.
-        except Exception as exc:  # noqa: BLE001
-            ended_by = self._broken(exc)
-        self._submitter.abandon(job)
-        return job.verdict(ended_by)
-
     def _settle(self, item: Item, end: Submission | Delay | VoiceError) -> None:
         begun = item.job.tries.attempts > item.begun
         self._pace.settle(item.start, begun=begun)
@@ -267,18 +256,15 @@ class Scheduler:
             self._defer(item, end)
             return
         if item.job.replayed:
-            self._finish(item, replayed(item.message, end))
+            self._finish(item, outcome_of(item.message, end, replayed=True))
             return
         error = None if isinstance(end, Submission) else end
         if begun and is_answer(error):
             self._pace.answered()
         reason = self._pace.reason_to_stop(error, item.job.tries.refused)
-        if isinstance(end, Submission):
-            self._finish(item, accepted(item.message, end))
-            return
         if reason is not None:
             self._stop(*reason)
-        self._finish(item, ended(item.message, end))
+        self._finish(item, outcome_of(item.message, end))
 
     def _defer(self, item: Item, delay: Delay) -> None:
         now = self._loop.time()
@@ -306,9 +292,10 @@ class Scheduler:
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         self._deferral.finish(item, self._loop.time())
-        self._emit(outcome)
+        self.emit(outcome)
 
-    def _emit(self, outcome: Outcome) -> None:
+    def emit(self, outcome: Outcome) -> None:
+        """Queue an outcome up."""
         if outcome.replayed:
             self._tally.again(outcome.status)
         else:
@@ -317,20 +304,11 @@ class Scheduler:
         self.changed.set()
 
     def _intake_of(self, source: Source) -> Intake:
-        options = self._options
-        given = (
-            source, self._make_job, self._tally, self._emit, self._broken, options.max_wait,
-        )  # fmt: skip
+        options = source, self._make_job, self._options.max_wait, self._tally, self
         if self._journaling is None:
-            return Intake(*given)
-        return JournaledIntake(
-            *given,
-            journaling=self._journaling,
-            remember=self._submitter.remember,
-            wanted=lambda: len(self.outcomes) < max(options.concurrency, AHEAD // 2),
-            pump=self.pump,
-            interrupted=self._interrupted,
-        )
+            return Intake(*options)
+        remember = self._submitter.recalling.before_all
+        return JournaledIntake(*options, journaling=self._journaling, remember=remember)
 
     # --- stopping
 
@@ -339,7 +317,8 @@ class Scheduler:
             self._stopped = reason, cause
             self._patience = self._loop.time() + _QUIET
 
-    def _interrupted(self) -> None:
+    def interrupted(self) -> None:
+        """Stop because somebody has cancelled a task of the run."""
         self._stop("the tasks of the run were cancelled", None)
 
     def _heed_journal(self) -> None:
@@ -347,7 +326,8 @@ class Scheduler:
         if self._journaling is not None and self._journaling.failure is not None:
             self._stop("the run was stopped", self._journaling.failure)
 
-    def _broken(self, exc: Exception) -> VoiceError:
+    def broken(self, exc: Exception) -> VoiceError:
+        """Stop for an error that is no outcome's; return what its message comes to."""
         self.failure = self.failure or exc
         reason = f"the run broke ({type(exc).__name__}: {mask_numbers(str(exc))})"
         self._stop(reason, None)
@@ -357,7 +337,7 @@ class Scheduler:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
         for item in self._deferral.clear():
             self._submitter.abandon(item.job)
-            self._emit(ended(item.message, item.job.verdict(stopped(reason, cause))))
+            self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))))
         intake = self._intake
         if intake is None:
             return
@@ -379,20 +359,13 @@ class Scheduler:
         if not worker.cancelled():
             worker.exception()  # an interruption: the event loop has raised it, so it is no news
         if worker in self._working:
-            self._interrupted()
+            self.interrupted()
             self._lose(worker)
             self.pump()
 
     def _lose(self, worker: Worker) -> None:
         """Give the message of an attempt that doesn't end the outcome that is known of it."""
         item = self._working.pop(worker)
-        job, tries = item.job, item.job.tries
-        self._submitter.abandon(job)
-        if job.answer is not None:
-            self._finish(item, accepted(item.message, job.answer))
-            return
-        error: VoiceError = job.verdict(RunStopped("the attempt was cut short"))
-        if tries.attempts > item.begun and not tries.is_over:
-            error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
-            error.attempts = tries.attempts
-        self._finish(item, ended(item.message, error))
+        self._submitter.abandon(item.job)
+        end = known_end(item.job, item.begun)
+        self._finish(item, outcome_of(item.message, end))

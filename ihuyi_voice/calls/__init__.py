@@ -8,6 +8,7 @@ from ihuyi_voice.calls.job import Delay, Job
 from ihuyi_voice.calls.journal import Ending, Journal, Journals
 from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.calls.operations import repeat
+from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryEvent, RetryPolicy, check_retry
 from ihuyi_voice.calls.submission import Submitter
 
@@ -23,6 +24,7 @@ __all__ = [
     "JournalOfRun",
     "Journaling",
     "Journals",
+    "Recalling",
     "RetryEvent",
     "RetryPolicy",
     "Submitter",

@@ -101,6 +101,8 @@ class Guarding:
                 given = await guard.reserve(self._account, mobile)
             else:
                 given = await self._reserved(guard, mobile)
+        except GuardUnavailable:  # it says why in words of its own
+            raise
         except Exception as exc:
             raise GuardUnavailable(f"the guard could not be asked ({words(exc)})") from exc
         if not _is_usable(given):

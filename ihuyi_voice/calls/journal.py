@@ -47,8 +47,11 @@ class Journal(Protocol):
     async def intend(self, draft: Draft) -> Ending | None:
         """Write durably that this call is about to be made; None if it may be, by this caller only.
 
+        Its first step is taken in the caller's task, and so is `settle`'s: neither may begin with a
+        timeout or a scope of the running task's. The rest is cancelled only when it hangs.
+
         Raises:
-            LedgerUnavailable: It is not written.
+            LedgerUnavailable: It is not written; or nobody knows, and the ledger takes it back.
         """
         ...
 

@@ -12,7 +12,6 @@ settles waits to the end.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from math import isfinite
 from typing import Any, Final, cast
 
@@ -47,7 +46,7 @@ class Journaling:
         failure: Why it is of no use any more: it failed, or the run was stopped elsewhere.
 
     Args:
-        find: Returns the journal; called when it is first needed.
+        find: Returns the journal; called each time, for a ledger may be closed and opened again.
         errands: Where its calls run.
     """
 
@@ -58,7 +57,7 @@ class Journaling:
         self._looks = Batches[Draft, "Ending | None"](self.look_all, errands)
         self._recalls = Batches[str, Sequence[float]](self.recall_all, errands)
 
-    @cached_property
+    @property
     def _journal(self) -> Journal:
         return self._find()
 
@@ -130,11 +129,7 @@ class Journaling:
                 reason = "the call was given up before it was sent"
                 self._errands.begin(self._settled(draft, NotSent(reason)))
 
-        try:
-            return self._checked(await self._asked("intend", draft, take_back=take_back))
-        except LedgerUnavailable:
-            take_back(None)  # it may be written all the same
-            raise
+        return self._checked(await self._asked("intend", draft, take_back=take_back))
 
     def settle(self, draft: Draft, end: Ending) -> "asyncio.Future[None]":
         """Begin to write how a call ended; to be awaited by `settled`."""

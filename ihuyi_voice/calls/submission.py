@@ -19,7 +19,7 @@ UNKNOWN or NOT_SENT, and the CancelledError goes on to the caller.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -30,15 +30,13 @@ from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.errands import put_off
 from ihuyi_voice.calls.guarding import Guarding, Settled
 from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
-from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.calls.lines import Lines
+from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
     CallInFlight,
-    GuardUnavailable,
-    LedgerUnavailable,
     NotSent,
     OutcomeUnknown,
     RateLimited,
@@ -70,14 +68,14 @@ class Submitter:
         guarding: Keeps the limits per number.
         policy: What is tried again.
         clock: Returns Unix time in seconds, UTC, for `retry_at`.
-        journaling: Recalls, for calls without a key, what the number was called before.
+        recalling: Tells the guard what a ledger knows.
     """
 
     endpoint: Endpoint
     guarding: Guarding
     policy: RetryPolicy
     clock: Callable[[], float]
-    journaling: Journaling | None = None
+    recalling: Recalling
     _lines: Lines | None = None
 
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
@@ -132,29 +130,6 @@ class Submitter:
             if not kept:
                 self.abandon(job)
 
-    async def remember(self, jobs: Sequence[Job]) -> None:
-        """Tell the guard, in one question, what a run's ledger knows of these jobs' numbers.
-
-        Raises:
-            LedgerUnavailable: The ledger could not be asked.
-        """
-        entries = [job.entry for job in jobs if job.entry is not None]
-        if entries and entries[0].journaling.has_recent:
-            try:
-                await self._remember_all(entries)
-            except GuardUnavailable:
-                return  # each of them asks again when its turn comes
-        for entry in entries:
-            entry.recalled = True
-
-    async def _remember_all(self, entries: Sequence[Entry]) -> None:
-        numbers = dict.fromkeys(entry.draft.mobile for entry in entries)
-        mobiles = [mobile for mobile in numbers if self.guarding.forgot(mobile)]
-        if mobiles:
-            known = await entries[0].journaling.recall_all(mobiles)
-            for mobile, ages in zip(mobiles, known, strict=True):
-                self.guarding.restore(mobile, ages)
-
     def abandon(self, job: Job) -> None:
         """Give up a job's place in its number's line; to do so twice does no harm."""
         if self._lines is not None:
@@ -205,7 +180,7 @@ class Submitter:
         raise self._rate_limited(4080, max(_SOON, first_ready_at - now))
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
-        await self._remember(job)
+        await self.recalling.before(job)
         job.waits_for = ON_GUARD
         lease = await self.guarding.reserve(job.mobile)
         if isinstance(lease, Wait):
@@ -219,26 +194,6 @@ class Submitter:
             return await self._attempt(job, lease)
         except VoiceError as error:
             return self._failed(job, error)
-
-    async def _remember(self, job: Job) -> None:
-        """Tell the guard what the ledger knows of a number that it doesn't."""
-        entry, journaling = job.entry, self.journaling
-        if entry is not None:
-            journaling = None if entry.recalled else entry.journaling
-            entry.recalled = True
-        if journaling is None or not journaling.has_recent or not self.guarding.forgot(job.mobile):
-            return
-        job.waits_for = ON_LEDGER
-        try:
-            ages = await journaling.recall(job.mobile)
-        except LedgerUnavailable as error:
-            if entry is not None:
-                entry.closed = True
-                raise
-            # Who has no key may call without a ledger.
-            tell(logger, logging.WARNING, "a number's earlier calls are not known: %s", error)
-            return
-        self.guarding.restore(job.mobile, ages)
 
     async def _closed(self, job: Job, wait: Wait) -> Submission | Delay:
         """Return how long the guard holds a job back; one that was sent meanwhile has its end."""
@@ -299,7 +254,8 @@ class Submitter:
     # --- the attempt, and after it
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
-        sent = Sent()
+        lapsed = getattr(lease, "lapsed", None)
+        sent = Sent(lapsed=lapsed if callable(lapsed) else None)
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             answer = await self.endpoint.ask(call, sent)

@@ -89,13 +89,17 @@ async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
         trusted_proxies=settings.trusted_proxies,
     )
     unheard = asyncio.Event()
-    if not settings.store_only:
-        inbox.handle(
-            on_report=_while_heard(print_report_json if as_json else print_report, unheard),
-            on_audit=_while_heard(print_audit_json if as_json else print_audit, unheard),
-        )
+
+    def begin() -> None:
+        if not settings.store_only:
+            inbox.handle(
+                on_report=_while_heard(print_report_json if as_json else print_report, unheard),
+                on_audit=_while_heard(print_audit_json if as_json else print_audit, unheard),
+            )
+
     async with inbox:
-        await serve(receiver, settings.host, settings.port, unheard)
+        # What was stored earlier is printed below the line that says where this listens.
+        await serve(receiver, settings.host, settings.port, begin=begin, until=unheard)
     if unheard.is_set():
         complain("receive.unheard")
         raise typer.Exit(SURROUNDINGS)

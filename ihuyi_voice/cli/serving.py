@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
@@ -19,6 +19,10 @@ _LAST_WORDS: Final = 10  # seconds that requests in flight get when the server s
 
 class _Server(uvicorn.Server):
     """The one of uvicorn raises signals again when it ends, which would cut the inbox short."""
+
+    def __init__(self, config: uvicorn.Config, begin: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._begin = begin
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -35,10 +39,25 @@ class _Server(uvicorn.Server):
             host, port = listening.getsockname()[:2]
             # Not the token: what is on a screen ends up in logs.
             say("receive.listening", host=f"[{host}]" if ":" in host else host, port=port)
+        self._begin()
 
 
-async def serve(receiver: PushReceiver, host: str, port: int, until: asyncio.Event) -> None:
+async def serve(
+    receiver: PushReceiver,
+    host: str,
+    port: int,
+    *,
+    begin: Callable[[], None],
+    until: asyncio.Event,
+) -> None:
     """Serve a receiver, whose inbox is open, until a signal comes, or the event.
+
+    Args:
+        receiver: What is served.
+        host: Where it listens.
+        port: Where it listens; 0 for any.
+        begin: Called once it listens and has said so.
+        until: Ends it.
 
     Raises:
         OSError: It can't listen there.
@@ -51,7 +70,7 @@ async def serve(receiver: PushReceiver, host: str, port: int, until: asyncio.Eve
         access_log=False,  # nobody asked for one
         timeout_graceful_shutdown=_LAST_WORDS,
     )
-    server = _Server(config)
+    server = _Server(config, begin)
     with ExitStack() as stack:
         # Ours, because uvicorn exits if a port is taken, with a code that means something else.
         sockets = [stack.enter_context(each) for each in await _listen(host, port)]

@@ -31,6 +31,9 @@ from ihuyi_voice.guards.limits import Limits
 class Lease:
     """A reservation: the number stays locked until the lease is committed, released or blocked.
 
+    A guard whose leases lapse may give its own class of leases a method `lapsed() -> bool`. It is
+    asked when the request is about to go out, and if it says yes, nothing is sent.
+
     Attributes:
         account: Whose call it is.
         mobile: The number.

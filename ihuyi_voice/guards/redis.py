@@ -59,19 +59,20 @@ class RedisGuard:
 
     It also limits calls of your own, of whatever kind:
 
-        lease = await guard.reserve("my account", "13900000000")
-        if isinstance(lease, Wait):
-            print(f"not for {lease.seconds:.1f} s")
-        else:
+        async def ring(guard, number):
+            lease = await guard.reserve("my account", number)
+            if isinstance(lease, Wait):
+                return f"not for {lease.seconds:.1f} s"
             try:
-                await my_call()
-            except NothingWasSent:
+                await my_call(number)
+            except ConnectionRefusedError:  # surely not made: it counts nowhere
                 await guard.release(lease)
-            except BaseException:
-                await guard.commit(lease)  # it may have rung
                 raise
-            else:
+            except BaseException:  # it may have been made
                 await guard.commit(lease)
+                raise
+            await guard.commit(lease)
+            return "made"
 
     Args:
         url_or_client: `redis://`, `rediss://` or `unix://`, or a client of `redis.asyncio`. An

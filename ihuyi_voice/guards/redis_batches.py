@@ -35,7 +35,10 @@ _MOST_AT_ONCE: Final = 512  # operations a call: some milliseconds for the serve
 _MOST_LEFT_OVER: Final = 10_000
 _TRIES: Final = 3  # with a server whose clock was set
 _LOST: Final = "Redis has lost what it knew of earlier calls: limits may be exceeded for a while"
-_MICRO: Final = 1e6
+_REFUSED: Final = {
+    script.LATE: "it answered too late",
+    script.BROKEN: "a key of the guard holds something else",
+}
 
 
 @attrs.define(eq=False, repr=False)
@@ -47,6 +50,7 @@ class Held(Lease):
         bucket: The key of its number's bucket.
         field: Its number's field there.
         since: When it was granted, by the server's clock, in seconds.
+        good_until: Until when it is surely held, by this process's monotonic clock.
         ended: Whether it has been settled.
     """
 
@@ -54,7 +58,12 @@ class Held(Lease):
     bucket: bytes
     field: bytes
     since: float = 0.0
+    good_until: float = 0.0
     ended: bool = False
+
+    def lapsed(self) -> bool:
+        """Say whether others may have reserved the number by now, as this process stood still."""
+        return time.monotonic() >= self.good_until
 
 
 @attrs.define(eq=False, repr=False)
@@ -202,11 +211,10 @@ class Batches:
             await self._server.look()
         sent = time.monotonic()
         answer = await self._ask(batch)
-        in_time = time.monotonic() - sent < self._lease / 2
         late = [
             operation
-            for operation, (status, seconds, window) in zip(batch, answer.each, strict=True)
-            if not self._tell(operation, status, seconds, window, answer.now, in_time=in_time)
+            for operation, told in zip(batch, answer.each, strict=True)
+            if not self._tell(operation, told, answer.now, sent)
         ]
         self._waiting[:0] = late
 
@@ -232,43 +240,42 @@ class Batches:
 
     # --- what became of it
 
-    def _tell(
-        self, operation: Operation, status: bytes, seconds: float, window: float,
-        server_time: float, *, in_time: bool,
-    ) -> bool:  # fmt: skip
+    def _tell(self, operation: Operation, told: script.Told, now: float, sent: float) -> bool:
         """Tell whoever waits; return False if the operation is to be sent again."""
+        status = told[0]
         if status == script.LATE and operation.tries < _TRIES:
             operation.tries += 1
             return operation.is_vain
-        if status in {script.LATE, script.BROKEN} or not in_time:
-            text = "a key of the guard holds something else" if in_time else "it answered too late"
-            self._fail([operation], unavailable(RuntimeError(text)))
+        if status in {script.LATE, script.BROKEN}:
+            self._fail([operation], unavailable(RuntimeError(_REFUSED[status])))
         elif operation.kind == script.RESERVE:
-            self._reserved(operation, status, seconds, window, server_time)
+            self._reserved(operation, told, now, sent)
         else:
-            self._settled(operation)
+            self._settled(operation, status, sent)
         return True
 
-    def _reserved(
-        self, operation: Operation, status: bytes, seconds: float, window: float, now: float
-    ) -> None:
-        lease = operation.lease
+    def _reserved(self, operation: Operation, told: script.Told, now: float, sent: float) -> None:
+        status, seconds, window = told
         if status == script.WAIT:
             operation.told(Wait(seconds, window or None))
         elif status == script.ACCOUNT and self.turns is not None:
             operation.told(self.turns.refused(time.monotonic(), seconds))
         elif operation.is_vain:
-            self._add(Operation(script.RELEASE, lease, None))
+            self._add(Operation(script.RELEASE, operation.lease, None))
+        elif time.monotonic() - sent > self._lease / 2:  # this process stood still meanwhile
+            self._fail([operation], unavailable(RuntimeError(_REFUSED[script.LATE])))
         else:
-            lease.since = now
-            self._hold(lease)
-            operation.told(lease)
+            operation.lease.since = now
+            self._hold(operation.lease, sent)
+            operation.told(operation.lease)
 
-    def _settled(self, operation: Operation) -> None:
+    def _settled(self, operation: Operation, status: bytes, sent: float) -> None:
         lease = operation.lease
-        if operation.kind != script.EXTEND:
-            lease.ended = True
-            self._held.pop(lease.token, None)
+        if operation.kind == script.EXTEND:
+            lease.good_until = sent + self._lease if status == script.GRANTED else 0.0
+            return
+        lease.ended = True
+        self._held.pop(lease.token, None)
         operation.told(lease)
 
     def _fail(self, operations: Iterable[Operation], error: GuardUnavailable) -> None:
@@ -288,7 +295,8 @@ class Batches:
 
     # --- leases that are held for long
 
-    def _hold(self, lease: Held) -> None:
+    def _hold(self, lease: Held, sent: float) -> None:
+        lease.good_until = sent + self._lease
         self._held[lease.token] = ref(lease)
         if self._timer is None:
             self._timer = self._loop.call_later(self._lease / 3, self._extend)

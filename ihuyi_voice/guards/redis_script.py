@@ -22,7 +22,7 @@ counted since: Redis has lost it, and it is counted now.
 
 from collections.abc import Iterator, Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import quote
 from zlib import crc32
 
@@ -255,6 +255,10 @@ RESERVE, EXTEND, COMMIT, RELEASE, BLOCK = (bytes([letter]) for letter in b"RXCFB
 GRANTED, NOTHING, WAIT, ACCOUNT, LATE, BROKEN = (bytes([letter]) for letter in b"GNWALE")
 
 
+Told: TypeAlias = tuple[bytes, float, float]
+"""A status, seconds to wait, and the length of the window."""
+
+
 @attrs.frozen
 class Answer:
     """What the script returned.
@@ -262,12 +266,12 @@ class Answer:
     Attributes:
         now: The server's time, in seconds.
         born: What was put down when the account was first seen; another one later means loss.
-        each: For each operation its status, seconds to wait, and the length of the window.
+        each: What became of each operation.
     """
 
     now: float
     born: bytes
-    each: Sequence[tuple[bytes, float, float]]
+    each: Sequence[Told]
 
 
 class Settings:
@@ -329,6 +333,6 @@ def read_answer(raw: object, count: int) -> Answer:
     return Answer(now / _MICRO, born, tuple(_answers(raw[_HEAD.size :])))
 
 
-def _answers(raw: bytes) -> Iterator[tuple[bytes, float, float]]:
+def _answers(raw: bytes) -> Iterator[Told]:
     for status, wait, window in _ANSWER.iter_unpack(raw):
         yield status, wait / _MICRO, window / _MICRO

@@ -1,8 +1,10 @@
 """The Redis of a guard: one script, called so that nothing is ever repeated that could do harm.
 
 redis-py repeats a command by itself whose reply it has lost; our own client doesn't. What is
-repeated here is a call of the script, once, after a connection broke: its operations know whether
-they have been done. A call that takes too long is given up, and its connection with it.
+repeated here is a call of the script, after a connection broke or did not come about: its
+operations know whether they have been done. So a server that restarts costs nobody more than a
+moment. When the call's time is over, it is given up, and its connection with it; and as long as
+the server stays away, the calls after it are repeated once and fail at once.
 """
 
 import asyncio
@@ -17,8 +19,8 @@ try:
     from redis.asyncio.cluster import RedisCluster  # noqa: TC002 - the extra is all there, or not
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
+    from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
     from redis.exceptions import ConnectionError as NoConnection
-    from redis.exceptions import NoScriptError, RedisError, ResponseError
 except ImportError as exc:
     raise ImportError("RedisGuard needs an extra: pip install 'ihuyi-voice[redis]'") from exc
 
@@ -33,6 +35,7 @@ Client: TypeAlias = "Redis | RedisCluster"
 
 _CONNECTIONS: Final = 10_000  # one for each account that is busy
 _NO_RETRY: Final = Retry(NoBackoff(), 0)
+_FIRST_PAUSE: Final = 0.02  # seconds between two attempts, then twice as long each time
 _IN_VAIN: Final = ("READONLY", "MASTERDOWN", "LOADING")  # this connection leads to the wrong server
 _EVICTS: Final = "maxmemory-policy of Redis is %s: it may forget calls, and limits be exceeded"
 _BAD_URL: Final = "the URL of Redis can't be read; it looks like redis://user:password@host:6379/0"
@@ -80,6 +83,7 @@ class Server:
             else _checked(url_or_client)
         )
         self._looked = False
+        self._is_away = False
 
     async def call(self, keys: Sequence[bytes], args: Sequence[bytes]) -> bytes:
         """Call the script.
@@ -87,13 +91,18 @@ class Server:
         Raises:
             GuardUnavailable: There was no answer; the call may still be carried out.
         """
+        last: list[Exception] = []
         try:
             async with asyncio.timeout(self.timeout):
-                return await self._call(keys, args)
+                answer = await self._call(keys, args, last)
         except TimeoutError as exc:
-            raise unavailable(TimeoutError(f"no answer within {self.timeout:g} s")) from exc
+            self._is_away = True
+            late = TimeoutError(f"no answer within {self.timeout:g} s")
+            raise unavailable(last[-1] if last else late) from forget_frames(exc)
         except (RedisError, OSError, RuntimeError, ValueError) as exc:
             raise unavailable(exc) from exc
+        self._is_away = False
+        return answer
 
     async def look(self) -> None:
         """Look once whether this Redis forgets what it is told; it may not let us look."""
@@ -114,16 +123,27 @@ class Server:
         if self._is_own:
             await self._client.aclose()
 
-    async def _call(self, keys: Sequence[bytes], args: Sequence[bytes]) -> bytes:
-        try:
-            return await self._evaluate(keys, args)
-        except NoConnection:
-            return await self._evaluate(keys, args)
-        except ResponseError as exc:
-            if not self._is_own or not any(word in str(exc) for word in _IN_VAIN):
+    async def _call(
+        self, keys: Sequence[bytes], args: Sequence[bytes], failures: list[Exception]
+    ) -> bytes:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._evaluate(keys, args)
+            except AuthenticationError:
                 raise
-            await self._client.connection_pool.disconnect()  # its name may lead elsewhere by now
-            return await self._evaluate(keys, args)
+            except NoConnection as exc:
+                if failures and self._is_away:
+                    raise
+                failures.append(exc)
+            except ResponseError as exc:
+                if failures or not self._is_own or not _is_in_vain(exc):
+                    raise
+                failures.append(exc)
+                await self._client.connection_pool.disconnect()  # its name may lead elsewhere now
+            if len(failures) > 1:
+                await asyncio.sleep(pause)
+                pause *= 2
 
     async def _evaluate(self, keys: Sequence[bytes], args: Sequence[bytes]) -> bytes:
         rest = (len(keys), *keys, *args)
@@ -136,6 +156,10 @@ class Server:
         # Bytes, even if the client decodes what others read.
         answer: bytes = await self._client.execute_command(*command, NEVER_DECODE=True)
         return answer
+
+
+def _is_in_vain(exc: ResponseError) -> bool:
+    return any(word in str(exc) for word in _IN_VAIN)
 
 
 def unavailable(exc: Exception) -> GuardUnavailable:

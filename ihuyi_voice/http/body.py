@@ -15,7 +15,7 @@ instead, because it knows more exactly. How far it got stands in `Sent`, an obje
 own that the stream and the trace lead to: a wrapper may build the request anew around them.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from importlib import import_module
 from inspect import currentframe
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import httpx
 
-from ihuyi_voice.errors import VoiceError
+from ihuyi_voice.errors import GuardUnavailable, NotSent, VoiceError
 from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.protocol import WireRequest
 
@@ -70,11 +70,25 @@ class OneBody(_Stream):
 
         Raises:
             ResendRefused: It was taken before.
+            NotSent: It may not go out any more.
         """
         frame = currentframe()
+        if self._sent.lapsed is not None and not self._sent.taken:
+            self._check_lapsed(self._sent.lapsed)
         content = b"" if self._sent.taken else self._content()
         self._sent.take(frame)
         return content
+
+    def _check_lapsed(self, lapsed: Callable[..., object]) -> None:
+        try:
+            if not lapsed():
+                return
+            error = NotSent("it was ready too late: the guard's lease had lapsed")
+        except Exception as exc:  # noqa: BLE001 - a lease is the guard's, and foreign code
+            error = GuardUnavailable(f"the lease could not be asked ({type(exc).__name__})")
+            error.__cause__ = exc
+        self._sent.error = error
+        raise error
 
 
 def _is_ready_to_stream(frame: FrameType | None) -> bool:

@@ -58,6 +58,8 @@ class Sent:
         mocked: Whether a mock that we know has the request.
         denied: Whether a mock's error says that nothing went out.
         bodyless: Whether there is no body, whose taking would tell.
+        lapsed: Says, when the request is about to go out, whether it may not any more; None if it
+            always may.
         on_start: Starts the clock of the reply; called when the transport tells that it begins, or
             when the reply is there to be read.
     """
@@ -74,6 +76,7 @@ class Sent:
     mocked: bool = False
     denied: bool = False
     bodyless: bool = False
+    lapsed: Callable[..., object] | None = attrs.field(default=None, repr=False)
     on_start: Callable[[], None] | None = attrs.field(default=None, repr=False)
 
     @property

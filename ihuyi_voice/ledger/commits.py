@@ -24,10 +24,10 @@ from ihuyi_voice.models import Draft
 from ihuyi_voice.storage import Many, Query, Row, Work
 
 _SETTLE: Final = (
-    "UPDATE {entries} SET state = :state, attempts = :attempts, kind = :kind, text = :text,"
+    "UPDATE {entries}{by_key} SET state = :state, attempts = :attempts, kind = :kind, text = :text,"
     " voice_id = :voice_id, code = :code, action = :action, retry_at = :retry_at, at = {now}"
     " WHERE run = :run AND key = :key AND owner = :owner AND epoch = :epoch AND ticket = :ticket"
-    " AND {+}state IN ({INTENT}, {UNKNOWN})"
+    " AND state IN ({INTENT}, {UNKNOWN})"
 )
 _NOTE: Final = (
     "INSERT INTO {entries} AS e (run, key, part, mobile, content, reference, state, epoch, ticket,"
@@ -68,10 +68,10 @@ _INTEND_ALL: Final = (
 )
 _CHANGES: Final = "SELECT total_changes() AS changes"
 _GRANTED: Final = (
-    "SELECT key, ticket FROM {entries} WHERE run = :run AND {among_keys} AND owner = :owner"
-    " AND {+}state = {INTENT}"
+    "SELECT key, ticket FROM {entries}{by_key} WHERE run = :run AND {among_keys} AND owner = :owner"
+    " AND state = {INTENT}"
 )
-_ROWS: Final = "SELECT * FROM {entries} WHERE run = :run AND {among_keys}"
+_ROWS: Final = "SELECT * FROM {entries}{by_key} WHERE run = :run AND {among_keys}"
 _PART: Final = "SELECT epoch, state FROM {parts} WHERE run = :run AND part = :part{share}"
 USED: Final = "UPDATE {runs} SET used_at = {now} WHERE id = :run"
 _CAUSE: Final = "SELECT cause FROM {runs} WHERE id = :run"
@@ -233,6 +233,7 @@ class Commits:
         return told
 
     def _found(self, book: Book, keys: Iterable[str]) -> Work[dict[str, Row]]:
+        yield from self.owners.pinned()
         parameters = {"run": book.run, "keys": self.owners.say.dialect.values(keys)}
         rows = yield Query(self._among_keys(_ROWS), parameters)
         return {row["key"]: row for row in rows}

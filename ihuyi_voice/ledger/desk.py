@@ -85,13 +85,13 @@ class Desk:
         self, run: str, status: Status | None, account: str | None
     ) -> AsyncGenerator[Entry]:
         """Iterate over the entries of a run."""
-        states = entries.states_of(status)
+        passes = entries.passes_for(self.owners, status)
         found = await self.found(run, account)
         first = await self.heart.read(lambda: entries.first_of(self.owners, found))
-        for state in states:
+        for states in passes:
             after, more = first, True
             while more:
-                read = partial(entries.page, self.owners, found, state, after)
+                read = partial(entries.page, self.owners, found, states, after)
                 rows = await self.heart.read(read)
                 for entry in await self._shown(rows, status):
                     yield entry

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import attrs
 
+from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.inputs import normalise_mobile
 from ihuyi_voice.ledger.entries import report_of
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import ACCEPTED_CODE, State, storable, within_reach
@@ -34,13 +36,13 @@ _MARK: Final = (
 )
 _MARKED: Final = "SELECT seq FROM {marks} WHERE name = :name"
 _CALLS: Final = (
-    "SELECT id, run, key, mobile, state, begun_at, voice_id FROM {entries}"
-    " WHERE {among_mobiles} AND {+}state >= {INTENT}"
+    "SELECT id, run, key, mobile, state, begun_at, voice_id FROM {entries}{by_mobile}"
+    " WHERE {among_mobiles} AND state >= {INTENT}"
 )
-_REPORTS: Final = "SELECT * FROM {reports} WHERE {among_mobiles} ORDER BY seen_at, voice_id"
+_REPORTS: Final = "SELECT * FROM {reports}{by_number} WHERE {among_mobiles}"
 _SETTLE: Final = (
-    "UPDATE {entries} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code, kind = NULL,"
-    " text = '' WHERE run = :run AND key = :key AND {+}state = {UNKNOWN}"
+    "UPDATE {entries}{by_key} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code,"
+    " kind = NULL, text = '' WHERE run = :run AND key = :key AND state = {UNKNOWN}"
 )
 
 
@@ -73,7 +75,7 @@ def store(owners: Owners, name: str, reports: Sequence[DeliveryReport], seq: int
     if reports:
         yield Many(owners.say(_STORE), [_columns(each) | owners.now() for each in reports])
     yield Query(owners.say(_MARK), {"name": name, "seq": seq})
-    return (yield from match(owners, {each.mobile for each in reports}))
+    return (yield from match(owners, {_number(each.mobile) for each in reports}))
 
 
 def match(owners: Owners, mobiles: Iterable[str], *, settling: bool = True) -> Work[Matched]:
@@ -91,7 +93,7 @@ def match(owners: Owners, mobiles: Iterable[str], *, settling: bool = True) -> W
 
 def _match_one(calls: Sequence[Row], told: Sequence[Row], found: Matched) -> None:
     known = {row["voice_id"] for row in calls if row["voice_id"]}
-    free = [row for row in told if row["voice_id"] not in known]
+    free = sorted((row for row in told if row["voice_id"] not in known), key=_arrival)
     unsure = [row for row in calls if _is_unsure(row)]
     fitting = {id(call): [row for row in free if _fits(call, row)] for call in unsure}
     in_flight = any(row["state"] == State.INTENT for row in calls)
@@ -107,6 +109,10 @@ def _match_one(calls: Sequence[Row], told: Sequence[Row], found: Matched) -> Non
             found.settled.append(place)
     if in_flight and free:
         found.waiting.add(calls[0]["mobile"])
+
+
+def _arrival(report: Row) -> tuple[float, str]:
+    return report["seen_at"], report["voice_id"]
 
 
 def _is_unsure(call: Row) -> bool:
@@ -135,6 +141,7 @@ def _by_mobile(
     named = [mobile for mobile in mobiles if mobile]
     found: dict[str, list[Row]] = defaultdict(list)
     if named:
+        yield from owners.pinned()
         dialect = owners.say.dialect
         sql = template.replace("{among_mobiles}", dialect.among("mobile", "mobiles"))
         for row in (yield Query(owners.say(sql), {"mobiles": dialect.values(named)})):
@@ -143,12 +150,20 @@ def _by_mobile(
 
 
 def _columns(report: DeliveryReport) -> dict[str, Any]:
-    at = report.report_time
+    at, talked = report.report_time, report.talk_time
     return {
         "voice_id": storable(report.voice_id),
-        "mobile": storable(report.mobile),
+        "mobile": _number(report.mobile),
         "code": within_reach(report.code),
-        "talk_time": within_reach(report.talk_time or 0),
+        "talk_time": None if talked is None else within_reach(talked),
         "report_time": None if at is None else at.timestamp(),
         "msg": storable(report.msg),
     }
+
+
+def _number(mobile: str) -> str:
+    """Return a number as entries have it, whatever the vendor writes before it."""
+    try:
+        return normalise_mobile(mobile)
+    except InvalidRequest:
+        return storable(mobile)

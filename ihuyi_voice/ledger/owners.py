@@ -34,9 +34,9 @@ _BURY: Final = (
 )
 _BURY_ALL: Final = "DELETE FROM {owners} WHERE beat_at < {now} - CAST(:dead AS DOUBLE PRECISION)"
 _LOST: Final = (
-    "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
+    "UPDATE {entries}{by_key} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
     " at = {now} WHERE run = :run AND {among_keys} AND {among_owners}"
-    " AND {+}state = {INTENT}"
+    " AND state = {INTENT}"
 )
 _SLEEPERS: Final = (
     "SELECT p.run, p.part FROM {parts} p WHERE NOT EXISTS (SELECT 1 FROM {owners} o"
@@ -49,8 +49,8 @@ _FENCE: Final = (
     " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
 )
 _LOST_OF: Final = (
-    "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text, at = {now}"
-    " WHERE run = :run AND part = :part AND state = {INTENT}"
+    "UPDATE {entries}{by_state} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
+    " at = {now} WHERE run = :run AND part = :part AND state = {INTENT}"
     " AND NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = {entries}.owner)"
 )
 DIED: Final = "its process died while it was in flight"
@@ -73,6 +73,11 @@ class Owners:
     def now(self) -> dict[str, float]:
         """Return the parameter that statements with `{now}` need."""
         return {"now": self.clock()}
+
+    def pinned(self) -> Work[None]:
+        """Have the rest of the transaction use indexes, whatever a planner thinks of long lists."""
+        if self.say.dialect.name == "postgresql":
+            yield Query("SET LOCAL enable_seqscan = off")
 
     def born(self) -> Work[int]:
         """Return a new owner."""
@@ -118,6 +123,7 @@ class Owners:
         living = yield from self._living(owners)
         dead = set(owners) - living
         if dead:
+            yield from self.pinned()
             parameters = self._of(dead) | {"run": run, "text": DIED}
             parameters["keys"] = self.say.dialect.values(keys)
             yield Query(self._among(_LOST), parameters)

@@ -11,7 +11,7 @@ import attrs
 
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.signal import Signal
-from ihuyi_voice.errors import LedgerUnavailable
+from ihuyi_voice.errors import InboxClosed, LedgerUnavailable
 from ihuyi_voice.ledger import matching
 from ihuyi_voice.ledger.entries import Entry
 from ihuyi_voice.ledger.heart import Heart
@@ -110,6 +110,8 @@ class Follower:
             try:
                 since = await self._heart.read(lambda: matching.marked(self._owners, name))
                 await self._read_from(since)
+            except InboxClosed:
+                break
             except Exception as exc:  # noqa: BLE001 - an inbox is foreign code, and may be away
                 text = "no delivery reports for the ledger: %s"
                 tell(logger, logging.WARNING, text, type(exc).__name__)

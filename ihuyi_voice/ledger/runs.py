@@ -44,10 +44,10 @@ _TAKE: Final = (
     " WHERE run = :run AND part = :part RETURNING epoch"
 )
 _LOST: Final = (
-    "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
+    "UPDATE {entries}{by_state} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
     " at = {now} WHERE run = :run AND part = :part AND state = {INTENT}"
 )
-_ANY: Final = "SELECT 1 AS found FROM {entries} WHERE run = :run LIMIT 1"
+_ANY: Final = "SELECT 1 AS found FROM {entries}{by_state} WHERE run = :run LIMIT 1"
 _FREE: Final = (
     "UPDATE {parts} SET owner = NULL WHERE run = :run AND part = :part AND epoch = :epoch"
 )

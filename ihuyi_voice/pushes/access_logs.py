@@ -19,6 +19,7 @@ _LOGGERS: Final = (
     "gunicorn.access",
 )
 _HIDDEN: Final = "***"
+_SHORT: Final = 8  # characters: what is shorter may be a word, and stand in any line
 
 
 class _Hiding(logging.Filter):
@@ -30,9 +31,8 @@ class _Hiding(logging.Filter):
 
     def tell(self, token: str) -> None:
         """Hide this token, too, plain or percent-encoded."""
-        chars = (f"(?:{re.escape(char)}|%{ord(char):02x})" for char in token)
         # A new dict each time: other threads may be logging.
-        self._tokens = self._tokens | {token: re.compile("".join(chars), re.IGNORECASE)}
+        self._tokens = self._tokens | {token: _pattern(token)}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every line pass, without tokens."""
@@ -54,6 +54,13 @@ class _Hiding(logging.Filter):
         for pattern in self._tokens.values():
             text = pattern.sub(_HIDDEN, text)
         return text
+
+
+def _pattern(token: str) -> re.Pattern[str]:
+    chars = "".join(f"(?:{re.escape(char)}|%{ord(char):02x})" for char in token)
+    if len(token) < _SHORT:
+        chars = rf"(?<=/){chars}(?![\w.~%-])"  # a whole segment of a path
+    return re.compile(chars, re.IGNORECASE)
 
 
 _hiding: Final = _Hiding()

@@ -328,7 +328,7 @@ def _told(task: "asyncio.Task[None]") -> None:
     """Tell of an end that nobody expects; nobody looks before the inbox is closed."""
     exc = None if task.cancelled() else task.exception()
     if isinstance(exc, Exception):
-        tell(logger, logging.ERROR, "pushes are handled no more: %r", exc)
+        tell(logger, logging.ERROR, "pushes are handled no more: %s", repr(exc))
 
 
 def _now() -> float:

@@ -1,5 +1,6 @@
 """The inbox: pushes stored once, handed to handlers, and waited for."""
 
+import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -195,7 +196,15 @@ class Inbox:
     ) -> V:
         return _expect(await self._open_parts().tail.latest(kind, subject, seconds), expected)
 
-    def reports(self, since: int | None = None) -> AsyncGenerator[DeliveryReport]:
+    @property
+    def identity(self) -> str:
+        """Which table of which database it is, for who keeps a `seq`; no secret is in it."""
+        where = hashlib.sha256(self._options.address.target.encode()).hexdigest()
+        return f"{self._options.table}@{where[:16]}"
+
+    def reports(
+        self, since: int | None = None, *, follow: bool = True
+    ) -> AsyncGenerator[DeliveryReport]:
         """Iterate over reports as they are stored, until the inbox is closed.
 
         Each comes once, in the order of arrival; one that arrives after a later report of the same
@@ -206,9 +215,12 @@ class Inbox:
             since: The `seq` of the last report that was seen, to go on after it; 0 for all that is
                 stored. None begins now; it may begin with what was stored up to `poll` seconds
                 before.
+            follow: Whether to wait for more. Else it ends with what is stored, and raises
+                InboxUnavailable if the database fails.
         """
         tail = self._open_parts().tail
-        return self._reports(tail.pushes(tail.seen if since is None else since))
+        begin = tail.seen if since is None else since
+        return self._reports(tail.pushes(begin) if follow else tail.stored(begin))
 
     async def _reports(self, pushes: AsyncGenerator[News]) -> AsyncGenerator[DeliveryReport]:
         async with aclosing(pushes):

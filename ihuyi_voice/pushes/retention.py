@@ -14,6 +14,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from ihuyi_voice.errors import InboxClosed
 from ihuyi_voice.pushes.looking import Looking
 from ihuyi_voice.pushes.table import DONE, PushState, Table
 from ihuyi_voice.storage import Query, Work
@@ -92,14 +93,14 @@ class Retention:
 
     async def purge(self, before: float) -> int:
         """Forget what arrived before this, in Unix seconds, and return how many pushes it was."""
-        total, after = 0, _SINCE_EVER
-        while not self._looking.closed:
-            done = await self._purge(after, before)
-            total += done.pushes
-            if done.received_at is None:
-                break
-            after = done.received_at
-            await asyncio.sleep(_BREATH)
+        total = 0
+        after: float | None = _SINCE_EVER
+        while after is not None:
+            if self._looking.closed:
+                raise InboxClosed("the inbox was closed while it was purged")
+            pushes, after = await self._purge(after, before)
+            total += pushes
+            await asyncio.sleep(_BREATH if after is not None else 0)
         return total
 
     async def _look(self) -> None:

@@ -138,6 +138,20 @@ class Tail:
             if self._looking.closed:
                 return
 
+    async def stored(self, seq: int) -> AsyncGenerator[News]:
+        """Iterate over what is stored after `seq` by now.
+
+        Raises:
+            InboxUnavailable: The database failed.
+        """
+        more = True
+        while more:
+            news = await self._store.pushes_after(seq, _PAGE)
+            for each in news:
+                seq = each.push.seq
+                yield each
+            more = len(news) == _PAGE
+
     @contextmanager
     def _registered(self, key: _Subject) -> Generator[_Waiter]:
         if self._looking.closed:

@@ -215,7 +215,7 @@ def test_the_same_message_twice_in_one_run_rings_once(*, guarded: bool, resumed:
             if resumed:
                 await all_of(client, messages(5, start=100))
             given = [message for message in messages(20) for _ in range(12)]
-            return await all_of(client, given, max_wait=5.0), len(simulator.arrivals)
+            return await all_of(client, given, max_wait=0.0), len(simulator.arrivals)
 
     found, requests = run_virtual(main())
     assert requests == 20 + 5 * resumed
@@ -223,6 +223,20 @@ def test_the_same_message_twice_in_one_run_rings_once(*, guarded: bool, resumed:
     assert Counter(outcome.replayed for outcome in found) == {False: 20, True: 220}
     ids = {(outcome.message.mobile, outcome.voice_id) for outcome in found}
     assert len(ids) == 20
+
+
+def test_what_waits_here_for_its_turn_loses_nothing_of_its_max_wait() -> None:
+    """It counts from the moment in which the message might be sent."""
+
+    async def main() -> list[OutcomeStatus]:
+        store, simulator = Store(), vendor()
+        settled(store, messages(1, start=500), simulator.account, FakeLedger(store))
+        given = [*messages(40), Message(messages(40)[-1].mobile, CONTENT + "!")]
+        async with in_process(simulator, ledger=FakeLedger(store)) as client:
+            found = await all_of(client, given, max_rate=2.0, max_wait=5.0)
+        return [outcome.status for outcome in found]
+
+    assert run_virtual(main()) == [ACCEPTED] * 41
 
 
 def test_a_reference_is_the_key_and_another_message_under_it_is_refused() -> None:
@@ -276,8 +290,9 @@ def test_a_message_that_cannot_be_sent_is_written_before_its_outcome_is_told(
             if resumed:
                 await all_of(client, messages(1, start=100))
             told: list[str] = []
-            async with client.submit_many([*bad, 5, *messages(1)], run=RUN) as run:
-                found = []
+            given: list[Any] = [*bad, 5, *messages(1)]
+            async with client.submit_many(given, run=RUN) as run:
+                found: list[Outcome] = []
                 async for outcome in run:
                     found.append(outcome)
                     told = list(ledger.store.states(RUN).values())
@@ -313,9 +328,12 @@ async def test_a_run_needs_a_ledger_and_a_name() -> None:
             client.submit_many([], run=RUN)
         with pytest.raises(InvalidRequest, match=r"Ledger\.open"):
             client.submit_many([], run=RUN, ledger="calls.db")  # type: ignore[arg-type]
-        for options in ({"ledger": FakeLedger()}, {"takeover": True}, {"retry_rejected": True}):
+        alone: list[dict[str, Any]] = [
+            {"ledger": FakeLedger()}, {"takeover": True}, {"retry_rejected": True},
+        ]  # fmt: skip
+        for options in alone:
             with pytest.raises(InvalidRequest, match="need a run"):
-                client.submit_many([], **options)  # type: ignore[arg-type]
+                client.submit_many([], **options)
         names: list[Any] = ["", "a\nb", "k" * 201, 5]
         for name in names:
             with pytest.raises(InvalidRequest, match="run"):

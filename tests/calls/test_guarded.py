@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from ihuyi_voice import (
+    GuardUnavailable,
     InvalidMobile,
     Limits,
     MemoryGuard,
@@ -285,5 +286,24 @@ def test_a_run_keeps_to_the_guards_rate_and_neither_asks_nor_reads_on_in_vain() 
             assert sum(await asyncio.gather(one(first, 0), one(second, 1_000))) == 400
         assert loop_time() - started == pytest.approx(400.0, abs=10.0)
         assert guard.asked <= 4 * 400
+
+    run_virtual(main())
+
+
+class Telling(MemoryGuard):
+    """Says by itself why it can't be asked."""
+
+    async def reserve(self, account: str, mobile: str) -> Lease | Wait:
+        """Reserve nothing."""
+        raise GuardUnavailable("Redis is full")
+
+
+def test_a_guard_that_says_why_it_is_not_there_is_quoted_as_it_is() -> None:
+    """Its words are not put into others."""
+
+    async def main() -> None:
+        async with in_process(vendor(), guard=Telling()) as client:
+            with pytest.raises(GuardUnavailable, match=r"^Redis is full$"):
+                await client.submit(MOBILE, CONTENT)
 
     run_virtual(main())

@@ -266,6 +266,40 @@ def test_a_cancellation_that_was_put_off_by_the_ledger_strikes_at_the_next_await
     assert [type(each) for each in seen] == [Submission]
 
 
+def test_a_cancellation_while_a_held_call_is_written_is_put_off() -> None:
+    """The caller is told HELD, and is cancelled at its next await."""
+
+    async def main() -> tuple[bool, list[object], list[str]]:
+        ledger, seen = FakeLedger(method="settle", manner="is slow"), list[object]()
+        async with in_process(vendor(), ledger=ledger) as client:
+            await client.submit(MOBILE, CONTENT)
+
+            async def caller() -> None:
+                seen.append(type(await ended(client)))
+                await asyncio.sleep(1e9)
+
+            task = asyncio.create_task(caller())
+            await ledger.begun.wait()
+            task.cancel()
+            await asyncio.wait({task})
+            return task.cancelled(), seen, ledger.told
+
+    assert run_virtual(main()) == (True, [RateLimited], ["look", "settle"])
+
+
+def test_an_earlier_refusal_is_not_written_again() -> None:
+    """The ledger knows it: there is nothing to tell."""
+
+    async def main() -> list[str]:
+        ledger = FakeLedger()
+        async with in_process(vendor(Fault("code", code=4072)), ledger=ledger) as client:
+            await ended(client)
+            await ended(client)
+        return ledger.told
+
+    assert run_virtual(main()) == ["look", "intend", "settle", "look"]
+
+
 @pytest.mark.parametrize("moment", ["look", "intend", "send", "settle"])
 async def test_anyios_level_cancellation_leaves_the_ledger_true(moment: str) -> None:
     """It cancels again at every turn of the loop, in the cleanup as well."""

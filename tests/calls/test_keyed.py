@@ -21,9 +21,10 @@ from ihuyi_voice import (
     VoiceError,
 )
 from ihuyi_voice.guards import Lease, Wait
+from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.guards import Misbehaving
-from tests.support.journals import FakeLedger, Store
+from tests.support.journals import Asked, FakeLedger, Store
 from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -331,6 +332,39 @@ def test_two_processes_that_begin_in_one_moment_ring_once() -> None:
     assert found == [found[0]] * 3
     assert requests == 1
     assert locked == [0, 0, 0]
+
+
+def test_who_waits_for_another_process_keeps_nobody_from_the_number() -> None:
+    """It has left the number's line, and the guard is free."""
+
+    class Late(FakeLedger):
+        async def misbehave(self, method: Asked) -> bool:
+            if self.told or method != "look":
+                return await super().misbehave(method)
+            self.told.append(method)  # the other process intends just after this look
+            rows, self.store.rows = self.store.rows, {}
+            asyncio.get_running_loop().call_soon(setattr, self.store, "rows", rows)
+            return False
+
+    store = Store()
+    there = FakeLedger(store)
+
+    async def main() -> Any:
+        simulator, ours = vendor(), Late(store)
+        await there.calls(simulator.account).intend(Draft(KEY, MOBILE, CONTENT))
+        await asyncio.sleep(2.0)
+        guard = MemoryGuard(clock=loop_time)
+        async with in_process(simulator, ledger=ours, guard=guard) as client:
+            waiting = asyncio.create_task(client.submit(MOBILE, CONTENT, key=KEY, max_wait=9.0))
+            await asyncio.sleep(0.5)
+            assert "intend" in ours.told
+            async with in_process(simulator, guard=guard) as other:
+                end = await other.submit(MOBILE, CONTENT)
+            with pytest.raises(CallInFlight):
+                await waiting
+        return end
+
+    assert isinstance(run_virtual(main()), Submission)
 
 
 def test_a_retry_settles_each_attempt_and_intends_the_next() -> None:

@@ -464,12 +464,8 @@ async def test_calls_of_a_day_are_recalled(world: World) -> None:
     process = await world.process()
     await ended(process.calls(), accepted(), draft("old"))
     world.now += 86_401.0
-    for key, end in {
-        "a": accepted(),
-        "u": unknown(),
-        "h": held(),
-        "r": refused(Action.WAIT),
-    }.items():
+    ends: list[Ending] = [accepted(), unknown(), held(), refused(Action.WAIT)]
+    for key, end in zip("auhr", ends, strict=True):
         await ended(process.calls(), end, draft(key))
         world.now += 10.0
     async with process.ledger.run(ACCOUNT, "run") as journal:

@@ -2,7 +2,12 @@
 
 import asyncio
 import gc
+import heapq
+import random
+import time
 from collections.abc import AsyncGenerator, Sequence
+from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,8 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihuyi_voice import GuardUnavailable, InvalidRequest
-from ihuyi_voice.guards import Guard, Lease, Limits, MemoryGuard, RedisGuard, Wait, Window
-from ihuyi_voice.guards.redis_batches import Operation
+from ihuyi_voice.guards import (
+    Guard,
+    Lease,
+    Limits,
+    MemoryGuard,
+    RedisGuard,
+    Wait,
+    Window,
+    redis_batches,
+)
+from ihuyi_voice.guards.redis_batches import Held, Operation
 from ihuyi_voice.guards.redis_script import place_of
 from tests.support.redis_servers import BLOCKING, CLIENT, ClockedGuard
 
@@ -394,6 +408,86 @@ async def test_ten_calls_of_each_number_fit_a_list_of_bytes(
     (bucket,) = [key for key in keys if not key.endswith(b"account")]
     assert await client.object("ENCODING", bucket) in {b"listpack", b"ziplist"}
     assert 0 < await client.ttl(bucket) <= 2 * 86_400
+
+
+async def test_an_answer_that_comes_after_half_a_lease_is_none(
+    guard: RedisGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process stood still, and might do so until the lease has lapsed."""
+    await guard.release(await take(guard, B))
+    server, late = guard._server, [0.0]  # pyright: ignore[reportPrivateUsage]
+    call = server.call
+
+    async def slow(keys: Sequence[bytes], args: Sequence[bytes]) -> bytes:
+        answer = await call(keys, args)
+        late[0] += 16.0
+        return answer
+
+    monkeypatch.setattr(server, "call", slow)
+    fake = SimpleNamespace(monotonic=lambda: time.monotonic() + late[0])
+    monkeypatch.setattr(redis_batches, "time", fake)
+    with pytest.raises(GuardUnavailable, match="too late"):
+        await guard.reserve("a", A)
+    monkeypatch.undo()
+    await take(guard)
+
+
+async def test_a_lease_that_redis_lost_has_lapsed(
+    clocked: ClockedGuard, clock: Clock, client: Any, prefix: str
+) -> None:
+    """Its holder learns so when it extends it, and sends nothing on it."""
+    lease = await take(clocked)
+    assert isinstance(lease, Held)
+    for deleted in (False, True):
+        if deleted:
+            await client.delete(lease.bucket)
+        clock.now += 20.0
+        await clocked.release(await take(clocked, B))
+        clocked.inside._batches["a"]._extend()  # pyright: ignore[reportPrivateUsage] - its timer's time has come
+        await clocked.release(await take(clocked, B))
+        assert lease.lapsed() is deleted
+
+
+async def test_the_example_for_calls_of_ones_own_does_what_it_says(guard: RedisGuard) -> None:
+    """A call that was not made counts nowhere, and one that may have been made does."""
+    fails: list[Exception] = [ConnectionRefusedError(), TimeoutError()]
+
+    async def my_call(number: str) -> None:
+        if fails:
+            raise fails.pop(0)
+
+    text = str(RedisGuard.__doc__)
+    names: dict[str, Any] = {"Wait": Wait, "my_call": my_call}
+    exec(dedent(text[text.index("        async def ring") : text.index("    Args:")]), names)  # noqa: S102 - our own
+    for error in (ConnectionRefusedError, TimeoutError):
+        with pytest.raises(error):
+            await names["ring"](guard, A)
+    assert (await names["ring"](guard, A)).startswith("not for 1.0")
+    assert await names["ring"](guard, B) == "made"
+
+
+async def test_of_processes_that_want_one_number_each_is_served(
+    redis_url: str, prefix: str, clock: Clock
+) -> None:
+    """Each of them wants it all the time, and who had it last asks first."""
+    chance = random.Random(4)
+    limits = Limits(per_minute=None, per_day=None)
+    guard = ClockedGuard(redis_url, limits, clock, prefix)
+    guard.inside._chance = chance.random  # pyright: ignore[reportPrivateUsage]
+    served, looks = [0] * 4, [(1_000.0, place) for place in range(4)]
+    while sum(served) < 100:
+        clock.now, place = heapq.heappop(looks)
+        given = await guard.reserve("a", A)
+        if isinstance(given, Lease):
+            served[place] += 1
+            clock.now += 0.05
+            await guard.commit(given)
+            wait = 0.0
+        else:
+            wait = given.seconds
+        heapq.heappush(looks, (clock.now + wait, place))
+    await guard.aclose()
+    assert min(served) >= 10
 
 
 async def test_what_has_expired_is_swept_as_the_guard_is_used(

@@ -6,8 +6,10 @@ import signal
 import traceback
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from redis.asyncio.cluster import RedisCluster
 
 from ihuyi_voice import GuardUnavailable, InvalidRequest
 from ihuyi_voice.guards import Lease, Limits, RedisGuard, Wait, Window
@@ -232,6 +234,21 @@ async def test_allow_lets_calls_go_out_unguarded_and_says_so_once_a_minute(
     assert [each.getMessage()[:29] for each in warnings] == ["1 calls go out unguarded: Red"]
 
 
+async def test_a_cluster_takes_every_call(make_redis: Callable[..., PrivateRedis]) -> None:
+    """It would refuse one that touches keys of two slots; other accounts may be on other nodes."""
+    server = make_redis("--cluster-enabled", "yes")
+    with server.client() as client:
+        client.cluster("ADDSLOTS", *range(16_384))
+        while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+            pass
+    cluster: Any = RedisCluster
+    async with cluster.from_url(server.url) as client, RedisGuard(client, max_rate=1e6) as guard:
+        leases = await asyncio.gather(*(take(guard, f"139{n:08d}") for n in range(200)))
+        await asyncio.gather(*(guard.commit(lease) for lease in leases))
+        assert isinstance(await guard.reserve("a", A), Wait)
+        assert isinstance(await guard.reserve("b", A), Lease)
+
+
 class Cutting:
     """A way to a server on which replies get lost.
 
@@ -297,11 +314,27 @@ async def test_a_lost_reply_is_asked_for_again_by_its_token(private: PrivateRedi
         assert wait.window == 60.0
 
 
-async def test_nothing_is_repeated_more_than_once(private: PrivateRedis) -> None:
-    """Neither by us nor, behind our back, by the client; what was reserved is taken back."""
+async def test_a_call_is_given_up_when_its_time_is_over(private: PrivateRedis) -> None:
+    """What was reserved is taken back; and as long as it is of no use, it is repeated but once."""
     async with cutting(private) as (guard, way):
-        way.cut = 2
+        guard._server.timeout = 0.3  # pyright: ignore[reportPrivateUsage]
+        way.cut = 1_000_000
         assert "ConnectionError" in await refused(guard)
-        assert way.calls == 2
+        assert 3 < way.calls < 20
+        way.calls = 0
+        assert "ConnectionError" in await refused(guard)
+        assert way.calls == 2  # neither by us nor, behind our back, by the client
+        way.cut = 0
         await take(guard)
-        assert way.calls == 3
+
+
+async def test_a_restart_costs_nobody_more_than_a_moment(private: PrivateRedis) -> None:
+    """Who asks while the server is away is answered when it is there again."""
+    async with RedisGuard(private.url) as guard:
+        await guard.release(await take(guard))
+        guard._server.timeout = 30.0  # pyright: ignore[reportPrivateUsage]
+        private.kill()
+        asked = [asyncio.create_task(take(guard, mobile)) for mobile in (A, B)]
+        await asyncio.to_thread(private.start)
+        for lease in await asyncio.gather(*asked):
+            await guard.commit(lease)

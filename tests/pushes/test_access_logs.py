@@ -113,7 +113,17 @@ def test_tokens_of_several_receivers_are_hidden(
 ) -> None:
     """By one filter, however many receivers there are."""
     for _ in range(3):
-        hide("an0ther")
-    logger.info("/s3cret~token /an0ther")
+        hide("an0ther-token")
+    logger.info("/s3cret~token /an0ther-token")
     assert caplog.messages == ["/*** /***"]
     assert len([each for each in logger.filters if "_Hiding" in repr(each)]) == 1
+
+
+def test_a_short_token_is_hidden_in_addresses_alone(
+    logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Elsewhere it may be a word of anybody's line."""
+    hide("a")
+    for line in ("started at /a", 'POST "/x/%61?a=a" a/b /a-b /ab', "/a/"):
+        logger.info(line)
+    assert caplog.messages == ["started at /***", 'POST "/x/***?a=a" a/b /a-b /ab', "/***/"]

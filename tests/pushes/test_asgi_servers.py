@@ -108,7 +108,7 @@ async def test_a_server_that_knows_no_lifespan_is_told_of(tmp_path: Path) -> Non
     async with served(DAPHNE, "by_itself", tmp_path) as (run, web):
         answer = await web.post(f"/{TOKEN}", content=report_form("7"))
         assert answer.status_code == 503
-        assert "push refused, 503: not stored: the inbox is not open" in run.said()
+        assert "the inbox of this receiver is not open" in run.said()
 
 
 async def test_without_a_lifespan_the_first_push_opens_the_inbox(tmp_path: Path) -> None:

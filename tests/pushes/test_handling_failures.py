@@ -300,3 +300,26 @@ async def test_a_log_that_fails_does_not_end_the_dispatcher(
         monkeypatch.setattr(Store, "turn", original)
         await states(inbox, handled=1)
     assert log_that_fails
+
+
+async def test_a_fault_of_our_own_is_told_at_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not only when the inbox is closed, which it is all the same; pushes are stored meanwhile."""
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    inbox = place.inbox()
+    inbox.handle(on_report=Recorder())
+    with pytest.raises(ZeroDivisionError):
+        async with inbox:
+            monkeypatch.setattr(Store, "turn", broken)
+            await inbox.put(report("1"))
+            while "pushes are handled no more: ZeroDivisionError()" not in caplog.text:  # noqa: ASYNC110 - the log only
+                await asyncio.sleep(0)
+            await inbox.put(report("2"))
+    assert not inbox.is_open
+    monkeypatch.undo()
+    async with inbox:
+        await states(inbox, handled=2)

@@ -39,11 +39,13 @@ class World:
         place: The database.
         now: Unix time.
         slept: What happens when somebody waits to look at a beat again.
+        beat: How often new processes beat by themselves, in real seconds.
     """
 
     place: Place
     now: float = 1_800_000_000.0
     slept: Callable[[], None] = lambda: None
+    beat: float = NEVER
     _closing: AsyncExitStack = attrs.field(factory=AsyncExitStack)
 
     def clock(self) -> float:
@@ -57,7 +59,7 @@ class World:
 
     def ledger(self, **options: Any) -> Ledger:
         """Return a ledger that does not beat by itself again after its birth."""
-        timing = Timing(beat=NEVER, sleep=self.sleep)
+        timing = Timing(beat=self.beat, sleep=self.sleep)
         return Ledger.open(
             self.place.url, prefix=self.place.table, timing=timing, clock=self.clock, **options
         )

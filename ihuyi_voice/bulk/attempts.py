@@ -1,0 +1,48 @@
+"""One step of a submission inside a run: it ends in a value, whatever happens."""
+
+import asyncio
+from collections.abc import Callable
+
+from ihuyi_voice.calls import Delay, Job, Submitter
+from ihuyi_voice.errors import OutcomeUnknown, RunStopped, VoiceError
+from ihuyi_voice.models import Submission
+
+
+async def attempt(
+    submitter: Submitter, job: Job, broken: Callable[[Exception], VoiceError]
+) -> Submission | Delay | VoiceError:
+    """Step a job.
+
+    Args:
+        submitter: Whose job it is.
+        job: The job.
+        broken: Told of an error that is no outcome's; returns what the message comes to.
+    """
+    try:
+        return await submitter.step(job)
+    except VoiceError as error:
+        return error
+    except asyncio.CancelledError:  # by the run, by others, or of foreign code's own making
+        ended_by: VoiceError = RunStopped("the attempt was cut short")
+    # A programming error: the run can't go on, but no outcome is lost.
+    except Exception as exc:  # noqa: BLE001
+        ended_by = broken(exc)
+    submitter.abandon(job)
+    return job.verdict(ended_by)
+
+
+def known_end(job: Job, begun: int) -> Submission | VoiceError:
+    """Return what is known of an attempt that doesn't end although it was cancelled.
+
+    Args:
+        job: The job.
+        begun: Requests begun before that step.
+    """
+    tries = job.tries
+    if job.answer is not None:
+        return job.answer
+    error: VoiceError = job.verdict(RunStopped("the attempt was cut short"))
+    if tries.attempts > begun and not tries.is_over:
+        error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
+        error.attempts = tries.attempts
+    return error

@@ -1,0 +1,169 @@
+"""The entries of a run: counted, streamed, settled by a person."""
+
+import re
+
+import pytest
+
+from ihuyi_voice import (
+    Action,
+    InvalidRequest,
+    OutcomeStatus,
+    OutcomeUnknown,
+    RateLimited,
+    VendorError,
+)
+from ihuyi_voice.ledger import Entry
+from ihuyi_voice.ledger.entries import PAGE
+from ihuyi_voice.ledger.journal import Journal
+from ihuyi_voice.ledger.states import Ending
+from ihuyi_voice.models import Draft
+from tests.support.ledgers import (
+    ACCOUNT,
+    A,
+    Process,
+    World,
+    accepted,
+    draft,
+    held,
+    refused,
+    unknown,
+)
+
+ENDS: dict[str, Ending] = {
+    "accepted": accepted(),
+    "held": held(),
+    "refused": refused(Action.STOP, 4051),
+    "rejected": refused(Action.FIX_REQUEST),
+    "unknown": unknown(),
+}
+
+
+async def filled(journal: Journal) -> None:
+    """Have an entry of each kind, one of them in flight."""
+    for key, end in ENDS.items():
+        assert await journal.intend(draft(key)) is None
+        await journal.settle(draft(key), end)
+    assert await journal.intend(Draft("in flight", A, "您好", "row 7")) is None
+
+
+async def listed(process: Process, status: OutcomeStatus | None = None) -> list[Entry]:
+    """Return the entries of the run."""
+    return [entry async for entry in process.ledger.entries("run", status)]
+
+
+async def test_a_run_is_counted_and_listed(world: World) -> None:
+    """As a living process has it, and after its death."""
+    process, other = await world.process(), await world.process()
+    run = process.ledger.run(ACCOUNT, "run")
+    await filled(await run.__aenter__())
+    counts = {"ACCEPTED": 1, "REJECTED": 2, "HELD": 1, "NOT_SENT": 0, "UNKNOWN": 1, "OPEN": 1}
+    assert await other.ledger.summary("run") == counts
+    entries = {entry.key: entry for entry in await listed(other)}
+    assert list(entries) == [*ENDS, "in flight"]
+    assert entries["in flight"].status == "OPEN"
+    assert entries["in flight"].message.reference == "row 7"
+    assert entries["accepted"].voice_id == "V1"
+    assert (entries["accepted"].error, entries["accepted"].attempts) == (None, 2)
+    for key, kind in {"held": RateLimited, "rejected": VendorError}.items():
+        assert type(entries[key].error) is kind
+    await process.dies()
+    world.now += 11.0
+    counts |= {"OPEN": 0, "UNKNOWN": 2}
+    assert await other.ledger.summary("run") == counts
+    for status, count in counts.items():
+        assert len(await listed(other, status)) == count  # type: ignore[arg-type]
+    (entry,) = [each for each in await listed(other) if each.key == "in flight"]
+    assert entry.status is OutcomeStatus.UNKNOWN
+    assert isinstance(entry.error, OutcomeUnknown)
+
+
+async def test_entries_come_in_pages(world: World) -> None:
+    """Each once, in the order in which they came, however many there are."""
+    process = await world.process()
+    keys = [str(number) for number in range(2 * PAGE + 1)]
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        for key in keys[: PAGE + 1]:
+            await journal.settle(draft(key), held())
+        async with process.ledger.run(ACCOUNT, "between") as other:
+            await other.settle(draft("x"), held())
+        for key in keys[PAGE + 1 :]:
+            await journal.settle(draft(key), held())
+    assert [entry.key for entry in await listed(process)] == keys
+    assert [entry.key for entry in await listed(process, OutcomeStatus.HELD)] == keys
+    assert await listed(process, OutcomeStatus.UNKNOWN) == []
+
+
+async def test_a_person_settles_what_is_unknown(world: World) -> None:
+    """As accepted, with its voice_id, or as not sent, which opens it again."""
+    process = await world.process()
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        for key in ("rang", "silent"):
+            assert await journal.intend(draft(key)) is None
+            await journal.settle(draft(key), unknown())
+        await process.ledger.settle("run", "rang", OutcomeStatus.ACCEPTED, voice_id="V7")
+        await process.ledger.settle("run", "silent", OutcomeStatus.NOT_SENT)
+        ends = await journal.look([draft("rang"), draft("silent")])
+    assert ends[0] is not None
+    assert (ends[0].voice_id, ends[1]) == ("V7", None)  # type: ignore[union-attr]
+    with pytest.raises(InvalidRequest, match="ACCEPTED"):
+        await process.ledger.settle("run", "rang", OutcomeStatus.NOT_SENT)
+    with pytest.raises(InvalidRequest, match="no entry"):
+        await process.ledger.settle("run", "nobody", OutcomeStatus.NOT_SENT)
+    with pytest.raises(InvalidRequest, match="ACCEPTED or NOT_SENT"):
+        await process.ledger.settle("run", "rang", OutcomeStatus.HELD)
+
+
+async def test_what_is_in_flight_with_the_living_is_not_for_a_person(world: World) -> None:
+    """Its process will tell; a dead one's is."""
+    process, other = await world.process(), await world.process()
+    await other.calls().look([draft()])
+    assert await process.calls().intend(draft()) is None
+    with pytest.raises(InvalidRequest, match="OPEN"):
+        await other.ledger.settle("", "k", OutcomeStatus.NOT_SENT)
+    world.now += 11.0
+    await other.ledger.settle("", "k", OutcomeStatus.NOT_SENT)
+    await process.calls().settle(draft(), accepted())
+    assert await other.calls().look([draft()]) == [None]
+
+
+async def test_a_run_of_several_accounts_needs_one(world: World) -> None:
+    """The error names them; a run that nobody has is refused, too."""
+    process = await world.process()
+    for account in (ACCOUNT, "other"):
+        async with process.ledger.run(account, "run") as journal:
+            await journal.settle(draft(), held())
+    with pytest.raises(InvalidRequest, match=f"{ACCOUNT}, other"):
+        await process.ledger.summary("run")
+    assert (await process.ledger.summary("run", "other"))[OutcomeStatus.HELD] == 1
+    with pytest.raises(InvalidRequest, match="no run"):
+        await process.ledger.summary("another")
+    with pytest.raises(InvalidRequest, match="no run 'run' of nobody"):
+        await process.ledger.summary("run", "nobody")
+    with pytest.raises(InvalidRequest, match="no status"):
+        await listed(process, "NEVER")  # type: ignore[arg-type]
+
+
+async def test_runs_are_listed(world: World) -> None:
+    """The last used first, with whether somebody living works on them."""
+    process = await world.process()
+    async with process.ledger.run(ACCOUNT, "old"):
+        pass
+    world.now += 100.0
+    await process.beat()
+    async with process.ledger.run(ACCOUNT, "new"):
+        runs = await process.ledger.runs()
+        assert [(run.key, run.in_use) for run in runs] == [("new", True), ("old", False)]
+        world.now += 11.0
+        assert not (await process.ledger.runs())[0].in_use
+    assert [run.in_use for run in await process.ledger.runs()] == [False, False]
+
+
+async def test_no_number_is_shown(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in an entry's repr nor in what a journal says."""
+    process = await world.process()
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        await filled(journal)
+        shown = [repr(journal), repr(process.ledger)]
+        shown += [repr(entry) for entry in await listed(process)]
+        shown += [repr(await journal.intend(draft("accepted"))), caplog.text]
+    assert not re.search(r"(?<!\d)1[3-9]\d{9}(?!\d)", " ".join(shown))

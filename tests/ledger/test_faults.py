@@ -1,0 +1,346 @@
+"""A ledger whose database fails: nothing is granted twice, nothing is lost, and it says why."""
+
+# pyright: reportPrivateUsage=false
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from ihuyi_voice import (
+    CallInFlight,
+    InvalidRequest,
+    LedgerClosed,
+    LedgerUnavailable,
+    NotSent,
+)
+from ihuyi_voice.errors import StorageUnavailable
+from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.storage import Database, sqlite
+from tests.support.databases import Place
+from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, held, unknown
+
+
+@pytest.fixture
+async def file_world(tmp_path: Path) -> Any:
+    """Yield a world on SQLite."""
+    world = World(Place(str(tmp_path / "calls.db"), "ihuyi", is_postgres=False))
+    yield world
+    await world.aclose()
+
+
+def limit(process: Process, pages: int) -> None:
+    """Let the database's file grow to so many pages; 0 for as many as there are."""
+    engine = process.desk.heart._database._engine
+    assert isinstance(engine, sqlite.Sqlite)
+    assert engine._writer is not None
+    (used,) = engine._writer.execute("PRAGMA page_count").fetchone()
+    engine._writer.execute(f"PRAGMA max_page_count={pages or used}")
+
+
+async def test_a_full_disk_grants_nothing_and_loses_nothing(file_world: World) -> None:
+    """What could not be written is written as soon as there is room, by nobody's doing."""
+    process = await file_world.process()
+    journal = process.calls()
+    assert await journal.intend(draft("in flight")) is None
+    limit(process, 0)
+    with pytest.raises(LedgerUnavailable, match="full"):
+        await fill_and_intend(process)
+    with pytest.raises(LedgerUnavailable, match="full"):
+        await journal.settle(draft("in flight"), accepted("V" * 20_000))
+    limit(process, 100_000)
+    await process.beat()
+    assert await journal.look([draft("in flight")]) == [accepted("V" * 20_000)]
+    assert await journal.intend(draft("new", content="长" * 9_000)) is None
+
+
+async def fill_and_intend(process: Process) -> None:
+    """Intend until there is no room for it."""
+    await process.calls().intend(draft("new", content="长" * 9_000))
+
+
+async def test_a_locked_database_is_told(
+    file_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is no longer unavailable than it is locked."""
+    monkeypatch.setattr(sqlite, "_BUSY", 0.01)
+    process = await file_world.process()
+    assert await process.calls().intend(draft("before")) is None
+    other = sqlite3.connect(file_world.place.url, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerUnavailable, match=r"the ledger's database failed.*locked"):
+        await process.calls().intend(draft())
+    with pytest.raises(LedgerUnavailable, match="locked"):
+        await process.calls().settle(draft("before"), accepted())
+    other.execute("ROLLBACK")
+    other.close()
+    assert await process.calls().look([draft(), draft("before")]) == [None, accepted()]
+    assert await process.calls().intend(draft()) is None
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file."""
+    source.rename(target)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_vanished_takes_nothing_more(
+    file_world: World, *, replaced: bool
+) -> None:
+    """Whether another one is in its place or not."""
+    process = await file_world.process()
+    assert await process.calls().intend(draft("before")) is None
+    path = Path(file_world.place.url)
+    move(path, path.with_suffix(".away"))
+    if replaced:
+        path.write_bytes(b"")  # noqa: ASYNC240 - in a test
+    with pytest.raises(LedgerUnavailable, match="deleted or replaced"):
+        await process.calls().intend(draft())
+    move(path.with_suffix(".away"), path)
+    assert await process.calls().intend(draft()) is None
+
+
+@pytest.mark.parametrize("where", ["missing/calls.db", "", "text.db"])
+async def test_what_can_not_be_opened_is_refused(tmp_path: Path, where: str) -> None:
+    """A folder that is missing, one that is meant for a file, a file of something else."""
+    (tmp_path / "text.db").write_text("no database" * 100)
+    ledger = Ledger.open(tmp_path / where)
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable, match="the ledger's database failed"):
+            await ledger.__aenter__()
+    assert not ledger.is_open
+
+
+async def test_a_ledger_that_is_only_looked_at_is_not_made(tmp_path: Path) -> None:
+    """A name that was mistyped leaves no file behind."""
+    with pytest.raises(LedgerUnavailable, match="no such file"):
+        async with Ledger.open(tmp_path / "mistyped.db", create=False):
+            pass
+    assert not os.listdir(tmp_path)  # noqa: PTH208 - in a test
+    async with Ledger.open(tmp_path / "calls.db"):
+        pass
+    async with Ledger.open(tmp_path / "calls.db", create=False) as ledger:
+        assert await ledger.runs() == []
+
+
+async def test_a_newer_ledger_is_refused_in_words(world: World) -> None:
+    """Nothing is guessed."""
+    process = await world.process()
+    table = "UPDATE ihuyi_schema SET version = 99 WHERE name = :name"
+    from ihuyi_voice.storage import Query  # noqa: PLC0415
+
+    def work() -> Any:
+        yield Query(table, {"name": f"{world.place.table}_ledger"})
+
+    await process.desk.heart.write(work)
+    with pytest.raises(LedgerUnavailable, match=r"version 99.*upgrade"):
+        await world.process()
+
+
+async def test_a_ledger_that_is_closed_says_so(world: World) -> None:
+    """Before it was entered, and after it was left; it may be entered again, but not twice."""
+    ledger = world.ledger()
+    for _ in range(2):
+        with pytest.raises(LedgerClosed):
+            ledger.calls(ACCOUNT)
+        async with ledger:
+            with pytest.raises(InvalidRequest, match="open already"):
+                await ledger.__aenter__()
+    async with ledger:
+        journal = ledger.calls(ACCOUNT)
+        await journal.look([draft()])
+    with pytest.raises(LedgerClosed):
+        await journal.look([draft()])
+    with pytest.raises(LedgerClosed):
+        await journal.intend(draft())
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, process: Process, *, after: bool
+) -> Callable[[], None]:
+    """Have each write fail, before or after its commit, until what is returned is called."""
+    heart = process.desk.heart
+    write = heart._database.write
+
+    async def fail(make: Any, *, durable: bool = True) -> Any:
+        if after:
+            await write(make, durable=durable)
+        raise StorageUnavailable("database failed: ConnectionDoesNotExistError")
+
+    monkeypatch.setattr(heart._database, "write", fail)
+    return lambda: monkeypatch.setattr(heart._database, "write", write)
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_an_intent_whose_commit_nobody_knows_of_is_granted_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    """To the process that put it, which has not sent it; others wait until that is written."""
+    process, other = await world.process(), await world.process()
+    journal = process.calls()
+    await journal.look([draft()])
+    mended = failing(monkeypatch, process, after=after)
+    with pytest.raises(LedgerUnavailable):
+        await journal.intend(draft())
+    mended()
+    (end,) = await other.calls().look([draft()])
+    assert isinstance(end, CallInFlight) is after
+    assert await journal.look([draft()]) == [None]
+    assert await journal.intend(draft()) is None
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_an_outcome_that_was_not_written_is_written_by_the_next_beat(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    """Whoever settled was told that it failed."""
+    process, other = await world.process(), await world.process()
+    await process.calls().intend(draft())
+    mended = failing(monkeypatch, process, after=after)
+    with pytest.raises(LedgerUnavailable):
+        await process.calls().settle(draft(), accepted())
+    with pytest.raises(LedgerUnavailable):
+        await process.calls().settle(draft("never intended"), held())
+    mended()
+    await process.beat()
+    assert await other.calls().look([draft()]) == [accepted()]
+
+
+async def test_what_is_never_written_is_unknown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When its process has ended; closing tries a last time, and says nothing."""
+    process, other = await world.process(), await world.process()
+    await process.calls().intend(draft())
+    failing(monkeypatch, process, after=False)
+    with pytest.raises(LedgerUnavailable):
+        await process.calls().settle(draft(), accepted())
+    await process.ledger.__aexit__(None, None, None)
+    world.now += 11.0
+    (end,) = await other.calls().look([draft()])
+    assert end is not None
+    assert end.status == unknown().status  # type: ignore[union-attr]
+
+
+async def test_a_beat_that_fails_is_logged(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the next one is as good as ever."""
+    process = await world.process()
+    await process.calls().look([draft()])
+    mended = failing(monkeypatch, process, after=False)
+    await process.beat()
+    assert "the ledger could not beat" in caplog.text
+    mended()
+    world.now += 11.0
+    await process.beat()
+    other = await world.process()
+    assert await process.calls().intend(draft()) is None
+    assert isinstance((await other.calls().look([draft()]))[0], CallInFlight)
+
+
+async def test_a_run_that_can_not_be_left_is_left_by_closing(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says that it could not."""
+    process, other = await world.process(), await world.process()
+    async with process.ledger.run(ACCOUNT, "run"):
+        mended = failing(monkeypatch, process, after=False)
+    mended()
+    assert "could not be left" in caplog.text
+    async with process.ledger.run(ACCOUNT, "run"):
+        mended = failing(monkeypatch, process, after=False)
+    mended()
+    await process.ledger.__aexit__(None, None, None)
+    async with other.ledger.run(ACCOUNT, "run"):
+        pass
+
+
+async def test_no_room_in_a_group_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the outcome of a call is written later, even so."""
+    process = await world.process()
+    journal = process.calls()
+    assert await journal.intend(draft()) is None
+    monkeypatch.setattr(process.desk.heart._group, "_most_waiting", 0)
+    with pytest.raises(LedgerUnavailable, match="too slow"):
+        await journal.settle(draft(), accepted())
+    await process.beat()
+    assert await journal.look([draft()]) == [accepted()]
+
+
+@pytest.mark.parametrize("awaits", range(0, 60, 3))
+async def test_opening_may_be_cancelled_at_any_await(world: World, awaits: int) -> None:
+    """Nothing is left open, and it may be opened again."""
+    ledger = world.ledger()
+    await cancelled_after(awaits, enter(ledger))
+    async with ledger, ledger.run(ACCOUNT, "run") as journal:
+        assert await journal.intend(draft()) is None
+
+
+async def enter(ledger: Ledger) -> None:
+    """Open a ledger and a run, and be left there."""
+    async with ledger, ledger.run(ACCOUNT, "run") as journal:
+        await journal.settle(draft("x"), NotSent("no connection"))
+        await asyncio.Event().wait()
+
+
+async def cancelled_after(awaits: int, work: Any) -> None:
+    """Cancel it after so many turns of the loop, and again in its cleanup."""
+    task = asyncio.create_task(work)
+    for _ in range(awaits):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def test_backends_that_are_terminated_are_replaced(postgres: str) -> None:
+    """Between two transactions nobody notices; within one it is told, and nothing is lost."""
+    from secrets import token_hex  # noqa: PLC0415
+
+    from tests.support.ledgers import drop_ledger  # noqa: PLC0415
+
+    world = World(Place(postgres, f"test_{token_hex(4)}", is_postgres=True))
+    process = await world.process()
+    journal = process.calls()
+    assert await journal.intend(draft()) is None
+    admin = await asyncpg.connect(postgres)
+    await terminate(admin, process)
+    assert await journal.intend(draft("next")) is None
+    async with admin.transaction():
+        await admin.execute(f'LOCK TABLE "{world.place.table}_entries"')
+        asked = asyncio.create_task(journal.settle(draft(), accepted()))
+        await waiting(admin, world.place.table)
+        await terminate(admin, process)
+        with pytest.raises(LedgerUnavailable):
+            await asked
+    await process.beat()
+    assert await journal.look([draft()]) == [accepted()]
+    await admin.close()
+    await world.aclose()
+    await drop_ledger(world.place)
+
+
+async def terminate(admin: Any, process: Process) -> None:
+    """Terminate the backend that writes."""
+    database: Database = process.desk.heart._database
+    writer: Any = getattr(database._engine, "_writer")  # noqa: B009 - of one engine only
+    await admin.execute("SELECT pg_terminate_backend($1)", writer._on.get_server_pid())
+
+
+async def waiting(admin: Any, table: str) -> None:
+    """Wait until somebody waits for a lock of this table."""
+    asked = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        " AND relation = (SELECT oid FROM pg_class WHERE relname = $1)"
+    )
+    async with asyncio.timeout(10):
+        while not await admin.fetchval(asked, f"{table}_entries"):  # noqa: ASYNC110 - a server's
+            await asyncio.sleep(0)

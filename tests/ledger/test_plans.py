@@ -1,0 +1,120 @@
+"""No statement of the ledger's daily work reads more of a file than it needs, whatever is in it."""
+
+# pyright: reportPrivateUsage=false
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ihuyi_voice.ledger import commits, entries, matching, owners, recall, runs
+from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.schema import Spelling, Timing
+from ihuyi_voice.storage.statements import DIALECTS, Query, numbered
+
+KEY, MOBILE, STATE = "ihuyi_entries_key", "ihuyi_entries_mobile", "ihuyi_entries_state"
+PLANS = [
+    (commits._SETTLE, KEY),
+    (commits._ROWS, KEY),
+    (commits._GRANTED, KEY),
+    (owners._LOST, KEY),
+    (entries._ONE, KEY),
+    (entries._DECIDE, KEY),
+    (matching._SETTLE, KEY),
+    (recall._CALLS, MOBILE),
+    (matching._CALLS, MOBILE),
+    (matching._REPORTS, "ihuyi_reports_mobile"),
+    (owners._LOST_OF, STATE),
+    (entries._FIRST, STATE),
+    (runs._LOST, STATE),
+    (runs._ANY, "ihuyi_entries_"),
+    (entries._COUNTS["sqlite"], STATE),
+    (entries._ORPHANS, STATE),
+    (entries._SOME["sqlite"], STATE),
+    (entries._ALL, "INTEGER PRIMARY KEY"),
+]
+SAY = Spelling(DIALECTS["sqlite"], "ihuyi", own_clock=True)
+
+
+@pytest.fixture(params=["never analysed", "analysed when empty", "one run", "many runs"])
+def on(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A file in each of the states that a planner may be misled by."""
+    connection = sqlite3.connect(tmp_path / "calls.db")
+    for statement in SAY.schema("ihuyi").create(SAY.dialect):
+        connection.execute(statement)
+    if request.param == "analysed when empty":
+        connection.execute("ANALYZE")
+    runs_of = {"one run": 1, "many runs": 50}.get(request.param, 1)
+    connection.executemany(
+        "INSERT INTO ihuyi_entries (run, key, part, mobile, content, state, epoch, ticket,"
+        " attempts, at) VALUES (?, ?, 0, ?, '', 6, 1, 1, 1, 0)",
+        [(n % runs_of, str(n), str(n % 40)) for n in range(2000)],
+    )
+    connection.executemany(
+        "INSERT INTO ihuyi_reports VALUES (?, ?, 2, 0, 0, '', 0)",
+        [(str(n), str(n % 40)) for n in range(2000)],
+    )
+    if "run" in request.param:
+        connection.execute("ANALYZE")
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize(("template", "index"), PLANS)
+def test_each_statement_goes_by_its_index(
+    on: sqlite3.Connection, template: str, index: str
+) -> None:
+    """By key, by number or by state, and nothing is sorted."""
+    for column in ("key", "owner", "mobile"):
+        place = f"{{among_{column}s}}"
+        template = template.replace(place, SAY.dialect.among(column, f"{column}s"))
+    sql = SAY(template)
+    given = dict.fromkeys(re.findall(r":(\w+)", sql), 1)
+    plan = [row[3] for row in on.execute(f"EXPLAIN QUERY PLAN {sql}", given)]
+    steps = [step for step in plan if "ihuyi_entries" in step or " e" in step or "reports" in step]
+    assert any(index in step for step in steps), plan
+    assert not [step for step in steps if step.startswith("SCAN")], plan
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+GROWN = (
+    "INSERT INTO {entries} (run, key, part, mobile, content, state, epoch, ticket, attempts, at)"
+    " SELECT 1, CAST(n AS TEXT), 0, CAST(n AS TEXT), '', 6, 1, 1, 1, 0"
+    " FROM generate_series(1, 3000) AS n"
+)
+SQL = {
+    "keys": (commits._ROWS, "test_entries_key"),
+    "mobiles": (recall._CALLS, "test_entries_mobile"),
+    "numbers": (matching._REPORTS, "test_reports_mobile"),
+}
+
+
+@pytest.mark.parametrize("asked", SQL)
+async def test_postgresql_goes_by_the_index_without_any_statistics(
+    postgres: str, asked: str
+) -> None:
+    """Of a table that has grown since nobody looked at it, for a hundred values at once."""
+    dialect = DIALECTS["postgresql"]
+    say = Spelling(dialect, "test", own_clock=False)
+    connection = await asyncpg.connect(postgres)
+    transaction = connection.transaction()
+    await transaction.start()
+    for statement in say.schema("test").create(dialect):
+        await connection.execute(statement)
+    await connection.execute(say(GROWN))
+    template, index = SQL[asked]
+    for column in ("key", "mobile"):
+        listed = "ANY(CAST(:values AS TEXT[]))"
+        template = template.replace(f"{{among_{column}s}}", f"{column} = {listed}")
+    sql, names = numbered(say(template))
+    given = {"values": [str(n) for n in range(100)], "run": 1}
+    (pin,) = Owners(say, Timing(), float).pinned()
+    assert isinstance(pin, Query)
+    await connection.execute(pin.sql)
+    plan = await connection.fetch(f"EXPLAIN {sql}", *[given[name] for name in names])
+    await transaction.rollback()
+    await connection.close()
+    assert index in str(plan), plan

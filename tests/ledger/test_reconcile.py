@@ -1,0 +1,222 @@
+"""Reports settle what is UNKNOWN where exactly one call fits, and tell how calls ended."""
+
+import asyncio
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from ihuyi_voice import DeliveryStatus, OutcomeStatus, Submission
+from ihuyi_voice.errors import InboxUnavailable
+from ihuyi_voice.ledger import Entry, Ledger
+from ihuyi_voice.ledger.matching import marked
+from ihuyi_voice.protocol.pushes import parse_push
+from ihuyi_voice.pushes import Inbox
+from tests.ledger.inboxes import FakeInbox
+from tests.support.ledgers import A, B, Process, World, accepted, draft, unknown
+
+
+async def uncertain(process: Process, *keys: str, mobile: str = A) -> None:
+    """Make calls of which nobody knows."""
+    for key in keys:
+        assert await process.calls().intend(draft(key, mobile)) is None
+        await process.calls().settle(draft(key, mobile), unknown())
+
+
+async def listed(ledger: Ledger, status: OutcomeStatus | None = None) -> dict[str, Entry]:
+    """Return the keyed calls by key."""
+    return {entry.key: entry async for entry in ledger.entries("", status)}
+
+
+async def test_a_report_settles_the_one_call_that_can_have_caused_it(world: World) -> None:
+    """The number's only UNKNOWN one; it is ACCEPTED then, and its report is joined to it."""
+    process, inbox = await world.process(), FakeInbox()
+    await uncertain(process, "a")
+    await uncertain(process, "b", mobile=B)
+    inbox.tell("V9", world.now + 30.0)
+    found = await process.ledger.reconcile(inbox)
+    (entry,) = found.settled
+    assert (entry.key, entry.status, entry.voice_id) == ("a", OutcomeStatus.ACCEPTED, "V9")
+    assert found.ambiguous == ()
+    entries = await listed(process.ledger)
+    assert entries["b"].status is OutcomeStatus.UNKNOWN
+    report = entries["a"].report
+    assert report is not None
+    assert (report.status, report.talk_time) == (DeliveryStatus.ANSWERED, 7)
+    (end,) = await process.calls().look([draft("a")])
+    assert end == Submission("V9", A, "", 0)
+
+
+async def test_reports_of_accepted_calls_are_joined(world: World) -> None:
+    """The latest of them, and they settle nothing else."""
+    process, inbox = await world.process(), FakeInbox()
+    assert await process.calls().intend(draft("known")) is None
+    await process.calls().settle(draft("known"), accepted("V1"))
+    await uncertain(process, "a")
+    inbox.tell("V1", world.now, code=-4)
+    inbox.tell("V1", world.now, code=2)
+    found = await process.ledger.reconcile(inbox)
+    assert (found.settled, found.ambiguous) == ((), ())
+    entries = await listed(process.ledger)
+    report = entries["known"].report
+    assert report is not None
+    assert report.answered
+    assert entries["a"].status is OutcomeStatus.UNKNOWN
+
+
+async def test_nothing_is_guessed_between_two_calls(world: World) -> None:
+    """Both stay UNKNOWN, and each shows the report that may be its own."""
+    process, inbox = await world.process(), FakeInbox()
+    await uncertain(process, "a", "b")
+    inbox.tell("V9", world.now)
+    found = await process.ledger.reconcile(inbox)
+    assert found.settled == ()
+    assert {entry.key for entry in found.ambiguous} == {"a", "b"}
+    entries = await listed(process.ledger, OutcomeStatus.UNKNOWN)
+    assert [each.voice_id for each in entries["a"].candidates] == ["V9"]
+
+
+async def test_nothing_is_guessed_between_two_reports(world: World) -> None:
+    """One of them is of a call that the ledger knows nothing of."""
+    process, inbox = await world.process(), FakeInbox()
+    await uncertain(process, "a")
+    inbox.tell("V8", world.now)
+    inbox.tell("V9", world.now + 1.0)
+    found = await process.ledger.reconcile(inbox)
+    assert found.settled == ()
+    assert [each.voice_id for each in found.ambiguous[0].candidates] == ["V8", "V9"]
+
+
+async def test_what_a_person_decides_may_leave_one_that_fits(world: World) -> None:
+    """The next time, the report that was kept settles it."""
+    process, inbox = await world.process(), FakeInbox()
+    await uncertain(process, "a", "b")
+    inbox.tell("V9", world.now)
+    await process.ledger.reconcile(inbox)
+    await process.ledger.settle("", "a", OutcomeStatus.NOT_SENT)
+    found = await process.ledger.reconcile(inbox)
+    assert [entry.key for entry in found.settled] == ["b"]
+    assert inbox.asked == [0, 1]
+
+
+@pytest.mark.parametrize("seconds", [-120.0, 4 * 3_600.0])
+async def test_a_report_of_another_time_settles_nothing(world: World, seconds: float) -> None:
+    """It came before the call, or hours after it."""
+    process, inbox = await world.process(), FakeInbox()
+    await uncertain(process, "a")
+    inbox.tell("V9", world.now + seconds)
+    found = await process.ledger.reconcile(inbox)
+    assert (found.settled, found.ambiguous) == ((), ())
+
+
+async def test_a_call_in_flight_is_waited_for(world: World) -> None:
+    """The report may be its own; when it has ended with another voice_id, it isn't."""
+    process, inbox = await world.process(), FakeInbox()
+    await uncertain(process, "a")
+    assert await process.calls().intend(draft("in flight")) is None
+    inbox.tell("V9", world.now)
+    assert (await process.ledger.reconcile(inbox)).settled == ()
+    await process.calls().settle(draft("in flight"), accepted("V1"))
+    found = await process.ledger.reconcile(inbox)
+    assert [entry.key for entry in found.settled] == ["a"]
+
+
+async def test_an_inbox_of_the_vendors_pushes_settles(world: World, tmp_path: Path) -> None:
+    """The real one; a number with the country's code before it is the same number."""
+    process = await world.process()
+    await uncertain(process, "a")
+    form = {"code": "2", "voiceid": "V9", "mobilephone": f"+86{A}", "talktime": "?"}
+    async with Inbox.open(tmp_path / "pushes.db") as inbox:
+        for _ in range(2):
+            await inbox.put(parse_push(urlencode(form).encode()))
+        await settled_by(process, inbox)
+        assert (await process.ledger.reconcile(inbox)).settled == ()
+    report = (await listed(process.ledger))["a"].report
+    assert report is not None
+    assert (report.mobile, report.talk_time) == (A, None)
+
+
+async def settled_by(process: Process, inbox: Inbox) -> None:
+    """Let its reports settle the call."""
+    # Its report says no time, so that of its arrival counts, by the world's clock.
+    found = await process.ledger.reconcile(inbox)
+    assert [entry.voice_id for entry in found.settled] == ["V9"]
+
+
+async def test_what_the_dead_had_in_flight_is_settled_too(world: World) -> None:
+    """Of keyed calls and of runs that nobody has opened since."""
+    dead, heir, inbox = await world.process(), await world.process(), FakeInbox()
+    await heir.calls().look([draft("x")])
+    assert await dead.calls().intend(draft("keyed")) is None
+    run = dead.ledger.run("VM1", "run")
+    journal = await run.__aenter__()
+    assert await journal.intend(draft("of a run", B)) is None
+    inbox.tell("V8", world.now)
+    inbox.tell("V9", world.now, mobile=B)
+    await dead.dies()
+    assert (await heir.ledger.reconcile(inbox)).settled == ()
+    world.now += 11.0
+    assert (await heir.ledger.summary("run"))[OutcomeStatus.UNKNOWN] == 1
+    found = await heir.ledger.reconcile(inbox)
+    assert {entry.key for entry in found.settled} == {"keyed", "of a run"}
+
+
+async def test_many_reports_are_taken_in(world: World) -> None:
+    """More than one transaction takes, without a number and with odd values, too."""
+    process, inbox = await world.process(), FakeInbox()
+    await uncertain(process, "a")
+    for number in range(600):
+        inbox.tell(f"X{number}", world.now, mobile="")
+    inbox.tell("V9", world.now, code=10**30)
+    found = await process.ledger.reconcile(inbox)
+    assert [entry.key for entry in found.settled] == ["a"]
+
+
+# --- by itself
+
+
+async def one(process: Process) -> Entry:
+    """Return the entry that reports are about."""
+    return (await listed(process.ledger))["a"]
+
+
+async def settled(process: Process) -> None:
+    """Wait until a report has settled it."""
+    async with asyncio.timeout(30):
+        while (await one(process)).status is not OutcomeStatus.ACCEPTED:  # noqa: ASYNC110 - another task's doing
+            await asyncio.sleep(0)
+
+
+async def follower_has_seen(process: Process, seq: int) -> None:
+    """Wait until reports were taken in up to this one."""
+    async with asyncio.timeout(30):
+        desk = process.desk
+        while await desk.heart.read(lambda: marked(desk.owners, "inbox")) < seq:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+
+
+async def test_reports_settle_as_they_come(world: World) -> None:
+    """Without being asked, those that came before, and those that came before the call ended."""
+    inbox = FakeInbox()
+    world.beat = 0.02
+    inbox.tell("V1", world.now, mobile=B)
+    process = await world.process(inbox=inbox)
+    assert await process.calls().intend(draft("a")) is None
+    inbox.tell("V9", world.now)
+    await follower_has_seen(process, 2)
+    await process.calls().settle(draft("a"), unknown())
+    await settled(process)
+
+
+@pytest.mark.parametrize("error", [InboxUnavailable("away"), ZeroDivisionError()])
+async def test_an_inbox_that_fails_is_read_again(
+    world: World, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """From where it was, and the log says so."""
+    inbox = FakeInbox(fails=[error])
+    world.beat = 0.02
+    process = await world.process(inbox=inbox)
+    await uncertain(process, "a")
+    inbox.tell("V9", world.now)
+    await settled(process)
+    assert type(error).__name__ in caplog.text
