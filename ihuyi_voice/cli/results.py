@@ -83,8 +83,7 @@ class ResultsFile:
         if self._path is not None:
             if not self._force and self._path.exists() and not self._is_own(self._path):
                 raise InvalidRequest(text("send.out.taken", out=str(self._path)))
-            with suppress(FileNotFoundError):
-                _fresh(self._path).unlink()
+            _fresh(self._path).unlink()
         return self
 
     def __exit__(
