@@ -37,7 +37,7 @@ def page() -> Any:  # noqa: ANN401 - a module
         raise ImportError(text("ledger.html.extra", reason=str(exc))) from exc
 
 
-def run_values(info: "RunInfo", counts: "Mapping[Status, int]") -> dict[str, Any]:
+def run_values(info: "RunInfo", counts: Mapping["Status", int]) -> dict[str, Any]:
     """Return a run as JSON has it."""
     return {
         "run": info.key,

@@ -21,15 +21,15 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "send.retry.help": (
         "Send again what the vendor refused for its number or text.",
-        "重新发送因号码或内容被拒绝的通知。",
+        "重发被拒绝的号码或内容。",
     ),
     "send.takeover.help": (
         "Take the run away from another process that works on it.",
-        "从正在运行该任务的其他进程接管。",
+        "从其他进程接管此任务。",
     ),
     "send.force.help": (
         "Let --out replace a file of something else.",
-        "允许 --out 覆盖其他内容的文件。",
+        "允许覆盖已有的其他文件。",
     ),
     "send.needs_ledger": (
         "--run, --duplicates, --retry-rejected, --takeover and --force need --ledger",
@@ -128,8 +128,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "ledger.missing": ("there is no ledger {ledger}", "台账 {ledger} 不存在"),
     "ledger.run.help": (
-        'The name of the run; "" for keyed calls.',
-        '任务名称；"" 表示按键去重的单次呼叫。',
+        'The name of the run; "" for single calls.',
+        '任务名称；"" 表示单次呼叫。',
     ),
     "ledger.account.help": (
         "The account, where several have a run of this name.",

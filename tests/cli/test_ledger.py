@@ -5,13 +5,14 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
-from ihuyi_voice import NotSent, OutcomeUnknown, VendorError
+from ihuyi_voice import NotSent, OutcomeUnknown, VendorError, VoiceError
 from ihuyi_voice.ledger import Fate, Ledger
 from ihuyi_voice.models import Action, DeliveryReport, Draft, Operation, Submission
 from tests.support.command import CONTENT, run
@@ -31,7 +32,7 @@ class Reports:
     def __init__(self, *reports: DeliveryReport) -> None:
         self._reports = reports
 
-    async def __aenter__(self) -> "Reports":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -45,7 +46,7 @@ class Reports:
             yield report
 
 
-ENDS: tuple[Submission | Exception, ...] = (
+ENDS: tuple[Submission | VoiceError, ...] = (
     Submission("7000000000000001", mobile(0), "提交成功"),
     Submission("7000000000000002", mobile(1), "提交成功"),
     VendorError(4030, EVIL, Operation.SUBMIT, Action.FIX_REQUEST),
@@ -60,7 +61,7 @@ async def fill(path: str) -> None:
         for place, end in enumerate(ENDS):
             draft = Draft(f"k{place}", mobile(place), CONTENT, f"{EVIL}{mobile(place)}")
             assert await journal.intend(draft) is None
-            await journal.settle(draft, end)  # type: ignore[arg-type]  # a plain tuple of errors
+            await journal.settle(draft, end)
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_a_missing_extra_is_named(
     ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the line that installs it; nothing is written."""
-    monkeypatch.setitem(__import__("sys").modules, "ihuyi_voice.cli.page", None)
+    monkeypatch.setitem(sys.modules, "ihuyi_voice.cli.page", None)
     out = tmp_path / "report.html"
     result = run("ledger", "html", "nightly", "--out", str(out))
     assert (result.exit_code, out.exists()) == (2, False)
