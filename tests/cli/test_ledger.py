@@ -134,7 +134,11 @@ def test_reports_settle_what_is_uncertain(ledger: str, monkeypatch: pytest.Monke
         DeliveryReport("7000000000000001", 2, mobile(0), 5),
         DeliveryReport("7000000000000002", -6, mobile(1)),
     )
-    monkeypatch.setattr("ihuyi_voice.cli.inbox.existing", lambda _: reports)
+
+    def existing(_: str) -> Reports:
+        return reports
+
+    monkeypatch.setattr("ihuyi_voice.cli.inbox.existing", existing)
     result = run("ledger", "reconcile")
     assert result.exit_code == 0, result.output
     assert "0 settled by their reports" in result.stdout
