@@ -126,7 +126,7 @@ def _notes(report: RunReport) -> Iterable[tuple[str, str]]:
         yield "ask", text("page.ask", count=unknown)
     if left:
         yield "ask", text("page.open", count=left)
-    elif report.states:
+    elif any(report.states.values()):
         yield "good", text("page.yes")
 
 

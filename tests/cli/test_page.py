@@ -63,7 +63,7 @@ REPORT = RunReport(
     span=60.0,
     uncertain=UNCERTAIN,
 )  # fmt: skip
-EMPTY = RunReport("VM12345678", "empty", {}, {})
+EMPTY = RunReport("VM12345678", "empty", {"OPEN": 0}, {})
 OVERFLOWING = """
 const wide = [...document.querySelectorAll("body *")].filter(each => {
   const box = each.getBoundingClientRect();
@@ -173,6 +173,7 @@ def test_a_run_without_anything_has_a_page() -> None:
     """It says that nothing was sent."""
     told = words(made(EMPTY))
     assert "nothing has been sent yet" in told
+    assert "Done" not in told
     assert "0 people called 0 0.0 %" in told
     assert "No delivery report has come yet." in told
 
