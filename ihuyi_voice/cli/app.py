@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ihuyi_voice.cli import account, demo, inbox, pushes, send, simulate, templates
+from ihuyi_voice.cli import account, demo, inbox, ledger, pushes, send, simulate, templates
 from ihuyi_voice.cli.language import Language
 from ihuyi_voice.cli.speech import Root, SpokenCommand, SpokenGroup
 
@@ -42,6 +42,8 @@ template = typer.Typer(cls=SpokenGroup, help="template.help", no_args_is_help=Tr
 app.add_typer(template, name="template")
 inbox_group = typer.Typer(cls=SpokenGroup, help="inbox.help", no_args_is_help=True)
 app.add_typer(inbox_group, name="inbox")
+ledger_group = typer.Typer(cls=SpokenGroup, help="ledger.help", no_args_is_help=True)
+app.add_typer(ledger_group, name="ledger")
 
 
 @app.callback()
@@ -57,3 +59,5 @@ for name, function in _TEMPLATE.items():
     template.command(name, cls=SpokenCommand, help=f"template.{name}.help")(function)
 for name, function in _INBOX.items():
     inbox_group.command(name, cls=SpokenCommand, help=f"inbox.{name}.help")(function)
+for name, function in ledger.COMMANDS.items():
+    ledger_group.command(name, cls=SpokenCommand, help=f"ledger.{name}.help")(function)

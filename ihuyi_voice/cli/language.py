@@ -47,10 +47,14 @@ def choose(language: Language) -> None:
     _chosen.set(language)
 
 
+def spoken() -> Language:
+    """Return the language that is spoken now."""
+    return _chosen.get() or language_of((), os.environ)
+
+
 def text(key: str, **values: object) -> str:
     """Return the words of a key in the language of this run, with `values` filled in harmlessly."""
-    language = _chosen.get() or language_of((), os.environ)
-    words = TEXTS[key][_COLUMNS[language]]
+    words = TEXTS[key][_COLUMNS[spoken()]]
     if not values:
         return words
     return words.format(**{name: _harmless(value) for name, value in values.items()})

@@ -2,11 +2,14 @@
 
 import os
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
 from ihuyi_voice.client import VoiceClient
+
+if TYPE_CHECKING:
+    from ihuyi_voice.ledger import Ledger
 
 
 class TemplateAuth(StrEnum):
@@ -30,12 +33,19 @@ Host: TypeAlias = Annotated[str, typer.Option(help="host.help")]
 InboxAddress: TypeAlias = Annotated[
     str, typer.Option(help="inbox.option.help", envvar="IHUYI_INBOX")
 ]
+LedgerAddress: TypeAlias = Annotated[
+    str, typer.Option(help="ledger.option.help", envvar="IHUYI_LEDGER")
+]
+DEFAULT_LEDGER: Final = "ihuyi-ledger.sqlite3"
 DEFAULT_INBOX: Final = "ihuyi-pushes.sqlite3"
 LOOPBACK: Final = "127.0.0.1"
 
 
 def make_client(
-    account: str | None, base_url: str | None, template_auth: TemplateAuth | None = None
+    account: str | None,
+    base_url: str | None,
+    template_auth: TemplateAuth | None = None,
+    ledger: "Ledger | None" = None,
 ) -> VoiceClient:
     """Return a client of the options and the environment; the key only ever comes from there.
 
@@ -44,6 +54,10 @@ def make_client(
     """
     if account is not None:
         os.environ["IHUYI_ACCOUNT"] = account
-    given = {"base_url": base_url, "template_auth": template_auth and template_auth.value}
+    given: dict[str, Any] = {
+        "base_url": base_url,
+        "template_auth": template_auth and template_auth.value,
+        "ledger": ledger,
+    }
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return VoiceClient.from_env(**options)

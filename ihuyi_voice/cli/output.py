@@ -24,6 +24,7 @@ from ihuyi_voice.common.redaction import UNSAFE, mask_numbers, shown
 from ihuyi_voice.errors import (
     InboxUnavailable,
     InvalidRequest,
+    LedgerUnavailable,
     NotSent,
     OutcomeUnknown,
     RateLimited,
@@ -37,6 +38,7 @@ FAMILIES: Final = (
     (InvalidRequest, 2),
     (RateLimited, 4),
     (VendorError, 3),
+    (LedgerUnavailable, 6),
     (NotSent, 4),
     (OutcomeUnknown, 5),
     (StorageUnavailable, 6),
@@ -160,6 +162,20 @@ def _warnings() -> Generator[None]:
         logging.lastResort = before
 
 
+@contextmanager
+def hearing(name: str) -> Generator[None]:
+    """Show what a logger says, its news included, not its warnings alone."""
+    logger, handler = logging.getLogger(name), _Warnings(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line, which stays JSON whatever letters the output has."""
     line = json.dumps(value, ensure_ascii=False)
@@ -169,6 +185,17 @@ def print_json(value: Mapping[str, Any]) -> None:
         line = json.dumps(value)
     try:
         print(line, flush=True)
+    except BrokenPipeError as exc:
+        _mute(sys.stdout)
+        raise OutputClosed from exc
+
+
+@contextmanager
+def printing() -> Generator[TextIO]:
+    """Yield the output, to be written to by others."""
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
     except BrokenPipeError as exc:
         _mute(sys.stdout)
         raise OutputClosed from exc

@@ -5,6 +5,7 @@ import csv
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TextIO
 
@@ -45,6 +46,13 @@ class SendJob:
     max_rate: float | None = None
 
 
+class Duplicates(StrEnum):
+    """What becomes of rows that say the same to the same number."""
+
+    ONCE = "once"
+    SEND = "send"
+
+
 def send(
     recipients: Annotated[Path, typer.Argument(help="send.recipients.help")],
     template: Annotated[str | None, typer.Option(help="send.template.help")] = None,
@@ -56,17 +64,72 @@ def send(
     account: Account = None,
     base_url: BaseUrl = None,
     *,
+    ledger: Annotated[
+        str | None, typer.Option(help="send.ledger.help", envvar="IHUYI_LEDGER")
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="send.run.help")] = None,
+    duplicates: Annotated[Duplicates | None, typer.Option(help="send.duplicates.help")] = None,
+    retry_rejected: Annotated[bool, typer.Option("--retry-rejected", help="send.retry.help")] = (
+        False
+    ),
+    takeover: Annotated[bool, typer.Option("--takeover", help="send.takeover.help")] = False,
+    force: Annotated[bool, typer.Option("--force", help="send.force.help")] = False,
     as_json: Json = False,
 ) -> None:
-    """Send to everybody in a CSV file (UTF-8 or GB18030); bad rows are reported and skipped."""
+    """Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped."""
     with reporting(as_json=as_json):
-        file = _recipients_file(recipients, template, column or ())
+        file = recipients_file(recipients, template, column or ())
         job = SendJob(file, out, concurrency, max_wait, max_rate)
-        code = asyncio.run(_send(make_client(account, base_url), job, as_json=as_json))
+        if ledger is not None:
+            again = duplicates is Duplicates.SEND
+            keeping = Keeping(ledger, run, again, retry_rejected, takeover, force)
+            code = asyncio.run(_resume(job, keeping, account, base_url, as_json=as_json))
+        elif run is not None or duplicates is not None or retry_rejected or takeover or force:
+            raise InvalidRequest(text("send.needs_ledger"))
+        else:
+            code = asyncio.run(_send(make_client(account, base_url), job, as_json=as_json))
     raise typer.Exit(code)
 
 
-def _recipients_file(path: Path, template: str | None, columns: Iterable[str]) -> RecipientsFile:
+@attrs.frozen
+class Keeping:
+    """How a run is kept in a ledger."""
+
+    ledger: str
+    run: str | None
+    again: bool
+    retry_rejected: bool
+    takeover: bool
+    force: bool
+
+
+async def _resume(
+    job: SendJob, keeping: Keeping, account: str | None, base_url: str | None, *, as_json: bool
+) -> int:
+    """Send what a ledger says is left of the file, and return the exit code."""
+    from ihuyi_voice.cli import resuming  # noqa: PLC0415 - only here is a ledger needed
+    from ihuyi_voice.ledger import Ledger  # noqa: PLC0415
+
+    _spare_the_recipients(job)
+    plan = resuming.Plan(
+        job.recipients,
+        keeping.run or job.recipients.path.name,
+        out=job.out,
+        force=keeping.force,
+        again=keeping.again,
+        takeover=keeping.takeover,
+        retry_rejected=keeping.retry_rejected,
+        concurrency=job.concurrency,
+        max_wait=job.max_wait,
+        max_rate=job.max_rate,
+    )
+    ledger = Ledger.open(keeping.ledger)
+    client = make_client(account, base_url, ledger=ledger)
+    async with ledger, client:
+        return await resuming.send(client, ledger, plan, as_json=as_json)
+
+
+def recipients_file(path: Path, template: str | None, columns: Iterable[str]) -> RecipientsFile:
     """Return the file that the options describe.
 
     Raises:

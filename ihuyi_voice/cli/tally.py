@@ -37,6 +37,7 @@ class Report:
         rows: Line, outcome and reason of the first rows that were not accepted.
         not_shown: How many more of them there are.
         seconds: How long the run took.
+        replayed: Rows that had been settled before this run.
     """
 
     counts: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
@@ -46,20 +47,25 @@ class Report:
     rows: list[tuple[int, str, str]] = attrs.field(factory=list[tuple[int, str, str]])
     not_shown: int = 0
     seconds: float = 0.0
+    replayed: int = 0
 
     def note(
         self, line: int, status: OutcomeStatus, reason: str, error: VoiceError | None = None
     ) -> None:
         """Count a row; keep the first of those that were not accepted, and why they were not."""
-        self.counts[status] += 1
+        self.count(status, reason, error)
         if status is OutcomeStatus.ACCEPTED:
             return
-        if status in _FAILED:
-            self._blame(reason, error)
         if len(self.rows) < _SHOWN_ROWS:
             self.rows.append((line, status.value, mask_numbers(reason)))
         else:
             self.not_shown += 1
+
+    def count(self, status: OutcomeStatus, reason: str, error: VoiceError | None = None) -> None:
+        """Count a row and its cause, if it failed."""
+        self.counts[status] += 1
+        if status in _FAILED:
+            self._blame(reason, error)
 
     def _blame(self, reason: str, error: VoiceError | None) -> None:
         kind, words = _cause(reason, error)
@@ -68,8 +74,8 @@ class Report:
 
     @property
     def rate(self) -> float:
-        """Rows a second."""
-        return self.counts.total() / self.seconds if self.seconds else 0.0
+        """Rows a second; without those that had been settled before."""
+        return (self.counts.total() - self.replayed) / self.seconds if self.seconds else 0.0
 
 
 def _cause(reason: str, error: VoiceError | None) -> tuple[str, str]:
@@ -209,11 +215,12 @@ def _codes(codes: Counter[int]) -> Table:
         "codes.title", "table.code", "table.messages", "table.vendors_text", "codes.action"
     )
     for code, count in sorted(codes.items()):
-        add_row(rows, (str(code), f"{count:,}", *_meaning(code)))
+        add_row(rows, (str(code), f"{count:,}", *meaning(code)))
     return rows
 
 
-def _meaning(code: int) -> tuple[str, str]:
+def meaning(code: int) -> tuple[str, str]:
+    """Return a code's text in the vendor's table, and what to do about it."""
     if code == SUCCESS:
         return text("codes.success"), text("action.none")
     row = SUBMIT.get(code)

@@ -6,7 +6,7 @@ groups of commands stand in modules beside this one.
 
 from typing import Final
 
-from ihuyi_voice.cli import texts_frame, texts_pushes
+from ihuyi_voice.cli import texts_frame, texts_ledger, texts_page, texts_pushes
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # The command itself
@@ -17,13 +17,15 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
             "Exit codes: 0 done; 1 a bulk run in which not every message was accepted, or a report "
             "that has not come; 2 wrong usage or input; 3 refused by the vendor; 4 not sent or "
             "held back, safe to try again; 5 unknown, do not just send it again; 6 a database, a "
-            "port, a disk or the output failed: see what was done before that."
+            "port, a disk or the output failed: see what was done before that; 7 a run that was "
+            "settled before, so nothing was sent; 130 interrupted."
         ),
         (
             "互亿无线（ihuyi）语音通知。账号和密钥取自环境变量 IHUYI_ACCOUNT 和 IHUYI_API_KEY。\n\n"
             "退出码：0 完成；1 批量发送中有消息未被受理，或回执尚未到达；2 用法或输入有误；"
             "3 被供应商拒绝；4 未发送或暂缓，可以放心重试；5 结果未知，不要直接重发；"
-            "6 数据库、端口、磁盘或输出出错：请先查看在此之前已完成的操作。"
+            "6 数据库、端口、磁盘或输出出错：请先查看在此之前已完成的操作；"
+            "7 任务此前已全部完成，没有发送；130 被中断。"
         ),
     ),
     "lang.help": (
@@ -236,6 +238,9 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "simulate.listening": ("listening at {url}", "正在监听 {url}"),
     "simulate.account": ("account {account}", "账号 {account}"),
+    **texts_ledger.TEXTS,
+    # The page of a run
+    **texts_page.TEXTS,
     # The framework's words
     **texts_frame.TEXTS,
 }

@@ -1,12 +1,14 @@
 """The ledger: a key is never rung twice, whatever dies."""
 
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+import attrs
 
 from ihuyi_voice.errors import InvalidRequest, LedgerClosed
 from ihuyi_voice.ledger import entries
@@ -16,6 +18,8 @@ from ihuyi_voice.ledger.heart import Heart, as_ledger
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.reconcile import Follower, Reconciled, Reports
+from ihuyi_voice.ledger.report import Reporting, RunReport
+from ihuyi_voice.ledger.results import Kept, kept
 from ihuyi_voice.ledger.runs import RunInfo
 from ihuyi_voice.ledger.schema import Spelling, Timing
 from ihuyi_voice.models import OutcomeStatus
@@ -223,6 +227,48 @@ class Ledger:
         found = await desk.found(run, account)
         work = partial(entries.settle, desk.owners, found, key, status, voice_id)
         await desk.heart.write(work)
+
+    async def report(self, run: str, account: str | None = None, *, listed: int = 200) -> RunReport:
+        """Return what a whole run came to, counted by the database.
+
+        Args:
+            run: Its name; "" for the keyed calls.
+            account: Whose it is.
+            listed: How many of those whose end is UNKNOWN are listed at most.
+
+        Raises:
+            InvalidRequest: There is no such run, or several accounts have one.
+            LedgerUnavailable: The ledger could not be asked.
+        """
+        desk = self._open_desk()
+        row = await desk.heart.read(lambda: desk.runs.named(run, account))
+        reporting = Reporting(desk.owners, int(row["id"]))
+        report = await desk.heart.read(partial(reporting.report, row["account"], run))
+        uncertain: list[Entry] = []
+        unknown = desk.entries(run, OutcomeStatus.UNKNOWN, row["account"])
+        async with aclosing(unknown):
+            async for entry in unknown:
+                if len(uncertain) == listed:
+                    break
+                uncertain.append(entry)
+        return attrs.evolve(report, uncertain=uncertain)
+
+    async def results(
+        self, run: str, keys: Sequence[str], account: str | None = None
+    ) -> Mapping[str, Kept]:
+        """Return what became of some messages of a run, by key; those that it lacks are missing.
+
+        Args:
+            run: Its name.
+            keys: The keys; some hundreds at a time.
+            account: Whose run it is.
+
+        Raises:
+            InvalidRequest, LedgerUnavailable: As for `report`.
+        """
+        desk = self._open_desk()
+        found = await desk.found(run, account)
+        return await desk.heart.read(lambda: kept(desk.owners, found, keys))
 
     async def stop(self, run: str, cause: str = "", account: str | None = None) -> None:
         """Let nothing more of a run be sent, by whichever process; what is in flight ends.

@@ -28,6 +28,13 @@ COMMANDS = (
     ("inbox", "purge"),
     ("inbox", "quarantine"),
     ("inbox", "reparse"),
+    ("ledger", "runs"),
+    ("ledger", "show"),
+    ("ledger", "csv"),
+    ("ledger", "html"),
+    ("ledger", "unknown"),
+    ("ledger", "settle"),
+    ("ledger", "reconcile"),
 )
 
 

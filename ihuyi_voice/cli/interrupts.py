@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM, counted: the first asks for an end in good order, the second for one now."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """Counts the signals that come while inside.
+
+    Attributes:
+        count: How many have come.
+        cancels: The task that a signal cancels, where there is nothing to bring to an end.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.cancels: asyncio.Task[Any] | None = None
+        self._came = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {name: signal.signal(name, self._note) for name in _SIGNALS}
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+    def _note(self, _: int, __: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._arrived)
+
+    def _arrived(self) -> None:
+        self.count += 1
+        self._came.set()
+        if self.cancels is not None:
+            self.cancels.cancel()
+
+    async def ended(self, work: Coroutine[Any, Any, None], *, before: int) -> bool:
+        """Do some work, which is cancelled once so many signals have come.
+
+        What the work raises is raised.
+
+        Returns:
+            Whether it came to its end by itself.
+        """
+        task = asyncio.create_task(work)
+        coming = asyncio.create_task(self._reach(before))
+        try:
+            await asyncio.wait({task, coming}, return_when=asyncio.FIRST_COMPLETED)
+            whole = task.done()
+        finally:
+            coming.cancel()
+            task.cancel()
+            await asyncio.gather(task, coming, return_exceptions=True)
+        if whole:
+            task.result()
+        return whole
+
+    async def _reach(self, count: int) -> None:
+        while self.count < count:
+            self._came.clear()
+            await self._came.wait()

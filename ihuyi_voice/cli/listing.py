@@ -1,0 +1,91 @@
+"""The rows of a list and their keys in a ledger: the reference, or a digest of number and content.
+
+Never the row's number: a list that was sorted, or has a row less, is the same list. The same rows
+have the same keys whenever they are read.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Final
+
+import attrs
+
+from ihuyi_voice.cli.language import text
+from ihuyi_voice.inputs import BadRow, Recipient
+from ihuyi_voice.models import digest
+
+_TABLE: Final = (
+    "CREATE TABLE seen (key TEXT PRIMARY KEY, said TEXT, line INTEGER, times INTEGER) WITHOUT ROWID"
+)
+_NOTE: Final = (
+    "INSERT INTO seen VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
+    " RETURNING said, line, times"
+)
+
+
+@attrs.frozen
+class Keyed:
+    """A row and where it stands in a ledger.
+
+    Attributes:
+        row: The row; a recipient's reference is its key if it isn't the digest.
+        key: Its key; empty for a bad row.
+        same_as: The line of an earlier row that says the same to the same number, and with which
+            this one is sent; 0 if there is none.
+    """
+
+    row: Recipient | BadRow
+    key: str = ""
+    same_as: int = 0
+
+
+def keyed(rows: Iterable[Recipient | BadRow], *, again: bool) -> Iterator[Keyed]:
+    """Yield each row with its key.
+
+    Args:
+        rows: All rows of a list, in their order.
+        again: Whether identical rows are messages of their own; their keys get an ordinal.
+    """
+    with closing(_Seen()) as seen:
+        for row in rows:
+            yield Keyed(row) if isinstance(row, BadRow) else _keyed(row, seen, again=again)
+
+
+def _keyed(row: Recipient, seen: "_Seen", *, again: bool) -> Keyed:
+    said = digest(row.mobile, row.content)
+    key = row.reference or said
+    first = seen.note(key, said, row.line)
+    if first.said == said and first.times > 1 and again:
+        key = f"{key}#{first.times}"
+        row = attrs.evolve(row, reference=key)
+        first = seen.note(key, said, row.line)
+    if first.said != said:
+        reason = text("send.reference.used", reference=key, line=first.line)
+        return Keyed(BadRow(row.line, reason, "", row.cells))
+    return Keyed(row, key, first.line if first.times > 1 else 0)
+
+
+@attrs.frozen
+class _First:
+    """The first row of a key, and how many there have been."""
+
+    said: str
+    line: int
+    times: int
+
+
+class _Seen:
+    """The keys of a list, on the disk as soon as they are many."""
+
+    def __init__(self) -> None:
+        self._keys = sqlite3.connect("")  # a file of its own, which nobody else sees
+        self._keys.execute(_TABLE)
+
+    def note(self, key: str, said: str, line: int) -> _First:
+        """Note a row of a key; return the first of them."""
+        return _First(*self._keys.execute(_NOTE, (key, said, line)).fetchone())
+
+    def close(self) -> None:
+        """Forget them."""
+        self._keys.close()

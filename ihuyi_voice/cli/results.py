@@ -1,0 +1,228 @@
+"""A run's results beside the columns of its list, written whole from the ledger.
+
+Into a temporary file beside the old one, which takes its place when everything is on the disk: who
+looks at it sees the results of one moment, and a full disk costs nothing that was there.
+"""
+
+import asyncio
+import csv
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import attrs
+
+from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.listing import Keyed
+from ihuyi_voice.common.redaction import mask_numbers, shown
+from ihuyi_voice.errors import InvalidRequest, RateLimited, VendorError
+from ihuyi_voice.inputs import BadRow
+from ihuyi_voice.ledger import Kept, Ledger
+from ihuyi_voice.models import OutcomeStatus, Submission
+from ihuyi_voice.protocol.codes import SUCCESS
+
+COLUMNS: Final = (
+    *("status", "voice_id", "code", "error", "retry_at", "attempts", "key", "run"),
+)  # fmt: skip
+_BATCH: Final = 500
+_OURS: Final = "result."
+_ERROR: Final = COLUMNS.index("error")
+
+
+@attrs.frozen
+class Headings:
+    """The columns of a results file.
+
+    Attributes:
+        names: Those of the list, without those of an earlier results file.
+        ours: Those of the results; where the list has such a name itself, ours is another one.
+    """
+
+    names: tuple[str, ...]
+    ours: tuple[str, ...]
+    _kept: tuple[int, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "Headings":
+        """Return the columns for a list: the results of an earlier run are taken away."""
+        is_fed_back = set(COLUMNS) <= set(names)
+        kept = [place for place, name in enumerate(names) if not (is_fed_back and name in COLUMNS)]
+        left = tuple(names[place] for place in kept)
+        ours = tuple(f"{_OURS}{name}" if name in left else name for name in COLUMNS)
+        return cls(left, ours, tuple(kept))
+
+    def cells(self, row: Sequence[str]) -> list[str]:
+        """Return the cells of a row of the list that are kept, as many as there are columns."""
+        return [row[place] if place < len(row) else "" for place in self._kept]
+
+
+class ResultsFile:
+    """A file that is replaced as a whole.
+
+    Entering it shows that it can be written, before anything is sent.
+
+    Args:
+        path: The file; None for none.
+        headings: Its columns.
+        run: The run that it tells of: its own file is replaced, somebody else's isn't.
+        force: Whether any file may be replaced.
+    """
+
+    def __init__(self, path: Path | None, headings: Headings, run: str, *, force: bool) -> None:
+        self._path = path
+        self._headings = headings
+        self._run = run
+        self._force = force
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            if not self._force and self._path.exists() and not self._is_own(self._path):
+                raise InvalidRequest(text("send.out.taken", out=str(self._path)))
+            _fresh(self._path).unlink()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing stays open."""
+
+    def _is_own(self, path: Path) -> bool:
+        """Say whether a file has this run's results, or none at all."""
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            rows = csv.reader(file)
+            header, first = next(rows, list[str]()), next(rows, list[str]())
+        ours = len(self._headings.ours)
+        if tuple(header[-ours:]) != self._headings.ours:
+            return False
+        return not first or first[-1] == self._run
+
+    async def write(self, rows: AsyncIterator[Sequence[Any]]) -> None:
+        """Write all rows, then let them take the old file's place.
+
+        Raises:
+            OSError: They can't be written; the old file stays.
+        """
+        if self._path is None:
+            return
+        await replace(self._path, (*self._headings.names, *self._headings.ours), rows)
+
+
+def _fresh(path: Path) -> Path:
+    """Make a file beside another one, and return its path."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    return Path(name)
+
+
+async def replace(path: Path, header: Sequence[str], rows: AsyncIterator[Sequence[Any]]) -> None:
+    """Write a CSV file that takes an older one's place when it is whole and on the disk."""
+    part = _fresh(path)
+    try:
+        with part.open("w", encoding="utf-8-sig", newline="") as file:
+            await write_rows(csv.writer(file).writerow, header, rows)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(OSError):  # as the old one, or as a new one would be
+            part.chmod(_mode(path))
+        part.replace(path)
+        _settle(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+async def write_rows(
+    write: Callable[[Sequence[Any]], object],
+    header: Sequence[str],
+    rows: AsyncIterator[Sequence[Any]],
+) -> None:
+    """Write a header, and rows as they come."""
+    write(header)
+    async for row in rows:
+        write(row)
+
+
+def _mode(path: Path) -> int:
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _settle(folder: Path) -> None:
+    """Have the file's new name on the disk, too, where folders can be opened."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+async def joined(
+    ledger: Ledger,
+    run: str,
+    account: str | None,
+    rows: Iterable[Keyed],
+    headings: Headings,
+    *,
+    masked: bool = False,
+) -> AsyncIterator[list[str]]:
+    """Yield the rows of a list, each with what the ledger knows of it."""
+    left = iter(rows)
+    while batch := list(islice(left, _BATCH)):
+        keys = [each.key for each in batch if each.key]
+        known: Mapping[str, Kept] = {}
+        if keys:
+            known = await ledger.results(run, keys, account)
+        for each in batch:
+            cells = headings.cells(each.row.cells)
+            told = list(map(_text, _result(each, known.get(each.key))))
+            if masked:
+                cells, told[_ERROR] = list(map(mask_numbers, cells)), mask_numbers(told[_ERROR])
+            yield [*cells, *told, run]
+        await asyncio.sleep(0)
+
+
+def _text(cell: object) -> str:
+    return "" if cell is None else str(cell)
+
+
+def _result(each: Keyed, kept: Kept | None) -> tuple[object, ...]:
+    """Return the cells of a row's result, but for the run."""
+    row = each.row
+    if isinstance(row, BadRow):
+        return OutcomeStatus.NOT_SENT.value, "", "", shown(row.reason), "", 0, ""
+    if kept is not None and (kept.draft.mobile, kept.draft.content) != (row.mobile, row.content):
+        reason = text("send.key.used", name=each.key)
+        return OutcomeStatus.NOT_SENT.value, "", "", shown(reason), "", 0, each.key
+    cells = (*result(kept), each.key)
+    if not each.same_as:
+        return cells
+    reason = text("send.same", line=each.same_as)
+    return (*cells[:3], reason, *cells[4:])
+
+
+def result(kept: Kept | None) -> tuple[object, ...]:
+    """Return how a message ended: status, voice_id, code, error, retry_at and attempts."""
+    if kept is None or kept.end is None:
+        flying = kept is not None and kept.flying
+        status = OutcomeStatus.UNKNOWN if flying else OutcomeStatus.NOT_SENT
+        reason = text("send.in_flight" if flying else "send.not_begun")
+        return status.value, "", "", reason, "", 0
+    end = kept.end
+    if isinstance(end, Submission):
+        return OutcomeStatus.ACCEPTED.value, end.voice_id, SUCCESS, "", "", end.attempts
+    code = end.code if isinstance(end, VendorError) else ""
+    retry_at = end.retry_at if isinstance(end, RateLimited) else None
+    return end.status.value, "", code, shown(str(end)), retry_at or "", end.attempts
