@@ -5,6 +5,10 @@ alone, on both sides; every access, reading too, is one transaction; no statemen
 longer. Whether a commit waits for the disk is said each time, for the session's own setting may be
 somebody else's.
 
+A program that is stopped in the midst of a transaction would keep its locks for as long as it
+sleeps. So the server ends such a transaction after a while, and the program finds its connection
+lost when it wakes.
+
 A connection that was lost is noticed when a transaction begins on it, and replaced at once, since
 nothing has begun yet. One that is lost later fails its transaction.
 """
@@ -20,6 +24,9 @@ T = TypeVar("T")
 
 _CONNECT: Final = 10.0  # seconds
 _COMMAND: Final = 30.0  # seconds that one statement may take
+_IDLE: Final = 10.0
+"""Seconds that a transaction may wait for its program, which holds its locks meanwhile."""
+
 _LAST_WORDS: Final = 5.0  # seconds for a connection to be closed politely
 _READERS: Final = 4
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -133,7 +140,8 @@ def _begin_writing(lock: str | None, *, durable: bool) -> str:
     waits = "on" if durable else "off"
     return (
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
-        f" SET LOCAL synchronous_commit TO {waits}{turn}"
+        f" SET LOCAL synchronous_commit TO {waits};"
+        f" SET LOCAL idle_in_transaction_session_timeout TO {_IDLE * 1000:.0f}{turn}"
     )
 
 

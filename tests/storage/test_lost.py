@@ -6,12 +6,14 @@ import asyncio
 import secrets
 import shutil
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
 from ihuyi_voice.errors import StorageUnavailable
-from ihuyi_voice.storage import Address, Database, Query, Schema, Work
+from ihuyi_voice.storage import Address, Database, Query, Row, Schema, Work
+from ihuyi_voice.storage import postgres as storage_postgres
 from tests.support.databases import Place, drop
 from tests.support.gates import gate_at
 from tests.support.servers import free_port
@@ -141,3 +143,47 @@ async def test_a_server_that_is_not_there_is_told() -> None:
         await database.open(SCHEMA)
     assert "p4ssword" not in f"{caught.value} {caught.value.__cause__}"
     await database.close()
+
+
+async def test_a_program_that_sleeps_in_a_transaction_does_not_keep_its_locks(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends the transaction: others go on, and who wakes is told that it has failed."""
+    monkeypatch.setattr(storage_postgres, "_IDLE", 0.3)
+    table = f"test_{secrets.token_hex(4)}"
+    schema = Schema(
+        table, 1, lambda _: [f"CREATE TABLE {table} (n INTEGER)"], {table: frozenset({"n"})}
+    )
+    asleep, other = (Database(Address.parse(postgres), None) for _ in range(2))
+    await asleep.open(schema)
+    await other.open(schema)
+    await other.write(lambda: adding(1, table))
+    locked, awake = asyncio.Event(), asyncio.Event()
+    execute = storage_postgres._execute
+
+    async def slowly(on: Any, statement: Any) -> list[Row]:
+        rows = await execute(on, statement)
+        if not locked.is_set():
+            locked.set()
+            await awake.wait()
+        return rows
+
+    def locking() -> Work[None]:
+        yield Query(f"SELECT n FROM {table} FOR UPDATE")
+        yield from adding(3, table)
+
+    def changing() -> Work[None]:
+        yield Query(f"UPDATE {table} SET n = 2")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage_postgres, "_execute", slowly)
+        sleeping = asyncio.create_task(asleep.write(locking))
+        await locked.wait()
+        await other.write(changing)
+        awake.set()
+        with pytest.raises(StorageUnavailable, match="database failed"):
+            await sleeping
+    assert await asleep.read(lambda: listed(table)) == [2]
+    await asleep.close()
+    await other.close()
+    await drop(postgres, table)

@@ -1,0 +1,59 @@
+"""Lets worlds take their course, one after another or many at a time, and judges them.
+
+python -m tests.ledger.simulation.judging FROM TO: tells of each seed that breaks a promise.
+"""
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterable
+
+from tests.ledger.simulation.disk import on_disk
+from tests.ledger.simulation.processes import WorldLoop, run_world
+from tests.ledger.simulation.promises import Judge, entries_of
+from tests.ledger.simulation.watched import WatchedJournal
+from tests.ledger.simulation.world import World
+
+
+def pass_by(seed: int, journals: type[WatchedJournal] = WatchedJournal) -> World:
+    """Let a world take its course, and judge it."""
+
+    async def main(loop: WorldLoop) -> World:
+        world = World(seed, loop, journals=journals)
+        with on_disk(world.disk):
+            try:
+                await world.pass_by()
+                world.broken = Judge(world, await entries_of(world)).broken()
+            except Exception as exc:  # noqa: BLE001 - it belongs to the seed
+                world.broken.append(f"{type(exc).__name__}: {exc}")
+        world.disk.close()
+        return world
+
+    return run_world(seed, main)
+
+
+def broken(seed: int) -> tuple[int, list[str]]:
+    """Return a seed, and what was broken in its world."""
+    return seed, pass_by(seed).broken
+
+
+def all_broken(seeds: Iterable[int], *, processes: int = 1) -> dict[int, list[str]]:
+    """Return what was broken, by seed."""
+    if processes == 1:
+        return {seed: found for seed, found in map(broken, seeds) if found}
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        several = pool.imap_unordered(broken, seeds, chunksize=20)
+        return {seed: found for seed, found in several if found}
+
+
+def first_broken(seeds: Iterable[int], journals: type[WatchedJournal]) -> int | None:
+    """Return the first seed in whose world a mutant is found out."""
+    return next((seed for seed in seeds if pass_by(seed, journals).broken), None)
+
+
+if __name__ == "__main__":
+    begin, end = int(sys.argv[1]), int(sys.argv[2])
+    started = time.perf_counter()
+    for place, told in all_broken(range(begin, end), processes=multiprocessing.cpu_count()).items():
+        print(place, told)  # noqa: T201 - a command
+    print(f"{(end - begin) / (time.perf_counter() - started):.0f} seeds/s")  # noqa: T201 - likewise
