@@ -1,6 +1,7 @@
 """Files and servers that go away under an open database: loud, and nothing is said to be kept."""
 
 # ruff: noqa: ASYNC240, S608 - small files; the table is the test's own
+# pyright: reportPrivateUsage=false
 
 import asyncio
 import secrets
