@@ -318,7 +318,7 @@ async def test_a_cancelled_intent_is_taken_back(world: World) -> None:
     process = await world.process()
     await looked(process.calls())
     for wait in range(4):
-        task = asyncio.create_task(process.calls().intend(draft()))
+        task = asyncio.ensure_future(process.calls().intend(draft()))
         for _ in range(wait):
             await asyncio.sleep(0)
         task.cancel()
