@@ -9,7 +9,7 @@ and must not be lost either: it is put off, and strikes at the next await of who
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from types import coroutine
 from typing import Any, Final, TypeVar, cast
@@ -28,7 +28,7 @@ class Errands:
     """The errands of one client, or of one run."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
 
     def begin(self, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a call in a task of its own."""
@@ -38,22 +38,36 @@ class Errands:
             task.add_done_callback(self._over)
         return task
 
-    def start(self, call: Coroutine[Any, Any, T]) -> "asyncio.Future[T]":
+    def start(self, call: Awaitable[T]) -> "asyncio.Future[T]":
         """Take a call's first step, and run the rest, if there is any, in a task of its own.
 
-        It costs a fraction of a task where there is no rest. The first step belongs to the running
-        task: it must not begin a timeout or a scope of that task's.
+        It costs a fraction of a task where there is no rest, and where a future is given, which is
+        an errand as it is. The first step belongs to the running task: it must not begin a timeout
+        or a scope of that task's.
         """
         loop = asyncio.get_running_loop()
+        if isinstance(call, asyncio.Future):
+            return self._kept(call)
+        steps = (
+            cast("Coroutine[Any, Any, T]", call) if asyncio.iscoroutine(call) else _awaited(call)
+        )
         try:
-            waits_for = call.send(None)
+            waits_for: object = steps.send(None)
         except StopIteration as end:
             done: asyncio.Future[T] = loop.create_future()
             done.set_result(end.value)
             return done
         except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - told by the future
-            return _failed(exc, loop)
-        return self.begin(_rest(call, waits_for))
+            return failed(exc)
+        return self.begin(_rest(steps, waits_for))
+
+    def _kept(self, future: "asyncio.Future[T]") -> "asyncio.Future[T]":
+        if future.done():
+            self._over(future)
+        else:
+            self._tasks.add(future)
+            future.add_done_callback(self._over)
+        return future
 
     async def claimed(
         self, task: "asyncio.Future[T]", give_back: Callable[[T], None], patience: float
@@ -88,7 +102,7 @@ class Errands:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_LAST_WORDS)
 
-    def _over(self, task: "asyncio.Task[Any]") -> None:
+    def _over(self, task: "asyncio.Future[Any]") -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen: whoever still cares has it from the task
@@ -175,14 +189,19 @@ def _wake(waiter: "asyncio.Future[None]", _: object) -> None:
         waiter.set_result(None)
 
 
-def _failed(exc: BaseException, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[Any]":
-    future: asyncio.Future[Any] = loop.create_future()
+def failed(exc: BaseException) -> "asyncio.Future[Any]":
+    """Return an errand that has failed."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     if isinstance(exc, asyncio.CancelledError):
         future.cancel()
     else:
         future.set_exception(exc)
         future.exception()  # seen: whoever still cares has it from the future
     return future
+
+
+async def _awaited(call: Awaitable[T]) -> T:
+    return await call
 
 
 async def _rest(call: Coroutine[Any, Any, T], waits_for: object) -> T:

@@ -12,7 +12,7 @@ journal says in `look` and `intend` is an end like any other; None means that it
 A ledger fulfils these protocols by its shape; it imports nothing from here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
@@ -44,18 +44,19 @@ class Journal(Protocol):
         """
         ...
 
-    async def intend(self, draft: Draft) -> Ending | None:
+    def intend(self, draft: Draft) -> Awaitable[Ending | None]:
         """Write durably that this call is about to be made; None if it may be, by this caller only.
 
-        Its first step is taken in the caller's task, and so is `settle`'s: neither may begin with a
-        timeout or a scope of the running task's. The rest is cancelled only when it hangs.
+        A coroutine, or a future, which is cheaper. Its first step is taken in the caller's task,
+        and so is `settle`'s: neither may begin with a timeout or a scope of the running task's. The
+        rest is cancelled only when it hangs.
 
         Raises:
             LedgerUnavailable: It is not written; or nobody knows, and the ledger takes it back.
         """
         ...
 
-    async def settle(self, draft: Draft, end: Ending) -> None:
+    def settle(self, draft: Draft, end: Ending) -> Awaitable[object]:
         """Write durably how a call ended: one that was granted, or that was never intended.
 
         An end of what was never intended never takes the place of one that says it was sent.

@@ -12,11 +12,12 @@ settles waits to the end.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import isfinite
 from typing import Any, Final, cast
 
 from ihuyi_voice.calls.batches import Batches
-from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, words
+from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, failed, words
 from ihuyi_voice.calls.journal import Ending, Journal
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
@@ -127,15 +128,16 @@ class Journaling:
         def take_back(granted: object) -> None:
             if granted is None:
                 reason = "the call was given up before it was sent"
-                self._errands.begin(self._settled(draft, NotSent(reason)))
+                self._heard(self._errands.begin(self._settled(draft, NotSent(reason))), draft)
 
-        return self._checked(await self._asked("intend", draft, take_back=take_back))
+        task = self._begun("intend", draft)
+        return self._checked(await self._answer(task, take_back))
 
-    def settle(self, draft: Draft, end: Ending) -> "asyncio.Future[None]":
+    def settle(self, draft: Draft, end: Ending) -> "asyncio.Future[Any]":
         """Begin to write how a call ended; to be awaited by `settled`."""
-        return self._errands.start(self._settled(draft, end))
+        return self._heard(self._begun("settle", draft, end), draft)
 
-    async def settled(self, task: "asyncio.Future[None]") -> asyncio.CancelledError | None:
+    async def settled(self, task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
         """Wait until it is written, or has failed, or for as long as we have patience.
 
         Returns:
@@ -155,22 +157,38 @@ class Journaling:
             self._failed(LedgerUnavailable(_SLOW))
 
     async def _settled(self, draft: Draft, end: Ending) -> None:
-        try:
-            await self._journal.settle(draft, end)
-        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - a ledger is foreign code
-            text = f"the ledger failed to write how a call ended ({words(exc)})"
-            self._failed(LedgerUnavailable(text)).__cause__ = exc
-            tell(logger, logging.WARNING, "%s, to %s", text, mask_mobile(draft.mobile))
+        await self._journal.settle(draft, end)
 
-    async def _asked(
-        self,
-        method: str,
-        question: object,
-        take_back: Callable[[object], None] = lambda _: None,
+    def _heard(self, task: "asyncio.Future[Any]", draft: Draft) -> "asyncio.Future[Any]":
+        """Have it said if it fails, whoever waits for it."""
+        if task.done():
+            self._note(draft, task)
+        else:
+            task.add_done_callback(partial(self._note, draft))
+        return task
+
+    def _note(self, draft: Draft, task: "asyncio.Future[Any]") -> None:
+        exc = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if exc is None:
+            return
+        text = f"the ledger failed to write how a call ended ({words(exc)})"
+        self._failed(LedgerUnavailable(text)).__cause__ = exc
+        tell(logger, logging.WARNING, "%s, to %s", text, mask_mobile(draft.mobile))
+
+    def _begun(self, method: str, *given: object) -> "asyncio.Future[Any]":
+        """Call the journal in the caller's task, up to its first wait."""
+        try:
+            return self._errands.start(getattr(self._journal, method)(*given))
+        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - a ledger is foreign code
+            return failed(exc)
+
+    async def _asked(self, method: str, question: object) -> object:
+        return await self._answer(self._errands.begin(self._called(method, question)), _let_go)
+
+    async def _answer(
+        self, task: "asyncio.Future[object]", take_back: Callable[[object], None]
     ) -> object:
-        """Ask the journal, before anything is sent."""
-        start = self._errands.start if method == "intend" else self._errands.begin
-        task = start(self._called(method, question))
+        """Return what the journal says, before anything is sent."""
         try:
             return await self._errands.claimed(task, take_back, ASKING)
         except _REFUSALS as refusal:
@@ -202,6 +220,10 @@ class Journaling:
     def _failed(self, error: NotSent) -> NotSent:
         self.failure = self.failure or error
         return error
+
+
+def _let_go(_: object) -> None:
+    """Have no use for what nobody waits for any more."""
 
 
 def _ages(given: Any, mobile: str) -> list[float]:  # noqa: ANN401 - a ledger is foreign code

@@ -45,6 +45,7 @@ class Desk:
         return Journal(
             self.heart,
             account,
+            partial(self._books.get, account),
             partial(self._keyed, account),
             opens(retry_rejected=retry_rejected),
             self.heart.flights(account),
@@ -166,6 +167,7 @@ class Desk:
         return Journal(
             self.heart,
             account,
+            lambda: opened.book,
             book,
             opens(retry_rejected=retry_rejected),
             {},

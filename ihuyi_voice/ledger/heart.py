@@ -49,7 +49,7 @@ class Heart:
         self._database = database
         self._owners = owners
         self._commits = Commits(owners)
-        self._group = GroupCommit[Put, Answer](self._commit)
+        self._group = GroupCommit[Put, "Ending | None"](self._commit, told=as_ledger.of)
         self._owed: list[Outcome] = []
         self._later: set[asyncio.Task[Any]] = set()
         self._tickets = count(1)
@@ -96,6 +96,8 @@ class Heart:
         while self._later:
             await asyncio.wait(self._later)
         await self._group.close()
+        while self._later:
+            await asyncio.wait(self._later)
         if self._owed:
             with suppress(LedgerUnavailable):
                 await self._pay()
@@ -110,22 +112,19 @@ class Heart:
         """Return the keyed calls of an account that this process has in flight."""
         return self._flights.setdefault(account, {})
 
-    async def put(self, row: Put) -> Answer:
-        """Return the answer once a row is written durably."""
-        with as_ledger:
-            try:
-                return await self._group.put(row)
-            except StorageUnavailable:
-                # Of a group that failed it is owed already; there may have been no room in any.
-                if isinstance(row, Outcome) and row.flight and row not in self._owed:
-                    self._owed.append(row)
-                raise
-
-    def put_later(self, row: Put) -> None:
-        """Have a row written without anybody waiting for it."""
-        task = asyncio.create_task(self._put_quietly(row))
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
+    def put(self, row: Put) -> "asyncio.Future[Ending | None]":
+        """Put a row into a commit; what is returned is done once it is written durably."""
+        try:
+            waiter = self._group.begin(row)
+        except LedgerUnavailable as error:
+            # Of a group that failed it is owed already; here there was no room in any.
+            if isinstance(row, Outcome) and row.flight:
+                self._owed.append(row)
+            waiter = asyncio.get_running_loop().create_future()
+            waiter.set_exception(error)
+        if isinstance(row, Intent):
+            row.waiter = waiter
+        return waiter
 
     async def look(
         self, book: Book, drafts: Sequence[Draft], opens: int
@@ -164,7 +163,23 @@ class Heart:
 
     # ---
 
-    async def _put_quietly(self, row: Put) -> None:
+    def _granted(self, row: Put, answer: Answer) -> Ending | None:
+        """Note an attempt that may begin now; one that nobody waits for any more is given up."""
+        if not isinstance(row, Intent) or not isinstance(answer, int):
+            return None if isinstance(answer, int) else answer
+        if row.withdrawn:
+            self._put_later(row.given_up(answer, "it was cancelled before it was sent"))
+        else:
+            row.flights[row.draft.key] = Flight(answer, row.book.epoch, row.ticket)
+        return None
+
+    def _put_later(self, row: Outcome) -> None:
+        """Have a row written without anybody waiting for it."""
+        task = asyncio.create_task(self._put_quietly(row))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _put_quietly(self, row: Outcome) -> None:
         with suppress(LedgerUnavailable):  # it is owed then
             await self.put(row)
 
@@ -178,7 +193,7 @@ class Heart:
                     raise
         return await self._database.write(make)
 
-    async def _commit(self, rows: Sequence[Put]) -> Sequence[Answer]:
+    async def _commit(self, rows: Sequence[Put]) -> "Sequence[Ending | None]":
         """Write a group, after what could not be written before."""
         owed, self._owed = self._owed, []
         every, owner, used = [*owed, *rows], self.owner, self._in_use(rows)
@@ -189,7 +204,7 @@ class Heart:
             raise
         self.owner = done.owner
         self._used |= dict.fromkeys(used, asyncio.get_running_loop().time())
-        return done.answers[len(owed) :]
+        return list(map(self._granted, rows, done.answers[len(owed) :]))
 
     def _in_use(self, rows: Sequence[Put]) -> set[int]:
         runs = {row.book.run for row in rows if isinstance(row, Intent)}

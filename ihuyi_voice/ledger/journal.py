@@ -7,7 +7,6 @@ from typing import Protocol
 import attrs
 
 from ihuyi_voice.errors import CallInFlight, InvalidRequest
-from ihuyi_voice.ledger.commits import Answer
 from ihuyi_voice.ledger.rows import Book, Flight, Intent, Outcome, Put
 from ihuyi_voice.ledger.states import Ending, is_storable
 from ihuyi_voice.models import Draft
@@ -18,12 +17,8 @@ _TEXTS = ("key", "mobile", "content")
 class Desk(Protocol):
     """What a journal needs of its ledger."""
 
-    async def put(self, row: Put) -> Answer:
-        """Return the answer once a row is written durably."""
-        ...
-
-    def put_later(self, row: Put) -> None:
-        """Have a row written by nobody's wait."""
+    def put(self, row: Put) -> "asyncio.Future[Ending | None]":
+        """Put a row into a commit; what is returned is done once it is written durably."""
         ...
 
     async def look(
@@ -57,6 +52,7 @@ class Journal:
 
     _desk: Desk
     _account: str
+    _known: Callable[[], Book | None]
     _find: Callable[[], Awaitable[Book]]
     _opens: int
     _flights: dict[str, Flight] = attrs.field(repr=False)
@@ -75,33 +71,26 @@ class Journal:
         found = iter(await self._desk.look(book, right, self._opens) if right else ())
         return [wrong.get(place) or next(found) for place in range(len(drafts))]
 
-    async def intend(self, draft: Draft) -> Ending | None:
+    def intend(self, draft: Draft) -> Awaitable[Ending | None]:
         """Write durably that this call is about to be made; None if it may be, by this caller only.
 
-        Cancelled, it settles what was granted meanwhile as not sent.
+        Cancelled, it settles what is granted nevertheless as not sent.
 
         Raises:
             LedgerUnavailable: It is not written, or nobody knows; then it is taken back as soon as
                 the database is there again.
         """
         if error := _wrong(draft):
-            return error
+            return _done(error)
         if draft.key in self._flights:
-            return CallInFlight("this process has a call with this key in flight")
-        intent = Intent(await self._find(), draft, self._desk.ticket(), self._opens)
-        owner = self._desk.owner
-        try:
-            answer = await self._desk.put(intent)
-        except asyncio.CancelledError:
-            intent.withdrawn = True
-            self._desk.put_later(intent.given_up(owner, "it was cancelled before it was sent"))
-            raise
-        if isinstance(answer, int):
-            self._flights[draft.key] = Flight(answer, intent.book.epoch, intent.ticket)
-            return None
-        return answer
+            return _done(CallInFlight("this process has a call with this key in flight"))
+        book = self._known()
+        if book is None:
+            return self._found(self.intend, draft)
+        intent = Intent(book, draft, self._desk.ticket(), self._opens, self._flights)
+        return self._desk.put(intent)
 
-    async def settle(self, draft: Draft, end: Ending) -> None:
+    def settle(self, draft: Draft, end: Ending) -> Awaitable[Ending | None]:
         """Write durably how a call ended: one that was granted, or that was never intended.
 
         An end of what was never intended never takes the place of one that says it was sent.
@@ -110,10 +99,20 @@ class Journal:
             LedgerUnavailable: It is not written yet. That of a granted call is tried again as long
                 as this process lives.
         """
+        book = self._known()
+        if book is None:
+            return self._found(self.settle, draft, end)
         flight = self._flights.pop(draft.key, None)
         if flight is None and _wrong(draft):
-            return
-        await self._desk.put(Outcome(await self._find(), draft, end, flight))
+            return _done(None)
+        return self._desk.put(Outcome(book, draft, end, flight))
+
+    async def _found(
+        self, call: Callable[..., Awaitable[Ending | None]], *given: Draft | Ending
+    ) -> Ending | None:
+        """Find the book first, which is done once."""
+        await self._find()
+        return await call(*given)
 
     async def recall(self, mobiles: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """Return the ages, in seconds, of each number's calls that count for its limits.
@@ -125,6 +124,12 @@ class Journal:
             LedgerUnavailable: The ledger could not be asked.
         """
         return await self._desk.recall(self._account, mobiles)
+
+
+def _done(end: Ending | None) -> "asyncio.Future[Ending | None]":
+    done: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
+    done.set_result(end)
+    return done
 
 
 def _wrong(draft: Draft) -> InvalidRequest | None:

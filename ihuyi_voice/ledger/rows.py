@@ -1,12 +1,15 @@
 """What goes into a commit: intents and outcomes, each of one entry."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ihuyi_voice.errors import NotSent
 from ihuyi_voice.ledger.states import Ending
 from ihuyi_voice.models import Draft
+
+if TYPE_CHECKING:
+    import asyncio
 
 KEYED: Final = ""
 """The run of the keyed calls."""
@@ -53,14 +56,21 @@ class Intent:
         draft: The message.
         ticket: Its number among this owner's.
         opens: The highest state that may be sent again.
-        withdrawn: Whether nobody waits for the grant any more.
+        flights: Where the attempt stands from its grant until it is settled, by its key.
+        waiter: Who waits for the grant.
     """
 
     book: Book
     draft: Draft
     ticket: int
     opens: int
-    withdrawn: bool = False
+    flights: dict[str, Flight] = attrs.field(factory=dict[str, Flight], repr=False)
+    waiter: "asyncio.Future[Ending | None] | None" = None
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether nobody waits for the grant any more."""
+        return self.waiter is not None and self.waiter.cancelled()
 
     def again(self, owner: int) -> "Outcome":
         """Return what is written later if nobody knows whether this was: it was not sent."""

@@ -84,8 +84,14 @@ class ToldAs:
     ) -> None:
         """Raise another error if it was one of the storage."""
         if isinstance(exc, StorageUnavailable):
-            told = self._closed if isinstance(exc, StorageClosed) else self._unavailable
-            raise told(f"{self._whose}'s {exc}") from exc
+            raise self.of(exc) from exc
+
+    def of(self, error: StorageUnavailable) -> Exception:
+        """Return the error as which one of the storage is raised."""
+        told = self._closed if isinstance(error, StorageClosed) else self._unavailable
+        raised = told(f"{self._whose}'s {error}")
+        raised.__cause__ = error
+        return raised
 
 
 class Database:

@@ -17,29 +17,29 @@ Result = TypeVar("Result")
 
 
 class _Group(Generic[Row, Result]):
-    """The rows of one commit, and how it ended."""
+    """The rows of one commit, and who waits for what becomes of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[StorageUnavailable], Exception]) -> None:
         self.rows: list[Row] = []
-        self._results: Sequence[Result] = ()
-        self._error: Exception | None = None
-        self.ended = asyncio.Event()
-
-    def result(self, place: int) -> Result:
-        """Return what became of the row at this place; the commit has ended."""
-        if isinstance(self._error, StorageClosed):
-            raise StorageClosed(str(self._error)) from self._error
-        if self._error is not None:  # told to many: each gets an exception of its own
-            raise StorageUnavailable(str(self._error)) from self._error
-        return self._results[place]
+        self.waiters: list[asyncio.Future[Result]] = []
+        self._told = told
 
     def succeed(self, results: Sequence[Result]) -> None:
-        self._results = results
-        self.ended.set()
+        for waiter, result in zip(self.waiters, results, strict=True):
+            if not waiter.done():
+                waiter.set_result(result)
 
     def fail(self, error: Exception) -> None:
-        self._error = error
-        self.ended.set()
+        kind = StorageClosed if isinstance(error, StorageClosed) else StorageUnavailable
+        for waiter in self.waiters:  # each gets an exception of its own
+            if not waiter.done():
+                own = kind(str(error))
+                own.__cause__ = error
+                waiter.set_exception(self._told(own))
+
+
+def _as_it_is(error: StorageUnavailable) -> Exception:
+    return error
 
 
 class GroupCommit(Generic[Row, Result]):
@@ -49,6 +49,7 @@ class GroupCommit(Generic[Row, Result]):
         write: Writes rows and returns a result for each of them, in their order. If it raises,
             none of its rows was written; later ones are tried as ever.
         most_waiting: So many rows wait for a commit at most, while another one runs.
+        told: Returns the error that those whose rows were not written are told of it by.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class GroupCommit(Generic[Row, Result]):
         write: Callable[[Sequence[Row]], Awaitable[Sequence[Result]]],
         *,
         most_waiting: int = _MOST_WAITING,
+        told: Callable[[StorageUnavailable], Exception] = _as_it_is,
     ) -> None:
         self._write = write
         self._most_waiting = most_waiting
-        self._next = _Group[Row, Result]()
+        self._told = told
+        self._next = _Group[Row, Result](told)
         self._work = Signal()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
@@ -75,15 +78,26 @@ class GroupCommit(Generic[Row, Result]):
             StorageUnavailable: It was not written, or nobody knows; too many wait already.
             StorageClosed: It was not written, for this is closed.
         """
+        return await self.begin(row)
+
+    def begin(self, row: Row) -> "asyncio.Future[Result]":
+        """Put a row; what is returned is done as soon as it has been written, or was not.
+
+        Raises:
+            StorageUnavailable: Too many wait already.
+            StorageClosed: This is closed.
+        """
         if self._closing:
-            raise StorageClosed("database is being closed")
-        group, place = self._next, len(self._next.rows)
-        if place >= self._most_waiting:
-            raise StorageUnavailable("database is too slow for what arrives")
+            raise self._told(StorageClosed("database is being closed"))
+        group = self._next
+        if len(group.rows) >= self._most_waiting:
+            raise self._told(StorageUnavailable("database is too slow for what arrives"))
+        waiter: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        group.waiters.append(waiter)
         group.rows.append(row)
-        self._work.notify()
-        await group.ended.wait()
-        return group.result(place)
+        if len(group.rows) == 1:  # else it knows already
+            self._work.notify()
+        return waiter
 
     async def close(self) -> None:
         """Take no more rows, and return once those that were put have been written.
@@ -107,7 +121,7 @@ class GroupCommit(Generic[Row, Result]):
             self._next.fail(StorageClosed("database was closed before this was written"))
 
     async def _commit(self) -> None:
-        group, self._next = self._next, _Group[Row, Result]()
+        group, self._next = self._next, _Group[Row, Result](self._told)
         try:
             results = await self._write(group.rows)
             paired = [result for _, result in zip(group.rows, results, strict=True)]

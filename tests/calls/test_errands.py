@@ -1,7 +1,7 @@
 """Errands: calls of foreign code that go on to their end, and questions asked together."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
@@ -38,6 +38,35 @@ def test_an_errand_that_never_waits_costs_no_task() -> None:
         assert asyncio.all_tasks() == before
 
     run_virtual(main())
+
+
+def test_a_future_is_an_errand_as_it_is() -> None:
+    """It takes no task, it is closed with the others, and what it fails with is heard."""
+
+    async def main() -> None:
+        errands, before = Errands(), asyncio.all_tasks()
+        hung, failing = (asyncio.get_running_loop().create_future() for _ in range(2))
+        assert errands.start(hung) is hung
+        assert errands.start(failing) is failing
+        assert asyncio.all_tasks() == before
+        failing.set_exception(LookupError())
+        await errands.aclose()
+        assert hung.cancelled()
+
+    run_virtual(main())
+
+
+def test_whatever_can_be_awaited_is_an_errand() -> None:
+    """An object of a class with `__await__`, for example."""
+
+    class Ready:
+        def __await__(self) -> Generator[Any, Any, str]:
+            return at_once().__await__()
+
+    async def main() -> str:
+        return await Errands().start(Ready())
+
+    assert run_virtual(main()) == "done"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])

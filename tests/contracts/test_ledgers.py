@@ -1,7 +1,9 @@
 """What every ledger's journals do, run over each database."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -22,9 +24,11 @@ from ihuyi_voice import (
     VendorError,
     VoiceError,
 )
+from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.states import Ending
 from ihuyi_voice.models import Draft
+from ihuyi_voice.storage import Work
 from tests.support.ledgers import (
     ACCOUNT,
     A,
@@ -318,15 +322,42 @@ async def test_a_cancelled_intent_is_taken_back(world: World) -> None:
     process = await world.process()
     await looked(process.calls())
     for wait in range(4):
-        task = asyncio.create_task(process.calls().intend(draft()))
+        task = asyncio.ensure_future(process.calls().intend(draft()))
         for _ in range(wait):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait({task})
-        await process.rests()
         assert task.cancelled()
+        for _ in range(1_000):  # its commit goes on, and then it is taken back
+            if await looked(process.calls()) is None:
+                break
         assert await looked(process.calls()) is None
     await ended(process.calls(), accepted())
+
+
+async def test_an_intent_that_is_cancelled_when_it_is_granted_already_is_taken_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written, nobody has been told, and nobody waits for it any more."""
+    process = await world.process()
+    await looked(process.calls())
+    waiting: list[asyncio.Future[Any]] = []
+    write = Heart._write  # pyright: ignore[reportPrivateUsage]  # the end of a transaction
+
+    async def written(heart: Heart, make: Callable[[], Work[Any]]) -> object:
+        result = await write(heart, make)
+        if waiting:
+            waiting.pop().cancel()
+        return result
+
+    monkeypatch.setattr(Heart, "_write", written)
+    waiting.append(asyncio.ensure_future(process.calls().intend(draft())))
+    (task,) = waiting
+    await asyncio.wait({task})
+    await process.rests()
+    assert task.cancelled()
+    assert await looked(process.calls()) is None
+    await granted(process.calls(), draft())
 
 
 # --- runs

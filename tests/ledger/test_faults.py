@@ -316,7 +316,7 @@ async def test_backends_that_are_terminated_are_replaced(postgres: str) -> None:
     assert await journal.intend(draft("next")) is None
     async with admin.transaction():
         await admin.execute(f'LOCK TABLE "{world.place.table}_entries"')
-        asked = asyncio.create_task(journal.settle(draft(), accepted()))
+        asked = asyncio.ensure_future(journal.settle(draft(), accepted()))
         await waiting(admin, world.place.table)
         await terminate(admin, process)
         with pytest.raises(LedgerUnavailable):

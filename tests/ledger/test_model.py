@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,11 @@ ENDS: dict[str, Callable[[], Ending]] = {
 }
 RINGS = {"accepted", "unknown"}
 keys, ends, places = st.sampled_from(KEYS), st.sampled_from(sorted(ENDS)), st.integers(0, 2)
+
+
+async def awaited(call: Callable[..., Awaitable[Any]], *given: object) -> Any:
+    """Call inside the loop."""
+    return await call(*given)
 
 
 @attrs.define(eq=False)
@@ -81,7 +86,7 @@ class Processes(RuleBasedStateMachine):
         if journal is None:
             return
         (seen,) = self.do(journal.look([draft(key)]))
-        answer = self.do(journal.intend(draft(key)))
+        answer = self.do(awaited(journal.intend, draft(key)))
         if answer is None:
             assert seen is None
             assert (run, key) not in self.rung
@@ -99,7 +104,7 @@ class Processes(RuleBasedStateMachine):
         journal = worker.of(run)
         assert journal is not None
         del worker.flights[run, key]
-        self.do(journal.settle(draft(key), ENDS[end]()))
+        self.do(awaited(journal.settle, draft(key), ENDS[end]()))
         self.known[run, key] = end
         if end not in RINGS:
             self.rung.discard((run, key))
