@@ -86,7 +86,11 @@ def test_a_workbook_without_its_extra_is_told_in_a_sentence(
     """With what installs it, and no traceback."""
     file = tmp_path / "a.xlsx"
     openpyxl.Workbook().save(file)
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    def missing(_: str) -> None:
+        """Find nothing."""
+
+    monkeypatch.setattr("importlib.util.find_spec", missing)
     monkeypatch.delitem(sys.modules, "openpyxl")
     result = run("send", str(file))
     assert (result.exit_code, "pip install 'ihuyi-voice[excel]'" in result.stderr) == (2, True)
