@@ -26,7 +26,14 @@ from ihuyi_voice.cli.tally import (
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.redaction import shown
 from ihuyi_voice.errors import InvalidRequest, VendorError
-from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile, Template
+from ihuyi_voice.inputs import (
+    BadRow,
+    Recipient,
+    RecipientsFile,
+    Template,
+    named_values,
+    readable_twice,
+)
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.protocol.codes import SUCCESS
 
@@ -57,6 +64,7 @@ def send(
     recipients: Annotated[Path, typer.Argument(help="send.recipients.help")],
     template: Annotated[str | None, typer.Option(help="send.template.help")] = None,
     column: Annotated[list[str] | None, typer.Option(help="send.column.help")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="send.delimiter.help")] = None,
     out: Annotated[Path | None, typer.Option(help="send.out.help")] = None,
     concurrency: Annotated[int, typer.Option(help="send.concurrency.help", min=1)] = 100,
     max_wait: MaxWait = 120.0,
@@ -77,8 +85,10 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped."""
-    with reporting(as_json=as_json):
-        file = recipients_file(recipients, template, column or ())
+    with reporting(as_json=as_json), readable_twice(recipients) as path:
+        if ledger is not None and run is None and path != recipients:
+            raise InvalidRequest(text("send.run.needed"))
+        file = recipients_file(path, template, column or (), delimiter)
         job = SendJob(file, out, concurrency, max_wait, max_rate)
         if ledger is not None:
             again = duplicates is Duplicates.SEND
@@ -129,14 +139,25 @@ async def _resume(
         return await resuming.send(client, ledger, plan, as_json=as_json)
 
 
-def recipients_file(path: Path, template: str | None, columns: Iterable[str]) -> RecipientsFile:
-    """Return the file that the options describe.
+def recipients_file(
+    path: Path, template: str | None, columns: Iterable[str], delimiter: str | None = None
+) -> RecipientsFile:
+    """Return the file that the options describe; a template may name columns: 您好{姓名}.
 
     Raises:
-        InvalidRequest: A column option isn't `name=column`, or the template is wrong.
+        InvalidRequest: A column option isn't `name=column`, or template or delimiter is wrong.
     """
-    mapping = dict(_pair(column) for column in columns)
-    return RecipientsFile(path, Template(template) if template else None, mapping)
+    made, named = named_values(template) if template else (None, dict[str, str]())
+    mapping = named | dict(_pair(column) for column in columns)
+    return RecipientsFile(path, Template(made) if made else None, mapping, _delimiter(delimiter))
+
+
+def _delimiter(option: str | None) -> str | None:
+    """Return the character that an option names; shells have no easy way to write a tab."""
+    given = "\t" if option in {"tab", r"\t"} else option
+    if given is not None and (len(given) != 1 or given in '"\r\n'):
+        raise InvalidRequest(text("send.delimiter.wrong", text=repr(option)))
+    return given
 
 
 def _pair(option: str) -> tuple[str, str]:

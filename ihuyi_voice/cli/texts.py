@@ -123,14 +123,25 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "template.no_values": ("none", "无"),
     # send
     "send.help": (
-        "Send to everybody in a CSV file (UTF-8 or GB18030); bad rows are reported and skipped.",
-        "按 CSV 文件（UTF-8 或 GB18030）逐行发送；有错误的行会报告并跳过。",
+        "Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped.",
+        "按表格文件（CSV 或 .xlsx）逐行发送；有错误的行会报告并跳过。",
     ),
     "send.recipients.help": (
-        "CSV with a header and a mobile column.",
-        "带表头和 mobile 列的 CSV 文件。",
+        "CSV or .xlsx with a header and a mobile column; - for stdin.",
+        "带表头和 mobile 列的 CSV 或 .xlsx 文件；- 表示标准输入。",
     ),
-    "send.template.help": ("Makes the contents.", "用来生成内容的模板。"),
+    "send.template.help": (
+        "Makes the contents: with 【变量】, or columns' names, 您好{姓名}.",
+        "用来生成内容的模板：含【变量】，或列名，如 您好{姓名}。",
+    ),
+    "send.delimiter.help": (
+        "What stands between cells: one character, or tab; else found.",
+        "单元格分隔符：一个字符或 tab；默认自动识别。",
+    ),
+    "send.delimiter.wrong": (
+        "--delimiter {text}: give one character, or tab",
+        "--delimiter {text}：请给出一个字符，或 tab",
+    ),
     "send.column.help": (
         "Another column's name: mobile=手机号, content=…, reference=…, 1=姓名.",
         "指定列名，如 mobile=手机号 content=内容 reference=备注 1=姓名",

@@ -15,6 +15,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The run's name in the ledger; else the file's.",
         "台账中的任务名称；默认为文件名。",
     ),
+    "send.run.needed": (
+        "a list from a pipe has no name: name its run with --run",
+        "来自管道的名单没有文件名：请用 --run 指定任务名称",
+    ),
     "send.duplicates.help": (
         "Rows that say the same to the same number: once, or send each.",
         "号码和内容都相同的行：once 只发一次，send 逐行发送。",

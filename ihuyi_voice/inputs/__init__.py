@@ -1,5 +1,6 @@
 """What a caller gives, checked before it costs a call."""
 
+from ihuyi_voice.inputs.columns import named_values
 from ihuyi_voice.inputs.content import validate_content
 from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.options import (
@@ -14,6 +15,7 @@ from ihuyi_voice.inputs.options import (
     waited,
 )
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
+from ihuyi_voice.inputs.tables import readable_twice
 from ihuyi_voice.inputs.templates import Template
 
 __all__ = [
@@ -28,8 +30,10 @@ __all__ = [
     "check_wait",
     "counted",
     "lasting",
+    "named_values",
     "normalise_mobile",
     "not_negative",
+    "readable_twice",
     "validate_content",
     "waited",
 ]
