@@ -17,8 +17,8 @@ from tests.support.redis_servers import own_prefix
 from tests.workers.support import ACCOUNT, own_ledger, rung
 
 MESSAGES = [
-    Message(f"138{number % 400:08d}", f"您的验证码是：{number}。", f"m{number}")
-    for number in range(600)
+    Message(f"138{number % 200:08d}", f"您的验证码是：{number}。", f"m{number}")
+    for number in range(300)
 ]
 IN_FLIGHT = 20  # of one worker
 
@@ -50,9 +50,9 @@ async def test_one_killed_one_asleep_and_one_awake(postgres: str, redis_url: str
     with own_prefix(redis_url) as guard:
         async with own_ledger(postgres) as (ledger, prefix), simulator.serve() as url:
             arguments = (url, postgres, prefix, redis_url, guard)
-            await distribute(ledger, "r", MESSAGES, part_size=50, account=ACCOUNT)
+            await distribute(ledger, "r", MESSAGES, part_size=25, account=ACCOUNT)
             async with worker_of(*arguments) as killed, worker_of(*arguments) as asleep:
-                await simulator.arrived(100)
+                await simulator.arrived(60)
                 killed.kill()
                 asleep.send_signal(signal.SIGSTOP)
                 async with worker_of(*arguments) as awake:
@@ -66,7 +66,7 @@ async def test_one_killed_one_asleep_and_one_awake(postgres: str, redis_url: str
     assert max(Counter(calls).values()) == 1
     assert not [each for each in simulator.arrivals if each.code in {4080, 4081, 4082}]
     assert set(counts) <= {OutcomeStatus.ACCEPTED, OutcomeStatus.UNKNOWN}
-    assert sum(counts.values()) == 600
+    assert sum(counts.values()) == 300
     assert counts.get(OutcomeStatus.UNKNOWN, 0) <= 2 * IN_FLIGHT
     assert len(calls) >= counts[OutcomeStatus.ACCEPTED]
     place = {each.content: number for number, each in enumerate(MESSAGES)}

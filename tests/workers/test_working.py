@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ihuyi_voice import InvalidRequest, Message, OutcomeStatus, VoiceClient
+from ihuyi_voice import InvalidRequest, Message, OutcomeStatus, RunStopped, VoiceClient
 from ihuyi_voice.ledger import Ledger, RunInUse
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, run_part, work
@@ -123,3 +123,19 @@ async def test_a_transaction_pooler_is_refused_in_words(server: Server) -> None:
     async with pooler_of(server) as url, Ledger.open(url) as ledger:
         with pytest.raises(InvalidRequest, match="direct connection"):
             await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+
+
+async def test_a_part_is_fenced(postgres: str) -> None:
+    """Whoever held it before is granted nothing more, also of what nobody else has touched."""
+    async with own_ledger(postgres) as (ledger, prefix):
+        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+        async with ledger.parts.hold(ACCOUNT, "r", 1) as held:
+            drafts = [draft async for draft in held.to_send()]
+            assert await held.journal.intend(drafts[0]) is None
+            async with (
+                Ledger.open(postgres, prefix=prefix) as other,
+                other.parts.hold(ACCOUNT, "r", 1, takeover=True),
+            ):
+                assert isinstance(await held.journal.intend(drafts[1]), RunStopped)
+                with pytest.raises(RunInUse):
+                    await held.finish()
