@@ -24,7 +24,7 @@ from ihuyi_voice.models import DELIVERY_STATUSES, DeliveryReport, DeliveryStatus
 from ihuyi_voice.simulator import Fault, Simulator
 
 if TYPE_CHECKING:
-    from ihuyi_voice.pushes import Inbox  # SQLAlchemy loads slowly, so only when it is needed
+    from ihuyi_voice.pushes import Inbox
 
 _TEMPLATE: Final = "您的订单号是：【变量】。已由【变量】发出，请注意查收。"
 _COURIERS: Final = ("顺风快递", "圆通快递", "中通快递")
@@ -79,7 +79,7 @@ def _vendor() -> Simulator:
 @asynccontextmanager
 async def _receiver(path: Path) -> AsyncGenerator[tuple["Inbox", str]]:
     """Serve a receiver over a real socket; yield its inbox and the address to give the vendor."""
-    from ihuyi_voice.pushes import Inbox, PushReceiver  # noqa: PLC0415 - SQLAlchemy loads slowly
+    from ihuyi_voice.pushes import Inbox, PushReceiver  # noqa: PLC0415 - databases load slowly
     from ihuyi_voice.simulator.server import serving  # noqa: PLC0415 - and so does uvicorn
 
     token = secrets.token_urlsafe()
