@@ -54,6 +54,7 @@ class Vendor:
         self.refused = 0
         self.acknowledged = 0
         self._receiver = receiver
+        self._heard = asyncio.Event()
 
     async def send_all(self) -> None:
         """Send everything."""
@@ -64,6 +65,14 @@ class Vendor:
             while await status(self._receiver, push(report_form(call, -6, second))) != 200:
                 self.refused += 1
             self.acknowledged += 1
+            self._heard.set()
+
+    async def heard(self, sending: "asyncio.Task[None]") -> None:
+        """Return when one more has been acknowledged, or everything is."""
+        self._heard.clear()
+        hearing = asyncio.ensure_future(self._heard.wait())
+        await asyncio.wait({hearing, sending}, return_when=asyncio.FIRST_COMPLETED)
+        hearing.cancel()
 
 
 @asynccontextmanager
@@ -149,6 +158,7 @@ async def test_connections_that_are_cut_again_and_again_cost_nothing_but_time(
             cuts += 1
             for _ in range(chance.randrange(3)):
                 await server.execute("SELECT 1")
+            await vendor.heard(sending)  # or on a fast machine nothing would ever come through
         await sending
         await all_handled(inbox, statuses)
     assert vendor.acknowledged == CALLS * STATUSES
@@ -165,6 +175,7 @@ async def test_behind_a_pooler_connections_may_be_cut_as_well(server: Server) ->
             sending = asyncio.create_task(vendor.send_all())
             while not sending.done():
                 await server.terminate_others()
+                await vendor.heard(sending)
             await sending
             await all_handled(inbox, statuses)
         assert vendor.refused > 0
