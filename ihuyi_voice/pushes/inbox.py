@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from ihuyi_voice.errors import InboxClosed, InvalidRequest
 from ihuyi_voice.inputs import check_above_zero
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
-from ihuyi_voice.protocol import Push, PushKind, PushUnreadable, PushValue, RawPush, parse_push
+from ihuyi_voice.protocol import Push, PushKind, PushValue, RawPush
 from ihuyi_voice.pushes.options import Handling
 from ihuyi_voice.pushes.parts import Options, Parts
 from ihuyi_voice.pushes.quarantine import Quarantined
 from ihuyi_voice.pushes.queries import News
-from ihuyi_voice.pushes.reading import meaning_or_none
+from ihuyi_voice.pushes.reading import meaning_or_none, push_or_none
 from ihuyi_voice.pushes.table import PushState
 from ihuyi_voice.storage import Address
 
@@ -66,8 +66,9 @@ class Inbox:
             table: The table's name; it is created if it is missing.
             tries_within: Seconds within which pushes of one content are tries of one push, and
                 stored once; after that it is news, such as an audit that ends the same way again.
-            keep: How long pushes are kept once they have been handled or superseded; None for
-                ever. They are purged on opening and every hour.
+            keep: How long pushes are kept once they have been handled or superseded, at least as
+                long as a try of them may come (`tries_within`); None for ever. They are purged on
+                opening and every hour.
             create: Whether the table is created if it is missing, and brought to this version if
                 it is older. If not, opening writes nothing, and fails if there is none.
 
@@ -256,7 +257,8 @@ class Inbox:
         quarantined stays.
 
         Args:
-            before: The time, aware.
+            before: The time, aware. Of what came within `tries_within`, another try may come
+                still, and is a new push then.
 
         Returns:
             How many pushes were forgotten.
@@ -280,7 +282,8 @@ class Inbox:
     async def parse_again(self) -> int:
         """Try to read what is quarantined, for this version may know better than an earlier one.
 
-        What can be read now becomes an ordinary push, once, however many processes try.
+        What can be read now becomes an ordinary push, once, however many processes try; an audit
+        stands behind those that came after it.
 
         Returns:
             How many pushes have left the quarantine.
@@ -290,8 +293,8 @@ class Inbox:
         """
         store, freed = self._open_parts().store, 0
         async for each in self._quarantined():
-            with suppress(PushUnreadable):
-                push = parse_push(each.body, each.content_type)
+            push = push_or_none(each)
+            if push is not None:
                 freed += await store.free(each.seq, push, each.received_at.timestamp())
         return freed
 

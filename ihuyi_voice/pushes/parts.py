@@ -32,6 +32,12 @@ class Options:
     keep: timedelta | None = None
     create: bool = True
 
+    @property
+    def kept(self) -> timedelta | None:
+        """How long pushes are kept: at least as long as another try of them may come."""
+        least = timedelta(seconds=self.tries_within)
+        return None if self.keep is None else max(self.keep, least)
+
 
 class Parts:
     """The parts of an open inbox; entered, they are open, and closed in the opposite order.
@@ -50,7 +56,7 @@ class Parts:
             create=options.create,
         )
         self.tail = Tail(self.store, poll)
-        self.retention = Retention(self.store.purge, options.keep, options.clock, poll)
+        self.retention = Retention(self.store.purge, options.kept, options.clock, poll)
         self.dispatcher = Dispatcher(self.store, handlers, options.handling, poll)
         self._closing: AsyncExitStack
 

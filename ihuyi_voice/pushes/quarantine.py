@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.common.redaction import excerpt, mask_numbers
+from ihuyi_voice.protocol import PushKind
 from ihuyi_voice.pushes.arrivals import Arrival, stored
 from ihuyi_voice.pushes.table import ASIDE, PushState, Table
 from ihuyi_voice.storage import Query, Row, Work
@@ -58,10 +59,30 @@ def freed(table: Table, seq: int, push: Arrival, window: float) -> Work[int]:
 
     It is stored anew, so that whoever iterates over pushes sees it, too.
     """
+    yield from table.pinned()
     here = f"seq = :seq AND state = '{PushState.QUARANTINED}'"
     rows = yield Query(f"SELECT seq FROM {table} WHERE {here}", {"seq": seq})
     if rows:
         yield Query(f"DELETE FROM {table} WHERE {here}", {"seq": seq})
         yield from table.counted({PushState.QUARANTINED: -1})
-        yield from stored(table, [push], window)
+        placed = yield from _placed(table, seq, push, window)
+        yield from stored(table, [placed], window)
     return len(rows)
+
+
+def _placed(table: Table, seq: int, push: Arrival, window: float) -> Work[Arrival]:
+    """Return a push that comes late, so that it takes nothing from what came after it."""
+    newer = yield Query(
+        f"SELECT seq FROM {table} WHERE key = :key AND received_at >= :until",
+        {"key": push["key"], "until": push["received_at"] + window},
+    )
+    if newer:  # whose own tries are known by the key
+        push = push | {"key": f"{push['key']}:{seq}"}
+    if push["kind"] == PushKind.AUDIT:  # which keep the order of their arrival, not of their times
+        after = yield Query(
+            f"SELECT seq FROM {table}{table.by('subject')} WHERE kind = :kind"
+            " AND subject = :subject AND received_at > :received_at ORDER BY rank DESC LIMIT 1",
+            {name: push[name] for name in ("kind", "subject", "received_at")},
+        )
+        push = push | {"rank": push["rank"] - len(after)}
+    return push

@@ -23,7 +23,7 @@ def schema_of(name: str) -> Schema:
     def to_version_2(dialect: Dialect) -> Work[None]:
         table = Table(name, dialect)
         for statement in _to_version_2(table, Table(f"{name}_v1", dialect)):
-            yield Query(statement)
+            yield Query(statement, patient=True)  # a year's pushes take minutes
 
     tables = {name: COLUMNS, f"{name}_counts": frozenset({"state", "pushes"})}
     return Schema(name, _VERSION, create, tables, {2: to_version_2})

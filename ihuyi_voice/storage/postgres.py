@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _CONNECT: Final = 10.0  # seconds
 _COMMAND: Final = 30.0  # seconds that one statement may take
+_PATIENCE: Final = 86_400.0  # seconds that one may take that rewrites a table
 _IDLE: Final = 10.0
 """Seconds that a transaction may wait for its program, which holds its locks meanwhile."""
 
@@ -169,7 +170,9 @@ async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 
     if isinstance(statement, Many):
         await on.executemany(sql, [[row[name] for name in names] for row in statement.rows])
         return []
-    rows: list[Row] = await on.fetch(sql, *[statement.parameters[name] for name in names])
+    seconds = _PATIENCE if statement.patient else None  # None is what the connection has
+    arguments = [statement.parameters[name] for name in names]
+    rows: list[Row] = await on.fetch(sql, *arguments, timeout=seconds)
     return rows
 
 

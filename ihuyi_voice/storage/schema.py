@@ -78,7 +78,7 @@ class Schema:
     def upgrade(self, dialect: Dialect) -> Work[None]:
         """Make what is missing, and bring what is older to this version, in one transaction."""
         if dialect.name == "postgresql":
-            yield Query(_ONE_AT_A_TIME)
+            yield Query(_ONE_AT_A_TIME, patient=True)  # another one may be at it
         version = yield from self._version(dialect)
         if not version:
             for statement in self.create(dialect):

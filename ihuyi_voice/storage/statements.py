@@ -30,10 +30,13 @@ class Query:
     Attributes:
         sql: The statement, with parameters `:name`; casts are written CAST(x AS type).
         parameters: Their values.
+        patient: Whether it may take hours, as what rewrites a table may; else it is given up when
+            whoever waits for it would be.
     """
 
     sql: str
     parameters: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+    patient: bool = False
 
 
 @attrs.define(eq=False)

@@ -15,6 +15,7 @@ from tests.pushes.support import (
     Place,
     Recorder,
     audit,
+    audit_form,
     handled_by,
     report,
     report_form,
@@ -31,7 +32,6 @@ def newer(monkeypatch: pytest.MonkeyPatch) -> None:
     def parse(body: bytes, content_type: str = "") -> Push:
         return parse_push(body.replace(b"DELIVRD", b"2"), content_type)
 
-    monkeypatch.setattr("ihuyi_voice.pushes.inbox.parse_push", parse)
     monkeypatch.setattr("ihuyi_voice.pushes.reading.parse_push", parse)
 
 
@@ -142,6 +142,59 @@ async def test_what_is_parsed_again_by_many_is_one_push(place: Place) -> None:
         await here.quarantine(ODD)
         assert await there.parse_again() == 1
         await states(here, pending=1)
+
+
+@pytest.mark.usefixtures("newer")
+async def test_an_audit_that_is_read_late_moves_no_status_backwards(place: Place) -> None:
+    """It stands behind what came after it, before it is handled and after that."""
+    odd = RawPush(audit_form("1").replace(b"code=2", b"code=DELIVRD"), FORM, "code is odd")
+    clock, handler = Clock(), Recorder()
+    async with place.inbox(clock=clock) as inbox:
+        await inbox.quarantine(odd)
+        clock.now += 60
+        await inbox.put(audit("1", code=0, msg="no"))
+        assert await inbox.parse_again() == 1
+        assert not (await inbox.audit_of("1", timeout=0)).approved
+        inbox.handle(on_audit=handler)
+        await states(inbox, handled=2)
+        assert [each.approved for each in handler.seen] == [True, False]
+        clock.now -= 30
+        await inbox.quarantine(attrs.evolve(odd, body=odd.body.replace(b"msg=", b"msg=.")))
+        assert await inbox.parse_again() == 1
+        await states(inbox, handled=2, superseded=1)
+
+
+@pytest.mark.usefixtures("newer")
+async def test_what_is_read_late_takes_no_tries_from_what_is_new(place: Place) -> None:
+    """The same push came again weeks later, and so does its third try."""
+    clock = Clock()
+    readable = parse_push(ODD.body.replace(b"DELIVRD", b"2"), FORM)
+    async with place.inbox(clock=clock) as inbox:
+        await inbox.quarantine(ODD)
+        clock.now += 1e6
+        await inbox.put(readable)
+        assert await inbox.parse_again() == 1
+        await inbox.put(readable)
+        await states(inbox, pending=2)
+
+
+async def test_a_parser_that_fails_at_one_reads_the_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What made it fail when it came stays in quarantine, and holds up nothing behind it."""
+
+    def parse(body: bytes, content_type: str = "") -> Push:
+        if body == ODD.body:
+            raise ZeroDivisionError
+        return parse_push(body, content_type)
+
+    monkeypatch.setattr("ihuyi_voice.pushes.reading.parse_push", parse)
+    async with place.inbox() as inbox:
+        await inbox.quarantine(ODD)
+        await inbox.quarantine(RawPush(report_form("2"), FORM, "odd"))
+        assert await inbox.parse_again() == 1
+        await states(inbox, quarantined=1, pending=1)
+    assert "push 1 can't be read: ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.usefixtures("newer")

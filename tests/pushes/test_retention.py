@@ -54,6 +54,31 @@ async def test_only_what_is_done_is_forgotten(place: Place) -> None:
         await states(inbox, handled=1, dead=1, pending=1, quarantined=1)
 
 
+async def test_a_push_is_kept_while_another_try_of_it_may_come(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However short `keep` is: what was handled is known when the vendor tries again."""
+    clock, handler, looked, purge = Clock(), Recorder(), asyncio.Event(), Store.purge
+
+    async def watched(*arguments: Any) -> Any:
+        done = await purge(*arguments)
+        looked.set()
+        return done
+
+    async with handled_by(place, handler, clock=clock) as inbox:
+        await inbox.put(report("1"))
+        await states(inbox, handled=1)
+    clock.now += 600
+    monkeypatch.setattr(Store, "purge", watched)
+    async with handled_by(place, handler, clock=clock, keep=timedelta(minutes=1)) as inbox:
+        await looked.wait()
+        await inbox.put(report("1"))
+        await states(inbox, handled=1)
+        clock.now += HOUR
+        await states(inbox)
+    assert len(handler.seen) == 1
+
+
 async def test_numbers_are_never_used_again(place: Place) -> None:
     """Whoever goes on after one that was forgotten misses nothing."""
     clock = Clock()
@@ -147,7 +172,7 @@ async def test_a_purge_ends_when_the_inbox_is_closed(
     async with handled_by(place, Recorder(), clock=clock) as inbox:
         await asyncio.gather(*(inbox.put(report(str(number))) for number in range(1, 51)))
         await states(inbox, handled=50)
-    inbox = place.inbox(clock=clock, keep=timedelta(seconds=1))
+    inbox = place.inbox(clock=clock, keep=timedelta(seconds=1), tries_within=1.0)
     clock.now += 2
     async with inbox:
         asked = asyncio.create_task(inbox.purge(before=at(clock.now)))

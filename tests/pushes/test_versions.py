@@ -13,7 +13,9 @@ import pytest
 
 from ihuyi_voice.protocol import Push
 from ihuyi_voice.pushes import InboxUnavailable, PushState
+from ihuyi_voice.pushes.schema import schema_of
 from ihuyi_voice.storage import Query, Work
+from ihuyi_voice.storage.statements import DIALECTS
 from tests.pushes.handlers import rows, store_of
 from tests.pushes.support import Place, Recorder, audit, report, states
 
@@ -179,6 +181,14 @@ async def test_an_empty_inbox_of_version_1_counts_from_one(place: Place) -> None
         await inbox.put(report("1"))
         ((found,),) = [await rows(inbox, "1")]
     assert found.seq == 1
+
+
+def test_however_much_is_stored_it_is_taken_over() -> None:
+    """No statement that rewrites the table is given up after some seconds."""
+    for dialect in DIALECTS.values():
+        statements = [*schema_of("t").migrations[2](dialect)]
+        assert statements
+        assert all(isinstance(each, Query) and each.patient for each in statements)
 
 
 async def test_an_inbox_of_a_newer_version_is_refused(place: Place) -> None:

@@ -192,3 +192,28 @@ async def test_a_server_that_hangs_is_given_up(
     await quick.write(adding(2))
     assert await quick.read(listed) == [0, 1, 2]
     await quick.close()
+
+
+async def test_what_rewrites_a_table_may_take_longer(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a lock, for example, when others have been given up."""
+    monkeypatch.setattr("ihuyi_voice.storage.postgres._COMMAND", 0.2)
+
+    def waiting(*, patient: bool) -> Work[None]:
+        yield Query("LOCK TABLE t", patient=patient)
+
+    slow, quick = (Database(Address.parse(server.url), None) for _ in range(2))
+    await slow.open(SCHEMA)
+    await quick.open(SCHEMA)
+    holder = await asyncpg.connect(server.url)
+    await holder.execute("BEGIN; LOCK TABLE t")
+    going_on = asyncio.create_task(slow.write(lambda: waiting(patient=True)))
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable, match="TimeoutError"):
+            await quick.write(lambda: waiting(patient=False))
+    await holder.execute("COMMIT")
+    await going_on
+    await holder.close()
+    await slow.close()
+    await quick.close()
