@@ -43,6 +43,7 @@ logger = logging.getLogger("ihuyi_voice.pushes")
 _MOST_AHEAD: Final = 100  # claims of a kind beyond its concurrency: a turn stays a short one
 _FEW_AHEAD: Final = 40  # while pushes are being stored: these go first
 _BREATH: Final = 0.01  # seconds between two turns, unless handlers would be idle meanwhile
+_WAY: Final = 0.03  # seconds between two turns at most, while pushes are being stored
 _STALLED: Final = 1.0  # seconds for which claims may wait while no handler of their kind ends
 _LET_GO: Final = 5.0  # seconds that handlers get to end when they were cancelled
 _RENEWALS: Final = 3  # in the time of a lease
@@ -154,7 +155,7 @@ class Dispatcher:
         began = _now()
         await self._whole_turn()
         if self._storing:
-            await asyncio.sleep(min(_now() - began, _BREATH))  # half of the time is theirs
+            await asyncio.sleep(min(2 * (_now() - began), _WAY))  # most of the time is theirs
         await self._breathe()
 
     async def _breathe(self) -> None:
