@@ -130,6 +130,8 @@ async def running(
     """Run a server in this process while inside and yield the address, without a path."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=2048) as listening:
+        # As above, for applications that uvicorn serves with a protocol of its own.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = _Server(config)
         serving = asyncio.create_task(server.serve([listening]))
         try:
