@@ -277,7 +277,7 @@ class Ledger:
         """Let nothing more of a run be sent, by whichever process; what is in flight ends.
 
         Raises:
-            InvalidRequest: There is no such run, several accounts have one, or it is the keyed calls.
+            InvalidRequest: There is no such run, several accounts have one, or it is "" (keyed).
             LedgerUnavailable: It is not written.
         """
         await self._open_desk().mark(run, account, cause)
@@ -286,7 +286,7 @@ class Ledger:
         """Let a run that was stopped be opened again.
 
         Raises:
-            InvalidRequest: There is no such run, several accounts have one, or it is the keyed calls.
+            InvalidRequest: There is no such run, several accounts have one, or it is "" (keyed).
             LedgerUnavailable: It is not written.
         """
         await self._open_desk().mark(run, account, None)
