@@ -310,6 +310,7 @@ class VoiceClient:
         Raises:
             InvalidRequest: An option can't be right.
             RunInUse: Another living process works on the run; raised when it is entered.
+            RunStopped: The run was stopped, and not resumed; raised when it is entered.
             LedgerUnavailable: The run could not be opened; raised when it is entered.
             TypeError: `messages` are none: a str, a mapping, a table.
         """

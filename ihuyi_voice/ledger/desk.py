@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.errors import LedgerUnavailable, RunInUse
+from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, RunInUse
 from ihuyi_voice.ledger import entries, matching
 from ihuyi_voice.ledger.entries import Entry, Status
 from ihuyi_voice.ledger.heart import Heart
@@ -50,7 +50,7 @@ class Desk:
             opens(retry_rejected=retry_rejected),
             self.heart.flights(account),
             is_new=False,
-            has_recent=account in self.heart.recent,
+            has_recent=self.heart.remembers(account),
         )
 
     @asynccontextmanager
@@ -78,6 +78,8 @@ class Desk:
 
     async def mark(self, run: str, account: str | None, cause: str | None) -> None:
         """Stop a run for a cause, or let it go on."""
+        if not run:
+            raise InvalidRequest("keyed calls can't be stopped: nobody runs them", field="run")
         found = await self.found(run, account)
         state = OPEN_RUN if cause is None else STOPPED_RUN
         await self.heart.write(lambda: self.runs.mark(found, state, cause or None))

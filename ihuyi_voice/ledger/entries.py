@@ -17,7 +17,7 @@ OPEN: Final[Open] = "OPEN"
 Status: TypeAlias = OutcomeStatus | Open
 
 _CHINA: Final = timezone(timedelta(hours=8))
-_DEAD: Final = (
+DEAD: Final = (
     " NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = e.owner"
     " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
 )
@@ -26,17 +26,17 @@ _COUNTS: Final = {
     "sqlite": "SELECT state, count(*) AS entries, 0 AS orphans FROM {entries}{by_state}"
     " WHERE run = :run GROUP BY state",
     "postgresql": "SELECT state, count(*) AS entries,"  # noqa: S608 - constants
-    " count(*) FILTER (WHERE state = {INTENT} AND" + _DEAD + ") AS orphans"
+    " count(*) FILTER (WHERE state = {INTENT} AND" + DEAD + ") AS orphans"
     " FROM {entries} e WHERE run = :run GROUP BY state",
 }
 _ORPHANS: Final = (
     "SELECT count(*) AS entries FROM {entries} AS e{by_state}"  # noqa: S608 - constants
-    " WHERE run = :run AND state = {INTENT} AND" + _DEAD
+    " WHERE run = :run AND state = {INTENT} AND" + DEAD
 )
 _FIRST: Final = "SELECT min(id) AS id FROM {entries}{by_state} WHERE run = :run"
 _SHOWN: Final = (
     "SELECT e.*, CASE WHEN e.state = {INTENT} AND"  # noqa: S608 - constants
-    + _DEAD
+    + DEAD
     + " THEN 1 ELSE 0 END AS dead,"
     " r.mobile AS r_mobile, r.code AS r_code, r.talk_time AS r_talk_time,"
     " r.report_time AS r_report_time, r.msg AS r_msg"

@@ -108,6 +108,10 @@ class Heart:
         """Return the number of the next intent."""
         return next(self._tickets)
 
+    def remembers(self, account: str) -> bool:
+        """Say whether an account may have had calls within a day, for clients that don't know."""
+        return account in self.recent or bool(self._used)
+
     def flights(self, account: str) -> dict[str, Flight]:
         """Return the keyed calls of an account that this process has in flight."""
         return self._flights.setdefault(account, {})

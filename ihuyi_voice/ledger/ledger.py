@@ -1,5 +1,6 @@
 """The ledger: a key is never rung twice, whatever dies."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
@@ -10,7 +11,7 @@ from typing import Final, Self
 
 import attrs
 
-from ihuyi_voice.errors import InvalidRequest, LedgerClosed
+from ihuyi_voice.errors import InvalidRequest, LedgerClosed, LedgerUnavailable
 from ihuyi_voice.ledger import entries
 from ihuyi_voice.ledger.desk import Desk
 from ihuyi_voice.ledger.entries import Entry, Status
@@ -33,8 +34,8 @@ class Ledger:
     """Keyed calls and runs, each message rung at most once, in SQLite or PostgreSQL.
 
     `async with Ledger.open("calls.db") as ledger`; it may be opened again after it was closed. Each
-    process opens its own; many may share one database, also many in one process. Not on a network
-    file system: SQLite's locks are not safe there.
+    process opens its own, and each event loop; many may share one database, also many in one
+    process. Not on a network file system: SQLite's locks are not safe there.
 
     Where a method takes an account, None means the only one that has such a run.
     """
@@ -57,6 +58,7 @@ class Ledger:
         self._clock = clock
         self._opening = False
         self._desk: Desk | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = AsyncExitStack()
 
     @classmethod
@@ -110,6 +112,7 @@ class Ledger:
             async with AsyncExitStack() as closing:
                 desk = await self._connected(closing)
                 self._closing, self._desk = closing.pop_all(), desk
+                self._loop = asyncio.get_running_loop()
         finally:
             self._opening = False
         return self
@@ -274,7 +277,7 @@ class Ledger:
         """Let nothing more of a run be sent, by whichever process; what is in flight ends.
 
         Raises:
-            InvalidRequest: There is no such run, or several accounts have one.
+            InvalidRequest: There is no such run, several accounts have one, or it is "" (keyed).
             LedgerUnavailable: It is not written.
         """
         await self._open_desk().mark(run, account, cause)
@@ -283,7 +286,7 @@ class Ledger:
         """Let a run that was stopped be opened again.
 
         Raises:
-            InvalidRequest: There is no such run, or several accounts have one.
+            InvalidRequest: There is no such run, several accounts have one, or it is "" (keyed).
             LedgerUnavailable: It is not written.
         """
         await self._open_desk().mark(run, account, None)
@@ -300,4 +303,6 @@ class Ledger:
     def _open_desk(self) -> Desk:
         if self._desk is None:
             raise LedgerClosed("the ledger is not open: enter it with `async with`")
+        if asyncio._get_running_loop() not in {None, self._loop}:  # noqa: SLF001 - it never raises
+            raise LedgerUnavailable("the ledger was opened in another event loop: open one in each")
         return self._desk

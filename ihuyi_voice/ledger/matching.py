@@ -3,6 +3,7 @@
 A report whose voice_id no entry has, of a number that has an UNKNOWN entry, tells of that entry's
 call if it can be of no other one: it is the only UNKNOWN entry of the number that was begun in the
 time before the report, it has no other report that fits, and no call to the number is in flight.
+What the dead have in flight is UNKNOWN here, whether somebody has buried them yet or not.
 """
 
 from collections import defaultdict
@@ -13,7 +14,7 @@ import attrs
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import normalise_mobile
-from ihuyi_voice.ledger.entries import report_of
+from ihuyi_voice.ledger.entries import DEAD, report_of
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import ACCEPTED_CODE, State, storable, within_reach
 from ihuyi_voice.models import DeliveryReport
@@ -36,13 +37,15 @@ _MARK: Final = (
 )
 _MARKED: Final = "SELECT seq FROM {marks} WHERE name = :name"
 _CALLS: Final = (
-    "SELECT id, run, key, mobile, state, begun_at, voice_id FROM {entries}{by_mobile}"
-    " WHERE {among_mobiles} AND state >= {INTENT}"
+    "SELECT e.id, e.run, e.key, e.mobile, e.begun_at, e.voice_id,"  # noqa: S608 - constants
+    " CASE WHEN e.state = {INTENT} AND" + DEAD + " THEN {UNKNOWN} ELSE e.state END AS state"
+    " FROM {entries} AS e{by_mobile} WHERE {among_mobiles} AND e.state >= {INTENT}"
 )
 _REPORTS: Final = "SELECT * FROM {reports}{by_number} WHERE {among_mobiles}"
 _SETTLE: Final = (
     "UPDATE {entries}{by_key} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code,"
-    " kind = NULL, text = '' WHERE run = :run AND key = :key AND state = {UNKNOWN}"
+    " kind = NULL, text = '' WHERE run = :run AND key = :key"
+    " AND state IN ({INTENT}, {UNKNOWN})"
 )
 
 
@@ -144,7 +147,8 @@ def _by_mobile(
         yield from owners.pinned()
         dialect = owners.say.dialect
         sql = template.replace("{among_mobiles}", dialect.among("mobile", "mobiles"))
-        for row in (yield Query(owners.say(sql), {"mobiles": dialect.values(named)})):
+        given = {"mobiles": dialect.values(named), "dead": owners.timing.dead, **owners.now()}
+        for row in (yield Query(owners.say(sql), given)):
             found[row["mobile"]].append(row)
     return found
 

@@ -29,6 +29,9 @@ class Address:
             InvalidRequest: It is none of them, or keeps its data in memory.
             ImportError: The extra that it needs is not installed.
         """
+        if not isinstance(path_or_url, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
+            kind = type(path_or_url).__name__
+            raise InvalidRequest(f"a path or URL must be text or a Path, not of type {kind}")
         given = str(path_or_url)
         scheme, mark, rest = given.partition("://")
         dialect = scheme.partition("+")[0]

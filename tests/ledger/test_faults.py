@@ -142,6 +142,20 @@ async def test_a_newer_ledger_is_refused_in_words(world: World) -> None:
         await world.process()
 
 
+async def test_a_ledger_of_another_event_loop_says_so(world: World) -> None:
+    """Its futures would never wake anybody there: that would be waited for in vain."""
+    process = await world.process()
+
+    async def elsewhere() -> None:
+        with pytest.raises(LedgerUnavailable, match="another event loop"):
+            process.calls()
+        with pytest.raises(LedgerUnavailable, match="another event loop"):
+            process.ledger.run(ACCOUNT, "run")
+
+    await asyncio.to_thread(asyncio.run, elsewhere())
+    assert await process.calls().look([draft()]) == [None]
+
+
 async def test_a_ledger_that_is_closed_says_so(world: World) -> None:
     """Before it was entered, and after it was left; it may be entered again, but not twice."""
     ledger = world.ledger()

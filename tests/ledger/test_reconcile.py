@@ -208,6 +208,22 @@ async def test_reports_settle_as_they_come(world: World) -> None:
     await settled(process)
 
 
+async def test_reports_of_what_the_dead_had_in_flight_settle_as_they_come(world: World) -> None:
+    """Also if nobody asks for the key, or opens the run, ever again."""
+    dead, inbox = await world.process(), FakeInbox()
+    assert await dead.calls().intend(draft("a")) is None
+    inbox.tell("V9", world.now)
+    await dead.dies()
+    world.beat = 0.02
+    heir = await world.process(inbox=inbox)
+    await follower_has_seen(heir, 1)
+    assert (await one(heir)).status == "OPEN"
+    world.now += 11.0
+    async for entry in heir.ledger.entries("", OutcomeStatus.UNKNOWN):  # if not settled already
+        assert [each.voice_id for each in entry.candidates] == ["V9"]
+    await settled(heir)
+
+
 @pytest.mark.parametrize("error", [InboxUnavailable("away"), ZeroDivisionError()])
 async def test_an_inbox_that_fails_is_read_again(
     world: World, caplog: pytest.LogCaptureFixture, error: Exception
