@@ -19,11 +19,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from benchmarks.clients import CLIENTS
+from benchmarks.vendor import address_of
 
 BASE = "aiohttp, bare"
 _CRASHES = 3  # in a row, of a rival's own threads
@@ -76,17 +76,9 @@ def serve(server_ms: float) -> None:
     asyncio.run(run())
 
 
-@contextmanager
-def server(server_ms: float) -> Generator[str]:
+def server(server_ms: float) -> AbstractContextManager[str]:
     """Run the vendor in another process and yield its address."""
-    command = [sys.executable, "-m", "benchmarks", "--serve", str(server_ms)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
-    try:
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
+    return address_of("benchmarks", "--serve", str(server_ms))
 
 
 def run(command: list[str]) -> "subprocess.CompletedProcess[str]":

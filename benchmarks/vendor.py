@@ -11,7 +11,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from subprocess import PIPE, Popen
 from typing import ClassVar
 from urllib.request import urlopen
@@ -89,10 +89,15 @@ async def serve(server_ms: float) -> None:
     await server.serve_forever()
 
 
-@contextmanager
-def vendor(server_ms: float = 0.0) -> Generator[str]:
+def vendor(server_ms: float = 0.0) -> AbstractContextManager[str]:
     """Run the stub in another process, and yield its address."""
-    command = [sys.executable, "-m", "benchmarks.vendor", str(server_ms)]
+    return address_of("benchmarks.vendor", str(server_ms))
+
+
+@contextmanager
+def address_of(module: str, *arguments: str) -> Generator[str]:
+    """Run a module in another process until the end, and yield the address that it prints."""
+    command = [sys.executable, "-m", module, *arguments]
     process = Popen(command, stdout=PIPE, text=True)  # noqa: S603 - ours
     try:
         assert process.stdout is not None  # noqa: S101 - asked for above
