@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import attrs
 
@@ -26,9 +25,7 @@ from ihuyi_voice.ledger import Kept, Ledger
 from ihuyi_voice.models import OutcomeStatus, Submission
 from ihuyi_voice.protocol.codes import SUCCESS
 
-COLUMNS: Final = (
-    *("status", "voice_id", "code", "error", "retry_at", "attempts", "key", "run"),
-)  # fmt: skip
+COLUMNS: Final = ("status", "voice_id", "code", "error", "retry_at", "attempts", "key", "run")
 _BATCH: Final = 500
 _OURS: Final = "result."
 _ERROR: Final = COLUMNS.index("error")
@@ -64,8 +61,6 @@ class Headings:
 class ResultsFile:
     """A file that is replaced as a whole.
 
-    Entering it shows that it can be written, before anything is sent.
-
     Args:
         path: The file; None for none.
         headings: Its columns.
@@ -79,20 +74,18 @@ class ResultsFile:
         self._run = run
         self._force = force
 
-    def __enter__(self) -> Self:
-        if self._path is not None:
-            if not self._force and self._path.exists() and not self._is_own(self._path):
-                raise InvalidRequest(text("send.out.taken", out=str(self._path)))
-            _fresh(self._path).unlink()
-        return self
+    def check(self) -> None:
+        """Show that it can be written.
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing stays open."""
+        Raises:
+            InvalidRequest: There is somebody else's file.
+            OSError: Nothing can be written there.
+        """
+        if self._path is None:
+            return
+        if not self._force and self._path.exists() and not self._is_own(self._path):
+            raise InvalidRequest(text("send.out.taken", out=str(self._path)))
+        _fresh(self._path).unlink()
 
     def _is_own(self, path: Path) -> bool:
         """Say whether a file has this run's results, or none at all."""

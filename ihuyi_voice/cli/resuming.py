@@ -162,7 +162,8 @@ async def send(client: VoiceClient, ledger: Ledger, plan: Plan, *, as_json: bool
     """
     headings = Headings.of(plan.recipients.names())
     out = ResultsFile(plan.out, headings, plan.run, force=plan.force)
-    with Interrupts() as interrupts, out:
+    with Interrupts() as interrupts:
+        out.check()  # before anything is sent
         try:
             course = await _go(client, plan, interrupts, as_json=as_json)
         except asyncio.CancelledError:
