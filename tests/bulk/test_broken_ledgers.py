@@ -25,12 +25,12 @@ from ihuyi_voice.calls.errands import PATIENCE
 from ihuyi_voice.calls.journaling import ASKING
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.bulk.support import others
-from tests.bulk.test_named_runs import ACCEPTED, NOT_SENT, RUN, all_of, messages, settled, vendor
+from tests.bulk.test_named_runs import ACCEPTED, NOT_SENT, RUN, all_of, messages, settled
 from tests.bulk.test_property import Source
 from tests.support.eager import eager_factory
 from tests.support.guards import Misbehaving
 from tests.support.journals import Asked, FakeLedger, Manner, Store, status_of
-from tests.support.vendor import ONCE, in_process
+from tests.support.vendor import ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 MANNERS = get_args(Manner)

@@ -25,7 +25,7 @@ from ihuyi_voice.models import Draft, digest
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.bulk.support import others, pairs
 from tests.support.journals import FakeLedger, Manner, Row, Store
-from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
+from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 ACCEPTED, HELD, NOT_SENT, REJECTED, UNKNOWN = (
@@ -33,14 +33,6 @@ ACCEPTED, HELD, NOT_SENT, REJECTED, UNKNOWN = (
     OutcomeStatus.UNKNOWN,
 )  # fmt: skip
 RUN = "nightly"
-
-
-def vendor(*faults: Fault, **options: Any) -> Simulator:
-    """Return a simulator with these faults."""
-    simulator = Simulator(clock=loop_time, balance=10**6, **options)
-    for fault in faults:
-        simulator.add_fault(fault)
-    return simulator
 
 
 def messages(count: int, start: int = 0) -> list[Message]:

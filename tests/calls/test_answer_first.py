@@ -24,7 +24,7 @@ from ihuyi_voice.calls.errands import PATIENCE
 from ihuyi_voice.guards import MemoryGuard, Wait
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.guards import Manner, Method, Misbehaving
-from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
+from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 MANNERS = get_args(Manner)
@@ -37,15 +37,6 @@ ENDS: list[tuple[Fault | None, Method, OutcomeStatus]] = [
     (Fault("code", code=0), "release", OutcomeStatus.REJECTED),
     (Fault("empty"), "commit", OutcomeStatus.UNKNOWN),
 ]
-
-
-def vendor(*faults: Fault | None) -> Simulator:
-    """Return a simulator with these faults."""
-    simulator = Simulator(clock=loop_time)
-    for fault in faults:
-        if fault is not None:
-            simulator.add_fault(fault)
-    return simulator
 
 
 async def ended(simulator: Simulator, guard: Any, **options: Any) -> VoiceError | str:

@@ -30,7 +30,7 @@ from tests.support.eager import eager_factory
 from tests.support.guards import Method as GuardMethod
 from tests.support.guards import Misbehaving
 from tests.support.journals import SLOW, Asked, FakeLedger, Manner, Store
-from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
+from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 KEY = "k"
@@ -46,15 +46,6 @@ ENDS: list[tuple[Fault | None, OutcomeStatus]] = [
     (Fault("code", code=0), OutcomeStatus.REJECTED),
     (Fault("empty"), OutcomeStatus.UNKNOWN),
 ]
-
-
-def vendor(*faults: Fault | None) -> Simulator:
-    """Return a simulator with these faults."""
-    simulator = Simulator(clock=loop_time)
-    for fault in faults:
-        if fault is not None:
-            simulator.add_fault(fault)
-    return simulator
 
 
 async def ended(client: VoiceClient, **options: Any) -> Submission | VoiceError:

@@ -25,19 +25,11 @@ from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.guards import Misbehaving
 from tests.support.journals import Asked, FakeLedger, Store
-from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
+from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 OTHER = "13900000001"
 KEY = "order-9633-shipped"
-
-
-def vendor(*faults: Fault, **options: Any) -> Simulator:
-    """Return a simulator with these faults."""
-    simulator = Simulator(clock=loop_time, **options)
-    for fault in faults:
-        simulator.add_fault(fault)
-    return simulator
 
 
 async def ends(client: VoiceClient, times: int, **options: Any) -> list[Submission | VoiceError]:

@@ -11,16 +11,8 @@ from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.guards import Misbehaving
 from tests.support.journals import FakeLedger, Row, Store
-from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
+from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
-
-
-def vendor(*faults: Fault) -> Simulator:
-    """Return a simulator with these faults."""
-    simulator = Simulator(clock=loop_time, balance=10**6)
-    for fault in faults:
-        simulator.add_fault(fault)
-    return simulator
 
 
 async def call(simulator: Simulator, store: Store, key: str | None, **options: Any) -> Any:

@@ -27,27 +27,10 @@ from ihuyi_voice.guards import (
 )
 from ihuyi_voice.guards.redis_batches import Held, Operation
 from ihuyi_voice.guards.redis_script import place_of
-from tests.support.redis_servers import BLOCKING, CLIENT, ClockedGuard
+from tests.support.redis_servers import BLOCKING, CLIENT, Clock, ClockedGuard
 
 A, B = "13900000000", "13900000001"
 ROUND = 2**32 / 100  # seconds after which packed times come round again
-
-
-class Clock:
-    """The server's clock, which tests move."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The server's time."""
-    return Clock()
 
 
 @pytest.fixture

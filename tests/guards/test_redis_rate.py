@@ -8,26 +8,9 @@ import pytest
 
 from ihuyi_voice.guards import Lease, Limits, Wait
 from ihuyi_voice.guards.turns import Turns
-from tests.support.redis_servers import ClockedGuard
+from tests.support.redis_servers import Clock, ClockedGuard
 
 RATE = 10.0
-
-
-class Clock:
-    """The server's clock, which tests move."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The server's time."""
-    return Clock()
 
 
 @pytest.fixture

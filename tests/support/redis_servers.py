@@ -150,6 +150,23 @@ ON_A_CLOCK = (
 )
 
 
+class Clock:
+    """The server's clock, which tests move."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The server's time."""
+    return Clock()
+
+
 class ClockedGuard:
     """A RedisGuard whose server has a clock that tests move.
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from ihuyi_voice import MemoryGuard, RetryPolicy, VoiceClient
-from ihuyi_voice.simulator import Simulator
+from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.virtual_time import loop_time
 
 BASE_URL = "http://vendor.test/webservice/voice.php"
@@ -14,6 +14,15 @@ MOBILE = "13900000000"
 CONTENT = "您的订单号是：9633。已由顺风快递发出，请注意查收。"
 FAST = RetryPolicy(initial=0.01, jitter=0.0)
 ONCE = RetryPolicy(attempts=1)
+
+
+def vendor(*faults: Fault | None, **options: Any) -> Simulator:
+    """Return a simulator on virtual time with these faults; None is none."""
+    simulator = Simulator(clock=loop_time, **options)
+    for fault in faults:
+        if fault is not None:
+            simulator.add_fault(fault)
+    return simulator
 
 
 def in_process(simulator: Simulator, **options: Any) -> VoiceClient:
