@@ -19,7 +19,7 @@ def build(language: str, out: Path) -> int:
 def main(arguments: list[str]) -> int:
     """Build both; the worse exit code counts."""
     if len(arguments) != 1:
-        print("usage: python -m ihuyi_voice.docs FOLDER", file=sys.stderr)  # noqa: T201
+        sys.stderr.write("usage: python -m ihuyi_voice.docs FOLDER\n")
         return 2
     return max(build(language, Path(arguments[0])) for language in ("en", "zh"))
 
