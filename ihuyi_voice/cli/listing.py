@@ -1,7 +1,8 @@
-"""The rows of a list and their keys in a ledger: the reference, or a digest of number and content.
+"""The rows of a list and what each is known by: its reference, or a digest of number and content.
 
 Never the row's number: a list that was sorted, or has a row less, is the same list. The same rows
-have the same keys whenever they are read.
+have the same keys whenever they are read. Without a ledger nobody keeps keys, so there it is the
+digest alone: rows that say the same to the same number are one message, whatever their references.
 """
 
 import sqlite3
@@ -39,9 +40,15 @@ class Keyed:
     key: str = ""
     same_as: int = 0
 
+    @property
+    def sendable(self) -> Recipient | None:
+        """The row, if it is a message of its own."""
+        row = self.row
+        return None if isinstance(row, BadRow) or self.same_as else row
+
 
 def keyed(rows: Iterable[Recipient | BadRow], *, again: bool) -> Iterator[Keyed]:
-    """Yield each row with its key.
+    """Yield each row with its key in a ledger.
 
     Args:
         rows: All rows of a list, in their order.
@@ -50,6 +57,18 @@ def keyed(rows: Iterable[Recipient | BadRow], *, again: bool) -> Iterator[Keyed]
     with closing(_Seen()) as seen:
         for row in rows:
             yield Keyed(row) if isinstance(row, BadRow) else _keyed(row, seen, again=again)
+
+
+def told_apart(rows: Iterable[Recipient | BadRow], *, again: bool) -> Iterator[Keyed]:
+    """Yield each row; those that say the same to the same number as an earlier one name it."""
+    with closing(_Seen()) as seen:
+        for row in rows:
+            if isinstance(row, BadRow) or again:
+                yield Keyed(row)
+            else:
+                said = digest(row.mobile, row.content)
+                first = seen.note(said, "", row.line)
+                yield Keyed(row, said, first.line if first.times > 1 else 0)
 
 
 def _keyed(row: Recipient, seen: "_Seen", *, again: bool) -> Keyed:
@@ -66,6 +85,13 @@ def _keyed(row: Recipient, seen: "_Seen", *, again: bool) -> Keyed:
     return Keyed(row, key, first.line if first.times > 1 else 0)
 
 
+def scratch() -> sqlite3.Connection:
+    """Return a database that nobody else sees: in memory, and on the disk once it is large."""
+    found = sqlite3.connect("", isolation_level=None)
+    found.execute("PRAGMA cache_size = -32768")
+    return found
+
+
 @attrs.frozen
 class _First:
     """The first row of a key, and how many there have been."""
@@ -76,10 +102,10 @@ class _First:
 
 
 class _Seen:
-    """The keys of a list, on the disk as soon as they are many."""
+    """The keys of a list."""
 
     def __init__(self) -> None:
-        self._keys = sqlite3.connect("")  # a file of its own, which nobody else sees
+        self._keys = scratch()
         self._keys.execute(_TABLE)
 
     def note(self, key: str, said: str, line: int) -> _First:

@@ -20,15 +20,14 @@ from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.listing import Keyed
 from ihuyi_voice.common.redaction import mask_numbers, shown
 from ihuyi_voice.errors import InvalidRequest, RateLimited, VendorError
-from ihuyi_voice.inputs import BadRow
+from ihuyi_voice.inputs import BadRow, beside, earlier
+from ihuyi_voice.inputs.earlier import OF_A_LEDGER
 from ihuyi_voice.ledger import Kept, Ledger
 from ihuyi_voice.models import OutcomeStatus, Submission
 from ihuyi_voice.protocol.codes import SUCCESS
 
-COLUMNS: Final = ("status", "voice_id", "code", "error", "retry_at", "attempts", "key", "run")
 _BATCH: Final = 500
-_OURS: Final = "result."
-_ERROR: Final = COLUMNS.index("error")
+_ERROR: Final = OF_A_LEDGER.index("error")
 
 
 @attrs.frozen
@@ -45,13 +44,12 @@ class Headings:
     _kept: tuple[int, ...]
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> "Headings":
+    def of(cls, names: Sequence[str], ours: Sequence[str] = OF_A_LEDGER) -> "Headings":
         """Return the columns for a list: the results of an earlier run are taken away."""
-        is_fed_back = set(COLUMNS) <= set(names)
-        kept = [place for place, name in enumerate(names) if not (is_fed_back and name in COLUMNS)]
+        results = earlier(names)
+        kept = tuple(place for place in range(len(names)) if place not in results)
         left = tuple(names[place] for place in kept)
-        ours = tuple(f"{_OURS}{name}" if name in left else name for name in COLUMNS)
-        return cls(left, ours, tuple(kept))
+        return cls(left, beside(left, ours), kept)
 
     def cells(self, row: Sequence[str]) -> list[str]:
         """Return the cells of a row of the list that are kept, as many as there are columns."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any, Final
 
 import attrs
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -188,16 +188,16 @@ def report_values(report: Report) -> dict[str, Any]:
     return {"outcomes": counts, "codes": report.codes, "per_second": round(report.rate, 1)}
 
 
-def print_report(report: Report) -> None:
+def print_report(report: Report, to: Console = console) -> None:
     """Print what a run came to, for a person."""
     for line, status, reason in report.rows:
         complain("send.row", line=line, status=word("outcome", status), reason=reason)
     if report.not_shown:
         complain("send.more", count=report.not_shown)
-    console.print(_outcomes(report.counts))
+    to.print(_outcomes(report.counts))
     if report.codes:
-        console.print(_codes(report.codes))
-    say("send.total", rows=report.counts.total(), seconds=report.seconds, rate=report.rate)
+        to.print(_codes(report.codes))
+    say("send.total", to, rows=report.counts.total(), seconds=report.seconds, rate=report.rate)
 
 
 def _outcomes(counts: Counter[OutcomeStatus]) -> Table:

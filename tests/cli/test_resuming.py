@@ -211,7 +211,7 @@ def test_keys_are_references_or_digests_and_never_rows() -> None:
     assert [each.key for each in keyed(rows[1:3], again=True)] == [keys[1], f"{keys[1]}#2"]
 
 
-@pytest.mark.parametrize("option", ["--force", "--takeover", "--retry-rejected"])
+@pytest.mark.parametrize("option", ["--takeover", "--retry-rejected"])
 def test_what_needs_a_ledger_says_so(vendor: Simulator, tmp_path: Path, option: str) -> None:
     """Exit code 2, and nothing is sent."""
     result = run("send", str(write(tmp_path, 1)), option)

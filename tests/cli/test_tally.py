@@ -13,7 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from ihuyi_voice import NotSent, OutcomeUnknown, VendorError
-from ihuyi_voice.cli import send, tally
+from ihuyi_voice.cli import once, tally
+from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.language import Language, choose
 from ihuyi_voice.cli.tally import Report, trouble
 from ihuyi_voice.errors import BalanceExhausted, Blacklisted, RunStopped, VoiceError
@@ -132,7 +133,7 @@ def send_to(simulator: Simulator, folder: Path, rows: int) -> None:
     async def main() -> None:
         async with in_process(simulator) as client:
             file = RecipientsFile(write(folder, rows))
-            await send.run(client, send.SendJob(file, concurrency=1))
+            await once.go(client, Plan(file, concurrency=1))
 
     run_virtual(main())
 
@@ -183,7 +184,7 @@ def test_nothing_follows_a_run_whose_bar_is_hidden(
     async def main() -> None:
         async with in_process(Simulator(latency=5.0)) as client:
             file = RecipientsFile(write(tmp_path, 1))
-            await send.run(client, send.SendJob(file), as_json=True)
+            await once.go(client, Plan(file), as_json=True)
 
     run_virtual(main())
     assert [done for done, _, _ in told] == [1]
