@@ -46,6 +46,7 @@ def make_client(
     base_url: str | None,
     template_auth: TemplateAuth | None = None,
     ledger: "Ledger | None" = None,
+    **more: Any,  # noqa: ANN401 - the client's own options
 ) -> VoiceClient:
     """Return a client of the options and the environment; the key only ever comes from there.
 
@@ -60,4 +61,4 @@ def make_client(
         "ledger": ledger,
     }
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return VoiceClient.from_env(**options)
+    return VoiceClient.from_env(**options, **more)

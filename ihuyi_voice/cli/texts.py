@@ -6,7 +6,15 @@ groups of commands stand in modules beside this one.
 
 from typing import Final
 
-from ihuyi_voice.cli import texts_frame, texts_ledger, texts_page, texts_pushes, texts_send
+from ihuyi_voice.cli import (
+    texts_check,
+    texts_frame,
+    texts_ledger,
+    texts_next,
+    texts_page,
+    texts_pushes,
+    texts_send,
+)
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # The command itself
@@ -120,6 +128,9 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "显示账号剩余条数。",
     ),
     "balance.left": ("{left}", "{left}"),
+    # check, and what to do next
+    **texts_check.TEXTS,
+    **texts_next.TEXTS,
     # template
     "template.help": ("Hand in, delete or try out a template.", "提交、删除或检验模板。"),
     "template.content.help": ("The template with 【变量】 in it.", "含有【变量】的模板。"),
