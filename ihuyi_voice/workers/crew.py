@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.signal import Signal
-from ihuyi_voice.common.tasks import ended, to_its_end
+from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import LedgerUnavailable
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
@@ -19,6 +20,7 @@ logger: Final = logging.getLogger("ihuyi_voice.workers")
 
 _Worker: TypeAlias = Any  # procrastinate's, which is not typed throughout
 _ROUND: Final = 1.0  # seconds
+_AGAIN: Final = 0.1  # the same
 
 
 async def work(
@@ -33,8 +35,9 @@ async def work(
 ) -> None:
     """Work on the parts of the account's runs, beside any other workers, until told to stop.
 
-    Told by `stop`, or cancelled, it lets what is in flight end, and gives the rest back. A database
-    or guard that goes away is waited for.
+    Told by `stop`, or cancelled, it lets what is in flight end, and gives the rest back. Cancelled
+    after that, it lets go of what is in flight, which is UNKNOWN then. A database or guard that
+    goes away is waited for.
 
     Args:
         client: Who sends; its guard should be one that all workers share.
@@ -63,23 +66,12 @@ async def work(
         stopping = asyncio.create_task((stop or asyncio.Event()).wait())
         stopping.add_done_callback(lambda _: crew.halt())
         try:
-            await _cancelled_at_most_twice(task, crew)
-        finally:
-            stopping.cancel()
-
-
-async def _cancelled_at_most_twice(task: "asyncio.Task[None]", crew: "_Crew") -> None:
-    """Wait for a crew; a cancellation lets it end what is in flight, and one more lets that go."""
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        crew.halt()
-        try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            crew.let_go()
-            await to_its_end(task)
-        raise
+            await crew.ended(task)
+            raise
+        finally:
+            stopping.cancel()
 
 
 class _Crew:
@@ -106,7 +98,7 @@ class _Crew:
         self._until_done = until_done
         self._halt = asyncio.Event()
         self._halted = Signal()
-        self._working: set[asyncio.Task[Any]] = set()
+        self._working: set[asyncio.Task[PartEnd]] = set()
         self._worker: _Worker | None = None
         engine.register(queue.app, self._job)
 
@@ -118,10 +110,18 @@ class _Crew:
         if self._worker is not None:
             self._worker.stop()
 
-    def let_go(self) -> None:
-        """Cancel what is in flight, too."""
-        for task in self._working:
-            task.cancel()
+    async def ended(self, running: "asyncio.Task[None]") -> None:
+        """Halt, and wait for `run`; if it was halted before, or this is cancelled, let go."""
+        if not self._halt.is_set():
+            self.halt()
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(running)
+        while not running.done():
+            for task in self._working:
+                task.cancel()  # once more each time: at first a run still waits for its calls
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({running}, timeout=_AGAIN)
+        running.result()
 
     async def run(self) -> None:
         """Work until halted; whatever goes away meanwhile is waited for."""
@@ -132,16 +132,11 @@ class _Crew:
         await self._guarded("give parts back", self._queue.defer_undone)
 
     async def _job(self, run: str, part: int) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - procrastinate runs each job in one
+        working = run_part(self._client, self._ledger, run, part, stop=self._halt, **self._options)
+        task = asyncio.create_task(working)
         self._working.add(task)
-        try:
-            end = await run_part(
-                self._client, self._ledger, run, part, stop=self._halt, **self._options
-            )
-        finally:
-            self._working.discard(task)
-        _tell(run, part, end)
+        task.add_done_callback(self._working.discard)
+        _tell(run, part, await task)
 
     async def _take_jobs(self) -> None:
         app, name = self._queue.app, self._queue.name
