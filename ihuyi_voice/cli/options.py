@@ -28,7 +28,7 @@ BaseUrl: TypeAlias = Annotated[
     str | None, typer.Option(help="base_url.help", envvar="IHUYI_BASE_URL")
 ]
 MaxWait: TypeAlias = Annotated[float, typer.Option(help="max_wait.help", min=0)]
-Port: TypeAlias = Annotated[int, typer.Option(help="port.help", min=0, max=65535)]
+Port: TypeAlias = Annotated[int, typer.Option(help="port.help", metavar="<int>", min=0, max=65535)]
 Host: TypeAlias = Annotated[str, typer.Option(help="host.help")]
 InboxAddress: TypeAlias = Annotated[
     str, typer.Option(help="inbox.option.help", envvar="IHUYI_INBOX")

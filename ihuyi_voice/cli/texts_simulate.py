@@ -34,7 +34,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "simulate.sensitive.help": ("A word that gets 407.", "返回 407 的敏感词。"),
     "simulate.fault.help": (
         "What goes wrong: silence, status:status=502,share=0.01, code:code=4051,nth=9.",
-        "故障：silence、status:status=502,share=0.01、code:code=4051,nth=9。",
+        "故障：silence、code:code=4051,nth=9、status:status=502 等。",
     ),
     "simulate.tls_cert.help": ("Certificate, for https.", "https 的证书文件。"),
     "simulate.tls_key.help": ("The certificate's key file.", "证书的私钥文件。"),
