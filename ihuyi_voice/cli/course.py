@@ -20,7 +20,7 @@ from ihuyi_voice.cli.interrupts import Interrupts
 from ihuyi_voice.cli.language import word
 from ihuyi_voice.cli.listing import Keyed, keyed, told_apart
 from ihuyi_voice.cli.output import complain
-from ihuyi_voice.cli.tally import Report, Shown, progress_bar, trouble
+from ihuyi_voice.cli.tally import Report, progress_bar, trouble
 from ihuyi_voice.cli.told import Told, of_bad, of_outcome
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import (
@@ -86,6 +86,7 @@ class Course:
         cause: Why the run stopped by itself, if it did.
         interrupts: How often it was interrupted.
         unwritten: Why results could not be written, if they couldn't.
+        closed: Whether nobody read the summary.
         failure: What else ended it.
     """
 
@@ -98,6 +99,7 @@ class Course:
     cause: VoiceError | None = None
     interrupts: int = 0
     unwritten: OSError | VoiceError | None = None
+    closed: bool = False
     failure: Exception | None = None
 
     def note(self, outcome: Outcome) -> None:
@@ -161,7 +163,8 @@ class Course:
     def exit(self) -> Exit:
         """The exit code."""
         counts = self.report.counts
-        if self.unwritten is not None or isinstance(self.cause, LedgerUnavailable):
+        lost = self.closed or self.unwritten is not None
+        if lost or isinstance(self.cause, LedgerUnavailable):
             return Exit.NOT_WRITTEN
         if self.interrupts:
             return Exit.INTERRUPTED
@@ -220,7 +223,7 @@ async def follow(
     with progress_bar("bar.sending", total, hidden=hidden) as bar:
         try:
             async with entered, bar.following(course.report, run):
-                await _consume(run, course, bar, interrupts)
+                await _consume(run, course, interrupts)
         except Exception as error:  # noqa: BLE001 - of the list: it is told after what was done
             course.failure = error
         course.interrupts = interrupts.count
@@ -228,7 +231,7 @@ async def follow(
         bar.update(course.report.counts.total() + course.same, lines=trouble(course.report))
 
 
-async def _consume(run: BulkRun, course: Course, bar: Shown, interrupts: Interrupts) -> None:
+async def _consume(run: BulkRun, course: Course, interrupts: Interrupts) -> None:
     """Note each outcome; at the first signal wait for those in flight, at the second cut them off.
 
     Either way each message that was taken from the list has its outcome.
@@ -237,7 +240,6 @@ async def _consume(run: BulkRun, course: Course, bar: Shown, interrupts: Interru
     async def read() -> None:
         async for outcome in run:
             course.note(outcome)
-            bar.show(course.report, run.progress)
             if course.unwritten is not None:
                 return
 

@@ -43,6 +43,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "--out 就是名单文件本身，会将其覆盖",
     ),
     "send.row": ("line {line}: {status}: {reason}", "第 {line} 行：{status}：{reason}"),
+    "send.rows": (
+        "{count:,} × {status}: {reason} (lines {lines})",
+        "{count:,} 行 {status}：{reason}（第 {lines} 行）",
+    ),
+    "send.rows.more": (", …", "……"),
+    "list.comma": (", ", "、"),
     "send.more": (
         "… and {count} more; --out writes them all",
         "……另有 {count} 行；用 --out 可写出全部结果",
@@ -178,7 +184,46 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         ),
         "任务 {run} 此前已全部完成：这次没有发送。如需把名单再发一遍，请另取名称：--run 名称",
     ),
-    "send.stopped": ("Stopped: {cause}", "已停止：{cause}"),
+    "send.stopped": ("Stopped: {cause}: {meaning}.", "已停止：{cause}：{meaning}。"),
+    "send.stopped_plainly": ("Stopped: {cause}", "已停止：{cause}"),
+    "send.mostly": (
+        "{bad:,} of {rows:,} were not accepted, {count:,} of them: {cause}: {meaning}.",
+        "{rows:,} 行中有 {bad:,} 行未被受理，其中 {count:,} 行：{cause}：{meaning}。",
+    ),
+    "send.mostly_plainly": (
+        "{bad:,} of {rows:,} were not accepted, {count:,} of them: {cause}",
+        "{rows:,} 行中有 {bad:,} 行未被受理，其中 {count:,} 行：{cause}",
+    ),
+    "send.not_all": (
+        "{bad:,} of {rows:,} were not accepted.",
+        "{rows:,} 行中有 {bad:,} 行未被受理。",
+    ),
+    "send.all": ("All {rows:,} were accepted.", "全部 {rows:,} 行已受理。"),
+    "send.none": ("There was nothing to send.", "没有可发送的内容。"),
+    "send.interrupted": (
+        "Interrupted: {rows:,} rows ended, {bad:,} of them were not accepted.",
+        "已中断：{rows:,} 行有结果，其中 {bad:,} 行未被受理。",
+    ),
+    "send.unwritten_headline": (
+        "Stopped: the results could not be written: {reason}",
+        "已停止：结果无法写入：{reason}",
+    ),
+    "send.next": ("What to do: {advice}.", "下一步：{advice}。"),
+    "send.next_plainly": (
+        "What to do: ask the vendor about it; it is in no table.",
+        "下一步：该代码未列出，请咨询供应商。",
+    ),
+    "send.next_disk": (
+        (
+            "What to do: make room or write to another place; what stands neither in {out} nor "
+            "above was not sent."
+        ),
+        "下一步：清理磁盘或换个位置；既不在 {out} 中、也未在上面列出的行没有发送。",
+    ),
+    "send.what_is_left": (
+        "To send what is left: ihuyi-voice send {out} --only held,not_sent --out NEW_FILE",
+        "发送其余部分：ihuyi-voice send {out} --only held,not_sent --out 新文件名",
+    ),
     "send.uncertain": (
         "What is UNKNOWN is not sent again by itself: ihuyi-voice ledger unknown {run}",
         "结果未知的通知不会自动重发，请查看：ihuyi-voice ledger unknown {run}",

@@ -6,6 +6,7 @@ import attrs
 
 from ihuyi_voice.bulk import Outcome
 from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.output import print_json
 from ihuyi_voice.common.redaction import shown
 from ihuyi_voice.errors import VendorError
 from ihuyi_voice.inputs import BadRow, Recipient
@@ -84,3 +85,12 @@ def same(row: Recipient | BadRow, line: int, result: tuple[str, ...]) -> Told:
 def not_sent(reason: str) -> tuple[str, ...]:
     """Return the result of a row of which no request was made."""
     return (OutcomeStatus.NOT_SENT.value, "", "", reason, "", "0")
+
+
+def print_row(told: Told) -> None:
+    """Print a row's end as a line of JSON.
+
+    Raises:
+        OutputClosed: Nobody reads it.
+    """
+    print_json(told.to_dict())

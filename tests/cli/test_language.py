@@ -117,6 +117,8 @@ def test_every_text_is_used() -> None:
         "again",
         "action",
         "end",
+        "cause",
+        "advice",
         "exit",
         "state",
         "family",
