@@ -14,7 +14,7 @@ def test_the_two_commands_stand_in_the_readme_one_line_each() -> None:
     demo, tests = COMMANDS[:2]
     assert "\n" not in demo + tests
     assert demo.endswith("ihuyi-voice demo")
-    assert tests.endswith("-m pytest --cov")
+    assert tests.endswith("-m pytest -n auto --cov")
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]

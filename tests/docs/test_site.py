@@ -11,6 +11,8 @@ from lxml import html
 from tests.docs.examples import PAGES, ROOT
 from tests.support.browser import browsing, need_browser
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("furo", reason="the extra `docs` isn't installed")
 
 
