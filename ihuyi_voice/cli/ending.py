@@ -38,6 +38,10 @@ def _tell(course: Course, plan: Plan, to: Console, *, as_json: bool) -> None:
     print_report(course.report, to)
     if course.same:
         say("send.sames", to, count=course.same)
+    if course.carried:
+        say("send.carried", to, count=course.carried)
+    if course.held_until:
+        say("send.held_until", to, at=course.held_until)
     if course.report.replayed:
         say("send.replayed", to, count=course.report.replayed, run=plan.run or "")
 
@@ -50,6 +54,7 @@ def values(course: Course, run: str | None) -> dict[str, Any]:
         | kept
         | {
             "duplicates": course.same,
+            "carried": course.carried,
             "interrupted": bool(course.interrupts),
             "cause": str(course.cause) if course.cause is not None else None,
             "exit_code": course.exit.value,

@@ -110,7 +110,9 @@ def _tell_the_rest(plan: Plan, course: Course, ends: Ends) -> None:
 
 def _tell_of_one(each: Keyed, course: Course, ends: Ends) -> None:
     row, first = each.row, ends.of(each.same_as)
-    if isinstance(row, BadRow):
+    if each.earlier is not None:
+        course.carry(Told(row, each.earlier, carried=True))
+    elif isinstance(row, BadRow):
         course.bad(row)
     elif each.same_as and first is not None:
         course.tell(same(row, each.same_as, first))

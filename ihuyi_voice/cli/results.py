@@ -202,6 +202,8 @@ def _text(cell: object) -> str:
 def _result(each: Keyed, kept: Kept | None) -> tuple[object, ...]:
     """Return the cells of a row's result, but for the run."""
     row = each.row
+    if each.earlier is not None:
+        return *each.earlier, each.key
     if isinstance(row, BadRow):
         return OutcomeStatus.NOT_SENT.value, "", "", shown(row.reason), "", 0, ""
     if kept is not None and (kept.draft.mobile, kept.draft.content) != (row.mobile, row.content):

@@ -92,8 +92,8 @@ async def _tell_the_rest(
         return
     async for each, result in rows:
         if ends.of(each.row.line) is None:
-            told = Told(each.row, result[: len(OUTCOME)])
-            if not each.same_as:
+            told = Told(each.row, result[: len(OUTCOME)], carried=each.earlier is not None)
+            if not each.same_as and each.earlier is None:
                 course.report.counts[told.status] += 1
             course.tell(told)
 

@@ -42,6 +42,51 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "--out is the recipients' own file, which it would overwrite",
         "--out 就是名单文件本身，会将其覆盖",
     ),
+    "send.only.help": (
+        "Of a results file, send the rows of these statuses: held,not_sent.",
+        "对结果文件，只发送这些状态的行：held,not_sent。",
+    ),
+    "send.ring.help": (
+        "With --only accepted or unknown: let phones ring that may have rung.",
+        "与 --only accepted 或 unknown 同用：允许再次拨打可能已经响过的电话。",
+    ),
+    "send.only.wrong": (
+        "--only {text}: there are accepted, rejected, held, not_sent and unknown",
+        "--only {text}：可选 accepted、rejected、held、not_sent、unknown",
+    ),
+    "send.only.rung": (
+        (
+            "what is accepted rings, and what is unknown may ring: sent again, those phones ring "
+            "twice; say --ring-again as well if that is meant"
+        ),
+        (
+            "accepted 的电话会响，unknown 的可能会响：再发就会重复拨打；确实需要时请同时加上 "
+            "--ring-again"
+        ),
+    ),
+    "send.only.needed": (
+        (
+            "{name} has the results of an earlier run: say which of its rows to send, mostly "
+            "--only held,not_sent"
+        ),
+        "{name} 中有此前发送的结果：请指明发送哪些行，一般是 --only held,not_sent",
+    ),
+    "send.only.no_results": (
+        "{name} is no results file: the columns {columns} don't stand side by side in it",
+        "{name} 不是结果文件：其中没有相邻的列 {columns}",
+    ),
+    "send.only.no_status": (
+        "it has no status, so nobody knows whether it was called",
+        "没有状态，无法知道是否已拨打",
+    ),
+    "send.held_until": (
+        "some of them are held back, the last until {at}: send those then",
+        "其中有暂缓的号码，最晚到 {at}：请届时再发送",
+    ),
+    "send.carried": (
+        "{count:,} rows were left as an earlier run left them",
+        "{count:,} 行保留此前的结果，没有发送",
+    ),
     "send.row": ("line {line}: {status}: {reason}", "第 {line} 行：{status}：{reason}"),
     "send.rows": (
         "{count:,} × {status}: {reason} (lines {lines})",

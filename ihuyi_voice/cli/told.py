@@ -22,11 +22,13 @@ class Told:
         row: The row.
         result: Its cells in a results file: status, voice_id, code, error, retry_at, attempts.
         outcome: How its message ended, if it became one in this run.
+        carried: Whether an earlier run ended it, and this one left it.
     """
 
     row: Recipient | BadRow
     result: tuple[str, ...]
     outcome: Outcome | None = None
+    carried: bool = False
 
     @property
     def status(self) -> OutcomeStatus:
@@ -49,7 +51,7 @@ class Told:
             "text": reason or None,
             "retry_at": retry_at or None,
             "attempts": int(attempts or 0),
-            "replayed": self.outcome is not None and self.outcome.replayed,
+            "replayed": self.carried or (self.outcome is not None and self.outcome.replayed),
         }
 
 

@@ -175,7 +175,8 @@ def test_the_list_keeps_its_columns_in_the_results(vendor: Simulator, tmp_path: 
     assert (row["attempts"], row["run"]) == ("1", "名单.csv")
     again = tmp_path / "again.csv"
     ledger = str(tmp_path / "n.db")
-    result = run("send", str(out), "--ledger", ledger, "--run", "二", "--out", str(again))
+    wanted = ("--only", "accepted", "--ring-again")
+    result = run("send", str(out), "--ledger", ledger, "--run", "二", "--out", str(again), *wanted)
     assert result.exit_code == 0, result.output
     assert list(results(again)[0]) == list(row)
 
