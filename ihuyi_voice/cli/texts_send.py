@@ -48,7 +48,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "send.ring.help": (
         "With --only accepted or unknown: let phones ring that may have rung.",
-        "与 --only accepted 或 unknown 同用：允许再次拨打可能已经响过的电话。",
+        "与 --only 同用：允许重拨可能响过的电话。",
     ),
     "send.only.wrong": (
         "--only {text}: there are accepted, rejected, held, not_sent and unknown",
