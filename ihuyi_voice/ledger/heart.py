@@ -207,6 +207,8 @@ class Heart:
             self._owed += [again for row in every if (again := row.again(owner)) is not None]
             raise
         self.owner = done.owner
+        for warning in done.warnings:
+            tell(logger, logging.WARNING, "%s", warning)
         self._used |= dict.fromkeys(used, asyncio.get_running_loop().time())
         return list(map(self._granted, rows, done.answers[len(owed) :]))
 

@@ -14,7 +14,7 @@ import attrs
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import normalise_mobile
-from ihuyi_voice.ledger.entries import DEAD, report_of
+from ihuyi_voice.ledger.entries import DEAD, also_of, report_of
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import ACCEPTED_CODE, State, storable, within_reach
 from ihuyi_voice.models import DeliveryReport
@@ -37,14 +37,14 @@ _MARK: Final = (
 )
 _MARKED: Final = "SELECT seq FROM {marks} WHERE name = :name"
 _CALLS: Final = (
-    "SELECT e.id, e.run, e.key, e.mobile, e.begun_at, e.voice_id,"  # noqa: S608 - constants
+    "SELECT e.id, e.run, e.key, e.mobile, e.begun_at, e.voice_id, e.also,"  # noqa: S608 - constants
     " CASE WHEN e.state = {INTENT} AND" + DEAD + " THEN {UNKNOWN} ELSE e.state END AS state"
     " FROM {entries} AS e{by_mobile} WHERE {among_mobiles} AND e.state >= {INTENT}"
 )
 _REPORTS: Final = "SELECT * FROM {reports}{by_number} WHERE {among_mobiles}"
 _SETTLE: Final = (
     "UPDATE {entries}{by_key} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code,"
-    " kind = NULL, text = '' WHERE run = :run AND key = :key"
+    " kind = NULL, text = '', settled_at = {now} WHERE run = :run AND key = :key"
     " AND state IN ({INTENT}, {UNKNOWN})"
 )
 
@@ -90,12 +90,14 @@ def match(owners: Owners, mobiles: Iterable[str], *, settling: bool = True) -> W
     for mobile, told in reports.items():
         _match_one(calls[mobile], told, found)
     if settling and found.settled:
-        yield Many(owners.say(_SETTLE), [_claim(found, place) for place in found.settled])
+        now = owners.now()
+        yield Many(owners.say(_SETTLE), [_claim(found, place) | now for place in found.settled])
     return found
 
 
 def _match_one(calls: Sequence[Row], told: Sequence[Row], found: Matched) -> None:
     known = {row["voice_id"] for row in calls if row["voice_id"]}
+    known.update(*map(also_of, calls))
     free = sorted((row for row in told if row["voice_id"] not in known), key=_arrival)
     unsure = [row for row in calls if _is_unsure(row)]
     fitting = {id(call): [row for row in free if _fits(call, row)] for call in unsure}
