@@ -30,7 +30,8 @@ _SETTLE: Final = (
     "UPDATE {entries}{by_key} SET state = :state, attempts = :attempts, kind = :kind, text = :text,"
     " voice_id = :voice_id, code = :code, action = :action, retry_at = :retry_at, at = {now},"
     " settled_at = NULL WHERE run = :run AND key = :key AND owner = :owner AND epoch = :epoch"
-    " AND ticket = :ticket AND (state IN ({INTENT}, {UNKNOWN}) OR CAST(:state AS INTEGER) = {ACCEPTED}"
+    " AND ticket = :ticket"
+    " AND (state IN ({INTENT}, {UNKNOWN}) OR CAST(:state AS INTEGER) = {ACCEPTED}"
     " OR (CAST(:state AS INTEGER) IN ({REFUSED}, {REJECTED}) AND also IS NULL))"
 )
 _NOTE: Final = (

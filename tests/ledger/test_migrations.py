@@ -1,6 +1,6 @@
 """Ledgers of earlier versions are brought to this one when they are opened, with all they hold."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -8,6 +8,9 @@ from ihuyi_voice import OutcomeStatus
 from ihuyi_voice.ledger import Ledger, LedgerUnavailable
 from ihuyi_voice.storage import Query, Work
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, unknown
+
+if TYPE_CHECKING:
+    from ihuyi_voice.ledger.states import Ending
 
 SINCE_2: Final = ("settled_at", "also")
 
@@ -28,7 +31,8 @@ async def made_older(process: Process) -> None:
 async def test_a_ledger_of_version_1_is_migrated(world: World) -> None:
     """Its entries are what they were, and can be settled."""
     process = await world.process()
-    for key, end in {"done": accepted(), "unsure": unknown()}.items():
+    ends: dict[str, Ending] = {"done": accepted(), "unsure": unknown()}
+    for key, end in ends.items():
         assert await process.calls().intend(draft(key)) is None
         await process.calls().settle(draft(key), end)
     await made_older(process)
