@@ -251,7 +251,11 @@ class Commits:
                 found = yield from self._found(book, keys)
         told: dict[int, Answer] = {}
         for intent in intents:
-            end = _told(found.get(intent.draft.key), intent.draft, opens)
+            row = found.get(intent.draft.key)
+            if _is_this(row, intent, owner):  # the commit before, of which nobody knew, was made
+                told[id(intent)] = owner
+                continue
+            end = _told(row, intent.draft, opens)
             # What opened in this very moment may be asked for again.
             told[id(intent)] = end or _in_flight()
         return told
@@ -281,6 +285,14 @@ def _told(row: Row | None, draft: Draft, opens: int) -> Ending | None:
     if row["state"] == State.INTENT:
         return _in_flight()
     return None if row["state"] <= opens else ending_of(row)
+
+
+def _is_this(row: Row | None, intent: Intent, owner: int) -> bool:
+    """Return whether a row is in flight by this very attempt."""
+    if row is None or row["state"] != State.INTENT:
+        return False
+    attempt = owner, intent.book.epoch, intent.ticket
+    return attempt == (row["owner"], row["epoch"], row["ticket"])
 
 
 def _other(row: Row, draft: Draft, opens: int) -> InvalidRequest | None:
