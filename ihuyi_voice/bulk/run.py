@@ -66,8 +66,7 @@ from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
-from ihuyi_voice.calls import Job, Journaling, JournalOfRun, Submitter
-from ihuyi_voice.calls.errands import Patience, all_ended
+from ihuyi_voice.calls import Job, Journaling, JournalOfRun, Patience, Submitter, all_ended
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import Message, OutcomeStatus

@@ -121,9 +121,9 @@ class Desk:
         for states in passes:
             after, more = first, True
             while more:
-                read = partial(entries.page, self.owners, found, states, after)
-                rows = await self.heart.read(read)
-                for entry in await self._shown(rows, status):
+                read = partial(self._page, found, states, after, status)
+                rows, shown = await self.heart.read(read)
+                for entry in shown:
                     yield entry
                 more = len(rows) == entries.PAGE
                 after = rows[-1]["id"] if rows else after
@@ -160,17 +160,18 @@ class Desk:
         row = await self.heart.read(lambda: entries.one(self.owners, run, key))
         return entries.entry_of(row)
 
-    async def _shown(self, rows: Sequence[Row], status: Status | None) -> list[Entry]:
-        rows = [row for row in rows if status in {None, entries.status_of(row)}]
-        unsure = {row["mobile"] for row in rows if entries.status_of(row) is OutcomeStatus.UNKNOWN}
+    def _page(
+        self, run: int, states: object, after: int, status: Status | None
+    ) -> Work[tuple[Sequence[Row], list[Entry]]]:
+        """Return the next rows, and the entries among them with their candidates."""
+        rows = yield from entries.page(self.owners, run, states, after)
+        wanted = [row for row in rows if status in {None, entries.status_of(row)}]
+        unsure = {each["mobile"] for each in wanted if _is_unknown(each)}
         found = matching.Matched()
         if unsure:
-            read = partial(matching.match, self.owners, unsure, settling=False)
-            found = await self.heart.read(read)
-        return [
-            entries.entry_of(row, found.candidates.get((row["run"], row["key"]), ()))
-            for row in rows
-        ]
+            found = yield from matching.match(self.owners, unsure, settling=False)
+        told = found.candidates
+        return rows, [entries.entry_of(e, told.get((e["run"], e["key"]), ())) for e in wanted]
 
     async def _keyed(self, account: str) -> Book:
         book = self._books.get(account)
@@ -233,3 +234,7 @@ class Desk:
             await self.heart.write_or_owe(lambda: self.runs.leave(book))
         except LedgerUnavailable as exc:
             tell(logger, logging.WARNING, "a run could not be left yet: %s", exc)
+
+
+def _is_unknown(row: Row) -> bool:
+    return entries.status_of(row) is OutcomeStatus.UNKNOWN

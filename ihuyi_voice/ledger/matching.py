@@ -41,6 +41,11 @@ _CALLS: Final = (
     " CASE WHEN e.state = {INTENT} AND" + DEAD + " THEN {UNKNOWN} ELSE e.state END AS state"
     " FROM {entries} AS e{by_mobile} WHERE {among_mobiles} AND e.state >= {INTENT}"
 )
+_UNSURE: Final = (
+    "SELECT DISTINCT e.mobile FROM {entries} AS e{by_state}"
+    " WHERE e.run IN (SELECT id FROM {runs}) AND e.state IN ({INTENT}, {UNKNOWN})"
+    " AND EXISTS (SELECT 1 FROM {reports} AS r WHERE r.mobile = e.mobile)"
+)
 _REPORTS: Final = "SELECT * FROM {reports}{by_number} WHERE {among_mobiles}"
 _SETTLE: Final = (
     "UPDATE {entries}{by_key} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code,"
@@ -81,12 +86,17 @@ def store(owners: Owners, name: str, reports: Sequence[DeliveryReport], seq: int
     return (yield from match(owners, {_number(each.mobile) for each in reports}))
 
 
+def unsure(owners: Owners) -> Work[list[str]]:
+    """Return the numbers that have reports, and calls whose end nobody knows yet."""
+    return [row["mobile"] for row in (yield Query(owners.say(_UNSURE)))]
+
+
 def match(owners: Owners, mobiles: Iterable[str], *, settling: bool = True) -> Work[Matched]:
     """Settle what reports of these numbers tell of, or only look."""
     found = Matched()
     calls = yield from _by_mobile(owners, _CALLS, mobiles)
-    unsure = [mobile for mobile, rows in calls.items() if any(map(_is_unsure, rows))]
-    reports = yield from _by_mobile(owners, _REPORTS, unsure)
+    in_doubt = [mobile for mobile, rows in calls.items() if any(map(_is_unsure, rows))]
+    reports = yield from _by_mobile(owners, _REPORTS, in_doubt)
     for mobile, told in reports.items():
         _match_one(calls[mobile], told, found)
     if settling and found.settled:
@@ -99,10 +109,10 @@ def _match_one(calls: Sequence[Row], told: Sequence[Row], found: Matched) -> Non
     known = {row["voice_id"] for row in calls if row["voice_id"]}
     known.update(*map(also_of, calls))
     free = sorted((row for row in told if row["voice_id"] not in known), key=_arrival)
-    unsure = [row for row in calls if _is_unsure(row)]
-    fitting = {id(call): [row for row in free if _fits(call, row)] for call in unsure}
+    in_doubt = [row for row in calls if _is_unsure(row)]
+    fitting = {id(call): [row for row in free if _fits(call, row)] for call in in_doubt}
     in_flight = any(row["state"] == State.INTENT for row in calls)
-    for call in unsure:
+    for call in in_doubt:
         if not (fits := fitting[id(call)]) or call["state"] != State.UNKNOWN:
             continue
         place = (call["run"], call["key"])
