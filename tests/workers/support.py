@@ -3,11 +3,14 @@
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 
+from ihuyi_voice import VoiceClient
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.simulator import Simulator
+from tests.support.vendor import in_process
 
 ACCOUNT = "VM00000000"
 CONTENT = "您的验证码是：1234。"
@@ -34,6 +37,12 @@ async def _drop(url: str, prefix: str) -> None:
         await connection.execute("DELETE FROM ihuyi_schema WHERE name = $1", f"{prefix}_ledger")
     finally:
         await connection.close()
+
+
+def client_of(simulator: Simulator, **options: Any) -> VoiceClient:
+    """Return a client of the simulator, without a guard if none is given."""
+    options.setdefault("guard", None)
+    return in_process(simulator, **options)
 
 
 def rung(simulator: Simulator) -> list[tuple[str, str]]:

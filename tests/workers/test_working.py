@@ -4,23 +4,17 @@ import asyncio
 
 import pytest
 
-from ihuyi_voice import InvalidRequest, Message, OutcomeStatus, RunStopped, VoiceClient
+from ihuyi_voice import InvalidRequest, Message, OutcomeStatus, RunStopped
 from ihuyi_voice.ledger import Ledger, RunInUse
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, run_part, work
 from tests.support.postgres import Server, pooler_of
-from tests.support.vendor import in_process
-from tests.workers.support import ACCOUNT, own_ledger, rung
+from tests.workers.support import ACCOUNT, client_of, own_ledger, rung
 
 MESSAGES = [
     Message(f"139{number % 40:08d}", f"您的验证码是：{number}。", f"m{number}")
     for number in range(60)
 ]
-
-
-def client_of(simulator: Simulator) -> VoiceClient:
-    """Return a client of the simulator."""
-    return in_process(simulator, guard=None)
 
 
 async def test_a_run_is_worked_to_its_end(postgres: str) -> None:
@@ -34,17 +28,6 @@ async def test_a_run_is_worked_to_its_end(postgres: str) -> None:
         assert progress.counts == {OutcomeStatus.ACCEPTED: 60}
         assert progress.done == 6
         assert len(set(rung(simulator))) == len(rung(simulator)) == 60
-
-
-async def test_a_list_is_loaded_again_without_harm(postgres: str) -> None:
-    """What is in the run stays; bad rows are told by their place, and the rest is loaded."""
-    async with own_ledger(postgres) as (ledger, _):
-        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
-        more = [*MESSAGES, Message("12345", "a"), Message("13900000001", "b", "m1"), MESSAGES[0]]
-        given = await distribute(ledger, "r", more, account=ACCOUNT)
-        assert (given.read, given.new, given.parts) == (63, 0, 1)
-        assert sorted(given.bad) == [61, 62]
-        assert given.bad[62].field == "key"
 
 
 async def test_a_part_is_worked_by_any_engine(postgres: str) -> None:
