@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from ihuyi_voice import InvalidRequest, Message, OutcomeStatus
@@ -13,25 +12,21 @@ from ihuyi_voice.models import Draft, digest
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, work
 from ihuyi_voice.workers.queue import Queue
-from tests.workers.support import ACCOUNT, client_of, own_ledger, rung
+from tests.workers.support import ACCOUNT, client_of, execute, own_ledger, rung
 
 MESSAGES = [Message(f"139{number:08d}", f"您的验证码是：{number}。") for number in range(30)]
 
 LONG_AGO = "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '10 s'"
 
 
-async def execute(url: str, prefix: str, statement: str, *given: object) -> list[Any]:
+async def queued(url: str, prefix: str, statement: str, *given: object) -> list[Any]:
     """Execute a statement on the tables of a queue."""
-    connection = await asyncpg.connect(url, server_settings={"search_path": f"{prefix}_jobs"})
-    try:
-        return list(await connection.fetch(statement, *given))
-    finally:
-        await connection.close()
+    return await execute(url, statement, *given, path=f"{prefix}_jobs")
 
 
 async def jobs(url: str, prefix: str) -> list[str]:
     """Return the states of the jobs in the queue."""
-    rows = await execute(url, prefix, "SELECT status FROM procrastinate_jobs ORDER BY id")
+    rows = await queued(url, prefix, "SELECT status FROM procrastinate_jobs ORDER BY id")
     return [row["status"] for row in rows]
 
 
@@ -50,13 +45,13 @@ async def test_tables_of_another_version_are_made_anew(postgres: str) -> None:
     """The ledger knows everything that is in them; but not while a worker of theirs lives."""
     async with own_ledger(postgres) as (ledger, prefix):
         await distribute(ledger, "r", MESSAGES, part_size=10, account=ACCOUNT)
-        await execute(
+        await queued(
             postgres, prefix, f"COMMENT ON SCHEMA {prefix}_jobs IS 'procrastinate 3.0.0 (abc)'"
         )
-        await execute(postgres, prefix, "INSERT INTO procrastinate_workers DEFAULT VALUES")
+        await queued(postgres, prefix, "INSERT INTO procrastinate_workers DEFAULT VALUES")
         with pytest.raises(InvalidRequest, match=r"workers with procrastinate 3\.0\.0, and this"):
             await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
-        await execute(postgres, prefix, LONG_AGO)
+        await queued(postgres, prefix, LONG_AGO)
         async with Queue(ledger, ACCOUNT) as queue:
             assert await jobs(postgres, prefix) == []
             assert await queue.defer_undone() == 3
@@ -66,11 +61,11 @@ async def test_tables_of_another_version_are_made_anew(postgres: str) -> None:
 async def test_a_schema_of_somebody_elses_is_not_dropped(postgres: str) -> None:
     """It is refused by its name."""
     async with own_ledger(postgres) as (ledger, prefix):
-        await execute(postgres, prefix, f"CREATE SCHEMA {prefix}_jobs")
-        await execute(postgres, prefix, "CREATE TABLE theirs (id INT)")
+        await queued(postgres, prefix, f"CREATE SCHEMA {prefix}_jobs")
+        await queued(postgres, prefix, "CREATE TABLE theirs (id INT)")
         with pytest.raises(InvalidRequest, match=f"schema {prefix}_jobs that is not"):
             await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
-        assert await execute(postgres, prefix, "SELECT * FROM theirs") == []
+        assert await queued(postgres, prefix, "SELECT * FROM theirs") == []
 
 
 async def test_what_died_between_the_list_and_its_jobs_goes_on(postgres: str) -> None:
@@ -104,9 +99,9 @@ async def test_whatever_becomes_of_jobs_nothing_is_left_undone(postgres: str, ha
     simulator = Simulator(limits=())
     async with own_ledger(postgres) as (ledger, prefix), client_of(simulator) as client:
         await distribute(ledger, "r", MESSAGES, part_size=10, account=ACCOUNT)
-        await execute(postgres, prefix, "INSERT INTO procrastinate_workers DEFAULT VALUES")
-        await execute(postgres, prefix, LONG_AGO)
-        await execute(postgres, prefix, harm)
+        await queued(postgres, prefix, "INSERT INTO procrastinate_workers DEFAULT VALUES")
+        await queued(postgres, prefix, LONG_AGO)
+        await queued(postgres, prefix, harm)
         await work(client, ledger, until_done=True)
         assert len(set(rung(simulator))) == len(rung(simulator)) == 30
         assert await jobs(postgres, prefix) in ([], ["succeeded"] * 3, ["failed"] * 3)
@@ -115,7 +110,7 @@ async def test_whatever_becomes_of_jobs_nothing_is_left_undone(postgres: str, ha
 async def test_jobs_that_failed_long_ago_are_forgotten(postgres: str) -> None:
     """A guard that is away all night leaves no million of rows."""
     async with own_ledger(postgres) as (ledger, prefix), Queue(ledger, ACCOUNT) as queue:
-        await execute(
+        await queued(
             postgres,
             prefix,
             "INSERT INTO procrastinate_jobs (queue_name, task_name, status)"
@@ -139,6 +134,6 @@ async def test_workers_need_postgresql(tmp_path: Path) -> None:
 async def test_a_missing_extra_is_named(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the words that install it."""
     async with own_ledger(postgres) as (ledger, _):
-        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+        monkeypatch.setattr("importlib.util.find_spec", {}.get)
         with pytest.raises(ImportError, match=r"pip install 'ihuyi-voice\[workers\]'"):
             await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
