@@ -134,6 +134,6 @@ async def test_workers_need_postgresql(tmp_path: Path) -> None:
 async def test_a_missing_extra_is_named(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the words that install it."""
     async with own_ledger(postgres) as (ledger, _):
-        monkeypatch.setattr("importlib.util.find_spec", {}.get)
+        monkeypatch.setattr("importlib.util.find_spec", dict[str, None]().get)
         with pytest.raises(ImportError, match=r"pip install 'ihuyi-voice\[workers\]'"):
             await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
