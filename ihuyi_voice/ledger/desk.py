@@ -1,7 +1,7 @@
 """The desk of an open ledger: where its parts meet."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -13,13 +13,15 @@ from ihuyi_voice.ledger.entries import Entry, Status
 from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.progress import reopen
 from ihuyi_voice.ledger.reconcile import Reconciled, Reports, take_in
 from ihuyi_voice.ledger.rows import Book
 from ihuyi_voice.ledger.runs import ANYBODY, Held, Opened, Runs, check_name, watched
 from ihuyi_voice.ledger.schema import OPEN_RUN, STOPPED_RUN
+from ihuyi_voice.ledger.sleepers import end_sleepers, is_locked_out
 from ihuyi_voice.ledger.states import opens
 from ihuyi_voice.models import OutcomeStatus
-from ihuyi_voice.storage import Row
+from ihuyi_voice.storage import Row, Work
 
 logger: Final = logging.getLogger("ihuyi_voice.ledger")
 
@@ -37,7 +39,7 @@ class Desk:
         self.heart = heart
         self.owners = owners
         self.runs = Runs(owners)
-        self._open: set[tuple[str, str]] = set()
+        self._open: set[tuple[str, str, int]] = set()
         self._books: dict[str, Book] = {}
 
     def calls(self, account: str, *, retry_rejected: bool) -> Journal:
@@ -57,19 +59,29 @@ class Desk:
     async def run(
         self, account: str, key: str, *, takeover: bool, retry_rejected: bool
     ) -> AsyncGenerator[Journal]:
-        """Open a run, and leave it."""
+        """Open a run that has one part, and leave it."""
+        opening = self.part(account, key, 0, takeover=takeover, retry_rejected=retry_rejected)
+        async with opening as (_, journal):
+            yield journal
+
+    @asynccontextmanager
+    async def part(
+        self, account: str, key: str, part: int, *, takeover: bool, retry_rejected: bool
+    ) -> AsyncGenerator[tuple[Book, Journal]]:
+        """Open a part of a run, and leave it."""
         check_name(key)
-        if (account, key) in self._open:
+        place = (account, key, part)
+        if place in self._open:
             raise RunInUse(f"the run {key!r} is open here already")
-        self._open.add((account, key))
+        self._open.add(place)
         try:
-            opened = await self._taken(account, key, takeover=takeover)
+            opened = await self._taken(*place, takeover=takeover)
             try:
-                yield self._journal(account, opened, retry_rejected=retry_rejected)
+                yield opened.book, self._journal(account, opened, retry_rejected=retry_rejected)
             finally:
                 await self._leave(opened.book)
         finally:
-            self._open.discard((account, key))
+            self._open.discard(place)
 
     async def found(self, run: str, account: str | None) -> int:
         """Return the id of a run."""
@@ -82,7 +94,22 @@ class Desk:
             raise InvalidRequest("keyed calls can't be stopped: nobody runs them", field="run")
         found = await self.found(run, account)
         state = OPEN_RUN if cause is None else STOPPED_RUN
-        await self.heart.write(lambda: self.runs.mark(found, state, cause or None))
+        await self.impatiently(lambda: self.runs.mark(found, state, cause or None))
+        await self.impatiently(lambda: self.runs.mark_parts(found))
+        if cause is None:
+            await self.impatiently(lambda: reopen(self.owners, found))
+
+    async def impatiently(self, make: Callable[[], Work[None]]) -> None:
+        """Write what may find locks of programs that are asleep."""
+        for _ in range(self.owners.timing.looks):
+            try:
+                return await self.heart.write(make)
+            except LedgerUnavailable as exc:
+                if not is_locked_out(exc):
+                    raise
+            await self.heart.read(partial(end_sleepers, self.owners))
+        await self.heart.write(make)
+        return None
 
     async def entries(
         self, run: str, status: Status | None, account: str | None
@@ -153,12 +180,19 @@ class Desk:
             self._books[account] = book
         return book
 
-    async def _taken(self, account: str, key: str, *, takeover: bool) -> Opened:
+    async def _taken(self, account: str, key: str, part: int, *, takeover: bool) -> Opened:
         timing = self.owners.timing
 
         async def attempt(insist: Held | None) -> Opened | Held:
             owner, whom = await self.heart.born(), ANYBODY if takeover else insist
-            return await self.heart.write(lambda: self.runs.open(account, key, 0, owner, whom))
+            try:
+                opening = partial(self.runs.open, account, key, part, owner, whom)
+                return await self.heart.write(opening)
+            except LedgerUnavailable as exc:
+                if not is_locked_out(exc):
+                    raise
+            await self.heart.read(partial(end_sleepers, self.owners))
+            return await self.heart.read(partial(self.runs.who_locks, account, key, part))
 
         return await watched(attempt, lambda: timing.sleep(timing.look), timing.looks)
 
@@ -179,6 +213,6 @@ class Desk:
 
     async def _leave(self, book: Book) -> None:
         try:
-            await self.heart.write(lambda: self.runs.leave(book))
+            await self.heart.write_or_owe(lambda: self.runs.leave(book))
         except LedgerUnavailable as exc:
-            tell(logger, logging.WARNING, "a run could not be left: %s", exc)
+            tell(logger, logging.WARNING, "a run could not be left yet: %s", exc)

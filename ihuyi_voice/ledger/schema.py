@@ -80,6 +80,7 @@ _SPELLED: Final = {
         "share": "",
         "key_share": "",
         "update": "",
+        "unlocked": "",
         "by_id": " NOT INDEXED",
         "+": "+",
     },
@@ -90,6 +91,7 @@ _SPELLED: Final = {
         "share": " FOR SHARE",
         "key_share": " FOR KEY SHARE",
         "update": " FOR UPDATE",
+        "unlocked": " FOR NO KEY UPDATE SKIP LOCKED",
         "by_id": "",
         "+": "",
     },
@@ -101,6 +103,8 @@ class Spelling:
 
     Attributes:
         dialect: The database's.
+        prefix: What the tables' names begin with.
+        words: What is said for each `{word}`.
 
     Args:
         dialect: The database's.
@@ -110,7 +114,8 @@ class Spelling:
 
     def __init__(self, dialect: Dialect, prefix: str, *, own_clock: bool) -> None:
         self.dialect = dialect
-        self._words = {
+        self.prefix = prefix
+        self.words = {
             **{table: f'"{prefix}_{table}"' for table in _COLUMNS},
             **{name: f'"{prefix}_{name}"' for name in _INDEXES},
             **_SPELLED[dialect.name],
@@ -129,7 +134,7 @@ class Spelling:
         """Return a statement whose `{words}` are said."""
         said = self._said.get(template)
         if said is None:
-            said = self._said[template] = template.format_map(self._words)
+            said = self._said[template] = template.format_map(self.words)
         return said
 
     def schema(self, prefix: str) -> Schema:
