@@ -22,13 +22,14 @@ def advice(error: VoiceError) -> str:
         return text(key_of(error.code, error.operation))
     if isinstance(error, InvalidRequest | LedgerUnavailable):
         return ""
-    family = next((each for each in (NotSent, OutcomeUnknown) if isinstance(error, each)), None)
-    return text(f"next.{family.__name__}") if family else ""
+    if isinstance(error, OutcomeUnknown):
+        return text("next.OutcomeUnknown")
+    return text("advice.NotSent") if isinstance(error, NotSent) else ""
 
 
 def key_of(code: int, operation: Operation = Operation.SUBMIT) -> str:
     """Return the key of what to do about a code of the vendor's."""
-    keys = f"next.{operation.value}.{code}", f"next.{code}"
+    keys = f"next.{operation.value}.{code}", f"next.{code}", f"advice.{code}"
     return next((key for key in keys if key in TEXTS), "next.unlisted")
 
 

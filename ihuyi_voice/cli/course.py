@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import attrs
 
 from ihuyi_voice.bulk import BulkRun, Outcome
 from ihuyi_voice.cli.exits import Exit
+from ihuyi_voice.cli.feeding import selected
 from ihuyi_voice.cli.interrupts import Interrupts
 from ihuyi_voice.cli.language import word
-from ihuyi_voice.cli.listing import Keyed, keyed, told_apart
+from ihuyi_voice.cli.listing import Keyed, Row, keyed, told_apart
 from ihuyi_voice.cli.output import complain
-from ihuyi_voice.cli.tally import Report, Shown, progress_bar, trouble
+from ihuyi_voice.cli.tally import Report, progress_bar, trouble
 from ihuyi_voice.cli.told import Told, of_bad, of_outcome
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import (
@@ -31,7 +33,8 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile
+from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile, earlier
+from ihuyi_voice.inputs.earlier import OUTCOME
 from ihuyi_voice.models import Action, OutcomeStatus
 from ihuyi_voice.protocol.codes import SUCCESS
 
@@ -45,6 +48,7 @@ class Plan:
     Attributes:
         recipients: The list.
         run: The run's name in the ledger; None without one.
+        only: Which rows of a results file are sent, by their status; None for all of a list.
         out: The file of results, if there is to be one.
         force: Whether `out` may be somebody else's.
         again: Whether identical rows are sent each.
@@ -53,10 +57,12 @@ class Plan:
         concurrency: The most submissions in flight.
         max_wait: The longest a message waits for its number's limits, in seconds.
         max_rate: The most submissions a second.
+        now: The time, for what an earlier run held back until later.
     """
 
     recipients: RecipientsFile
     run: str | None = None
+    only: frozenset[OutcomeStatus] | None = None
     out: Path | None = None
     force: bool = False
     again: bool = False
@@ -65,11 +71,18 @@ class Plan:
     concurrency: int = 100
     max_wait: float = 120.0
     max_rate: float | None = None
+    now: datetime = attrs.field(factory=lambda: datetime.now(UTC))
 
     def rows(self) -> Iterator[Keyed]:
         """Yield the rows of the list with their keys, always the same."""
         kept = told_apart if self.run is None else keyed
-        return kept(self.recipients, again=self.again)
+        return kept(self._rows(), again=self.again)
+
+    def _rows(self) -> Iterable[Row]:
+        if self.only is None:
+            return self.recipients
+        places = earlier(self.recipients.names())
+        return selected(self.recipients, places, self.only, self.now)
 
 
 @attrs.define
@@ -83,9 +96,12 @@ class Course:
         report: What it came to.
         fresh: Messages that were not settled before, and could be sent.
         same: Rows that say the same as an earlier one, and were sent with it.
+        carried: Rows that an earlier run has ended, and that were left.
+        held_until: Until when the last of them is held back, as it is written there.
         cause: Why the run stopped by itself, if it did.
         interrupts: How often it was interrupted.
         unwritten: Why results could not be written, if they couldn't.
+        closed: Whether nobody read the summary.
         failure: What else ended it.
     """
 
@@ -95,9 +111,12 @@ class Course:
     report: Report = attrs.field(factory=Report)
     fresh: int = 0
     same: int = 0
+    carried: int = 0
+    held_until: str = ""
     cause: VoiceError | None = None
     interrupts: int = 0
     unwritten: OSError | VoiceError | None = None
+    closed: bool = False
     failure: Exception | None = None
 
     def note(self, outcome: Outcome) -> None:
@@ -128,6 +147,13 @@ class Course:
         self.report.note(row.line, OutcomeStatus.NOT_SENT, row.reason)
         self.tell(of_bad(row))
 
+    def carry(self, told: Told) -> None:
+        """Count a row that is left as it is, and tell whoever keeps it."""
+        self.carried += 1
+        if told.status is OutcomeStatus.HELD:
+            self.held_until = max(self.held_until, told.result[OUTCOME.index("retry_at")])
+        self.tell(told)
+
     def tell(self, told: Told) -> None:
         """Tell of a row's end; if nobody can keep it, say it on stderr."""
         self._pass_on(told, self.hearers)
@@ -150,7 +176,9 @@ class Course:
         for each in rows:
             if self.unwritten is not None:
                 return
-            if isinstance(each.row, BadRow):
+            if each.earlier is not None:
+                self.carry(Told(each.row, each.earlier, carried=True))
+            elif isinstance(each.row, BadRow):
                 self.bad(each.row)
             elif each.same_as:
                 self.same += 1
@@ -161,7 +189,8 @@ class Course:
     def exit(self) -> Exit:
         """The exit code."""
         counts = self.report.counts
-        if self.unwritten is not None or isinstance(self.cause, LedgerUnavailable):
+        lost = self.closed or self.unwritten is not None
+        if lost or isinstance(self.cause, LedgerUnavailable):
             return Exit.NOT_WRITTEN
         if self.interrupts:
             return Exit.INTERRUPTED
@@ -190,12 +219,12 @@ def line_of(outcome: Outcome) -> int:
 
 
 def count_rows(plan: Plan) -> int:
-    """Return how many rows a list has, once all of it has been looked at.
+    """Return how many rows of a list get an end of their own, once all of it has been looked at.
 
     Raises:
         VoiceError, OSError, ImportError: It is no list that can be sent, and nothing was.
     """
-    return sum(1 for _ in plan.recipients)
+    return sum(1 for each in plan.rows() if not each.same_as and each.earlier is None)
 
 
 def submissions(client: VoiceClient, plan: Plan, course: Course, total: int) -> BulkRun:
@@ -220,15 +249,15 @@ async def follow(
     with progress_bar("bar.sending", total, hidden=hidden) as bar:
         try:
             async with entered, bar.following(course.report, run):
-                await _consume(run, course, bar, interrupts)
+                await _consume(run, course, interrupts)
         except Exception as error:  # noqa: BLE001 - of the list: it is told after what was done
             course.failure = error
         course.interrupts = interrupts.count
         course.report.seconds = run.progress.elapsed
-        bar.update(course.report.counts.total() + course.same, lines=trouble(course.report))
+        bar.update(course.report.counts.total(), lines=trouble(course.report))
 
 
-async def _consume(run: BulkRun, course: Course, bar: Shown, interrupts: Interrupts) -> None:
+async def _consume(run: BulkRun, course: Course, interrupts: Interrupts) -> None:
     """Note each outcome; at the first signal wait for those in flight, at the second cut them off.
 
     Either way each message that was taken from the list has its outcome.
@@ -237,7 +266,6 @@ async def _consume(run: BulkRun, course: Course, bar: Shown, interrupts: Interru
     async def read() -> None:
         async for outcome in run:
             course.note(outcome)
-            bar.show(course.report, run.progress)
             if course.unwritten is not None:
                 return
 

@@ -94,7 +94,7 @@ async def _show(client: VoiceClient, inbox: "Inbox", path: Path, *, as_json: boo
     before = await client.balance()
     reports = inbox.reports()  # from now on
     plan = Plan(RecipientsFile(path, Template(_TEMPLATE)))
-    sent = (await once.go(client, plan, as_json=as_json)).report
+    sent = (await once.go(client, plan, hidden=as_json)).report
     accepted = sent.counts[OutcomeStatus.ACCEPTED]
     ends = await _count(reports, accepted, as_json=as_json)
     after = await client.balance()
@@ -102,6 +102,7 @@ async def _show(client: VoiceClient, inbox: "Inbox", path: Path, *, as_json: boo
         statuses = {status.value: number for status, number in ends.items()}
         print_json(tally.report_values(sent) | {"reports": statuses})
         return
+    tally.print_causes(sent)
     tally.print_report(sent)
     console.print(_ends_table(ends))
     say("demo.balance", before=before, after=after, used=before - after)

@@ -8,10 +8,11 @@ digest alone: rows that say the same to the same number are one message, whateve
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 
+from ihuyi_voice.cli.feeding import Carried
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.models import digest
@@ -34,20 +35,26 @@ class Keyed:
         key: Its key; empty for a bad row.
         same_as: The line of an earlier row that says the same to the same number, and with which
             this one is sent; 0 if there is none.
+        earlier: How it ended in an earlier run, and is left; None if it is to be sent.
     """
 
     row: Recipient | BadRow
     key: str = ""
     same_as: int = 0
+    earlier: tuple[str, ...] | None = None
 
     @property
-    def sendable(self) -> Recipient | None:
+    def message(self) -> Recipient | None:
         """The row, if it is a message of its own."""
         row = self.row
-        return None if isinstance(row, BadRow) or self.same_as else row
+        mute = isinstance(row, BadRow) or self.same_as or self.earlier is not None
+        return None if mute or isinstance(row, BadRow) else row
 
 
-def keyed(rows: Iterable[Recipient | BadRow], *, again: bool) -> Iterator[Keyed]:
+Row: TypeAlias = Recipient | BadRow | Carried
+
+
+def keyed(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
     """Yield each row with its key in a ledger.
 
     Args:
@@ -56,19 +63,36 @@ def keyed(rows: Iterable[Recipient | BadRow], *, again: bool) -> Iterator[Keyed]
     """
     with closing(_Seen()) as seen:
         for row in rows:
-            yield Keyed(row) if isinstance(row, BadRow) else _keyed(row, seen, again=again)
+            if isinstance(row, Carried):
+                yield _carried(row, seen, by_reference=True)
+            else:
+                yield Keyed(row) if isinstance(row, BadRow) else _keyed(row, seen, again=again)
 
 
-def told_apart(rows: Iterable[Recipient | BadRow], *, again: bool) -> Iterator[Keyed]:
+def told_apart(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
     """Yield each row; those that say the same to the same number as an earlier one name it."""
     with closing(_Seen()) as seen:
         for row in rows:
-            if isinstance(row, BadRow) or again:
+            if isinstance(row, Carried):
+                yield _carried(row, seen, by_reference=False)
+            elif isinstance(row, BadRow) or again:
                 yield Keyed(row)
             else:
                 said = digest(row.mobile, row.content)
                 first = seen.note(said, "", row.line)
                 yield Keyed(row, said, first.line if first.times > 1 else 0)
+
+
+def _carried(carried: Carried, seen: "_Seen", *, by_reference: bool) -> Keyed:
+    """Return a row that is left as it is; one like it that may have rung isn't sent either."""
+    row = carried.row
+    if isinstance(row, BadRow):
+        return Keyed(row, earlier=carried.result)
+    said = digest(row.mobile, row.content)
+    key = (row.reference or said) if by_reference else said
+    if carried.may_have_rung:
+        seen.note(key, said if by_reference else "", row.line)
+    return Keyed(row, key, earlier=carried.result)
 
 
 def _keyed(row: Recipient, seen: "_Seen", *, again: bool) -> Keyed:

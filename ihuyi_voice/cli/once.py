@@ -4,28 +4,25 @@ At its end the rows that have no result yet get theirs: those that say the same 
 get that one's, and those whose turn never came are NOT_SENT.
 """
 
-import json
 from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
-from typing import Final, Self
 
 from ihuyi_voice.cli.course import Course, Plan, count_rows, follow, submissions
 from ihuyi_voice.cli.ending import tell
+from ihuyi_voice.cli.ends import Ends
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.growing import GrowingFile
 from ihuyi_voice.cli.interrupts import Interrupts
 from ihuyi_voice.cli.language import text
-from ihuyi_voice.cli.listing import Keyed, scratch
+from ihuyi_voice.cli.listing import Keyed
 from ihuyi_voice.cli.output import complain
 from ihuyi_voice.cli.results import Headings
-from ihuyi_voice.cli.told import Told, not_begun, same
+from ihuyi_voice.cli.told import Told, not_begun, print_row, same
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import BadRow
 from ihuyi_voice.inputs.earlier import OF_ONE_RUN
 from ihuyi_voice.models import OutcomeStatus
-
-_TABLE: Final = "CREATE TABLE ends (line INTEGER PRIMARY KEY, result TEXT)"
 
 
 async def send(client: VoiceClient, plan: Plan, *, as_json: bool) -> Exit:
@@ -35,49 +32,36 @@ async def send(client: VoiceClient, plan: Plan, *, as_json: bool) -> Exit:
         VoiceError, OSError: It could not begin, and nothing was sent. Or the list broke off, and
             everything before was done.
     """
-    course = await go(client, plan, as_json=as_json)
-    tell(course, None, as_json=as_json)
+    course = await go(client, plan, hidden=as_json, streamed=as_json)
+    tell(course, plan, as_json=as_json)
     if course.failure is not None:
         raise course.failure
     return course.exit
 
 
-async def go(client: VoiceClient, plan: Plan, *, as_json: bool = False) -> Course:
-    """Send everything in a list, with its results in a file; see `send`."""
+async def go(
+    client: VoiceClient, plan: Plan, *, hidden: bool = False, streamed: bool = False
+) -> Course:
+    """Send everything in a list, with its results in a file; see `send`.
+
+    Args:
+        client: Who sends.
+        plan: What, and how.
+        hidden: Whether there is no bar.
+        streamed: Whether each row's end is printed as a line of JSON.
+    """
     total = count_rows(plan)
     with Ends() as ends, Interrupts() as interrupts:
-        course = Course(hearers=[ends], kept_elsewhere=plan.out is None)
+        course = Course(hearers=[ends], kept_elsewhere=plan.out is None and not streamed)
+        if streamed:
+            course.keepers.append(print_row)
         run = submissions(client, plan, course, total)
         with _keeping(plan, course):
             stack = AsyncExitStack()
             await stack.enter_async_context(run)
-            await follow(run, course, total, interrupts, entered=stack, hidden=as_json)
+            await follow(run, course, total, interrupts, entered=stack, hidden=hidden)
             _tell_the_rest(plan, course, ends)
     return course
-
-
-class Ends:
-    """How rows have ended, on the disk once they are many."""
-
-    def __init__(self) -> None:
-        self._known = scratch()
-        self._known.execute(_TABLE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._known.close()
-
-    def __call__(self, told: Told) -> None:
-        """Keep a row's end."""
-        row = told.row.line, json.dumps(told.result)
-        self._known.execute("INSERT OR REPLACE INTO ends VALUES (?, ?)", row)
-
-    def of(self, line: int) -> tuple[str, ...] | None:
-        """Return how the row of a line has ended; None if it hasn't."""
-        found = self._known.execute("SELECT result FROM ends WHERE line = ?", (line,)).fetchone()
-        return None if found is None else tuple(json.loads(found[0]))
 
 
 @contextmanager
@@ -126,7 +110,9 @@ def _tell_the_rest(plan: Plan, course: Course, ends: Ends) -> None:
 
 def _tell_of_one(each: Keyed, course: Course, ends: Ends) -> None:
     row, first = each.row, ends.of(each.same_as)
-    if isinstance(row, BadRow):
+    if each.earlier is not None:
+        course.carry(Told(row, each.earlier, carried=True))
+    elif isinstance(row, BadRow):
         course.bad(row)
     elif each.same_as and first is not None:
         course.tell(same(row, each.same_as, first))

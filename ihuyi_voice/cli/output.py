@@ -59,6 +59,9 @@ _PLAIN: Final[dict[str, Any]] = {
 class OutputClosed(BrokenPipeError):
     """Nobody reads our output any more."""
 
+    def __str__(self) -> str:
+        return text("output.closed")
+
 
 class _Console(Console):
     """One that raises if nobody reads it any more; rich's own ends the program, event loop and all.
@@ -114,7 +117,7 @@ def reporting(*, as_json: bool) -> Generator[None]:
         report_error(error, as_json=as_json)
         raise typer.Exit(exit_code(error)) from error
     except OutputClosed as error:
-        complain("output.closed", "red")
+        complain("error.system", "red", reason=str(error))
         raise typer.Exit(Exit.NOT_WRITTEN) from error
     except (OSError, ImportError) as error:
         complain("error.system", "red", reason=str(error))

@@ -6,19 +6,23 @@ of results is written from the ledger, at the end, whatever the end is.
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from typing import Final
 
 from ihuyi_voice.bulk import BulkRun, Outcome
 from ihuyi_voice.cli.course import Course, Plan, count_rows, follow, submissions, tell_unsaved
 from ihuyi_voice.cli.ending import tell
+from ihuyi_voice.cli.ends import Ends
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.interrupts import Interrupts
+from ihuyi_voice.cli.listing import Keyed
 from ihuyi_voice.cli.output import complain, hearing
-from ihuyi_voice.cli.results import Headings, ResultsFile, joined
-from ihuyi_voice.cli.told import Told
+from ihuyi_voice.cli.results import Headings, ResultsFile, ended, joined
+from ihuyi_voice.cli.told import Told, print_row
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import LedgerUnavailable, RunInUse, VoiceError
+from ihuyi_voice.inputs.earlier import OUTCOME
 from ihuyi_voice.ledger import Kept, Ledger
 from ihuyi_voice.models import Message, OutcomeStatus, Submission, digest
 
@@ -36,8 +40,8 @@ async def send(client: VoiceClient, ledger: Ledger, plan: Plan, *, as_json: bool
     headings = Headings.of(plan.recipients.names())
     out = ResultsFile(plan.out, headings, run, force=plan.force)
     last = _Last()
-    course = Course(hearers=[last], kept_elsewhere=True)
-    with Interrupts() as interrupts:
+    with Ends() as ends, Interrupts() as interrupts:
+        course = Course([print_row] if as_json else [], [last, ends], kept_elsewhere=True)
         out.check()  # before anything is sent
         try:
             await _go(client, plan, course, interrupts, as_json=as_json)
@@ -51,9 +55,11 @@ async def send(client: VoiceClient, ledger: Ledger, plan: Plan, *, as_json: bool
         except (OSError, VoiceError) as error:
             complain("send.unwritten", "red", out=str(plan.out), reason=str(error))
             course.unwritten = course.unwritten or error
+        with suppress(VoiceError):  # which has been told by now
+            await _tell_the_rest(course, ends, ended(ledger, run, client.account, plan.rows()))
         if isinstance(course.cause, LedgerUnavailable):
             await _tell_unsaved(last, ledger, run, client.account)
-    tell(course, run, as_json=as_json)
+    tell(course, plan, as_json=as_json)
     if course.failure is not None:
         raise course.failure
     return course.exit
@@ -75,6 +81,21 @@ async def _go(
     await _enter(bulk, stack)
     interrupts.cancels = None
     await follow(bulk, course, total, interrupts, entered=stack, hidden=as_json)
+
+
+async def _tell_the_rest(
+    course: Course, ends: Ends, rows: AsyncIterator[tuple[Keyed, tuple[str, ...]]]
+) -> None:
+    """Tell of the rows that this run has not come to, and of those that are another's."""
+    whole = not course.interrupts and not (course.same and course.keepers)
+    if whole or course.failure is not None:
+        return
+    async for each, result in rows:
+        if ends.of(each.row.line) is None:
+            told = Told(each.row, result[: len(OUTCOME)], carried=each.earlier is not None)
+            if not each.same_as and each.earlier is None:
+                course.report.counts[told.status] += 1
+            course.tell(told)
 
 
 async def _enter(bulk: BulkRun, stack: AsyncExitStack) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ihuyi_voice.cli import once
+from ihuyi_voice.cli import feeding, once
 from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
@@ -41,6 +41,8 @@ def send(
         str | None, typer.Option(help="send.ledger.help", envvar="IHUYI_LEDGER")
     ] = None,
     run: Annotated[str | None, typer.Option(help="send.run.help")] = None,
+    only: Annotated[str | None, typer.Option(help="send.only.help")] = None,
+    ring_again: Annotated[bool, typer.Option("--ring-again", help="send.ring.help")] = False,
     duplicates: Annotated[Duplicates | None, typer.Option(help="send.duplicates.help")] = None,
     retry_rejected: Annotated[bool, typer.Option("--retry-rejected", help="send.retry.help")] = (
         False
@@ -56,9 +58,12 @@ def send(
         if ledger is None and (run is not None or retry_rejected or takeover):
             raise InvalidRequest(text("send.needs_ledger"))
         file = recipients_file(path, template, column or (), delimiter)
+        chosen = feeding.statuses(only, ring_again=ring_again)
+        feeding.check(file, chosen)
         plan = Plan(
             file,
             run or file.path.name if ledger is not None else None,
+            only=chosen,
             out=out,
             force=force,
             again=duplicates is Duplicates.SEND,

@@ -7,6 +7,7 @@ groups of commands stand in modules beside this one.
 from typing import Final
 
 from ihuyi_voice.cli import (
+    texts_causes,
     texts_check,
     texts_frame,
     texts_ledger,
@@ -70,8 +71,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "error.system": ("ihuyi-voice: {reason}", "ihuyi-voice：{reason}"),
     "output.closed": (
-        "ihuyi-voice: the output was closed before everything was written",
-        "ihuyi-voice：输出已关闭，有内容未能写出",
+        "the output was closed before everything was written",
+        "输出已关闭，有内容未能写出",
     ),
     "interrupted": ("Interrupted.", "已中断。"),
     "log.line": ("{line}", "{line}"),
@@ -159,6 +160,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "template.no_values": ("none", "无"),
     # send
     **texts_send.TEXTS,
+    **texts_causes.TEXTS,
     # The bars of send and demo
     "bar.sending": ("sending", "发送中"),
     "bar.reports": ("reports", "等待回执"),
@@ -170,7 +172,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "bar.cause": ("mostly ({count:,}): {cause}", "主要原因（{count:,}）：{cause}"),
     "bar.attempt": ("an attempt failed: {cause}", "有一次尝试失败：{cause}"),
-    "cause.rows": (
+    "bar.cause.rows": (
         "rows that can't be sent, the first: {reason}",
         "名单中有错误的行，第一个：{reason}",
     ),

@@ -42,7 +42,58 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "--out is the recipients' own file, which it would overwrite",
         "--out 就是名单文件本身，会将其覆盖",
     ),
+    "send.only.help": (
+        "Of a results file, send the rows of these statuses: held,not_sent.",
+        "对结果文件，只发送这些状态的行：held,not_sent。",
+    ),
+    "send.ring.help": (
+        "With --only accepted or unknown: let phones ring that may have rung.",
+        "与 --only 同用：允许重拨可能响过的电话。",
+    ),
+    "send.only.wrong": (
+        "--only {text}: there are accepted, rejected, held, not_sent and unknown",
+        "--only {text}：可选 accepted、rejected、held、not_sent、unknown",
+    ),
+    "send.only.rung": (
+        (
+            "what is accepted rings, and what is unknown may ring: sent again, those phones ring "
+            "twice; say --ring-again as well if that is meant"
+        ),
+        (
+            "accepted 的电话会响，unknown 的可能会响：再发就会重复拨打；确实需要时请同时加上 "
+            "--ring-again"
+        ),
+    ),
+    "send.only.needed": (
+        (
+            "{name} has the results of an earlier run: say which of its rows to send, mostly "
+            "--only held,not_sent"
+        ),
+        "{name} 中有此前发送的结果：请指明发送哪些行，一般是 --only held,not_sent",
+    ),
+    "send.only.no_results": (
+        "{name} is no results file: the columns {columns} don't stand side by side in it",
+        "{name} 不是结果文件：其中没有相邻的列 {columns}",
+    ),
+    "send.only.no_status": (
+        "it has no status, so nobody knows whether it was called",
+        "没有状态，无法知道是否已拨打",
+    ),
+    "send.held_until": (
+        "some of them are held back, the last until {at}: send those then",
+        "其中有暂缓的号码，最晚到 {at}：请届时再发送",
+    ),
+    "send.carried": (
+        "{count:,} rows were left as an earlier run left them",
+        "{count:,} 行保留此前的结果，没有发送",
+    ),
     "send.row": ("line {line}: {status}: {reason}", "第 {line} 行：{status}：{reason}"),
+    "send.rows": (
+        "{count:,} × {status}: {reason} (lines {lines})",
+        "{count:,} 行 {status}：{reason}（第 {lines} 行）",
+    ),
+    "send.rows.more": (", …", "……"),
+    "list.comma": (", ", "、"),
     "send.more": (
         "… and {count} more; --out writes them all",
         "……另有 {count} 行；用 --out 可写出全部结果",
@@ -178,7 +229,46 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         ),
         "任务 {run} 此前已全部完成：这次没有发送。如需把名单再发一遍，请另取名称：--run 名称",
     ),
-    "send.stopped": ("Stopped: {cause}", "已停止：{cause}"),
+    "send.stopped": ("Stopped: {cause}: {meaning}.", "已停止：{cause}：{meaning}。"),
+    "send.stopped_plainly": ("Stopped: {cause}", "已停止：{cause}"),
+    "send.mostly": (
+        "{bad:,} of {rows:,} were not accepted, {count:,} of them: {cause}: {meaning}.",
+        "{rows:,} 行中有 {bad:,} 行未被受理，其中 {count:,} 行：{cause}：{meaning}。",
+    ),
+    "send.mostly_plainly": (
+        "{bad:,} of {rows:,} were not accepted, {count:,} of them: {cause}",
+        "{rows:,} 行中有 {bad:,} 行未被受理，其中 {count:,} 行：{cause}",
+    ),
+    "send.not_all": (
+        "{bad:,} of {rows:,} were not accepted.",
+        "{rows:,} 行中有 {bad:,} 行未被受理。",
+    ),
+    "send.all": ("All {rows:,} were accepted.", "全部 {rows:,} 行已受理。"),
+    "send.none": ("There was nothing to send.", "没有可发送的内容。"),
+    "send.interrupted": (
+        "Interrupted: {rows:,} rows ended, {bad:,} of them were not accepted.",
+        "已中断：{rows:,} 行有结果，其中 {bad:,} 行未被受理。",
+    ),
+    "send.unwritten_headline": (
+        "Stopped: the results could not be written: {reason}",
+        "已停止：结果无法写入：{reason}",
+    ),
+    "send.next": ("What to do: {advice}.", "下一步：{advice}。"),
+    "send.next_plainly": (
+        "What to do: ask the vendor about it; it is in no table.",
+        "下一步：该代码未列出，请咨询供应商。",
+    ),
+    "send.next_disk": (
+        (
+            "What to do: make room or write to another place; what stands neither in {out} nor "
+            "above was not sent."
+        ),
+        "下一步：清理磁盘或换个位置；既不在 {out} 中、也未在上面列出的行没有发送。",
+    ),
+    "send.what_is_left": (
+        "To send what is left: ihuyi-voice send {out} --only held,not_sent --out NEW_FILE",
+        "发送其余部分：ihuyi-voice send {out} --only held,not_sent --out 新文件名",
+    ),
     "send.uncertain": (
         "What is UNKNOWN is not sent again by itself: ihuyi-voice ledger unknown {run}",
         "结果未知的通知不会自动重发，请查看：ihuyi-voice ledger unknown {run}",

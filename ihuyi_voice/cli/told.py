@@ -6,6 +6,7 @@ import attrs
 
 from ihuyi_voice.bulk import Outcome
 from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.output import print_json
 from ihuyi_voice.common.redaction import shown
 from ihuyi_voice.errors import VendorError
 from ihuyi_voice.inputs import BadRow, Recipient
@@ -21,11 +22,13 @@ class Told:
         row: The row.
         result: Its cells in a results file: status, voice_id, code, error, retry_at, attempts.
         outcome: How its message ended, if it became one in this run.
+        carried: Whether an earlier run ended it, and this one left it.
     """
 
     row: Recipient | BadRow
     result: tuple[str, ...]
     outcome: Outcome | None = None
+    carried: bool = False
 
     @property
     def status(self) -> OutcomeStatus:
@@ -48,7 +51,7 @@ class Told:
             "text": reason or None,
             "retry_at": retry_at or None,
             "attempts": int(attempts or 0),
-            "replayed": self.outcome is not None and self.outcome.replayed,
+            "replayed": self.carried or (self.outcome is not None and self.outcome.replayed),
         }
 
 
@@ -84,3 +87,12 @@ def same(row: Recipient | BadRow, line: int, result: tuple[str, ...]) -> Told:
 def not_sent(reason: str) -> tuple[str, ...]:
     """Return the result of a row of which no request was made."""
     return (OutcomeStatus.NOT_SENT.value, "", "", reason, "", "0")
+
+
+def print_row(told: Told) -> None:
+    """Print a row's end as a line of JSON.
+
+    Raises:
+        OutputClosed: Nobody reads it.
+    """
+    print_json(told.to_dict())

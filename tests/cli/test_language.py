@@ -131,6 +131,8 @@ def test_every_text_is_used() -> None:
         "again",
         "action",
         "end",
+        "cause",
+        "advice",
         "exit",
         "state",
         "family",
@@ -306,7 +308,7 @@ def test_every_code_of_the_vendors_says_what_to_do_next() -> None:
             assert key != "next.unlisted"
             assert CHINESE.search(TEXTS[key][1])
     assert key_of(408, Operation.ADD_TEMPLATE) == "next.AddTemplate.408"
-    assert key_of(408) == "next.408"
+    assert key_of(408) == "advice.408"
     assert key_of(12_345) == "next.unlisted"
 
 
@@ -317,11 +319,11 @@ def test_every_code_of_the_vendors_says_what_to_do_next() -> None:
             VendorError(405, "x", Operation.BALANCE, Action.STOP),
             "检查 IHUYI_ACCOUNT 和 IHUYI_API_KEY",
         ),
-        (NotSent("x"), "ihuyi-voice check"),
+        (NotSent("x"), "检查网络"),
         (OutcomeUnknown("x"), "等待回执"),
         (InvalidRequest("x"), ""),
         (LedgerUnavailable("x"), ""),
-        (RunStopped("x"), "ihuyi-voice check"),
+        (RunStopped("x"), "检查网络"),
         (VoiceError("x"), ""),
     ],
     ids=repr,

@@ -254,7 +254,8 @@ def test_a_list_keeps_its_columns_also_those_that_are_called_like_ours(
     assert (row["status"], row["result.status"], row["line"], row["result.line"]) == (
         *("VIP", "ACCEPTED", "7", "2"),
     )
-    ledger = ("--ledger", str(tmp_path / "n.db"), "--run", "x")
+    ledger = [*("--ledger", str(tmp_path / "n.db"), "--run", "x"), "--ring-again"]
+    ledger += ["--only", "accepted"]
     assert run("send", str(first), "--out", str(second), *ledger).exit_code == 0
     (again,) = results(second)
     assert list(again)[:5] == ["status", "手机号", "content", "line", "result.status"]

@@ -94,7 +94,8 @@ def test_programs_get_counts_and_codes_on_one_line(vendor: Simulator, tmp_path: 
     file = write(tmp_path, f"mobile,content\n{MOBILE},{CONTENT}\n")
     result = run("send", file, "--json", "--max-rate", "100")
     assert (result.exit_code, result.stderr) == (0, "")
-    told = json.loads(result.stdout)
+    row, told = map(json.loads, result.stdout.splitlines())
+    assert (row["line"], row["status"], row["mobile"]) == (2, "ACCEPTED", MOBILE)
     assert told.pop("per_second") > 0
     counts = {status.value: 0 for status in OutcomeStatus}
     assert told == {
@@ -113,7 +114,10 @@ def test_programs_learn_of_bad_rows_by_count_and_exit_code(
     """What is wrong with each stands in the results."""
     result = run("send", write(tmp_path, "mobile,content\n12,x\n"), "--json")
     assert (result.exit_code, result.stderr) == (1, "")
-    assert json.loads(result.stdout)["outcomes"]["NOT_SENT"] == 1
+    row, told = map(json.loads, result.stdout.splitlines())
+    assert (row["line"], row["mobile"], row["attempts"]) == (2, None, 0)
+    assert row["text"] == "'12': a mobile has 11 digits, this has 2"
+    assert told["outcomes"]["NOT_SENT"] == 1
     assert not vendor.arrivals
 
 
@@ -156,12 +160,15 @@ def test_a_bad_row_spoils_no_other(
 def test_the_first_bad_rows_only_are_shown(vendor: Simulator, tmp_path: Path) -> None:
     """A file full of them doesn't flood the screen, and the results hold them all."""
     out = tmp_path / "out.csv"
-    file = write(tmp_path, "mobile,content\n" + "12,x\n" * 30)
+    rows = "".join(f"{place:02},x\n" for place in range(30)) + "99,x\n" * 30
+    file = write(tmp_path, f"mobile,content\n{rows}")
     result = run("send", file, "--out", str(out))
+    reason = "'99': neither a mobile (1…) nor a landline with its area code (0…)"
+    assert f"30 × NOT_SENT: {reason} (lines 32, 33, 34, 35, 36, …)" in result.stderr
     shown = re.findall(r"^line (\d+):", result.stderr, re.MULTILINE)
-    assert shown == [str(line) for line in range(2, 22)]
-    assert "… and 10 more; --out writes them all" in result.stderr
-    assert len(results(out)) == 30
+    assert shown == [str(line) for line in range(2, 21)]
+    assert "… and 11 more; --out writes them all" in result.stderr
+    assert len(results(out)) == 60
 
 
 def test_a_wrong_template_is_the_vendors_word_row_by_row(vendor: Simulator, tmp_path: Path) -> None:
@@ -214,7 +221,8 @@ def test_a_code_that_stops_ends_the_run(vendor: Simulator, tmp_path: Path) -> No
     file = write(tmp_path, f"mobile,content\n{rows}")
     result = run("send", file, "--concurrency", "1", "--out", str(out), "--json")
     assert result.exit_code == 3
-    assert json.loads(result.stdout)["codes"] == {"4051": 1}
+    *lines, last = map(json.loads, result.stdout.splitlines())
+    assert (len(lines), last["codes"]) == (100, {"4051": 1})
     told = statuses(out)
     assert list(told) == list(range(2, 102))
     assert list(told.values()) == ["REJECTED", *["NOT_SENT"] * 99]
@@ -290,7 +298,7 @@ def test_results_are_written_row_by_row(tmp_path: Path) -> None:
     async def main() -> dict[int, str]:
         async with in_process(simulator) as client:
             plan = Plan(file, out=out, concurrency=1)
-            running = asyncio.create_task(once.go(client, plan, as_json=True))
+            running = asyncio.create_task(once.go(client, plan, hidden=True))
             await simulator.arrived(3)
             so_far = statuses(out)
             await running
@@ -309,7 +317,7 @@ def test_an_interrupted_run_writes_the_results_of_those_in_flight(tmp_path: Path
     async def main() -> None:
         async with in_process(simulator) as client:
             plan = Plan(file, out=out, concurrency=3)
-            running = asyncio.create_task(once.go(client, plan, as_json=True))
+            running = asyncio.create_task(once.go(client, plan, hidden=True))
             await simulator.arrived(3)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -337,7 +345,7 @@ def test_every_row_has_one_result(
 
     async def main() -> Course:
         async with in_process(Simulator()) as client:
-            return await once.go(client, Plan(file, out=out), as_json=True)
+            return await once.go(client, Plan(file, out=out), hidden=True)
 
     course = run_virtual(main())
     expected = [row.line for row in file]
