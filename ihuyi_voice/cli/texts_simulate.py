@@ -28,7 +28,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "simulate.account": ("account {account}", "账号 {account}"),
     "simulate.limits.help": (
         "Limits per number: vendor, none, or repeat (vendor, and 4083, 4084).",
-        "号码频率限制：vendor、none，或 repeat（另含 4083、4084）。",
+        "频率限制：vendor、none 或 repeat（含 4083、4084）。",
     ),
     "simulate.blacklist.help": ("A number that gets 4030.", "返回 4030 的号码。"),
     "simulate.sensitive.help": ("A word that gets 407.", "返回 407 的敏感词。"),
