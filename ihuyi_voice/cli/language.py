@@ -32,6 +32,21 @@ def language_of(args: Sequence[str], environ: Mapping[str, str]) -> Language:
     return Language.ZH if said.lower().startswith(Language.ZH) else Language.EN
 
 
+def language_first(args: Sequence[str]) -> list[str]:
+    """Return a command line with `--lang` before the command, wherever it stood.
+
+    What comes after `--` is no option.
+    """
+    for place, arg in enumerate(args):
+        name, mark, _ = arg.partition("=")
+        if name == _OPTION:
+            taken = 1 if mark else 2
+            return [*args[place : place + taken], *args[:place], *args[place + taken :]]
+        if arg == "--":
+            break
+    return list(args)
+
+
 def _asked(args: Sequence[str]) -> str:
     for place, arg in enumerate(args):
         name, mark, value = arg.partition("=")

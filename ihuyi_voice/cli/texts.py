@@ -62,9 +62,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "exit.8": ("an extra is not installed; it is named", "缺少附加组件，提示中有名称"),
     "exit.130": ("interrupted; what was in flight is told", "被中断；已说明发送途中的通知"),
     "lang.help": (
-        "The language to speak; else IHUYI_LANG or the locale says.",
-        "显示语言；未指定时取 IHUYI_LANG 或系统区域设置。",
+        "The language to speak, before or after the command; else IHUYI_LANG or the locale says.",
+        "显示语言，可写在命令之前或之后；未指定时取 IHUYI_LANG 或系统区域设置。",
     ),
+    "version.help": ("Print the version and exit.", "显示版本并退出。"),
     "extra.missing": (
         "ihuyi-voice: the command needs an extra: pip install 'ihuyi-voice[cli]' ({reason})",
         "ihuyi-voice：命令行需要附加组件：pip install 'ihuyi-voice[cli]'（{reason}）",
