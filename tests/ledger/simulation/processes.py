@@ -212,7 +212,7 @@ class WorldLoop(asyncio.SelectorEventLoop):
 
 
 def _close(coroutine: Any) -> None:
-    """Close a coroutine from the inside out; each closing goes up to the next await in a cleanup."""
+    """Close a coroutine from the inside out; each closing goes up to a cleanup's next await."""
     for _ in range(_CLOSINGS):
         innermost = _innermost(coroutine)
         try:

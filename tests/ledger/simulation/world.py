@@ -95,6 +95,7 @@ class World:
         inbox: The reports.
         cleared: The contents of which a person said rightly that they were not sent.
         erred: Those of which a person said so without knowing.
+        errs: How often they do.
     """
 
     seed: int
@@ -115,6 +116,7 @@ class World:
     inbox: FakeInbox = attrs.field(factory=FakeInbox)
     cleared: set[str] = attrs.field(factory=set[str])
     erred: set[str] = attrs.field(factory=set[str])
+    errs: float = 0.0
     watch: Watch = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -133,7 +135,9 @@ class World:
             latency=chance.choice((0.0, 0.05, 1.0)), jitter=chance.choice((0.0, 0.5, 5.0)),
         )  # fmt: skip
         self.vendor.fate = fate
-        self.vendor.inbox = self.inbox if self.talks else None
+        if self.talks:
+            self.vendor.inbox = self.inbox
+            self.errs = chance.choice((0.0, 0.1, 0.8))
         self.network = Network(fate, self.vendor, chance.choice((0.01, 0.1, 2.0)), risk)
         self._add_faults(chance, risk)
         self._write_messages(chance)
@@ -239,7 +243,7 @@ class World:
             async with self._client(follows=follows) as (client, ledger):
                 jobs: list[Any] = []
                 if self.talks:
-                    jobs += self._talk(ledger)
+                    jobs += self._talk(process, client, ledger)
                 if chance.random() < 0.8:
                     jobs.append(self._some_of_the_run(process, client))
                 for _ in range(chance.choice((0, 0, 2, 6))):
@@ -256,12 +260,12 @@ class World:
 
     # --- people, and reports
 
-    def _talk(self, ledger: Ledger) -> list[Any]:
+    def _talk(self, process: Process, client: VoiceClient, ledger: Ledger) -> list[Any]:
         jobs: list[Any] = []
         if self.fate.chance.random() < 0.3:
             jobs.append(self._reconcile(ledger))
         if self.fate.chance.random() < 0.5:
-            jobs.append(self._settle(ledger))
+            jobs.append(self._settle(process, client, ledger))
         return jobs
 
     async def _reconcile_everything(self, process: Process) -> None:
@@ -277,14 +281,21 @@ class World:
             found = await ledger.reconcile(self.inbox)
             self.fate.note("reconciles", [entry.key for entry in found.settled])
 
-    async def _settle(self, ledger: Ledger) -> None:
-        """Be a person who looks at what is uncertain now and then, and settles some of it."""
+    async def _settle(self, process: Process, client: VoiceClient, ledger: Ledger) -> None:
+        """Be a person who looks at what is uncertain now and then, and settles some of it.
+
+        What they say was not sent they mostly have sent again.
+        """
+        keyed = {message.content: message for message in self.keyed_messages}
         for _ in range(6):
             await asyncio.sleep(8.0 * self.fate.chance.random())
             with suppress(LedgerUnavailable):
-                await self._settle_some(ledger)
+                for content in await self._settle_some(ledger):
+                    if content in keyed and self.fate.chance.random() < 0.7:
+                        await self._call(process, client, keyed[content])
 
-    async def _settle_some(self, ledger: Ledger) -> None:
+    async def _settle_some(self, ledger: Ledger) -> list[str]:
+        settled: list[str] = []
         for info in await ledger.runs():
             async for entry in ledger.entries(info.key, OutcomeStatus.UNKNOWN):
                 told = self._says(entry.message.content)
@@ -294,12 +305,14 @@ class World:
                 with suppress(InvalidRequest):  # somebody was faster
                     await ledger.settle(info.key, entry.key, status, voice_id)
                     self.fate.note("settles", entry.key, status.name, voice_id)
+                    settled.append(entry.message.content)
+        return settled
 
     def _says(self, content: str) -> tuple[OutcomeStatus, str | None] | None:
         """Return what a person says of a call: mostly what they have found out, or nothing."""
         attempts = self.network.by_content().get(content, [])
         rung = [each.voice_id for each in attempts if each.voice_id is not None]
-        if self.fate.chance.random() < 0.1:
+        if self.fate.chance.random() < self.errs:
             self.erred.add(content)
             return OutcomeStatus.NOT_SENT, None
         if rung:
