@@ -1,0 +1,53 @@
+"""Programs that tests run, and that have ended when the test has."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+async def start(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    out: bool = False,
+    log: IO[bytes] | None = None,
+) -> asyncio.subprocess.Process:
+    """Start a program.
+
+    Args:
+        command: The program, and its arguments.
+        environment: What is told to it beside this process's own environment.
+        out: Whether what it prints is to be read.
+        log: Where it writes otherwise.
+    """
+    given: dict[str, Any] = {"stdout": log, "stderr": log} if log is not None else {}
+    if out:
+        given["stdout"] = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, env={**os.environ, **(environment or {})}, **given
+    )
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    """Kill it, if it lives, and wait until it is dead."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()
+
+
+@asynccontextmanager
+async def running(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, **options: Any
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Run a program while inside; it is killed then."""
+    process = await start(command, environment, **options)
+    try:
+        yield process
+    finally:
+        await kill(process)
