@@ -69,6 +69,7 @@ from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
 from ihuyi_voice.calls import Job, Journaling, JournalOfRun, Submitter
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import Message, OutcomeStatus
 
 logger = logging.getLogger("ihuyi_voice.bulk")
@@ -195,6 +196,11 @@ class BulkRun:
         """What the caller's iterable raised, or what broke the run; None if nothing did."""
         failure = None if self._scheduler is None else self._scheduler.failure
         return failure or (None if self._source is None else self._source.error)
+
+    @property
+    def stopped_by(self) -> tuple[str, VoiceError | None] | None:
+        """Why it starts nothing more, in words, and the cause; None if it goes on or is whole."""
+        return None if self._scheduler is None else self._scheduler.stopped_by
 
     def _untold(self) -> BaseException | None:
         if self._told:

@@ -37,7 +37,7 @@ class Desk:
         self.heart = heart
         self.owners = owners
         self.runs = Runs(owners)
-        self._open: set[tuple[str, str]] = set()
+        self._open: set[tuple[str, str, int]] = set()
         self._books: dict[str, Book] = {}
 
     def calls(self, account: str, *, retry_rejected: bool) -> Journal:
@@ -57,19 +57,29 @@ class Desk:
     async def run(
         self, account: str, key: str, *, takeover: bool, retry_rejected: bool
     ) -> AsyncGenerator[Journal]:
-        """Open a run, and leave it."""
+        """Open a run that has one part, and leave it."""
+        opening = self.part(account, key, 0, takeover=takeover, retry_rejected=retry_rejected)
+        async with opening as (_, journal):
+            yield journal
+
+    @asynccontextmanager
+    async def part(
+        self, account: str, key: str, part: int, *, takeover: bool, retry_rejected: bool
+    ) -> AsyncGenerator[tuple[Book, Journal]]:
+        """Open a part of a run, and leave it."""
         check_name(key)
-        if (account, key) in self._open:
+        place = (account, key, part)
+        if place in self._open:
             raise RunInUse(f"the run {key!r} is open here already")
-        self._open.add((account, key))
+        self._open.add(place)
         try:
-            opened = await self._taken(account, key, takeover=takeover)
+            opened = await self._taken(*place, takeover=takeover)
             try:
-                yield self._journal(account, opened, retry_rejected=retry_rejected)
+                yield opened.book, self._journal(account, opened, retry_rejected=retry_rejected)
             finally:
                 await self._leave(opened.book)
         finally:
-            self._open.discard((account, key))
+            self._open.discard(place)
 
     async def found(self, run: str, account: str | None) -> int:
         """Return the id of a run."""
@@ -153,12 +163,12 @@ class Desk:
             self._books[account] = book
         return book
 
-    async def _taken(self, account: str, key: str, *, takeover: bool) -> Opened:
+    async def _taken(self, account: str, key: str, part: int, *, takeover: bool) -> Opened:
         timing = self.owners.timing
 
         async def attempt(insist: Held | None) -> Opened | Held:
             owner, whom = await self.heart.born(), ANYBODY if takeover else insist
-            return await self.heart.write(lambda: self.runs.open(account, key, 0, owner, whom))
+            return await self.heart.write(lambda: self.runs.open(account, key, part, owner, whom))
 
         return await watched(attempt, lambda: timing.sleep(timing.look), timing.looks)
 

@@ -112,7 +112,7 @@ def counts(owners: Owners, run: int) -> Work[dict[Status, int]]:
     found: dict[Status, int] = dict.fromkeys(_STATES_OF, 0)
     orphans = 0
     for row in (yield Query(owners.say(_COUNTS[owners.say.dialect.name]), where)):
-        found[_status(row)] += row["entries"]
+        found[plain_status(row)] += row["entries"]
         orphans += row["orphans"]
     if owners.say.dialect.name == "sqlite":
         orphans = (yield Query(owners.say(_ORPHANS), where))[0]["entries"]
@@ -178,10 +178,11 @@ def status_of(row: Row) -> Status:
     """Return the status that a row means: what the dead had in flight is UNKNOWN."""
     if row["state"] == State.INTENT and row["dead"]:
         return OutcomeStatus.UNKNOWN
-    return _status(row)
+    return plain_status(row)
 
 
-def _status(row: Row) -> Status:
+def plain_status(row: Row) -> Status:
+    """Return the status that a row means by its state alone."""
     return STATUS_OF.get(row["state"]) or OPEN
 
 

@@ -18,6 +18,7 @@ from ihuyi_voice.ledger.entries import Entry, Status
 from ihuyi_voice.ledger.heart import Heart, as_ledger
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.parts import Parts
 from ihuyi_voice.ledger.reconcile import Follower, Reconciled, Reports
 from ihuyi_voice.ledger.report import Reporting, RunReport
 from ihuyi_voice.ledger.results import Kept, kept
@@ -173,6 +174,15 @@ class Ledger:
         """
         desk = self._open_desk()
         return desk.run(account, key, takeover=takeover, retry_rejected=retry_rejected)
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of runs that many processes work on.
+
+        Raises:
+            LedgerClosed: The ledger is not open.
+        """
+        return Parts(self._open_desk(), self._address)
 
     # --- what people need
 

@@ -160,6 +160,9 @@ class Runs:
         say, now = self.owners.say, self.owners.now()
         recently = yield from recent(self.owners)
         row = yield from self.ensured(account, key)
+        if row["options"] and not part:
+            text = f"the run {key!r} was distributed: ihuyi_voice.workers works on its parts"
+            raise InvalidRequest(text, field="run")
         where = {"run": int(row["id"]), "part": part}
         yield Query(say(_MAKE_PART), where | {"state": row["state"]})
         if row["state"] == STOPPED_RUN:

@@ -101,6 +101,8 @@ class Spelling:
 
     Attributes:
         dialect: The database's.
+        prefix: What the tables' names begin with.
+        words: What is said for each `{word}`.
 
     Args:
         dialect: The database's.
@@ -110,7 +112,8 @@ class Spelling:
 
     def __init__(self, dialect: Dialect, prefix: str, *, own_clock: bool) -> None:
         self.dialect = dialect
-        self._words = {
+        self.prefix = prefix
+        self.words = {
             **{table: f'"{prefix}_{table}"' for table in _COLUMNS},
             **{name: f'"{prefix}_{name}"' for name in _INDEXES},
             **_SPELLED[dialect.name],
@@ -129,7 +132,7 @@ class Spelling:
         """Return a statement whose `{words}` are said."""
         said = self._said.get(template)
         if said is None:
-            said = self._said[template] = template.format_map(self._words)
+            said = self._said[template] = template.format_map(self.words)
         return said
 
     def schema(self, prefix: str) -> Schema:

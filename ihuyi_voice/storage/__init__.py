@@ -8,10 +8,11 @@ from ihuyi_voice.storage.address import Address
 from ihuyi_voice.storage.database import Database, ToldAs
 from ihuyi_voice.storage.group_commit import GroupCommit
 from ihuyi_voice.storage.schema import Schema
-from ihuyi_voice.storage.statements import Dialect, Many, Query, Row, Work
+from ihuyi_voice.storage.statements import Copy, Dialect, Many, Query, Row, Work
 
 __all__ = [
     "Address",
+    "Copy",
     "Database",
     "Dialect",
     "GroupCommit",

@@ -18,7 +18,16 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-from ihuyi_voice.storage.statements import DIALECTS, Dialect, Many, Row, Statement, Work, numbered
+from ihuyi_voice.storage.statements import (
+    DIALECTS,
+    Copy,
+    Dialect,
+    Many,
+    Row,
+    Statement,
+    Work,
+    numbered,
+)
 
 T = TypeVar("T")
 
@@ -166,14 +175,18 @@ async def _carry_out(on: Any, work: Work[T]) -> T:  # noqa: ANN401 - asyncpg's
 
 
 async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 - asyncpg's
+    if isinstance(statement, Copy):
+        table, columns, rows = statement.table, statement.columns, statement.rows
+        await on.copy_records_to_table(table, columns=columns, records=rows)
+        return []
     sql, names = numbered(statement.sql)
     if isinstance(statement, Many):
         await on.executemany(sql, [[row[name] for name in names] for row in statement.rows])
         return []
     seconds = _PATIENCE if statement.patient else None  # None is what the connection has
     arguments = [statement.parameters[name] for name in names]
-    rows: list[Row] = await on.fetch(sql, *arguments, timeout=seconds)
-    return rows
+    found: list[Row] = await on.fetch(sql, *arguments, timeout=seconds)
+    return found
 
 
 def _nothing() -> Work[None]:

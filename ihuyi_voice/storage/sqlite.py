@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Final, TypeAlias, TypeVar
 
-from ihuyi_voice.storage.statements import DIALECTS, Dialect, Many, Row, Statement, Work
+from ihuyi_voice.storage.statements import DIALECTS, Copy, Dialect, Many, Row, Statement, Work
 
 T = TypeVar("T")
 
@@ -166,7 +166,7 @@ def _carry_out(on: sqlite3.Connection, work: Work[T]) -> T:
 
 
 def _execute(on: sqlite3.Connection, statement: Statement) -> list[Row]:
-    if isinstance(statement, Many):
+    if isinstance(statement, Many | Copy):
         on.executemany(statement.sql, statement.rows)
         return []
     return on.execute(statement.sql, statement.parameters).fetchall()

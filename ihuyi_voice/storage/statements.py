@@ -52,7 +52,28 @@ class Many:
     rows: Sequence[Mapping[str, Any]] = attrs.field(repr=False)
 
 
-Statement: TypeAlias = Query | Many
+@attrs.define(eq=False)
+class Copy:
+    """Rows that are put into a table in bulk; it has no rows.
+
+    Attributes:
+        table: The table, which nobody else writes to.
+        columns: The columns that the rows have.
+        rows: Their values, in the order of the columns.
+    """
+
+    table: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]] = attrs.field(repr=False)
+
+    @property
+    def sql(self) -> str:
+        """The statement that does it row by row."""
+        places = ", ".join("?" * len(self.columns))
+        return f'INSERT INTO "{self.table}" ({", ".join(self.columns)}) VALUES ({places})'  # noqa: S608 - names of ours
+
+
+Statement: TypeAlias = Query | Many | Copy
 Work: TypeAlias = Generator[Statement, list[Row], T]
 
 

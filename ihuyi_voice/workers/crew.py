@@ -1,0 +1,174 @@
+"""A worker: takes jobs from the queue, and keeps the queue whole, until it is told to stop."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+from ihuyi_voice.client import VoiceClient
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.errors import LedgerUnavailable
+from ihuyi_voice.inputs import check_count
+from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.workers.parts import PartEnd, run_part
+from ihuyi_voice.workers.queue import STALLED, TASK, Queue
+
+logger: Final = logging.getLogger("ihuyi_voice.workers")
+
+_Worker: TypeAlias = Any  # procrastinate's, which is not typed throughout
+_ROUND: Final = 1.0
+_BEAT: Final = 3.0
+
+
+async def work(
+    client: VoiceClient,
+    ledger: Ledger,
+    *,
+    concurrency: int = 100,
+    parts: int = 4,
+    stop: asyncio.Event | None = None,
+    until_done: bool = False,
+    **options: Any,  # noqa: ANN401 - those of submit_many
+) -> None:
+    """Work on the parts of the account's runs, beside any other workers, until told to stop.
+
+    Told by `stop`, or cancelled, it lets what is in flight end, and gives the rest back. A database
+    or guard that goes away is waited for.
+
+    Args:
+        client: Who sends; its guard should be one that all workers share.
+        ledger: An open one, in PostgreSQL, reached directly.
+        concurrency: The most submissions in flight.
+        parts: How many parts are worked on at a time.
+        stop: Once it is set, this ends.
+        until_done: Whether this ends, too, when nothing of the account is left to do.
+        options: Others of `submit_many`'s: max_wait, max_rate, grace, max_failures,
+            max_rejections, max_deferred.
+
+    Raises:
+        InvalidRequest: An option can't be right, or the database is behind a transaction pooler.
+        LedgerUnavailable: The database can't be reached at the start.
+        ImportError: The extra `workers` is not installed.
+    """
+    check_count("concurrency", concurrency)
+    check_count("parts", parts)
+    options["concurrency"] = max(1, concurrency // parts)
+    async with Queue(ledger, client.account) as queue:
+        crew = _Crew(client, ledger, queue, parts, options, until_done=until_done)
+        task = asyncio.create_task(crew.run())
+        stopping = asyncio.create_task((stop or asyncio.Event()).wait())
+        stopping.add_done_callback(lambda _: crew.halt())
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            crew.halt()
+            await task  # cancelled once more, it is, too
+            raise
+        finally:
+            stopping.cancel()
+
+
+class _Crew:
+    """The jobs of one worker, and the look-out beside them."""
+
+    def __init__(
+        self,
+        client: VoiceClient,
+        ledger: Ledger,
+        queue: Queue,
+        parts: int,
+        options: dict[str, Any],
+        *,
+        until_done: bool,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._queue = queue
+        self._parts = parts
+        self._options = options
+        self._until_done = until_done
+        self._halt = asyncio.Event()
+        self._worker: _Worker = None
+        queue.app.task(name=TASK)(self._job)
+
+    def halt(self) -> None:
+        """Begin nothing more, and give back what was begun."""
+        self._halt.set()
+        if self._worker is not None:
+            self._worker.stop()
+
+    async def run(self) -> None:
+        """Work until halted; whatever goes away meanwhile is waited for."""
+        while not self._halt.is_set():
+            await self._guarded("take jobs", self._take_jobs)
+            await self._pause()
+        await self._guarded("give parts back", self._queue.defer_undone)
+
+    async def _job(self, run: str, part: int) -> None:
+        end = await run_part(
+            self._client, self._ledger, run, part, stop=self._halt, **self._options
+        )
+        _tell(run, part, end)
+
+    async def _take_jobs(self) -> None:
+        from procrastinate.worker import Worker  # noqa: PLC0415 - an extra
+
+        worker: _Worker = Worker(
+            self._queue.app,
+            queues=[self._queue.name],
+            concurrency=self._parts,
+            fetch_job_polling_interval=_ROUND,
+            delete_jobs="successful",
+            install_signal_handlers=False,
+            update_heartbeat_interval=_BEAT,
+            stalled_worker_timeout=STALLED,
+        )
+        self._worker = worker
+        looking = asyncio.create_task(self._look_out(worker))
+        try:
+            await worker.run()
+        finally:
+            self._worker = None
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def _look_out(self, worker: _Worker) -> None:
+        """Beat, fail the jobs of the dead, and defer what has none; without a beat, begin anew."""
+        while not self._halt.is_set():
+            if not await self._guarded("look after the queue", lambda: self._round(worker)):
+                worker.stop()
+                return
+            await self._pause()
+        worker.stop()
+
+    async def _round(self, worker: _Worker) -> None:
+        if worker.worker_id is not None and not await self._queue.beat(worker.worker_id):
+            worker.stop()  # it was thought dead
+        await self._queue.sweep()
+        left = await self._queue.defer_undone()
+        if self._until_done and not left:
+            self.halt()
+
+    async def _guarded(self, what: str, step: Callable[[], Any]) -> bool:
+        """Do a step; say whether it went well."""
+        from procrastinate.exceptions import ProcrastinateException  # noqa: PLC0415 - an extra
+
+        try:
+            await step()
+        except (ProcrastinateException, LedgerUnavailable, OSError) as exc:
+            text = "a worker could not %s, and goes on trying (%s)"
+            tell(logger, logging.WARNING, text, what, type(exc).__name__)
+            return False
+        return True
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ROUND):
+                await self._halt.wait()
+
+
+def _tell(run: str, part: int, end: PartEnd) -> None:
+    counts = ", ".join(f"{count} {status}" for status, count in end.counts.items() if count)
+    state = "done" if end.done else f"stopped: {end.stopped}" if end.stopped else "given back"
+    tell(logger, logging.INFO, "part %d of %r is %s (%s)", part, run, state, counts)
