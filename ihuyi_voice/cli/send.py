@@ -13,7 +13,9 @@ import attrs
 import typer
 
 from ihuyi_voice.bulk import Outcome
+from ihuyi_voice.cli import work
 from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.listing import keyed
 from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
 from ihuyi_voice.cli.output import print_json, reporting
 from ihuyi_voice.cli.tally import (
@@ -82,6 +84,7 @@ def send(
     ),
     takeover: Annotated[bool, typer.Option("--takeover", help="send.takeover.help")] = False,
     force: Annotated[bool, typer.Option("--force", help="send.force.help")] = False,
+    distribute: Annotated[bool, typer.Option("--distribute", help="send.distribute.help")] = False,
     as_json: Json = False,
 ) -> None:
     """Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped."""
@@ -90,11 +93,12 @@ def send(
             raise InvalidRequest(text("send.run.needed"))
         file = recipients_file(path, template, column or (), delimiter)
         job = SendJob(file, out, concurrency, max_wait, max_rate)
-        if ledger is not None:
-            again = duplicates is Duplicates.SEND
-            keeping = Keeping(ledger, run, again, retry_rejected, takeover, force)
+        keeping = Keeping(ledger or "", run, duplicates, retry_rejected, takeover, force)
+        if distribute:
+            code = asyncio.run(_distribute(job, keeping, account, as_json=as_json))
+        elif ledger is not None:
             code = asyncio.run(_resume(job, keeping, account, base_url, as_json=as_json))
-        elif run is not None or duplicates is not None or retry_rejected or takeover or force:
+        elif run is not None or duplicates is not None or keeping.more:
             raise InvalidRequest(text("send.needs_ledger"))
         else:
             code = asyncio.run(_send(make_client(account, base_url), job, as_json=as_json))
@@ -107,10 +111,28 @@ class Keeping:
 
     ledger: str
     run: str | None
-    again: bool
+    duplicates: Duplicates | None
     retry_rejected: bool
     takeover: bool
     force: bool
+
+    @property
+    def again(self) -> bool:
+        """Whether identical rows are sent each."""
+        return self.duplicates is Duplicates.SEND
+
+    @property
+    def more(self) -> bool:
+        """Whether there are options that only sending has."""
+        return self.retry_rejected or self.takeover or self.force
+
+
+async def _distribute(job: SendJob, keeping: Keeping, account: str | None, *, as_json: bool) -> int:
+    """Load the file into a run that many machines work on, and return the exit code."""
+    if not keeping.ledger or job.out is not None or keeping.more:
+        raise InvalidRequest(text("send.distribute.wrong"))
+    rows, run = keyed(job.recipients, again=keeping.again), keeping.run or job.recipients.path.name
+    return await work.distribute(rows, keeping.ledger, run, account, as_json=as_json)
 
 
 async def _resume(

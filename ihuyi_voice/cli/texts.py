@@ -6,7 +6,7 @@ groups of commands stand in modules beside this one.
 
 from typing import Final
 
-from ihuyi_voice.cli import texts_frame, texts_ledger, texts_page, texts_pushes
+from ihuyi_voice.cli import texts_frame, texts_ledger, texts_page, texts_pushes, texts_work
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # The command itself
@@ -250,6 +250,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "simulate.listening": ("listening at {url}", "正在监听 {url}"),
     "simulate.account": ("account {account}", "账号 {account}"),
     **texts_ledger.TEXTS,
+    **texts_work.TEXTS,
     # The page of a run
     **texts_page.TEXTS,
     # The framework's words

@@ -35,6 +35,9 @@ COMMANDS = (
     ("ledger", "unknown"),
     ("ledger", "settle"),
     ("ledger", "reconcile"),
+    ("ledger", "stop"),
+    ("ledger", "resume"),
+    ("work",),
 )
 
 

@@ -1,0 +1,147 @@
+"""A list, a few machines and the command: told everything by the environment, as containers are."""
+
+import asyncio
+import csv
+import json
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.ledger.killing import own_database
+from tests.support.redis_servers import PrivateRedis
+from tests.workers.processes import running, start
+from tests.workers.vendor import RATE_CODES, Vendor, vendor_of
+
+COMMAND: Final = [sys.executable, "-m", "ihuyi_voice.cli"]
+RUN: Final = "nightly"
+
+
+def write_list(folder: Path, rows: int, numbers: int) -> Path:
+    """Write a list, with repeats of numbers and a row that can't be sent; return it."""
+    path = folder / "list.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["mobile", "content", "reference"])
+        for row in range(rows):
+            writer.writerow([f"139{row % numbers:08d}", f"您的订单号是：{row}。", f"m{row}"])
+        writer.writerow(["12", "您的订单号是：x。", "bad"])
+    return path
+
+
+async def told(
+    environment: Mapping[str, str], *arguments: str
+) -> tuple[int | None, list[dict[str, Any]]]:
+    """Run the command to its end; return its exit code, and the JSON that it printed."""
+    process = await start([*COMMAND, *arguments], environment, out=True)
+    out, _ = await process.communicate()
+    return process.returncode, [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.fixture
+async def world(
+    postgres: str, make_redis: Callable[..., PrivateRedis], tmp_path: Path
+) -> AsyncGenerator[tuple[Vendor, dict[str, str]]]:
+    """Yield a vendor, and what every container is told."""
+    redis = make_redis()
+    async with (
+        own_database(postgres) as ledger,
+        vendor_of(tmp_path, latency=0.05) as vendor,
+    ):
+        shared = {"IHUYI_LEDGER": ledger, "IHUYI_GUARD": redis.url, "IHUYI_LANG": "en"}
+        yield vendor, vendor.environment | shared
+
+
+@asynccontextmanager
+async def at_work(
+    environment: Mapping[str, str], folder: Path, name: str, **more: str
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Run `ihuyi-voice work` while inside."""
+    with (folder / f"{name}.log").open("wb") as log:
+        async with running([*COMMAND, "work"], {**environment, **more}, log=log) as process:
+            yield process
+
+
+async def test_machines_share_a_list(world: tuple[Vendor, dict[str, str]], tmp_path: Path) -> None:
+    """One distributes, three work, one follows; each phone rings once, and SIGTERM ends them."""
+    vendor, environment = world
+    path = write_list(tmp_path, rows=240, numbers=200)
+    code, (given,) = await told(
+        environment, "send", str(path), "--distribute", "--run", RUN, "--json"
+    )
+    assert (code, given["rows"], given["new"], given["bad"], given["parts"]) == (1, 241, 240, 1, 1)
+    assert list(given["reasons"]) == ["242"]
+    async with (
+        at_work(environment, tmp_path, "a") as a,
+        at_work(environment, tmp_path, "b") as b,
+        at_work(environment, tmp_path, "c", IHUYI_CONCURRENCY="20", IHUYI_PARTS="1") as c,
+    ):
+        code, seen = await told(environment, "ledger", "show", RUN, "--follow", "--json")
+        for each in (a, b, c):
+            each.terminate()
+        assert [await each.wait() for each in (a, b, c)] == [0, 0, 0]
+    assert code == 0
+    assert (seen[-1]["outcomes"]["ACCEPTED"], seen[-1]["done"]) == (240, seen[-1]["parts"])
+    assert any(each["alive"] for line in seen for each in line["workers"])
+    assert sorted(Counter(vendor.calls()).values()) == [1] * 240
+    assert not vendor.codes().keys() & RATE_CODES
+    assert "ended in good order" in (tmp_path / "a.log").read_text()
+
+
+async def test_a_second_signal_lets_go_of_what_is_in_flight(
+    world: tuple[Vendor, dict[str, str]], tmp_path: Path
+) -> None:
+    """The first waits for it; then it is unknown, and nobody rings it again."""
+    _, environment = world
+    async with vendor_of(tmp_path, latency=60.0) as slow:
+        environment |= slow.environment
+        path = write_list(tmp_path, rows=30, numbers=30)
+        await told(environment, "send", str(path), "--distribute", "--run", RUN, "--json")
+        async with at_work(environment, tmp_path, "a") as worker:
+            await slow.arrived(1)
+            import time; print("arrived", time.time())
+            worker.terminate()
+            await logged(tmp_path / "a.log", "once more to let go of it")
+            worker.terminate()
+            assert await worker.wait() == 130
+            import time; print("over", time.time())
+    _, (report,) = await told(environment, "ledger", "show", RUN, "--json")
+    assert report["outcomes"]["UNKNOWN"] >= 1
+    assert report["outcomes"]["OPEN"] + report["outcomes"]["UNKNOWN"] == 30
+
+
+async def logged(path: Path, words: str) -> None:
+    """Return once a program has written these words."""
+    while words not in path.read_text():
+        await asyncio.sleep(0.02)  # another process's file can't be awaited in any other way
+
+
+async def test_a_run_is_stopped_for_all_and_goes_on(
+    world: tuple[Vendor, dict[str, str]], tmp_path: Path
+) -> None:
+    """By `ledger stop`, with its reason on the run; `ledger resume` gives it back to the workers."""
+    vendor, environment = world
+    path = write_list(tmp_path, rows=400, numbers=400)
+    await told(environment, "send", str(path), "--distribute", "--run", RUN, "--json")
+    async with at_work(environment, tmp_path, "a", IHUYI_CONCURRENCY="10", IHUYI_PARTS="1") as a:
+        await vendor.arrived(10)
+        process = await start(
+            [*COMMAND, "ledger", "stop", RUN, "--reason", "wrong list"], environment
+        )
+        assert await process.wait() == 0
+        code, seen = await told(environment, "ledger", "show", RUN, "--follow", "--json")
+        assert (code, seen[-1]["stopped"], seen[-1]["cause"]) == (1, True, "wrong list")
+        before = len(vendor.calls())
+        assert before < 400
+        process = await start([*COMMAND, "ledger", "resume", RUN], environment)
+        assert await process.wait() == 0
+        code, seen = await told(environment, "ledger", "show", RUN, "--follow", "--json")
+        assert code == 0
+        a.send_signal(signal.SIGINT)
+        assert await a.wait() == 0
+    assert len(set(vendor.calls())) == len(vendor.calls()) == 400
