@@ -44,8 +44,10 @@ SQLite must not lie on a network file system: its locks, and its log, are not sa
 
 from ihuyi_voice.errors import CallInFlight, LedgerClosed, LedgerUnavailable, RunInUse
 from ihuyi_voice.ledger.entries import Entry, Status
+from ihuyi_voice.ledger.held import HeldPart
 from ihuyi_voice.ledger.ledger import Ledger
-from ihuyi_voice.ledger.parts import HeldPart, Loaded, PartInfo, Parts, RunProgress
+from ihuyi_voice.ledger.parts import Loaded, Parts
+from ihuyi_voice.ledger.progress import PartInfo, RunProgress
 from ihuyi_voice.ledger.reconcile import Reconciled
 from ihuyi_voice.ledger.report import CodeCount, Fate, RunReport, Slice
 from ihuyi_voice.ledger.results import Kept

@@ -73,7 +73,10 @@ _GRANTED: Final = (
 )
 _ROWS: Final = "SELECT * FROM {entries}{by_key} WHERE run = :run AND {among_keys}"
 _PART: Final = "SELECT epoch, state FROM {parts} WHERE run = :run AND part = :part{share}"
-USED: Final = "UPDATE {runs} SET used_at = {now} WHERE id = :run"
+USED: Final = (  # unless somebody has it locked, who may be asleep
+    "UPDATE {runs} SET used_at = {now} WHERE id IN"
+    " (SELECT id FROM {runs} WHERE id = :run{unlocked})"
+)
 _CAUSE: Final = "SELECT cause FROM {runs} WHERE id = :run"
 
 Answer = Ending | int | None

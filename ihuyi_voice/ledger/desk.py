@@ -1,7 +1,7 @@
 """The desk of an open ledger: where its parts meet."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -13,13 +13,15 @@ from ihuyi_voice.ledger.entries import Entry, Status
 from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.progress import reopen
 from ihuyi_voice.ledger.reconcile import Reconciled, Reports, take_in
 from ihuyi_voice.ledger.rows import Book
 from ihuyi_voice.ledger.runs import ANYBODY, Held, Opened, Runs, check_name, watched
 from ihuyi_voice.ledger.schema import OPEN_RUN, STOPPED_RUN
+from ihuyi_voice.ledger.sleepers import end_sleepers, is_locked_out
 from ihuyi_voice.ledger.states import opens
 from ihuyi_voice.models import OutcomeStatus
-from ihuyi_voice.storage import Row
+from ihuyi_voice.storage import Row, Work
 
 logger: Final = logging.getLogger("ihuyi_voice.ledger")
 
@@ -92,7 +94,22 @@ class Desk:
             raise InvalidRequest("keyed calls can't be stopped: nobody runs them", field="run")
         found = await self.found(run, account)
         state = OPEN_RUN if cause is None else STOPPED_RUN
-        await self.heart.write(lambda: self.runs.mark(found, state, cause or None))
+        await self.impatiently(lambda: self.runs.mark(found, state, cause or None))
+        await self.impatiently(lambda: self.runs.mark_parts(found))
+        if cause is None:
+            await self.impatiently(lambda: reopen(self.owners, found))
+
+    async def impatiently(self, make: Callable[[], Work[None]]) -> None:
+        """Write what may find locks of programs that are asleep."""
+        for _ in range(self.owners.timing.looks):
+            try:
+                return await self.heart.write(make)
+            except LedgerUnavailable as exc:
+                if not is_locked_out(exc):
+                    raise
+            await self.heart.read(partial(end_sleepers, self.owners))
+        await self.heart.write(make)
+        return None
 
     async def entries(
         self, run: str, status: Status | None, account: str | None
@@ -168,7 +185,14 @@ class Desk:
 
         async def attempt(insist: Held | None) -> Opened | Held:
             owner, whom = await self.heart.born(), ANYBODY if takeover else insist
-            return await self.heart.write(lambda: self.runs.open(account, key, part, owner, whom))
+            try:
+                opening = partial(self.runs.open, account, key, part, owner, whom)
+                return await self.heart.write(opening)
+            except LedgerUnavailable as exc:
+                if not is_locked_out(exc):
+                    raise
+            await self.heart.read(partial(end_sleepers, self.owners))
+            return await self.heart.read(partial(self.runs.who_locks, account, key, part))
 
         return await watched(attempt, lambda: timing.sleep(timing.look), timing.looks)
 
@@ -189,6 +213,6 @@ class Desk:
 
     async def _leave(self, book: Book) -> None:
         try:
-            await self.heart.write(lambda: self.runs.leave(book))
+            await self.heart.write_or_owe(lambda: self.runs.leave(book))
         except LedgerUnavailable as exc:
-            tell(logger, logging.WARNING, "a run could not be left: %s", exc)
+            tell(logger, logging.WARNING, "a run could not be left yet: %s", exc)

@@ -51,6 +51,7 @@ class Heart:
         self._commits = Commits(owners)
         self._group = GroupCommit[Put, "Ending | None"](self._commit, told=as_ledger.of)
         self._owed: list[Outcome] = []
+        self._owed_work: list[Callable[[], Work[None]]] = []
         self._later: set[asyncio.Task[Any]] = set()
         self._tickets = count(1)
         self._used: dict[int, float] = {}
@@ -155,6 +156,14 @@ class Heart:
         with as_ledger:
             return await self._write(make)
 
+    async def write_or_owe(self, make: Callable[[], Work[None]]) -> None:
+        """Do work in a durable transaction: if not now, then after a later beat."""
+        try:
+            await self.write(make)
+        except BaseException:
+            self._owed_work.append(make)
+            raise
+
     async def read(self, make: Callable[[], Work[T]]) -> T:
         """Do work that only reads."""
         with as_ledger:
@@ -229,8 +238,18 @@ class Heart:
                 self.owner = now_owner
             if self._owed:
                 await self._commit([])
+            await self._do_owed_work()
         except StorageUnavailable as exc:
             tell(logger, logging.WARNING, "the ledger could not beat: its %s", exc)
+
+    async def _do_owed_work(self) -> None:
+        while self._owed_work:
+            make = self._owed_work.pop(0)
+            try:
+                await self._write(make)
+            except BaseException:
+                self._owed_work.append(make)
+                raise
 
 
 def _flies(end: Ending | None) -> bool:

@@ -19,6 +19,7 @@ import attrs
 
 from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, RunInUse
 from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.progress import reopen
 from ihuyi_voice.ledger.rows import Book
 from ihuyi_voice.ledger.runs import Runs, check_name
 from ihuyi_voice.ledger.states import kept
@@ -40,6 +41,7 @@ _TABLE: Final = (
     " key TEXT NOT NULL, mobile TEXT NOT NULL, content TEXT NOT NULL, reference TEXT)"
 )
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtextextended('ihuyi_schema', 0))"
+_IS_THERE: Final = "SELECT CAST(to_regclass(:name) AS TEXT) AS found"
 _INDEX: Final = (
     "CREATE INDEX IF NOT EXISTS {entries_part} ON {entries} (run, part, id) WHERE part > 0"
 )
@@ -64,11 +66,6 @@ _OTHERS: Final = (
     " JOIN {entries} e ON e.run = :run AND e.key = s.key"
     + _STEP_OF
     + " AND (e.mobile <> s.mobile OR e.content <> s.content) ORDER BY s.place"
-)
-_UNDONE: Final = (
-    "UPDATE {parts} SET done = 0 WHERE run = :run AND part > 0 AND done = 1 AND EXISTS"
-    " (SELECT 1 FROM {entries} e WHERE e.run = :run AND e.part = {parts}.part AND e.part > 0"
-    " AND e.state IN ({OPEN}, {HELD}, {NOT_SENT}, {REFUSED}, {INTENT}))"
 )
 
 
@@ -116,8 +113,7 @@ class Loading:
             yield Query(f'DROP TABLE IF EXISTS "{options["table"]}"')
         load = Load(Book(run), f"{self.prefix}_load_{token}", size)
         yield Query(self._say(_TABLE, load))
-        yield Query(_ONE_AT_A_TIME)
-        yield Query(self._say(_INDEX))
+        yield from self._indexed()
         yield from self._remember(load, options | {"table": load.table})
         return load
 
@@ -161,11 +157,18 @@ class Loading:
     def end(self, load: Load) -> Work[None]:
         """Open the parts that have something to do, and forget the load."""
         options = yield from self._fence(load)
-        yield Query(self._say(_UNDONE), {"run": load.book.run})
+        yield from reopen(self.owners, load.book.run)
         yield Query(self._say("DROP TABLE {table}", load))
         yield from self._remember(load, {"parts": options["parts"]})
 
     # ---
+
+    def _indexed(self) -> Work[None]:
+        # Asked first: the statement waits for all writers, even if there is nothing to do.
+        name = f'"{self.prefix}_entries_part"'
+        if (yield Query(_IS_THERE, {"name": name}))[0]["found"] is None:
+            yield Query(_ONE_AT_A_TIME)
+            yield Query(self._say(_INDEX))
 
     def _fence(self, load: Load) -> Work[dict[str, Any]]:
         rows: list[Row] = yield Query(self._say(_TURN), {"run": load.book.run})

@@ -19,7 +19,7 @@ from ihuyi_voice.errors import (
 from ihuyi_voice.ledger import HeldPart, Ledger
 from ihuyi_voice.models import Message, OutcomeStatus
 
-_LOOK: Final = 1.0  # seconds: those that only wait hear of a stop so soon
+_LOOK: Final = 0.5  # seconds: those that only wait hear of a stop so soon
 _OURS: Final = (GuardUnavailable, LedgerUnavailable)
 _UNTOLD: Final = "the worker ended before this part was done"
 
@@ -105,7 +105,7 @@ async def _verdict(
         await held.check()
     except RunStopped as error:
         return PartEnd(done=False, counts=bulk.summary, stopped=str(error))
-    return PartEnd(done=await held.finish(), counts=bulk.summary)
+    return PartEnd(done=await held.finish(tried=journals.tried), counts=bulk.summary)
 
 
 class _OnePart:
@@ -113,6 +113,7 @@ class _OnePart:
 
     Attributes:
         trouble: A failure of our own means, for which messages are to be tried again.
+        tried: Whether all that was to be sent got its chance.
         stopped_by: Why nothing more was started, and the cause.
     """
 
@@ -122,6 +123,7 @@ class _OnePart:
         self._held: HeldPart | None = None
         self.trouble: VoiceError | None = None
         self.stopped_by: tuple[str, VoiceError | None] | None = None
+        self.tried = False
 
     @property
     def held(self) -> HeldPart:
@@ -187,6 +189,7 @@ class _Pass:
         finally:
             self._journals.stopped_by = self._bulk.stopped_by
             over = [task for task in (watching, hearing) if task.done()]
+            self._journals.tried = hearing in over and not self._bulk.stopped_by
             for task in (watching, hearing):
                 await ended(task, at_once=True)
         for task in over:

@@ -138,4 +138,4 @@ async def test_a_part_is_fenced(postgres: str) -> None:
             ):
                 assert isinstance(await held.journal.intend(drafts[1]), RunStopped)
                 with pytest.raises(RunInUse):
-                    await held.finish()
+                    await held.finish(tried=True)
