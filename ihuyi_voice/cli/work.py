@@ -42,7 +42,6 @@ INTERRUPTED: Final = 130
 _NOT_ALL: Final = 1
 _SHOWN_ROWS: Final = 20
 _LOGGER: Final = "ihuyi_voice.workers"
-_AGAIN: Final = 0.5  # seconds
 
 Shared: TypeAlias = Annotated[str, typer.Option(help="work.ledger.help", envvar="IHUYI_LEDGER")]
 Guard: TypeAlias = Annotated[str, typer.Option(help="work.guard.help", envvar="IHUYI_GUARD")]
@@ -142,27 +141,18 @@ async def _for_ever() -> None:
 
 
 async def _working(bench: Bench, client: Any, ledger: Any, stop: asyncio.Event) -> None:  # noqa: ANN401 - as above
-    """Work until `stop` is set; cancelled, it lets go of what is in flight, too."""
+    """Work until `stop` is set; cancelled after that, it lets go of what is in flight, too."""
     from ihuyi_voice.workers import work as working  # noqa: PLC0415 - databases load slowly
 
-    task = asyncio.create_task(
-        working(
-            client,
-            ledger,
-            concurrency=bench.concurrency,
-            parts=bench.parts,
-            stop=stop,
-            until_done=bench.until_done,
-            max_wait=bench.max_wait,
-        )
+    await working(
+        client,
+        ledger,
+        concurrency=bench.concurrency,
+        parts=bench.parts,
+        stop=stop,
+        until_done=bench.until_done,
+        max_wait=bench.max_wait,
     )
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():  # the first of them still waits for what is in flight
-            task.cancel()
-            await asyncio.wait({task}, timeout=_AGAIN)
-        raise
 
 
 # --- send --distribute

@@ -29,7 +29,7 @@ fence refuses new intents at once, in all processes, and those that only wait lo
 The cause stands on the run. `ledger.resume` lets it go on: parts get their jobs within a second.
 
 Stopping a worker, by its `stop` or a cancellation: what is in flight ends, the rest of its parts is
-given back, and others take it. Cancelled once more, it lets go of what is in flight, too.
+given back, and others take it. Cancelled after that, it lets go of what is in flight, too.
 """
 
 from ihuyi_voice.workers.crew import work

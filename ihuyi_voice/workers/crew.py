@@ -19,6 +19,7 @@ logger: Final = logging.getLogger("ihuyi_voice.workers")
 _Worker: TypeAlias = Any  # procrastinate's, which is not typed throughout
 _ROUND: Final = 1.0
 _BEAT: Final = 3.0
+_AGAIN: Final = 0.1
 
 
 async def work(
@@ -33,8 +34,9 @@ async def work(
 ) -> None:
     """Work on the parts of the account's runs, beside any other workers, until told to stop.
 
-    Told by `stop`, or cancelled, it lets what is in flight end, and gives the rest back. A database
-    or guard that goes away is waited for.
+    Told by `stop`, or cancelled, it lets what is in flight end, and gives the rest back. Cancelled
+    after that, it lets go of what is in flight, which is UNKNOWN then. A database or guard that
+    goes away is waited for.
 
     Args:
         client: Who sends; its guard should be one that all workers share.
@@ -62,8 +64,7 @@ async def work(
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            crew.halt()
-            await task  # cancelled once more, it is, too
+            await crew.ended(task)
             raise
         finally:
             stopping.cancel()
@@ -90,6 +91,7 @@ class _Crew:
         self._until_done = until_done
         self._halt = asyncio.Event()
         self._worker: _Worker = None
+        self._working: set[asyncio.Task[PartEnd]] = set()
         queue.app.task(name=TASK)(self._job)
 
     def halt(self) -> None:
@@ -97,6 +99,19 @@ class _Crew:
         self._halt.set()
         if self._worker is not None:
             self._worker.stop()
+
+    async def ended(self, running: "asyncio.Task[None]") -> None:
+        """Halt, and wait for `run`; if it was halted before, or this is cancelled, let go."""
+        if not self._halt.is_set():
+            self.halt()
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(running)
+        while not running.done():
+            for task in self._working:
+                task.cancel()  # once more each time: at first a run still waits for its calls
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({running}, timeout=_AGAIN)
+        running.result()
 
     async def run(self) -> None:
         """Work until halted; whatever goes away meanwhile is waited for."""
@@ -106,10 +121,11 @@ class _Crew:
         await self._guarded("give parts back", self._queue.defer_undone)
 
     async def _job(self, run: str, part: int) -> None:
-        end = await run_part(
-            self._client, self._ledger, run, part, stop=self._halt, **self._options
-        )
-        _tell(run, part, end)
+        working = run_part(self._client, self._ledger, run, part, stop=self._halt, **self._options)
+        task = asyncio.create_task(working)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        _tell(run, part, await task)
 
     async def _take_jobs(self) -> None:
         from procrastinate.worker import Worker  # noqa: PLC0415 - an extra

@@ -4,10 +4,12 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
+_LOOK: Final = 0.05
 
 
 async def start(
@@ -51,3 +53,11 @@ async def running(
         yield process
     finally:
         await kill(process)
+
+
+async def written(path: Path, words: str) -> None:
+    """Return once a program has written these words to a file."""
+    for _ in count():
+        if words in path.read_text(encoding="utf-8"):  # noqa: ASYNC240 - a few lines
+            return
+        await asyncio.sleep(_LOOK)  # another process's file can't be awaited in any other way

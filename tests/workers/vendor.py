@@ -1,6 +1,7 @@
 """The vendor in a process of its own, which writes down what arrives: `python -m … RECORD OPTIONS`.
 
-OPTIONS are the simulator's, as JSON. It prints its address.
+OPTIONS are the simulator's, as JSON; a `silent` one takes everything and answers nothing. It prints
+its address.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 import attrs
 
-from ihuyi_voice.simulator import Fault, Simulator
+from ihuyi_voice.simulator import Fault, FaultKind, Simulator
 from ihuyi_voice.simulator.http import Form
 from ihuyi_voice.simulator.vendor import Answer
 from tests.workers.processes import running
@@ -29,8 +30,10 @@ _LOOK: Final = 0.05
 class _Recording(Simulator):
     """Writes a line a submission: number, content and code."""
 
-    def __init__(self, record: str, **options: Any) -> None:
+    def __init__(self, record: str, *, silent: bool = False, **options: Any) -> None:
         super().__init__(ACCOUNT, KEY, keep_arrivals=0, **options)
+        if silent:
+            self.add_fault(Fault(FaultKind.SILENCE))
         self._record = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def _act(self, operation: str, form: Form, fault: Fault | None) -> Answer:
