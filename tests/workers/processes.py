@@ -18,6 +18,7 @@ async def start(
     *,
     out: bool = False,
     log: IO[bytes] | None = None,
+    apart: bool = False,
 ) -> asyncio.subprocess.Process:
     """Start a program.
 
@@ -26,12 +27,17 @@ async def start(
         environment: What is told to it beside this process's own environment.
         out: Whether what it prints is to be read.
         log: Where it writes otherwise.
+        apart: Whether it has a group of its own.
     """
     given: dict[str, Any] = {"stdout": log, "stderr": log} if log is not None else {}
     if out:
         given["stdout"] = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, env={**os.environ, **(environment or {})}, **given
+        *command,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        start_new_session=apart,
+        **given,
     )
 
 
