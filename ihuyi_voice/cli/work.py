@@ -22,7 +22,6 @@ from ihuyi_voice.cli.options import (
     DEFAULT_LEDGER,
     Account,
     BaseUrl,
-    Json,
     LedgerAddress,
     make_client,
 )
@@ -272,5 +271,3 @@ def resume(run: RunName, ledger: LedgerAddress = DEFAULT_LEDGER, account: OfAcco
 
 OF_LEDGER: Final[dict[str, Callable[..., None]]] = {"stop": stop, "resume": resume}
 """The commands of the group `ledger` that stand here."""
-
-__all__ = ["OF_LEDGER", "Json", "distribute", "work"]
