@@ -117,8 +117,8 @@ class Loading:
         yield from self._remember(load, options | {"table": load.table})
         return load
 
-    def add(self, load: Load, drafts: Sequence[Draft], before: int) -> Work[None]:
-        """Copy a few more rows, after so many others.
+    def add(self, load: Load, drafts: Sequence[tuple[int, Draft]]) -> Work[None]:
+        """Copy a few more rows of the list, each with its number.
 
         Raises:
             RunInUse: A later load has begun.
@@ -126,7 +126,7 @@ class Loading:
         yield from self._fence(load)
         rows = [
             (place, _hash(each.mobile), each.key, each.mobile, each.content, kept(each.reference))
-            for place, each in enumerate(drafts, before + 1)
+            for place, each in drafts
         ]
         yield Copy(load.table, _COLUMNS, rows)
 

@@ -27,7 +27,7 @@ class Loaded:
     Attributes:
         parts: How many parts the run has.
         new: How many messages came into it.
-        others: The places, counted from 1, of rows whose key is another message's.
+        others: The rows of the list whose key is another message's.
     """
 
     parts: int
@@ -69,17 +69,22 @@ class Parts:
         loading = self._loading
         return await self._desk.heart.write(lambda: loading.begin(account, run, size, token))
 
-    async def add(self, load: Load, drafts: Sequence[Draft], before: int) -> None:
-        """Add messages to a load, after so many others.
+    async def add(self, load: Load, drafts: Sequence[tuple[int, Draft]]) -> None:
+        """Add messages to a load, each with its row in the list.
 
         Raises:
             RunInUse: A later load of the run has begun.
             LedgerUnavailable: They are not added; the load is to be begun anew.
         """
-        await self._desk.heart.write(partial(self._loading.add, load, drafts, before))
+        await self._desk.heart.write(partial(self._loading.add, load, drafts))
 
-    async def end(self, load: Load, rows: int) -> Loaded:
+    async def end(self, load: Load, rows: int, last: int) -> Loaded:
         """Let the messages of a load, so many in all, be worked on.
+
+        Args:
+            load: The load.
+            rows: How many messages were added.
+            last: The last row of the list.
 
         Raises:
             RunInUse: A later load of the run has begun.
@@ -88,7 +93,7 @@ class Parts:
         write, loading = self._desk.heart.write, self._loading
         parts = await write(partial(loading.divide, load, rows))
         new, others = 0, list[int]()
-        for after in range(0, rows, STEP):
+        for after in range(0, last, STEP):
             moved, odd = await write(partial(loading.move, load, parts, after))
             new += moved
             others += odd

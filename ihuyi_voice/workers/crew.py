@@ -2,24 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.signal import Signal
+from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import LedgerUnavailable
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.workers.parts import PartEnd, run_part
-from ihuyi_voice.workers.queue import STALLED, TASK, Queue
+from ihuyi_voice.workers.queue import STALLED, Queue
 
 logger: Final = logging.getLogger("ihuyi_voice.workers")
 
 _Worker: TypeAlias = Any  # procrastinate's, which is not typed throughout
-_ROUND: Final = 1.0
-_BEAT: Final = 3.0
-_AGAIN: Final = 0.1
+_ROUND: Final = 1.0  # seconds
+_AGAIN: Final = 0.1  # the same
 
 
 async def work(
@@ -55,7 +56,10 @@ async def work(
     """
     check_count("concurrency", concurrency)
     check_count("parts", parts)
-    options["concurrency"] = max(1, concurrency // parts)
+    parts = min(parts, concurrency)
+    options["concurrency"] = concurrency // parts
+    if options.get("max_rate") is not None:
+        options["max_rate"] /= parts
     async with Queue(ledger, client.account) as queue:
         crew = _Crew(client, ledger, queue, parts, options, until_done=until_done)
         task = asyncio.create_task(crew.run())
@@ -83,6 +87,9 @@ class _Crew:
         *,
         until_done: bool,
     ) -> None:
+        from ihuyi_voice.workers import engine  # noqa: PLC0415 - an extra
+
+        self._engine = engine
         self._client = client
         self._ledger = ledger
         self._queue = queue
@@ -90,13 +97,16 @@ class _Crew:
         self._options = options
         self._until_done = until_done
         self._halt = asyncio.Event()
-        self._worker: _Worker = None
+        self._halted = Signal()
         self._working: set[asyncio.Task[PartEnd]] = set()
-        queue.app.task(name=TASK)(self._job)
+        self._worker: _Worker | None = None
+        engine.register(queue.app, self._job)
 
     def halt(self) -> None:
         """Begin nothing more, and give back what was begun."""
         self._halt.set()
+        self._halted.notify()
+        self._engine.give_up(self._queue.app)
         if self._worker is not None:
             self._worker.stop()
 
@@ -115,9 +125,10 @@ class _Crew:
 
     async def run(self) -> None:
         """Work until halted; whatever goes away meanwhile is waited for."""
-        while not self._halt.is_set():
+        async for _ in self._halted.rounds(every=_ROUND):
+            if self._halt.is_set():
+                break
             await self._guarded("take jobs", self._take_jobs)
-            await self._pause()
         await self._guarded("give parts back", self._queue.defer_undone)
 
     async def _job(self, run: str, part: int) -> None:
@@ -128,60 +139,43 @@ class _Crew:
         _tell(run, part, await task)
 
     async def _take_jobs(self) -> None:
-        from procrastinate.worker import Worker  # noqa: PLC0415 - an extra
-
-        worker: _Worker = Worker(
-            self._queue.app,
-            queues=[self._queue.name],
-            concurrency=self._parts,
-            fetch_job_polling_interval=_ROUND,
-            delete_jobs="successful",
-            install_signal_handlers=False,
-            update_heartbeat_interval=_BEAT,
-            stalled_worker_timeout=STALLED,
-        )
+        app, name = self._queue.app, self._queue.name
+        worker = self._engine.worker_of(app, name, parts=self._parts, stalled=STALLED)
         self._worker = worker
         looking = asyncio.create_task(self._look_out(worker))
         try:
             await worker.run()
         finally:
             self._worker = None
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            await ended(looking, at_once=True)
 
     async def _look_out(self, worker: _Worker) -> None:
         """Beat, fail the jobs of the dead, and defer what has none; without a beat, begin anew."""
-        while not self._halt.is_set():
-            if not await self._guarded("look after the queue", lambda: self._round(worker)):
+        async for _ in self._halted.rounds(every=_ROUND):
+            going_on = not self._halt.is_set()
+            if not (going_on and await self._guarded("look after the queue", self._round)):
                 worker.stop()
                 return
-            await self._pause()
-        worker.stop()
 
-    async def _round(self, worker: _Worker) -> None:
-        if worker.worker_id is not None and not await self._queue.beat(worker.worker_id):
+    async def _round(self) -> None:
+        worker = self._worker
+        number = None if worker is None else worker.worker_id
+        if worker is not None and number is not None and not await self._queue.beat(number):
             worker.stop()  # it was thought dead
         await self._queue.sweep()
         left = await self._queue.defer_undone()
         if self._until_done and not left:
             self.halt()
 
-    async def _guarded(self, what: str, step: Callable[[], Any]) -> bool:
+    async def _guarded(self, what: str, step: Callable[[], Awaitable[object]]) -> bool:
         """Do a step; say whether it went well."""
-        from procrastinate.exceptions import ProcrastinateException  # noqa: PLC0415 - an extra
-
         try:
             await step()
-        except (ProcrastinateException, LedgerUnavailable, OSError) as exc:
+        except (LedgerUnavailable, *self._engine.Failures) as exc:
             text = "a worker could not %s, and goes on trying (%s)"
             tell(logger, logging.WARNING, text, what, type(exc).__name__)
             return False
         return True
-
-    async def _pause(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_ROUND):
-                await self._halt.wait()
 
 
 def _tell(run: str, part: int, end: PartEnd) -> None:

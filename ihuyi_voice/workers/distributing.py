@@ -76,11 +76,11 @@ async def distribute(
         reading = _Reading(max_content_length)
         async with aclosing(_drafts(messages, reading)) as batches:
             async for batch in batches:
-                await ledger.parts.add(load, batch, reading.kept)
-                reading.place(len(batch))
-        loaded = await ledger.parts.end(load, reading.kept)
-        for place in loaded.others:
-            reading.refuse(reading.row_of(place), InvalidRequest(_OTHERS, field="key"))
+                await ledger.parts.add(load, batch)
+                reading.kept += len(batch)
+        loaded = await ledger.parts.end(load, reading.kept, reading.read)
+        for row in loaded.others:
+            reading.refuse(row, InvalidRequest(_OTHERS, field="key"))
         await queue.defer_undone()
     return Distributed(reading.read, loaded.new, loaded.parts, reading.bad, reading.bad_count)
 
@@ -102,7 +102,6 @@ class _Reading:
     kept: int = 0
     bad: dict[int, InvalidRequest] = attrs.field(factory=dict[int, InvalidRequest])
     bad_count: int = 0
-    _gaps: list[int] = attrs.field(factory=list[int])
 
     def draft(self, given: object) -> Draft | None:
         """Return a row as it is sent; None if it can't be."""
@@ -122,25 +121,14 @@ class _Reading:
         if len(self.bad) < _MOST_KEPT:
             self.bad[row] = error
 
-    def place(self, rows: int) -> None:
-        """Note that rows were copied."""
-        self.kept += rows
 
-    def row_of(self, place: int) -> int:
-        """Return the row of the list that was copied to a place, as far as bad rows are kept."""
-        row = place
-        for bad in sorted(self.bad):
-            row += bad <= row
-        return row
-
-
-async def _drafts(messages: Messages, reading: _Reading) -> AsyncGenerator[list[Draft]]:
-    batch: list[Draft] = []
+async def _drafts(messages: Messages, reading: _Reading) -> AsyncGenerator[list[tuple[int, Draft]]]:
+    batch: list[tuple[int, Draft]] = []
     async with aclosing(_each(messages)) as rows:
         async for given in rows:
             draft = reading.draft(given)
             if draft is not None:
-                batch.append(draft)
+                batch.append((reading.read, draft))
             if len(batch) == _AT_ONCE:
                 yield batch
                 batch = []

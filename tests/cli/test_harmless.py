@@ -174,6 +174,7 @@ def test_log_lines_that_nobody_else_handles_are_spelled_out(
     assert not steering("".join(lines))
 
 
+@pytest.mark.long
 @given(st.text())
 def test_a_text_that_is_shown_never_steers(text: str) -> None:
     """And a text that has nothing to hide stays as it is, wide and accented letters included."""

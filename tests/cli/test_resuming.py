@@ -68,6 +68,7 @@ def arrived(vendor: Simulator, count: int, sending: Sending) -> None:
         assert sending.running.poll() is None, sending.end()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_good_order_and_run_again_it_goes_on(
     vendor: Simulator, tmp_path: Path, name: signal.Signals
@@ -95,6 +96,7 @@ def test_a_signal_ends_it_in_good_order_and_run_again_it_goes_on(
     assert not rung_twice(vendor)
 
 
+@pytest.mark.long
 def test_a_second_signal_writes_down_what_is_in_flight(vendor: Simulator, tmp_path: Path) -> None:
     """As UNKNOWN, in the file and in the ledger; run again, it is not sent a second time."""
     vendor.latency = 30.0
@@ -116,6 +118,7 @@ def test_a_second_signal_writes_down_what_is_in_flight(vendor: Simulator, tmp_pa
     assert not rung_twice(vendor)
 
 
+@pytest.mark.long
 def test_killed_in_the_middle_and_run_again_nobody_is_called_twice(
     vendor: Simulator, tmp_path: Path
 ) -> None:
@@ -177,6 +180,7 @@ def test_the_list_keeps_its_columns_in_the_results(vendor: Simulator, tmp_path: 
     assert list(results(again)[0]) == list(row)
 
 
+@pytest.mark.long
 def test_identical_rows_are_sent_once_unless_asked(vendor: Simulator, tmp_path: Path) -> None:
     """And told so; asked for, each is a message of its own, also when it is run again."""
     row = f"{MOBILE},{CONTENT}\n"

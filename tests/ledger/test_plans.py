@@ -15,6 +15,8 @@ from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.schema import Spelling, Timing
 from ihuyi_voice.storage.statements import DIALECTS, Query, numbered
 
+pytestmark = pytest.mark.long
+
 KEY, MOBILE, STATE = "ihuyi_entries_key", "ihuyi_entries_mobile", "ihuyi_entries_state"
 PLANS = [
     (commits._SETTLE, KEY),
