@@ -28,7 +28,7 @@ MESSAGES: Final = [
 IN_FLIGHT: Final = 2 * 2 * 10  # of a worker with two processes; as much again may be granted
 VISIBILITY: Final = "1"  # seconds: less than a part takes
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 
 
 @asynccontextmanager

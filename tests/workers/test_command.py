@@ -93,6 +93,7 @@ async def test_machines_share_a_list(world: tuple[Vendor, dict[str, str]], tmp_p
     assert "ended in good order" in (tmp_path / "a.log").read_text()
 
 
+@pytest.mark.long
 async def test_a_second_signal_lets_go_of_what_is_in_flight(
     world: tuple[Vendor, dict[str, str]], tmp_path: Path
 ) -> None:
@@ -113,6 +114,7 @@ async def test_a_second_signal_lets_go_of_what_is_in_flight(
     assert report["outcomes"]["OPEN"] + report["outcomes"]["UNKNOWN"] == 30
 
 
+@pytest.mark.long
 async def test_a_run_is_stopped_for_all_and_goes_on(
     world: tuple[Vendor, dict[str, str]], tmp_path: Path
 ) -> None:
