@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,7 @@ RUN: Final = "chaos"
 LONGER_THAN_LEASES: Final = 12.0  # the ledger's is 10 s, the guard's that of `Options`
 _LOOK: Final = 0.5
 _PERSISTENT: Final = ("--appendonly", "yes")
+_MOST_FALLEN: Final = 20
 _AHEAD: Final = 2  # what is granted at a time, in times of what is in flight
 
 
@@ -97,6 +98,7 @@ class Result:
         missing: Messages that are accepted or were never granted, and did not ring once.
         disordered: Numbers whose messages rang in another order than that of the list.
         ended: How the workers ended that nobody killed.
+        fell: How many workers ended by themselves before that, and were replaced.
         seconds: How long it took.
     """
 
@@ -106,6 +108,7 @@ class Result:
     missing: int
     disordered: int
     ended: Mapping[int, int]
+    fell: int
     seconds: float
 
     def check(self, plan: Plan) -> None:
@@ -120,6 +123,8 @@ class Result:
         assert self.disordered == 0, self
         assert plan.redis == "lose" or not self.codes.keys() & RATE_CODES, self
         assert set(self.ended) == {0}, self
+        # One that starts while PostgreSQL is away ends; whoever runs it starts it again.
+        assert self.fell <= (plan.processes if plan.postgres else 0), self
 
 
 @attrs.define(eq=False)
@@ -135,6 +140,9 @@ class Scene:
         chance: Of everything random.
         awake: The workers that are awake.
         asleep: What puts some to sleep, and wakes them.
+        watching: What replaces workers that end by themselves.
+        fell: How many did.
+        broken: Rings if they are too many.
     """
 
     plan: Plan
@@ -145,7 +153,10 @@ class Scene:
     chance: random.Random
     awake: list[asyncio.subprocess.Process] = attrs.field(factory=list[Any])
     asleep: set["asyncio.Task[None]"] = attrs.field(factory=set["asyncio.Task[None]"])
+    watching: set["asyncio.Task[None]"] = attrs.field(factory=set["asyncio.Task[None]"])
     started: int = 0
+    fell: int = 0
+    broken: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     async def hire(self) -> None:
         """Start a worker."""
@@ -156,6 +167,28 @@ class Scene:
         with (self.folder / f"{self.started}.log").open("wb") as log:
             worker = await start(command, self.vendor.environment | environment, log=log)
         self.awake.append(worker)
+        self.watching.add(asyncio.create_task(self._replace(worker)))
+
+    async def _replace(self, worker: asyncio.subprocess.Process) -> None:
+        """Start another if it ends by itself, as whoever runs containers does."""
+        await worker.wait()
+        if worker in self.awake:
+            self.awake.remove(worker)
+            self.fell += 1
+            if self.fell > _MOST_FALLEN:
+                self.broken.set()
+            else:
+                await self.hire()
+
+    async def unbroken(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Do something, unless workers can't work at all."""
+        tasks = {asyncio.create_task(doing), asyncio.create_task(self.broken.wait())}
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        for task in done:
+            task.result()
+        assert not self.broken.is_set(), (self.folder / f"{self.started}.log").read_text()
 
     async def play(self) -> None:
         """Let everything happen, at random moments of the run, and the sleepers wake again."""
@@ -198,14 +231,15 @@ class Scene:
 
     async def end(self) -> Counter[int]:
         """Let all workers end; return their exit codes."""
-        for worker in self.awake:
+        ending, self.awake = self.awake, []
+        for worker in ending:
             with suppress(ProcessLookupError):
                 worker.terminate()
-        return Counter([await worker.wait() for worker in self.awake])
+        return Counter([await worker.wait() for worker in ending])
 
     async def clear(self) -> None:
         """Leave nobody behind."""
-        for task in self.asleep:
+        for task in self.asleep | self.watching:
             task.cancel()
         for worker in self.awake:
             await kill(worker)
@@ -218,11 +252,11 @@ async def chaos(plan: Plan) -> Result:
         await distribute(ledger, RUN, plan.listed(), plan.part_size, account=ACCOUNT)
         for _ in range(plan.processes):
             await scene.hire()
-        await scene.play()
-        await _done(ledger)
+        await scene.unbroken(scene.play())
+        await scene.unbroken(_done(ledger))
         ended = await scene.end()
         entries = {entry.key: entry.status async for entry in ledger.entries(RUN)}
-        return _result(plan, scene.vendor, entries, ended, time.monotonic() - began)
+        return _result(scene, entries, ended, time.monotonic() - began)
 
 
 @asynccontextmanager
@@ -254,8 +288,9 @@ async def _done(ledger: Ledger) -> None:
 
 
 def _result(
-    plan: Plan, vendor: Vendor, entries: Mapping[str, Any], ended: Counter[int], seconds: float
+    scene: Scene, entries: Mapping[str, Any], ended: Counter[int], seconds: float
 ) -> Result:
+    plan, vendor = scene.plan, scene.vendor
     calls = vendor.calls()
     rung = Counter(content for _, content in calls)
     place = {message.content: number for number, message in enumerate(plan.listed())}
@@ -272,6 +307,7 @@ def _result(
         ),
         disordered=sum(order != sorted(order) for order in orders.values()),
         ended=ended,
+        fell=scene.fell,
         seconds=round(seconds, 1),
     )
 
