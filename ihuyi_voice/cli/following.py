@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text, word
 from ihuyi_voice.cli.output import add_row, console, print_json, say, table
 from ihuyi_voice.common.redaction import mask_numbers, shown
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
 EVERY: Final = 1.0
 _STATUSES: Final = (*OutcomeStatus, "OPEN")
 _LEFT: Final = "OPEN"
-_NOT_ALL: Final = 1
 _MOST_NAMED: Final = 12
 
 Values = Mapping[str, Any]
 
 
-async def follow(ledger: "Ledger", run: str, account: str | None, *, as_json: bool) -> int:
+async def follow(ledger: "Ledger", run: str, account: str | None, *, as_json: bool) -> Exit:
     """Show a run until it is done or stopped; return the exit code.
 
     On a terminal it is one view that is kept up to date, else a line for each change.
@@ -45,7 +45,8 @@ async def follow(ledger: "Ledger", run: str, account: str | None, *, as_json: bo
     if values["stopped"] and not as_json:
         say("follow.stopped", cause=values["cause"] or "")
     outcomes: Mapping[str, int] = values["outcomes"]
-    return 0 if outcomes[OutcomeStatus.ACCEPTED] == sum(outcomes.values()) else _NOT_ALL
+    whole = outcomes[OutcomeStatus.ACCEPTED] == sum(outcomes.values())
+    return Exit.DONE if whole else Exit.NOT_ALL
 
 
 async def _in_use(ledger: "Ledger", run: str, account: str | None) -> bool:

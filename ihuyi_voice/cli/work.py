@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 import attrs
 import typer
 
+from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.interrupts import Interrupts
 from ihuyi_voice.cli.language import text, word
 from ihuyi_voice.cli.ledger import OfAccount, RunName, existing
@@ -32,13 +33,10 @@ from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.models import OutcomeStatus
 
 if TYPE_CHECKING:
+    from ihuyi_voice.cli.course import Plan
     from ihuyi_voice.cli.listing import Keyed
     from ihuyi_voice.workers import Distributed  # databases load slowly
 
-INTERRUPTED: Final = 130
-"""The exit code of a worker that was told to end at once."""
-
-_NOT_ALL: Final = 1
 _SHOWN_ROWS: Final = 20
 _LOGGER: Final = "ihuyi_voice.workers"
 
@@ -100,7 +98,7 @@ def work(
     raise typer.Exit(code)
 
 
-async def _work(bench: Bench, account: str | None, base_url: str | None) -> int:
+async def _work(bench: Bench, account: str | None, base_url: str | None) -> Exit:
     from ihuyi_voice.guards import RedisGuard  # noqa: PLC0415 - an extra
     from ihuyi_voice.ledger import Ledger  # noqa: PLC0415 - databases load slowly
 
@@ -115,7 +113,7 @@ async def _work(bench: Bench, account: str | None, base_url: str | None) -> int:
             say("work.begun", account=client.account, worker=me)
             whole = await _until_told(interrupts, bench, client, opened)
     say("work.ended" if whole else "work.cut")
-    return 0 if whole else INTERRUPTED
+    return Exit.DONE if whole else Exit.INTERRUPTED
 
 
 async def _until_told(interrupts: Interrupts, bench: Bench, client: Any, ledger: Any) -> bool:  # noqa: ANN401 - they load slowly
@@ -158,33 +156,38 @@ async def _working(bench: Bench, client: Any, ledger: Any, stop: asyncio.Event) 
 
 
 async def distribute(
-    rows: "Iterator[Keyed]", ledger: str, run: str, account: str | None, *, as_json: bool
-) -> int:
-    """Load the rows of a list into a run, tell what it came to, and return the exit code.
+    plan: "Plan", ledger: str | None, account: str | None, *, as_json: bool
+) -> Exit:
+    """Load a list into a run, tell what it came to, and return the exit code.
 
     Args:
-        rows: The rows with their keys.
+        plan: The list, and the run's name.
         ledger: The ledger's URL.
-        run: The run's name.
         account: Whose run it is.
         as_json: Whether programs read it.
 
     Raises:
-        InvalidRequest: There is no account, or the ledger is not in PostgreSQL.
+        InvalidRequest: Ledger or account is missing, the ledger is not in PostgreSQL, or the plan
+            has what only sending has.
         RunInUse, LedgerUnavailable: As the library's `distribute`.
     """
     from ihuyi_voice import workers  # noqa: PLC0415 - databases load slowly
     from ihuyi_voice.ledger import Ledger  # noqa: PLC0415
 
+    more = plan.out or plan.only or plan.retry_rejected or plan.takeover or plan.force
+    if ledger is None or plan.run is None or more:
+        raise InvalidRequest(text("send.distribute.wrong"))
     if account is None:
         raise InvalidRequest(text("work.account"))
     reading = _Reading()
     async with Ledger.open(ledger) as opened:
-        given = await workers.distribute(opened, run, reading.good(rows), account=account)
+        given = await workers.distribute(
+            opened, plan.run, reading.good(plan.rows()), account=account
+        )
     for place, error in given.bad.items():
         reading.refuse(reading.lines[place - 1], str(error))
-    _tell(run, reading, given, as_json=as_json)
-    return _NOT_ALL if reading.bad or given.bad_count else 0
+    _tell(plan.run, reading, given, as_json=as_json)
+    return Exit.NOT_ALL if reading.bad or given.bad_count else Exit.DONE
 
 
 @attrs.define
@@ -211,9 +214,9 @@ class _Reading:
                 self.refuse(each.row.line, each.row.reason)
             elif each.same_as:
                 self.same += 1
-            else:
+            elif each.message is not None:
                 self.lines.append(each.row.line)
-                yield each.row
+                yield each.message
 
     def refuse(self, line: int, reason: str) -> None:
         """Keep why a row can't be sent, if it is one of the first."""
