@@ -17,7 +17,9 @@ from tests.ledger.killing import own_database
 from tests.support.command import run
 from tests.support.redis_servers import PrivateRedis
 
-LIST = "mobile,content\n" + "".join(f"139{place:08d},您的订单号是：{place}。\n" for place in range(30))
+LIST = "mobile,content\n" + "".join(
+    f"139{place:08d},您的订单号是：{place}。\n" for place in range(30)
+)
 
 
 @pytest.fixture
@@ -35,7 +37,10 @@ def ledger(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def recipients(tmp_path: Path) -> str:
     """A list with two rows that can't be sent, and one that says what another does."""
     path = tmp_path / "list.csv"
-    path.write_text(f"{LIST}12,您的订单号是：1。\n13900000000,您的订单号是：0。\n13,您的订单号是：1。\n", encoding="utf-8")
+    path.write_text(
+        f"{LIST}12,您的订单号是：1。\n13900000000,您的订单号是：0。\n13,您的订单号是：1。\n",
+        encoding="utf-8",
+    )
     return str(path)
 
 

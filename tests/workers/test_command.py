@@ -6,12 +6,15 @@ import json
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from string import Template
 from typing import Any, Final
 
+import attrs
 import pytest
+import yaml  # type: ignore[import-untyped]  # it has no types
 
 from tests.ledger.killing import own_database
 from tests.support.redis_servers import PrivateRedis
@@ -19,6 +22,7 @@ from tests.workers.processes import running, start, written
 from tests.workers.vendor import RATE_CODES, Vendor, vendor_of
 
 COMMAND: Final = [sys.executable, "-m", "ihuyi_voice.cli"]
+COMPOSE: Final = Path(__file__).parents[1] / "samples" / "compose.yaml"
 RUN: Final = "nightly"
 
 
@@ -57,6 +61,45 @@ async def world(
         yield vendor, vendor.environment | shared
 
 
+@attrs.frozen
+class Container:
+    """A container of the compose file, as a process: its command, and nothing but its environment.
+
+    Attributes:
+        command: What it runs.
+        environment: All that it is told.
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+    async def start(self, *, out: bool = False) -> asyncio.subprocess.Process:
+        """Start it."""
+        return await start(self.command, self.environment, out=out)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[asyncio.subprocess.Process]:
+        """Run it while inside."""
+        async with running(self.command, self.environment) as process:
+            yield process
+
+
+def composed(variables: Mapping[str, str]) -> dict[str, list[Container]]:
+    """Return the containers of each service of the compose file, its variables filled in."""
+    text = Template(COMPOSE.read_text(encoding="utf-8")).substitute(variables)
+    return {
+        name: [container(service)] * service.get("deploy", {}).get("replicas", 1)
+        for name, service in yaml.safe_load(text)["services"].items()
+    }
+
+
+def container(service: Mapping[str, Any]) -> Container:
+    """Return a container of a service."""
+    program, *arguments = service["command"]
+    assert program == "ihuyi-voice"
+    return Container([*COMMAND, *arguments], {**service["environment"], "IHUYI_LANG": "en"})
+
+
 @asynccontextmanager
 async def at_work(
     environment: Mapping[str, str], folder: Path, name: str, **more: str
@@ -67,30 +110,28 @@ async def at_work(
             yield process
 
 
-async def test_machines_share_a_list(world: tuple[Vendor, dict[str, str]], tmp_path: Path) -> None:
-    """One distributes, three work, one follows; each phone rings once, and SIGTERM ends them."""
+async def test_a_list_is_worked_on_as_the_compose_file_says(
+    world: tuple[Vendor, dict[str, str]], tmp_path: Path
+) -> None:
+    """One loads it, three work, one follows; each phone rings once, and SIGTERM ends them."""
     vendor, environment = world
     path = write_list(tmp_path, rows=240, numbers=200)
-    code, (given,) = await told(
-        environment, "send", str(path), "--distribute", "--run", RUN, "--json"
-    )
-    assert (code, given["rows"], given["new"], given["bad"], given["parts"]) == (1, 241, 240, 1, 1)
-    assert list(given["reasons"]) == ["242"]
-    async with (
-        at_work(environment, tmp_path, "a") as a,
-        at_work(environment, tmp_path, "b") as b,
-        at_work(environment, tmp_path, "c", IHUYI_CONCURRENCY="20", IHUYI_PARTS="1") as c,
-    ):
-        code, seen = await told(environment, "ledger", "show", RUN, "--follow", "--json")
-        for each in (a, b, c):
+    services = composed(environment | {"LIST": str(path)})
+    (loading,), workers, (following,) = services["list"], services["worker"], services["progress"]
+    assert await (await loading.start()).wait() == 1  # for a row can't be sent
+    async with AsyncExitStack() as stack:
+        working = [await stack.enter_async_context(each.running()) for each in workers]
+        process = await following.start(out=True)
+        out, _ = await process.communicate()
+        for each in working:
             each.terminate()
-        assert [await each.wait() for each in (a, b, c)] == [0, 0, 0]
-    assert code == 0
+        assert [await each.wait() for each in working] == [0, 0, 0]
+    seen = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 0
     assert (seen[-1]["outcomes"]["ACCEPTED"], seen[-1]["done"]) == (240, seen[-1]["parts"])
     assert any(each["alive"] for line in seen for each in line["workers"])
     assert sorted(Counter(vendor.calls()).values()) == [1] * 240
     assert not vendor.codes().keys() & RATE_CODES
-    assert "ended in good order" in (tmp_path / "a.log").read_text()
 
 
 @pytest.mark.long
