@@ -1,15 +1,19 @@
 """What workers of one run do together, and what it costs to give them a list.
 
     python -m benchmarks.workers [--workers 1 2 4 8] [--repeats 3] [--server-ms 50] [--json]
-        [--rows 20000 100000] [--postgres URL] [--redis URL]
+        [--in-flight 5] [--each 600] [--rows 20000 100000] [--idle 10]
+        [--postgres URL] [--redis URL] [--pids PID PID …]
 
 - throughput: so many workers, each a process with five submissions in flight, on one run, with one
   guard in Redis and one ledger in PostgreSQL. The vendor is a stub that takes 50 ms, so that
   waiting is shared out, not this machine's processors. The rate is that of the middle four fifths
   of the messages, by the ledger's own clock; CPU is the workers' own, a message. Medians, and the
   median of the ratios to one worker, of the same repeat each.
+- idle: what a worker costs a second that has nothing to do.
 - distributing: lists of so many rows loaded by one process, by COPY and then into parts: its CPU
   and the time it takes, a message, and its most memory.
+
+With servers that nobody else uses, and their process ids, it tells of their CPU a message, too.
 """
 
 import argparse
@@ -27,6 +31,7 @@ from subprocess import PIPE, Popen
 from typing import Any, Final
 
 import asyncpg
+import psutil
 import redis
 
 from benchmarks.vendor import vendor
@@ -40,9 +45,6 @@ RUN: Final = "benchmark"
 _OURS: Final = "benchmarks.workers"
 _POSTGRES: Final = "postgresql://postgres@127.0.0.1:5432/test"
 _REDIS: Final = "redis://127.0.0.1:6379"
-_IN_FLIGHT: Final = 5
-_EACH: Final = 600  # messages a worker
-_PART: Final = 50
 _MIDDLE: Final = (
     "SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY at)"
     " - percentile_cont(0.1) WITHIN GROUP (ORDER BY at) FROM ihuyi_entries"
@@ -57,8 +59,10 @@ def message(place: int) -> Message:
 # --- in a process of its own
 
 
-async def worker(url: str, ledger_url: str, redis_url: str, prefix: str) -> dict[str, float]:
-    """Work until SIGTERM; return the CPU that it took."""
+async def worker(
+    url: str, ledger_url: str, redis_url: str, prefix: str, in_flight: str
+) -> dict[str, float]:
+    """Work until SIGTERM; return the CPU that it took, and for how long it worked."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
@@ -66,9 +70,10 @@ async def worker(url: str, ledger_url: str, redis_url: str, prefix: str) -> dict
         Ledger.open(ledger_url) as ledger,
         VoiceClient(ACCOUNT, "benchmark", base_url=url, guard=guard) as client,
     ):
-        began = time.process_time()
-        await work(client, ledger, concurrency=_IN_FLIGHT, parts=1, stop=stop)
-        return {"cpu_s": time.process_time() - began}
+        began, started = time.process_time(), time.perf_counter()
+        await work(client, ledger, concurrency=int(in_flight), parts=1, stop=stop)
+        cpu, seconds = time.process_time() - began, time.perf_counter() - started
+        return {"cpu_s": cpu, "seconds": seconds}
 
 
 async def coordinator(ledger_url: str, rows: str) -> dict[str, float]:
@@ -121,14 +126,15 @@ async def database(url: str) -> AsyncGenerator[str]:
 
 async def throughput(options: argparse.Namespace, workers: int) -> dict[str, float]:
     """Let so many workers send a run."""
-    prefix, many = f"bench-{secrets.token_hex(4)}", workers * _EACH
+    prefix, many = f"bench-{secrets.token_hex(4)}", workers * options.each
     async with database(options.postgres) as where:
         with vendor(options.server_ms) as url:
-            arguments = ("worker", url, where, options.redis, prefix)
+            arguments = ("worker", url, where, options.redis, prefix, str(options.in_flight))
             processes = [start(*arguments) for _ in range(workers)]
             async with Ledger.open(where) as ledger:
                 rows = map(message, range(many))
-                await distribute(ledger, RUN, rows, _PART, account=ACCOUNT)
+                await distribute(ledger, RUN, rows, options.each // 6, account=ACCOUNT)
+                before = {pid: server_cpu(pid) for pid in options.pids}
                 await done(ledger)
             for process in processes:
                 process.terminate()
@@ -138,7 +144,32 @@ async def throughput(options: argparse.Namespace, workers: int) -> dict[str, flo
         await connection.close()
     forget(options.redis, prefix)
     cpu = sum(each["cpu_s"] for each in figures)
-    return {"per_second": 0.8 * many / seconds, "cpu_us": cpu / many * 1e6}
+    servers = {f"cpu_us_{pid}": (server_cpu(pid) - before[pid]) / many * 1e6 for pid in before}
+    return {"per_second": 0.8 * many / seconds, "cpu_us": cpu / many * 1e6} | servers
+
+
+async def idle(options: argparse.Namespace) -> dict[str, float]:
+    """Let a worker wait for work."""
+    prefix = f"bench-{secrets.token_hex(4)}"
+    async with database(options.postgres) as where:
+        async with Ledger.open(where):  # it is there when the worker comes
+            pass
+        before = {pid: server_cpu(pid) for pid in options.pids}
+        process = start("worker", "http://127.0.0.1:9", where, options.redis, prefix, "100")
+        await asyncio.sleep(options.idle)
+        process.terminate()
+        figures = await asyncio.to_thread(told, process)
+    seconds = figures["seconds"]
+    servers = {f"cpu_ms_{pid}": (server_cpu(pid) - before[pid]) / seconds * 1e3 for pid in before}
+    return {"cpu_ms": figures["cpu_s"] / seconds * 1e3} | servers
+
+
+def server_cpu(pid: int) -> float:
+    """Return the CPU that a server has taken, and all of its processes, also those that ended."""
+    server = psutil.Process(pid)
+    times = [each.cpu_times() for each in (server, *server.children(recursive=True))]
+    ended = server.cpu_times().children_user + server.cpu_times().children_system
+    return ended + sum(each.user + each.system for each in times)
 
 
 async def done(ledger: Ledger) -> None:
@@ -176,6 +207,9 @@ async def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         ratios = [a["per_second"] / b["per_second"] for a, b in zip(results, base, strict=True)]
         rows.append({"workers": workers} | medians(results) | {"x": statistics.median(ratios)})
         show(rows[-1])
+    if options.idle:
+        rows.append({"idle": 1} | medians([await idle(options) for _ in range(options.repeats)]))
+        show(rows[-1])
     for many in options.rows:
         results = [await distributing(options, many) for _ in range(options.repeats)]
         rows.append({"rows": many} | medians(results))
@@ -200,8 +234,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=[20_000, 100_000])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--server-ms", type=float, default=50)
+    parser.add_argument("--in-flight", type=int, default=5)
+    parser.add_argument("--each", type=int, default=600)
+    parser.add_argument("--idle", type=float, default=10.0)
     parser.add_argument("--postgres", default=_POSTGRES)
     parser.add_argument("--redis", default=_REDIS)
+    parser.add_argument("--pids", type=int, nargs="*", default=[])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", nargs="+")
     options = parser.parse_args()
