@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "submit": (_ACCOUNT, "submit"),
     "balance": (_ACCOUNT, "balance"),
     "send": ("send", "send"),
+    "work": ("work", "work"),
     "receive": (_PUSHES, "receive"),
     "report": (_PUSHES, "report"),
     "replay": (_PUSHES, "replay"),
@@ -28,7 +29,8 @@ GROUPS: Final = {
     "ledger": {
         name: (_LEDGER, name)
         for name in ("runs", "show", "unknown", "settle", "reconcile", "csv", "html")
-    },
+    }
+    | {name: ("work", name) for name in ("stop", "resume")},
 }
 """Group -> the same for its commands."""
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"]}

@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from ihuyi_voice.client import VoiceClient
+    from ihuyi_voice.guards import Guard
     from ihuyi_voice.ledger import Ledger
 
 
@@ -45,6 +46,7 @@ def make_client(
     base_url: str | None,
     template_auth: TemplateAuth | None = None,
     ledger: "Ledger | None" = None,
+    guard: "Guard | None" = None,
     **more: Any,  # noqa: ANN401 - the client's own options
 ) -> "VoiceClient":
     """Return a client of the options and the environment; the key only ever comes from there.
@@ -60,6 +62,7 @@ def make_client(
         "base_url": base_url,
         "template_auth": template_auth and template_auth.value,
         "ledger": ledger,
+        "guard": guard,
     }
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return VoiceClient.from_env(**options, **more)

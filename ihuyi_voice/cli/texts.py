@@ -16,6 +16,7 @@ from ihuyi_voice.cli import (
     texts_pushes,
     texts_send,
     texts_simulate,
+    texts_work,
 )
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
@@ -224,6 +225,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # simulate
     **texts_simulate.TEXTS,
     **texts_ledger.TEXTS,
+    **texts_work.TEXTS,
     # The page of a run
     **texts_page.TEXTS,
     # The framework's words

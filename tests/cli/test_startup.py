@@ -13,7 +13,7 @@ import pytest
 
 import ihuyi_voice
 from ihuyi_voice.cli import app as app_module
-from ihuyi_voice.cli import ledger
+from ihuyi_voice.cli import ledger, work
 from ihuyi_voice.common.doors import HOMES
 from tests.cli.test_usage import COMMANDS
 from tests.support.command import run
@@ -84,7 +84,7 @@ def test_every_command_is_at_home_where_the_table_says() -> None:
     assert set(homes) == set(COMMANDS)
     for module, function in homes.values():
         assert callable(getattr(import_module(f"ihuyi_voice.cli.{module}"), function))
-    assert set(app_module.GROUPS["ledger"]) >= set(ledger.COMMANDS)
+    assert set(app_module.GROUPS["ledger"]) == {*ledger.COMMANDS, *work.OF_LEDGER}
 
 
 def test_the_public_names_are_at_home_where_the_types_say() -> None:

@@ -37,6 +37,9 @@ COMMANDS = (
     ("ledger", "unknown"),
     ("ledger", "settle"),
     ("ledger", "reconcile"),
+    ("ledger", "stop"),
+    ("ledger", "resume"),
+    ("work",),
 )
 
 
