@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from ihuyi_voice.cli.exits import epilogue
 from ihuyi_voice.cli.language import choose, language_first, language_of, text
+from ihuyi_voice.cli.reasons import matcher
 from ihuyi_voice.cli.texts import TEXTS
 from ihuyi_voice.common.redaction import shown
 
@@ -134,15 +135,9 @@ def _translating() -> Generator[None]:
 def translate(prefix: str, english: str) -> str:
     """Return the framework's words in the user's language; those in no table as they are."""
     for key, (pattern, _) in TEXTS.items():
-        if key.startswith(prefix) and (found := _matcher(pattern).fullmatch(english)):
+        if key.startswith(prefix) and (found := matcher(pattern).fullmatch(english)):
             values = found.groupdict()
             if "reason" in values:
                 values["reason"] = translate("typer.reason.", values["reason"])
             return text(key, **values)
     return "\n".join(shown(line) for line in english.expandtabs(4).split("\n"))
-
-
-def _matcher(pattern: str) -> re.Pattern[str]:
-    """Return what recognises a text of the table with its braces filled in."""
-    escaped = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(pattern))
-    return re.compile(escaped, re.DOTALL)

@@ -14,6 +14,7 @@ from ihuyi_voice.cli import (
     texts_next,
     texts_page,
     texts_pushes,
+    texts_reasons,
     texts_send,
     texts_simulate,
     texts_work,
@@ -135,6 +136,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # check, and what to do next
     **texts_check.TEXTS,
     **texts_next.TEXTS,
+    **texts_reasons.TEXTS,
     # template
     "template.help": ("Hand in, delete or try out a template.", "提交、删除或检验模板。"),
     "template.content.help": ("The template with 【变量】 in it.", "含有【变量】的模板。"),
