@@ -81,6 +81,7 @@ _SPELLED: Final = {
         "key_share": "",
         "update": "",
         "by_id": " NOT INDEXED",
+        "returning_key": "",  # each row of it would be a hand-over between threads
         "+": "+",
     },
     "postgresql": {
@@ -91,6 +92,7 @@ _SPELLED: Final = {
         "key_share": " FOR KEY SHARE",
         "update": " FOR UPDATE",
         "by_id": "",
+        "returning_key": " RETURNING key",
         "+": "",
     },
 }

@@ -18,7 +18,17 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-from ihuyi_voice.storage.statements import DIALECTS, Dialect, Many, Row, Statement, Work, numbered
+from ihuyi_voice.storage.statements import (
+    DIALECTS,
+    Dialect,
+    Many,
+    Row,
+    Statement,
+    Table,
+    Work,
+    by_columns,
+    numbered,
+)
 
 T = TypeVar("T")
 
@@ -166,7 +176,12 @@ async def _carry_out(on: Any, work: Work[T]) -> T:  # noqa: ANN401 - asyncpg's
 
 
 async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 - asyncpg's
+    if isinstance(statement, Table):
+        statement = by_columns(statement)
     sql, names = numbered(statement.sql)
+    if not names and sql.startswith("SET "):  # it has no rows, and so needs one trip, not two
+        await on.execute(sql)
+        return []
     if isinstance(statement, Many):
         await on.executemany(sql, [[row[name] for name in names] for row in statement.rows])
         return []

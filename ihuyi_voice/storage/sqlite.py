@@ -17,7 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Final, TypeAlias, TypeVar
 
-from ihuyi_voice.storage.statements import DIALECTS, Dialect, Many, Row, Statement, Work
+from ihuyi_voice.storage.statements import (
+    DIALECTS,
+    Dialect,
+    Many,
+    Row,
+    Statement,
+    Table,
+    Work,
+    by_rows,
+)
 
 T = TypeVar("T")
 
@@ -169,4 +178,7 @@ def _execute(on: sqlite3.Connection, statement: Statement) -> list[Row]:
     if isinstance(statement, Many):
         on.executemany(statement.sql, statement.rows)
         return []
+    if isinstance(statement, Table):
+        pieces = [on.execute(sql, given).fetchall() for sql, given in by_rows(statement)]
+        return [row for rows in pieces for row in rows]
     return on.execute(statement.sql, statement.parameters).fetchall()
