@@ -10,15 +10,16 @@ and must not be lost either: it is put off, and strikes at the next await of who
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from functools import partial
 from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
+from ihuyi_voice.calls.waiting import waited
 from ihuyi_voice.common.redaction import mask_numbers
 
 PATIENCE: Final = 5.0
 """How long anybody waits for foreign code that doesn't answer, in seconds."""
 
+_FEW: Final = 500  # futures that are kept before it is looked whether they are done
 _LAST_WORDS: Final = 1.0  # seconds for those that were cancelled to end
 
 T = TypeVar("T")
@@ -29,6 +30,8 @@ class Errands:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._futures: list[asyncio.Future[Any]] = []  # those that were given, done or not
+        self._most = _FEW
 
     def begin(self, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a call in a task of its own."""
@@ -62,12 +65,21 @@ class Errands:
         return self.begin(_rest(steps, waits_for))
 
     def _kept(self, future: "asyncio.Future[T]") -> "asyncio.Future[T]":
-        if future.done():
-            self._over(future)
-        else:
-            self._tasks.add(future)
-            future.add_done_callback(self._over)
+        """Keep a future until it is done; to look now and then costs less than to be told."""
+        self._futures.append(future)
+        if len(self._futures) > self._most:
+            self._sort_out()
+            self._most = _FEW + 2 * len(self._futures)
         return future
+
+    def _sort_out(self) -> None:
+        pending: list[asyncio.Future[Any]] = []
+        for future in self._futures:
+            if future.done():
+                self._over(future)
+            else:
+                pending.append(future)
+        self._futures = pending
 
     async def claimed(
         self, task: "asyncio.Future[T]", give_back: Callable[[T], None], patience: float
@@ -95,12 +107,16 @@ class Errands:
         """Wait until every errand has ended, no longer than `PATIENCE`; then cancel them."""
         loop = asyncio.get_running_loop()
         until = loop.time() + PATIENCE
-        while self._tasks and loop.time() < until:  # one that ends may begin another
-            await asyncio.wait(self._tasks, timeout=until - loop.time())
-        for task in self._tasks:
+        while (pending := self._pending()) and loop.time() < until:  # one may begin another
+            await asyncio.wait(pending, timeout=until - loop.time())
+        for task in self._pending():
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_LAST_WORDS)
+        if pending := self._pending():
+            await asyncio.wait(pending, timeout=_LAST_WORDS)
+
+    def _pending(self) -> set[asyncio.Future[Any]]:
+        self._sort_out()
+        return {*self._tasks, *self._futures}
 
     def _over(self, task: "asyncio.Future[Any]") -> None:
         self._tasks.discard(task)
@@ -123,26 +139,6 @@ def result(task: "asyncio.Future[T]") -> T:
 def words(exc: BaseException) -> str:
     """Return what an exception of foreign code says, with its numbers masked."""
     return mask_numbers(f"{type(exc).__name__}: {exc}".rstrip(": "))
-
-
-async def waited(task: "asyncio.Future[Any]", seconds: float) -> bool:
-    """Wait for an errand, no longer than so many seconds, and leave it alone; say if it has ended.
-
-    `asyncio.wait` does the same at three times the cost.
-    """
-    if task.done():
-        return True
-    loop = asyncio.get_running_loop()
-    waiter = loop.create_future()
-    wake = partial(_wake, waiter)
-    task.add_done_callback(wake)
-    timer = loop.call_later(seconds, wake, None)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        task.remove_done_callback(wake)
-    return task.done()
 
 
 async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
@@ -182,11 +178,6 @@ def _strike(task: "asyncio.Task[Any]", cancelled: asyncio.CancelledError) -> Non
 def _given_back(task: "asyncio.Future[T]", give_back: Callable[[T], None]) -> None:
     if not task.cancelled() and task.exception() is None:
         give_back(task.result())
-
-
-def _wake(waiter: "asyncio.Future[None]", _: object) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def failed(exc: BaseException) -> "asyncio.Future[Any]":

@@ -8,8 +8,9 @@ import pytest
 
 from ihuyi_voice import InvalidRequest, LedgerUnavailable
 from ihuyi_voice.calls.batches import MOST, Batches
-from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, result, waited
+from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, result
 from ihuyi_voice.calls.flights import Flights
+from ihuyi_voice.calls.waiting import waited
 from ihuyi_voice.models import Draft
 from tests.support.virtual_time import loop_time, run_virtual
 
