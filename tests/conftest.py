@@ -1,6 +1,7 @@
 """Over the whole test run: no log line shows a secret or a whole number, and Ctrl-C is heard."""
 
 import logging
+import os
 import re
 import signal
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 pytest_plugins = [
+    "ihuyi_voice.testing.plugin",  # an entry point's, too, once this is installed
     "tests.support.databases",
     "tests.support.ledgers",
     "tests.support.postgres",
@@ -24,6 +26,21 @@ _FORBIDDEN = re.compile(
     r"|(?<![0-9A-Fa-f])[0-9a-f]{32}(?![0-9A-Fa-f])"
     r"|(?<!\d)(?:86)?1[3-9]\d{9}(?!\d)"
 )
+
+LONG = os.environ.get("IHUYI_LONG_TESTS") == "1"
+
+
+def pytest_report_header() -> str:
+    """Say how to run what is left out."""
+    return "long proofs: " + ("on" if LONG else "left out; IHUYI_LONG_TESTS=1 runs them")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long proofs out, unless they are asked for."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long and not LONG:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
 
 
 class _Watch(logging.Handler):

@@ -1,198 +1,30 @@
-"""The README's commands and examples are true: each runs as it is written there."""
+"""README is a front door: two commands, two languages, short."""
 
-import asyncio
-import os
 import re
-import threading
 import tomllib
-from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import httpx
-import pytest
+from tests.docs.examples import README, ROOT
 
-from ihuyi_voice import OutcomeStatus, VoiceClient, errors
-from ihuyi_voice.simulator import Fault, Simulator
-from tests.pushes.servers import serving
-from tests.pushes.support import states
-
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-
-
-@pytest.fixture
-def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """A simulator in another thread, to which the environment points."""
-    simulator = Simulator("VM12345678", "APIKEY", limits=())
-    ready = threading.Event()
-    served: dict[str, Any] = {}
-
-    async def serve() -> None:
-        served["stop"] = asyncio.Event()
-        served["loop"] = asyncio.get_running_loop()
-        async with simulator.serve() as served["url"]:
-            ready.set()
-            await served["stop"].wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    ready.wait()
-    monkeypatch.setenv("IHUYI_ACCOUNT", "VM12345678")
-    monkeypatch.setenv("IHUYI_API_KEY", "APIKEY")
-    monkeypatch.setenv("IHUYI_BASE_URL", served["url"])
-    yield simulator
-    served["loop"].call_soon_threadsafe(served["stop"].set)
-    thread.join()
-
-
-def example(mark: str) -> str:
-    """Return the one example that has a certain text in it."""
-    found: str = next(code for code in EXAMPLES if mark in code)
-    return found
-
-
-def run(code: str) -> ModuleType:
-    """Execute an example and return it as a module."""
-    module = ModuleType("example")
-    exec(compile(code, "README.md", "exec"), module.__dict__)  # noqa: S102 - our own README
-    return module
-
-
-async def test_the_web_app_calls_and_tells_its_own_caller_what_became_of_it(
-    vendor: Simulator,
-) -> None:
-    """An order rings; a second call at once is a 503, a lost reply a 504."""
-    app = run(example("# app.py")).app
-    web = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://app.test")
-    async with app.router.lifespan_context(app), web:
-        called = await web.post("/orders/9633/call", json={"mobile": "13900000000"})
-        assert called.status_code == 200
-        assert called.json()["voice_id"]
-        assert vendor.arrivals[-1].content.startswith("您的订单号是：9633。")
-        vendor.add_fault(Fault("code", code=4082))
-        held = await web.post("/orders/9633/call", json={"mobile": "13911111111"})
-        assert held.status_code == 503
-        vendor.clear_faults()
-        vendor.add_fault(Fault("disconnect_after"))
-        lost = await web.post("/orders/9633/call", json={"mobile": "13922222222"})
-        assert lost.status_code == 504
-
-
-def test_the_bulk_example_sends_a_thousand(
-    vendor: Simulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """And prints the summary."""
-    run(example("max_wait=120.0"))
-    assert f"{OutcomeStatus.ACCEPTED!r}: 1000" in capsys.readouterr().out
-    assert len(vendor.rung()) == 1000
-
-
-async def test_the_orders_example_rings_once_however_often_it_is_asked(
-    vendor: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """At once, again, and after a restart; a lost reply is never made up for by a second ring."""
-    monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        app = run(example("# orders.py")).app
-        web = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://app.test")
-        async with app.router.lifespan_context(app), web:
-            to = {"mobile": "13900000000"}
-            twice = (web.post("/orders/9633/shipped", json=to) for _ in range(2))
-            both = await asyncio.gather(*twice)
-            assert [answer.status_code for answer in both] == [200, 200]
-            assert len({answer.json()["voice_id"] for answer in both}) == 1
-            vendor.add_fault(Fault("disconnect_after"))
-            for _ in range(2):
-                lost = await web.post("/orders/9634/shipped", json={"mobile": "13922222222"})
-                assert lost.status_code == 504
-            vendor.clear_faults()
-    assert sorted(vendor.rung().values()) == [1, 1]
-
-
-def test_the_nightly_example_goes_on_by_being_run_again(
-    vendor: Simulator,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    """Twice in a row, everybody is called once."""
-    monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        run(example("nightly()"))
-        assert f"{OutcomeStatus.ACCEPTED!r}: 1000" in capsys.readouterr().out
-    assert vendor.rung().total() == 1000
-
-
-async def test_the_simulator_example_is_a_test_that_passes() -> None:
-    """As it would in a user's own suite."""
-    await run(example("simulator.rung()")).test_a_lost_reply_is_no_reason_to_call_twice()
-
-
-async def test_the_reports_example_tells_how_a_call_ended(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Over real sockets: the vendor pushes, the app answers, handles, and tells."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("IHUYI_PUSH_TOKEN", "s3cret")
-    module = run(example("# reports.py"))
-    simulator = Simulator(results=-6, report_delay=0.0, audit_delay=0.0, auto_approve=True)
-    async with serving(module.app) as address, httpx.AsyncClient() as web:
-        simulator.push_to = f"{address}/ihuyi/s3cret"
-        async with simulator.serve() as url:
-            async with VoiceClient(simulator.account, simulator.api_key, base_url=url) as client:
-                voice_id = (await client.submit("13900000000", "您好。")).voice_id
-                told = await web.get(f"{address}/calls/{voice_id}")
-                template_id = (await client.add_template("您好，【变量】。")).template_id
-                await module.inbox.audit_of(template_id, timeout=30)
-                await states(module.inbox, handled=2)
-    assert told.json() == {"answered": False, "status": "no_answer", "text": "无人接听"}
-    printed = capsys.readouterr().out.splitlines()
-    assert printed == [f"{voice_id} no_answer 0 s", f"{template_id} approved"]
-
-
-def test_the_chinese_example_calls_and_asks_for_the_balance(
-    vendor: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its address is the vendor's, so here the simulator's stands in as the default."""
-    url = os.environ["IHUYI_BASE_URL"]
-    code = example('VoiceClient("VM12345678", "APIKEY")')
-    run(code.replace('"APIKEY")', f'"APIKEY", base_url="{url}")'))
-    assert capsys.readouterr().out.endswith(" 999999\n")
-
-
-async def test_the_mocked_example_sends_nothing_and_has_its_answer() -> None:
-    """On the client as it comes, at the vendor's own address."""
-    await run(example("respx.mock")).test_an_order_is_told()
-
-
-def test_every_python_example_is_tested_here() -> None:
-    """A new one needs a test of its own."""
-    assert len(EXAMPLES) == 8
-
-
-def test_the_error_table_names_every_error() -> None:
-    """And no other."""
-    table = README.split("### Errors")[1].split("## Send to many")[0]
-    named = set(re.findall(r"`([A-Z]\w+)`", table)) - {"Retry"}
-    ours = {name for name, value in vars(errors).items() if isinstance(value, type)}
-    assert named & ours == {
-        name
-        for name in ours
-        if issubclass(getattr(errors, name), errors.VoiceError) and name != "VoiceError"
-    }
+TEXT = README.read_text(encoding="utf-8")
+COMMANDS = re.findall(r"```sh\n(.*?)\n```", TEXT, re.DOTALL)
 
 
 def test_the_two_commands_stand_in_the_readme_one_line_each() -> None:
     """The second is what CI runs, word for word."""
-    commands = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
-    demo, tests = commands[:2]
+    demo, tests = COMMANDS[:2]
     assert "\n" not in demo + tests
     assert demo.endswith("ihuyi-voice demo")
-    assert tests.endswith("-m pytest --cov")
+    assert tests.endswith("-m pytest -n auto --cov")
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
     assert set(re.findall(r"\[(\w+)\]", demo + tests)) <= set(extras)
+
+
+def test_both_halves_have_the_commands_and_fit_a_front_door() -> None:
+    """Who reads Chinese needs no English half, and nobody reads 250 lines at a door."""
+    english, chinese = TEXT.split("## 中文说明")
+    assert len(TEXT.splitlines()) < 250
+    for command in COMMANDS[:2]:
+        assert command in english
+        assert command in chinese

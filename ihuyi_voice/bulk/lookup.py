@@ -224,7 +224,7 @@ class JournaledIntake(Intake):
 
     def _job(self, message: Message) -> Job:
         job = super()._job(message)
-        draft = Draft(_key(message, job.mobile, job.content), job.mobile, job.content,
+        draft = Draft(key_of(message, job.mobile, job.content), job.mobile, job.content,
                       message.reference)  # fmt: skip
         job.entry = Entry(draft, self._journaling, looked=True, unsure=True)
         return job
@@ -243,7 +243,17 @@ def _draft(item: Item) -> Draft:
     return item.job.entry.draft
 
 
-def _key(message: Message, mobile: str, content: str) -> str:
+def key_of(message: Message, mobile: str, content: str) -> str:
+    """Return by what a message is known in its run.
+
+    Args:
+        message: The message.
+        mobile: Its number, as it is sent.
+        content: Its content, as it is sent.
+
+    Raises:
+        InvalidRequest: Its reference can't be a key.
+    """
     if message.reference is None:
         return digest(mobile, content)
     return check_key("reference", message.reference)
@@ -256,7 +266,7 @@ def _as_it_came(message: Message) -> Draft | None:
         return None
     mobile, content = _storable(message.mobile)[:_LONGEST_NUMBER], _storable(message.content)
     try:
-        return Draft(_key(message, mobile, content), mobile, content, message.reference)
+        return Draft(key_of(message, mobile, content), mobile, content, message.reference)
     except InvalidRequest:
         return None
 

@@ -312,6 +312,11 @@ class Scheduler:
 
     # --- stopping
 
+    @property
+    def stopped_by(self) -> tuple[str, VoiceError | None] | None:
+        """Why nothing more starts, in words, and the cause; None if it does."""
+        return self._stopped
+
     def _stop(self, reason: str, cause: VoiceError | None) -> None:
         if not self._stopped:
             self._stopped = reason, cause

@@ -11,6 +11,7 @@ from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryEvent, RetryPolicy, check_retry
 from ihuyi_voice.calls.submission import Submitter
+from ihuyi_voice.calls.waiting import Patience, all_ended
 
 __all__ = [
     "Bookkeeping",
@@ -24,10 +25,12 @@ __all__ = [
     "JournalOfRun",
     "Journaling",
     "Journals",
+    "Patience",
     "Recalling",
     "RetryEvent",
     "RetryPolicy",
     "Submitter",
+    "all_ended",
     "check_key",
     "check_retry",
     "repeat",

@@ -136,7 +136,7 @@ class Entry:
 
     def _elsewhere(self, job: Job, turn: "asyncio.Future[None] | None") -> Delay:
         """Return how long to wait for a call of the same key, unless that is in vain."""
-        left = job.deadline - asyncio.get_running_loop().time()
+        left = job.deadline - job.now()
         if left <= 0:
             self.closed = True
             raise CallInFlight("a call with this key is in flight, and did not end within max_wait")

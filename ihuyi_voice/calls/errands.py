@@ -13,11 +13,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
-from ihuyi_voice.calls.waiting import waited
+from ihuyi_voice.calls.waiting import PATIENCE, Patience, waited
 from ihuyi_voice.common.redaction import mask_numbers
-
-PATIENCE: Final = 5.0
-"""How long anybody waits for foreign code that doesn't answer, in seconds."""
 
 _FEW: Final = 500  # futures that are kept before it is looked whether they are done
 _LAST_WORDS: Final = 1.0  # seconds for those that were cancelled to end
@@ -105,13 +102,13 @@ class Errands:
 
     async def aclose(self) -> None:
         """Wait until every errand has ended, no longer than `PATIENCE`; then cancel them."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE
-        while (pending := self._pending()) and loop.time() < until:  # one may begin another
-            await asyncio.wait(pending, timeout=until - loop.time())
-        for task in self._pending():
+        patience = Patience(PATIENCE)
+        while (pending := self._pending()) and patience.left:  # one that ends may begin another
+            with patience.slice() as seconds:
+                await asyncio.wait(pending, timeout=seconds)
+        for task in pending:
             task.cancel()
-        if pending := self._pending():
+        if pending:
             await asyncio.wait(pending, timeout=_LAST_WORDS)
 
     def _pending(self) -> set[asyncio.Future[Any]]:
@@ -139,23 +136,6 @@ def result(task: "asyncio.Future[T]") -> T:
 def words(exc: BaseException) -> str:
     """Return what an exception of foreign code says, with its numbers masked."""
     return mask_numbers(f"{type(exc).__name__}: {exc}".rstrip(": "))
-
-
-async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
-    """Wait for a task to its end, however often cancelled, but no longer than `PATIENCE`.
-
-    Returns:
-        The last cancellation, which was not heeded; None if there was none.
-    """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done() and loop.time() < until:
-        try:
-            await waited(task, until - loop.time())
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    return cancelled
 
 
 def put_off(cancelled: asyncio.CancelledError) -> None:

@@ -17,8 +17,9 @@ from math import isfinite
 from typing import Any, Final, cast
 
 from ihuyi_voice.calls.batches import Batches
-from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, failed, words
+from ihuyi_voice.calls.errands import Errands, failed, words
 from ihuyi_voice.calls.journal import Ending, Journal
+from ihuyi_voice.calls.waiting import PATIENCE, all_ended, ended
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
@@ -158,8 +159,7 @@ class Journaling:
     async def settle_all(self, ends: Sequence[tuple[Draft, Ending]]) -> None:
         """Have many ends written, or fail to; a cancellation passes through, and they go on."""
         tasks = [self._heard(self.settle(draft, end), draft) for draft, end in ends]
-        _, late = await asyncio.wait(tasks, timeout=PATIENCE)
-        if late:
+        if not await all_ended(tasks):
             self._failed(LedgerUnavailable(_SLOW))
 
     async def _settled(self, draft: Draft, end: Ending) -> None:

@@ -3,17 +3,27 @@
 `asyncio.wait` does it at six times the cost: a future and a timer for each wait. Here the task
 waits for a `Wait`, which is woken by the future itself, by a cancellation, or by a watchdog that
 all waits of an event loop share.
+
+Patience is time in which this process ran. One that was stopped, or whose machine slept, finds all
+its deadlines passed when it wakes, and what it waited for about to come: so it looks again.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextvars import Context
 from math import inf
-from typing import Any
+from typing import Any, Final, Self, TypeAlias
 from weakref import WeakKeyDictionary
 
-Wake = Callable[["Wait"], object]
+PATIENCE: Final = 5.0
+"""How long anybody waits for foreign code that doesn't answer, in seconds."""
+
+_SLICE: Final = 1.0  # seconds to wait at once
+_OVERSLEPT: Final = 1.0  # seconds that a wait may take too long while a process runs
+_TINY: Final = 1e-3
+
+Wake: TypeAlias = "Callable[[Wait], object]"
 
 
 class Wait:
@@ -112,16 +122,117 @@ class Watchdog:
 _watchdogs: WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog] = WeakKeyDictionary()
 
 
+class Patience:
+    """How much longer somebody waits, who may be asleep meanwhile.
+
+    Attributes:
+        left: Seconds in which this process runs; 0 when there are none.
+
+    Args:
+        seconds: How many there are.
+    """
+
+    __slots__ = ("_begun", "_some", "left")
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+        self._some = self._begun = 0.0
+
+    def slice(self) -> Self:
+        """Return a context for a part of the wait, which gives its seconds."""
+        self._some = self.left if self.left in {0.0, inf} else min(self.left, _SLICE)
+        return self
+
+    def __enter__(self) -> float:
+        self._begun = asyncio.get_running_loop().time()
+        return self._some
+
+    def __exit__(self, *_: object) -> None:
+        self.take(self._some, self._begun)
+
+    def take(self, some: float, begun: float) -> None:
+        """Take what has passed; of a part that was slept through half, so that one looks again.
+
+        Args:
+            some: How long one wanted to wait.
+            begun: Since when.
+        """
+        passed = asyncio.get_running_loop().time() - begun
+        left = self.left - (some / 2 if passed > some + _OVERSLEPT else min(passed, some))
+        self.left = left if left > _TINY else 0.0
+
+
 async def waited(future: "asyncio.Future[Any]", seconds: float) -> bool:
     """Wait for a future, no longer than so many seconds, and leave it alone; say if it is done."""
-    if future.done():
+    if future.done() or not seconds:
+        return future.done()
+    some = seconds if seconds == inf else min(seconds, _SLICE)
+    begun = await _once(future, some)
+    if future.done():  # as it is, nearly always
         return True
+    patience = Patience(seconds)
+    patience.take(some, begun)
+    while not future.done() and patience.left:
+        with patience.slice() as some:
+            await _once(future, some)
+    return future.done()
+
+
+async def _once(future: "asyncio.Future[Any]", seconds: float) -> float:
+    """Wait once; return when that began."""
     loop = future.get_loop()
-    wait = Wait(future, loop.time() + seconds)
+    begun = loop.time()
+    wait = Wait(future, begun + seconds)
     if seconds < inf:
         watchdog = _watchdogs.get(loop)
         if watchdog is None:
             watchdog = _watchdogs[loop] = Watchdog()
         watchdog.watch(wait, seconds)
     await wait
-    return future.done()
+    return begun
+
+
+async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
+    """Wait for a task to its end, however often cancelled, but no longer than `PATIENCE`.
+
+    Returns:
+        The last cancellation, which was not heeded; None if there was none.
+    """
+    begun = asyncio.get_running_loop().time()
+    try:
+        await waited(task, PATIENCE)
+    except asyncio.CancelledError as exc:
+        patience = Patience(PATIENCE)
+        patience.take(PATIENCE, begun)
+        return await _ended(task, patience, exc)
+    return None
+
+
+async def _ended(
+    task: "asyncio.Future[Any]", patience: Patience, cancelled: asyncio.CancelledError
+) -> asyncio.CancelledError:
+    while not task.done() and patience.left:
+        try:
+            with patience.slice() as seconds:
+                await _once(task, seconds)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    return cancelled
+
+
+async def all_ended(tasks: "Collection[asyncio.Future[Any]]", seconds: float | None = None) -> bool:
+    """Wait for several, no longer than so many seconds; a cancellation passes through.
+
+    Args:
+        tasks: They.
+        seconds: How long; None for `PATIENCE`.
+
+    Returns:
+        Whether all have ended.
+    """
+    patience = Patience(PATIENCE if seconds is None else seconds)
+    late = set(tasks)
+    while late and patience.left:
+        with patience.slice() as some:
+            _, late = await asyncio.wait(late, timeout=None if some == inf else some)
+    return not late

@@ -24,6 +24,11 @@ its run is not stopped; a keyed one only if its owner has not been buried. The r
 locked until the commit (PostgreSQL: FOR SHARE; SQLite has one writer). So a process that slept
 through its own funeral sends nothing that it was not granted before.
 
+Parts: a local run has one, part 0. A run that was loaded to be worked on by many has parts from 1
+on, by a hash of the number, so that messages to one number stay in order in one part. Each is
+opened, fenced, taken over and left like a run, and is *done* when nothing of it is OPEN or in
+flight any more. See `loading` for how they come to be.
+
 The living: each process and open ledger that calls has an *owner* row, which beats by the
 database's clock (SQLite: this machine's) every 2 s, and is dead after 10. A part is taken from a
 dead owner at once. From one whose beat is younger it is taken when that beat has not moved for as
@@ -39,7 +44,10 @@ SQLite must not lie on a network file system: its locks, and its log, are not sa
 
 from ihuyi_voice.errors import CallInFlight, LedgerClosed, LedgerUnavailable, RunInUse
 from ihuyi_voice.ledger.entries import Entry, Status
+from ihuyi_voice.ledger.held import HeldPart
 from ihuyi_voice.ledger.ledger import Ledger
+from ihuyi_voice.ledger.parts import Loaded, Parts
+from ihuyi_voice.ledger.progress import PartInfo, RunProgress
 from ihuyi_voice.ledger.reconcile import Reconciled
 from ihuyi_voice.ledger.report import CodeCount, Fate, RunReport, Slice
 from ihuyi_voice.ledger.results import Kept
@@ -50,13 +58,18 @@ __all__ = [
     "CodeCount",
     "Entry",
     "Fate",
+    "HeldPart",
     "Kept",
     "Ledger",
     "LedgerClosed",
     "LedgerUnavailable",
+    "Loaded",
+    "PartInfo",
+    "Parts",
     "Reconciled",
     "RunInUse",
     "RunInfo",
+    "RunProgress",
     "RunReport",
     "Slice",
     "Status",

@@ -61,11 +61,13 @@ class Batch:
     """All that goes into one commit.
 
     Attributes:
+        outcomes: As they came.
         flown: How attempts ended, in the order of `FLOWN`.
         noted: The ends of what was never intended.
         groups: The intents, in the order in which their fences are locked.
     """
 
+    outcomes: list[Outcome]
     flown: list[tuple[Any, ...]]
     noted: list[dict[str, Any]]
     groups: list[Group]
@@ -77,17 +79,19 @@ class Batch:
             return False
         return self.groups[0].first.keys().isdisjoint(row[1] for row in self.flown)
 
-    def less(self, granted: Collection[str]) -> "Batch":
+    def less(self, granted: Collection[Intent]) -> "Batch":
         """Return what is left of a plain one, once its outcomes and some intents are written."""
         (group,) = self.groups
-        written = set(granted)
-        first = {key: each for key, each in group.first.items() if key not in written}
+        first = dict(group.first)
+        for intent in granted:
+            del first[intent.draft.key]
         rest = attrs.evolve(group, first=first)
-        return Batch([], [], [rest] if rest.all else [])
+        return Batch(self.outcomes, [], [], [rest] if rest.all else [])
 
 
 def sorted_out(rows: Sequence[Put]) -> Batch:
     """Return a batch of rows; intents that nobody waits for any more are left out."""
+    outcomes = [row for row in rows if isinstance(row, Outcome)]
     flown: list[tuple[Any, ...]] = []
     noted: list[dict[str, Any]] = []
     groups: dict[tuple[Book, int], Group] = {}
@@ -101,7 +105,7 @@ def sorted_out(rows: Sequence[Put]) -> Batch:
             at = row.flight
             attempt = row.book.run, row.draft.key, at.owner, at.epoch, at.ticket
             flown.append(attempt + columns_of(row.end))
-    return Batch(flown, noted, sorted(groups.values(), key=_place))
+    return Batch(outcomes, flown, noted, sorted(groups.values(), key=_place))
 
 
 def _grouped(groups: dict[tuple[Book, int], Group], intent: Intent) -> None:

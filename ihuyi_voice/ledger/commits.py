@@ -3,6 +3,8 @@
 Outcomes come first, so a key that ended and begins again in one commit is seen in that order. An
 outcome is written to the very attempt that it is of (owner, epoch, ticket), whether it is still in
 flight or was called UNKNOWN meanwhile; no fence stands before it, for it says what has happened.
+The vendor's answer wins over what a person or a report said of that attempt meanwhile; `late` says
+what becomes of it if the key was opened again by then.
 
 Intents are written under the fence: the part has still the epoch that they were put under, and the
 run is not stopped; for keyed calls, their owner's row is still there. PostgreSQL locks those rows
@@ -16,6 +18,7 @@ import attrs
 
 from ihuyi_voice.errors import CallInFlight, InvalidRequest, RunStopped
 from ihuyi_voice.ledger.batch import FLOWN, NEW, Batch, Group, sorted_out
+from ihuyi_voice.ledger.late import kept_apart
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.rows import Book, Intent, Put
 from ihuyi_voice.ledger.schema import OPEN_RUN
@@ -26,9 +29,10 @@ from ihuyi_voice.storage import Many, Query, Row, Table, Work, arrays, unnested
 _SETTLE: Final = (
     "UPDATE {entries} AS e{by_key} SET state = new.state, attempts = new.attempts, kind = new.kind,"
     " text = new.text, voice_id = new.voice_id, code = new.code, action = new.action,"
-    " retry_at = new.retry_at, at = {now} FROM new WHERE e.run = new.run AND e.key = new.key"
-    " AND e.owner = new.owner AND e.epoch = new.epoch AND e.ticket = new.ticket"
-    " AND e.state IN ({INTENT}, {UNKNOWN})"
+    " retry_at = new.retry_at, at = {now}, settled_at = NULL FROM new WHERE e.run = new.run"
+    " AND e.key = new.key AND e.owner = new.owner AND e.epoch = new.epoch AND e.ticket = new.ticket"
+    " AND (e.state IN ({INTENT}, {UNKNOWN}) OR new.state = {ACCEPTED}"
+    " OR (new.state IN ({REFUSED}, {REJECTED}) AND e.also IS NULL))"
 )
 _NOTE: Final = (
     "INSERT INTO {entries} AS e (run, key, part, mobile, content, reference, state, epoch, ticket,"
@@ -52,9 +56,9 @@ _INTEND: Final = (
     " reference = excluded.reference, state = {INTENT}, epoch = excluded.epoch,"
     " owner = excluded.owner, ticket = excluded.ticket, attempts = e.attempts + 1,"
     " begun_at = excluded.begun_at, at = excluded.at, retry_at = NULL, voice_id = NULL,"
-    " code = NULL, kind = NULL, action = NULL, text = NULL"
-    " WHERE e.state <= CAST(:opens AS INTEGER)"
-    " AND (e.ticket = 0 OR (e.mobile = excluded.mobile AND e.content = excluded.content))"
+    " code = NULL, kind = NULL, action = NULL, text = NULL, settled_at = NULL"
+    " WHERE e.state <= CAST(:opens AS INTEGER) AND (e.ticket = 0 OR (e.mobile = excluded.mobile"
+    " AND (e.content = excluded.content OR e.state = {REJECTED})))"
     "{returning_key}"
 )
 _FENCES: Final = {
@@ -66,21 +70,24 @@ _FENCES: Final = {
     True: "SELECT id FROM {owners} WHERE id = CAST(:owner AS BIGINT){key_share}",
 }
 _AT_ONCE: Final = {
-    keyed: (
-        f"WITH {unnested('ended', FLOWN)}, fence AS ({fence}),"
-        f" settled AS ({_SETTLE.replace('FROM new', 'FROM ended AS new')}),"
-        f" {unnested('new', NEW)} {_INTEND.replace('FROM new', 'FROM new, fence')}"
+    keyed: (  # constants all
+        f"WITH fence AS ({fence}), {unnested('new', NEW)}, {unnested('ended', FLOWN)},"  # noqa: S608
+        f" granted AS ({_INTEND.replace('FROM new', 'FROM new, fence')}),"
+        f" settled AS ({_SETTLE.replace('FROM new', 'FROM ended AS new')} RETURNING 1)"
+        " SELECT key, NULL AS changes FROM granted UNION ALL SELECT NULL, count(*) FROM settled"
     )
     for keyed, fence in _FENCES.items()
 }
-_CHANGES: Final = "SELECT total_changes() AS changes"
 _GRANTED: Final = (
     "SELECT key, ticket FROM {entries}{by_key} WHERE run = :run AND {among_keys} AND owner = :owner"
     " AND state = {INTENT}"
 )
 _ROWS: Final = "SELECT * FROM {entries}{by_key} WHERE run = :run AND {among_keys}"
 _PART: Final = "SELECT epoch, state FROM {parts} WHERE run = :run AND part = :part{share}"
-USED: Final = "UPDATE {runs} SET used_at = {now} WHERE id = :run"
+USED: Final = (  # unless somebody has it locked, who may be asleep
+    "UPDATE {runs} SET used_at = {now} WHERE id IN"
+    " (SELECT id FROM {runs} WHERE id = :run{unlocked})"
+)
 _CAUSE: Final = "SELECT cause FROM {runs} WHERE id = :run"
 
 Answer = Ending | int | None
@@ -94,10 +101,12 @@ class Committed:
     Attributes:
         owner: Who this process is now.
         answers: An answer for each row, in their order.
+        warnings: What people should know of.
     """
 
     owner: int
     answers: Sequence[Answer]
+    warnings: Sequence[str] = ()
 
 
 @attrs.frozen
@@ -119,11 +128,10 @@ class Commits:
             used: The runs of which to say that they are in use.
         """
         yield from self.owners.pinned()
-        batch, answers = sorted_out(rows), dict[int, Answer]()
+        batch, answers, missed = sorted_out(rows), dict[int, Answer](), False
         if self._is_postgresql and batch.is_plain:
-            (group,) = batch.groups
-            granted = yield from self._at_once(batch.flown, group, owner)
-            answers = {id(group.first[key]): owner for key in granted}
+            granted, missed = yield from self._at_once(batch.flown, batch.groups[0], owner)
+            answers = {id(intent): owner for intent in granted}
             batch = batch.less(granted)
         # The fences first, in the order in which whoever opens or buries locks them: then entries.
         if any(group.book.keyed for group in batch.groups):
@@ -131,7 +139,8 @@ class Commits:
         refusals: dict[Book, RunStopped | None] = {}
         for book in dict.fromkeys(group.book for group in batch.groups if not group.book.keyed):
             refusals[book] = yield from self.fence(book)
-        yield from self._outcomes(batch)
+        missed = (yield from self._outcomes(batch)) or missed
+        warnings = (yield from kept_apart(self.owners, batch.outcomes)) if missed else []
         for group in batch.groups:
             refusal = refusals.get(group.book)
             if refusal is None:
@@ -140,7 +149,7 @@ class Commits:
                 answers |= {id(intent): _like(refusal) for intent in group.all}
         for run in sorted(used):
             yield Query(self.owners.say(USED), {"run": run, **self.owners.now()})
-        return Committed(owner, [answers.get(id(row)) for row in rows])
+        return Committed(owner, [answers.get(id(row)) for row in rows], warnings)
 
     @property
     def _is_postgresql(self) -> bool:
@@ -163,12 +172,15 @@ class Commits:
 
     # --- outcomes
 
-    def _outcomes(self, batch: Batch) -> Work[None]:
-        say, now = self.owners.say, self.owners.now()
+    def _outcomes(self, batch: Batch) -> Work[bool]:
+        """Write outcomes; return whether an attempt was not found."""
+        say, now, missed = self.owners.say, self.owners.now(), False
         if batch.flown:
-            yield Table(say(_SETTLE), FLOWN, batch.flown, now)
+            (touched,) = yield Table(say(_SETTLE), FLOWN, batch.flown, now)
+            missed = touched["changes"] < len(batch.flown)
         if batch.noted:
             yield Many(say(_NOTE), [row | now for row in batch.noted])
+        return missed
 
     # --- intents
 
@@ -193,16 +205,19 @@ class Commits:
 
     def _at_once(
         self, flown: Sequence[tuple[Any, ...]], group: Group, owner: int
-    ) -> Work[list[str]]:
-        """Write outcomes and intents, under their fence, in one statement; return whose is granted.
+    ) -> Work[tuple[list[Intent], bool]]:
+        """Write outcomes and intents, under their fence, in one statement.
 
-        That takes two trips to a server instead of six. It sees neither outcomes when it writes
-        intents, nor a fence that is down.
+        That takes two trips to a server instead of six. The intents don't see the outcomes.
+
+        Returns:
+            The intents that are granted, and whether an attempt was not found.
         """
         given = arrays("ended", FLOWN, flown) | arrays("new", NEW, group.rows())
         sql = self.owners.say(_AT_ONCE[group.book.keyed])
-        rows = yield Query(sql, self._where(group, owner) | given)
-        return [row["key"] for row in rows]
+        *granted, settled = yield Query(sql, self._where(group, owner) | given)
+        intents = [group.first[row["key"]] for row in granted]
+        return intents, settled["changes"] < len(flown)
 
     def _where(self, group: Group, owner: int) -> dict[str, Any]:
         book = group.book
@@ -216,10 +231,8 @@ class Commits:
         if self._is_postgresql:
             rows = yield intend
             return [row["key"] for row in rows]
-        before = yield Query(_CHANGES)
-        yield intend
-        after = yield Query(_CHANGES)
-        if after[0]["changes"] - before[0]["changes"] == len(group.first):
+        (touched,) = yield intend
+        if touched["changes"] == len(group.first):
             return group.first
         keys = self.owners.say.dialect.values(group.first)
         rows = yield Query(
@@ -238,7 +251,11 @@ class Commits:
                 found = yield from self._found(book, keys)
         told: dict[int, Answer] = {}
         for intent in intents:
-            end = _told(found.get(intent.draft.key), intent.draft, opens)
+            row = found.get(intent.draft.key)
+            if _is_this(row, intent, owner):  # the commit before, of which nobody knew, was made
+                told[id(intent)] = owner
+                continue
+            end = _told(row, intent.draft, opens)
             # What opened in this very moment may be asked for again.
             told[id(intent)] = end or _in_flight()
         return told
@@ -263,12 +280,31 @@ def _told(row: Row | None, draft: Draft, opens: int) -> Ending | None:
     """Return what stands against sending a draft; None if nothing does."""
     if row is None:
         return None
-    other = (row["mobile"], row["content"]) != (draft.mobile, draft.content)
-    if other and row["ticket"] != 0:  # else it was never intended
-        return InvalidRequest("the key was used with another number or content", field="key")
+    if row["ticket"] != 0 and (error := _other(row, draft, opens)):  # else it was never intended
+        return error
     if row["state"] == State.INTENT:
         return _in_flight()
     return None if row["state"] <= opens else ending_of(row)
+
+
+def _is_this(row: Row | None, intent: Intent, owner: int) -> bool:
+    """Return whether a row is in flight by this very attempt."""
+    if row is None or row["state"] != State.INTENT:
+        return False
+    attempt = owner, intent.book.epoch, intent.ticket
+    return attempt == (row["owner"], row["epoch"], row["ticket"])
+
+
+def _other(row: Row, draft: Draft, opens: int) -> InvalidRequest | None:
+    """Return why a draft is another message than its key's; a refused text may be put right."""
+    same_number, same_text = row["mobile"] == draft.mobile, row["content"] == draft.content
+    rejected = row["state"] == State.REJECTED
+    if same_number and (same_text or (rejected and opens >= State.REJECTED)):
+        return None
+    text = "the key was used with another number or content"
+    if same_number and rejected:
+        text += ", which was refused: retry_rejected=True sends one that was put right"
+    return InvalidRequest(text, field="key")
 
 
 def _in_flight() -> CallInFlight:

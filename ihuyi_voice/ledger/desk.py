@@ -1,25 +1,29 @@
 """The desk of an open ledger: where its parts meet."""
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, RunInUse
+from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable
 from ihuyi_voice.ledger import entries, matching
 from ihuyi_voice.ledger.entries import Entry, Status
 from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.progress import reopen
 from ihuyi_voice.ledger.reconcile import Reconciled, Reports, take_in
 from ihuyi_voice.ledger.rows import Book
 from ihuyi_voice.ledger.runs import ANYBODY, Held, Opened, Runs, check_name, watched
 from ihuyi_voice.ledger.schema import OPEN_RUN, STOPPED_RUN
+from ihuyi_voice.ledger.sleepers import end_sleepers, is_locked_out
 from ihuyi_voice.ledger.states import opens
 from ihuyi_voice.models import OutcomeStatus
-from ihuyi_voice.storage import Row
+from ihuyi_voice.storage import Row, Work
 
 logger: Final = logging.getLogger("ihuyi_voice.ledger")
 
@@ -37,7 +41,7 @@ class Desk:
         self.heart = heart
         self.owners = owners
         self.runs = Runs(owners)
-        self._open: set[tuple[str, str]] = set()
+        self._open: Counter[tuple[str, str, int]] = Counter()
         self._books: dict[str, Book] = {}
 
     def calls(self, account: str, *, retry_rejected: bool) -> Journal:
@@ -57,19 +61,27 @@ class Desk:
     async def run(
         self, account: str, key: str, *, takeover: bool, retry_rejected: bool
     ) -> AsyncGenerator[Journal]:
-        """Open a run, and leave it."""
+        """Open a run that has one part, and leave it."""
+        opening = self.part(account, key, 0, takeover=takeover, retry_rejected=retry_rejected)
+        async with opening as (_, journal):
+            yield journal
+
+    @asynccontextmanager
+    async def part(
+        self, account: str, key: str, part: int, *, takeover: bool, retry_rejected: bool
+    ) -> AsyncGenerator[tuple[Book, Journal]]:
+        """Open a part of a run, and leave it."""
         check_name(key)
-        if (account, key) in self._open:
-            raise RunInUse(f"the run {key!r} is open here already")
-        self._open.add((account, key))
+        place = (account, key, part)
+        self._open[place] += 1
         try:
-            opened = await self._taken(account, key, takeover=takeover)
+            opened = await self._taken(*place, takeover=takeover)
             try:
-                yield self._journal(account, opened, retry_rejected=retry_rejected)
+                yield opened.book, self._journal(account, opened, retry_rejected=retry_rejected)
             finally:
                 await self._leave(opened.book)
         finally:
-            self._open.discard((account, key))
+            self._open -= Counter([place])
 
     async def found(self, run: str, account: str | None) -> int:
         """Return the id of a run."""
@@ -82,7 +94,22 @@ class Desk:
             raise InvalidRequest("keyed calls can't be stopped: nobody runs them", field="run")
         found = await self.found(run, account)
         state = OPEN_RUN if cause is None else STOPPED_RUN
-        await self.heart.write(lambda: self.runs.mark(found, state, cause or None))
+        await self.impatiently(lambda: self.runs.mark(found, state, cause or None))
+        await self.impatiently(lambda: self.runs.mark_parts(found))
+        if cause is None:
+            await self.impatiently(lambda: reopen(self.owners, found))
+
+    async def impatiently(self, make: Callable[[], Work[None]]) -> None:
+        """Write what may find locks of programs that are asleep."""
+        for _ in range(self.owners.timing.looks):
+            try:
+                return await self.heart.write(make, patient=False)
+            except LedgerUnavailable as exc:
+                if not is_locked_out(exc):
+                    raise
+            await self.heart.read(partial(end_sleepers, self.owners))
+        await self.heart.write(make)
+        return None
 
     async def entries(
         self, run: str, status: Status | None, account: str | None
@@ -94,9 +121,9 @@ class Desk:
         for states in passes:
             after, more = first, True
             while more:
-                read = partial(entries.page, self.owners, found, states, after)
-                rows = await self.heart.read(read)
-                for entry in await self._shown(rows, status):
+                read = partial(self._page, found, states, after, status)
+                rows, shown = await self.heart.read(read)
+                for entry in shown:
                     yield entry
                 more = len(rows) == entries.PAGE
                 after = rows[-1]["id"] if rows else after
@@ -133,17 +160,18 @@ class Desk:
         row = await self.heart.read(lambda: entries.one(self.owners, run, key))
         return entries.entry_of(row)
 
-    async def _shown(self, rows: Sequence[Row], status: Status | None) -> list[Entry]:
-        rows = [row for row in rows if status in {None, entries.status_of(row)}]
-        unsure = {row["mobile"] for row in rows if entries.status_of(row) is OutcomeStatus.UNKNOWN}
+    def _page(
+        self, run: int, states: object, after: int, status: Status | None
+    ) -> Work[tuple[Sequence[Row], list[Entry]]]:
+        """Return the next rows, and the entries among them with their candidates."""
+        rows = yield from entries.page(self.owners, run, states, after)
+        wanted = [row for row in rows if status in {None, entries.status_of(row)}]
+        unsure = {each["mobile"] for each in wanted if _is_unknown(each)}
         found = matching.Matched()
         if unsure:
-            read = partial(matching.match, self.owners, unsure, settling=False)
-            found = await self.heart.read(read)
-        return [
-            entries.entry_of(row, found.candidates.get((row["run"], row["key"]), ()))
-            for row in rows
-        ]
+            found = yield from matching.match(self.owners, unsure, settling=False)
+        told = found.candidates
+        return rows, [entries.entry_of(e, told.get((e["run"], e["key"]), ())) for e in wanted]
 
     async def _keyed(self, account: str) -> Book:
         book = self._books.get(account)
@@ -153,14 +181,38 @@ class Desk:
             self._books[account] = book
         return book
 
-    async def _taken(self, account: str, key: str, *, takeover: bool) -> Opened:
+    async def _taken(self, account: str, key: str, part: int, *, takeover: bool) -> Opened:
         timing = self.owners.timing
 
         async def attempt(insist: Held | None) -> Opened | Held:
             owner, whom = await self.heart.born(), ANYBODY if takeover else insist
-            return await self.heart.write(lambda: self.runs.open(account, key, 0, owner, whom))
+            here = self._open[account, key, part] > 1
+            try:
+                opening = partial(self.runs.open, account, key, part, owner, whom, here=here)
+                return await self._kept(self.heart.write(opening, patient=False))
+            except LedgerUnavailable as exc:
+                if not is_locked_out(exc):
+                    raise
+            await self.heart.read(partial(end_sleepers, self.owners))
+            return await self.heart.read(partial(self.runs.who_locks, account, key, part))
 
         return await watched(attempt, lambda: timing.sleep(timing.look), timing.looks)
+
+    async def _kept(self, opening: Coroutine[Any, Any, Opened | Held]) -> Opened | Held:
+        """Open; what was taken when nobody waits for it any more is left again."""
+        task = asyncio.create_task(opening)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.heart.afterwards(self._left_unseen(task))
+            raise
+
+    async def _left_unseen(self, task: "asyncio.Task[Opened | Held]") -> None:
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
+            opened = task.result()
+            if isinstance(opened, Opened):
+                await self._leave(opened.book)
 
     def _journal(self, account: str, opened: Opened, *, retry_rejected: bool) -> Journal:
         async def book() -> Book:
@@ -179,6 +231,10 @@ class Desk:
 
     async def _leave(self, book: Book) -> None:
         try:
-            await self.heart.write(lambda: self.runs.leave(book))
+            await self.heart.write_or_owe(lambda: self.runs.leave(book))
         except LedgerUnavailable as exc:
-            tell(logger, logging.WARNING, "a run could not be left: %s", exc)
+            tell(logger, logging.WARNING, "a run could not be left yet: %s", exc)
+
+
+def _is_unknown(row: Row) -> bool:
+    return entries.status_of(row) is OutcomeStatus.UNKNOWN

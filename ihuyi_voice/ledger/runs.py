@@ -7,6 +7,7 @@ over.
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -20,10 +21,14 @@ from ihuyi_voice.ledger.owners import DIED, Owners
 from ihuyi_voice.ledger.recall import recent
 from ihuyi_voice.ledger.rows import KEYED, Book
 from ihuyi_voice.ledger.schema import STOPPED_RUN
+from ihuyi_voice.ledger.sleepers import impatient
 from ihuyi_voice.ledger.states import is_storable
 from ihuyi_voice.storage import Query, Row, Work
 
 logger = logging.getLogger("ihuyi_voice.ledger")
+
+_MOMENT: Final = 0.1  # seconds to wait for the lock of a part; then it is looked at again
+_WHILE: Final = 1.0  # the same for those of a whole run
 
 _MAKE: Final = (
     "INSERT INTO {runs} (account, key, options, state, created_at, used_at)"
@@ -40,7 +45,8 @@ _HELD: Final = (
     " LEFT JOIN {owners} o ON o.id = p.owner WHERE p.run = :run AND p.part = :part"
 )
 _TAKE: Final = (
-    "UPDATE {parts} SET epoch = epoch + 1, owner = :owner, opened_at = {now}, done = 0"
+    "UPDATE {parts} SET epoch = epoch + 1, owner = :owner, opened_at = {now}, done = 0,"
+    " state = (SELECT state FROM {runs} WHERE id = :run)"  # its own may have been missed
     " WHERE run = :run AND part = :part RETURNING epoch"
 )
 _LOST: Final = (
@@ -52,7 +58,14 @@ _FREE: Final = (
     "UPDATE {parts} SET owner = NULL WHERE run = :run AND part = :part AND epoch = :epoch"
 )
 _SET: Final = "UPDATE {runs} SET state = :state, cause = :cause WHERE id = :run"
-_SET_PARTS: Final = "UPDATE {parts} SET state = :state WHERE run = :run"
+_SET_PARTS: Final = (
+    "UPDATE {parts} SET state = :state WHERE run = :run"
+    " AND part IN (SELECT part FROM {parts} WHERE run = :run{unlocked})"
+)
+_SET_REST: Final = (
+    "UPDATE {parts} SET state = (SELECT state FROM {runs} WHERE id = :run) WHERE run = :run"
+    " AND state <> (SELECT state FROM {runs} WHERE id = :run)"
+)
 _NAMED: Final = "SELECT * FROM {runs} WHERE key = :key ORDER BY account"
 
 _ALL: Final = (
@@ -146,7 +159,14 @@ class Runs:
         return Book(int(row["id"]), keyed=True)
 
     def open(
-        self, account: str, key: str, part: int, owner: int, insist: Held | None
+        self,
+        account: str,
+        key: str,
+        part: int,
+        owner: int,
+        insist: Held | None,
+        *,
+        here: bool = False,
     ) -> Work[Opened | Held]:
         """Take a part of a run, or return who holds it.
 
@@ -156,10 +176,19 @@ class Runs:
             part: The part.
             owner: Who takes it.
             insist: Whose hold doesn't count, since their beat has not moved; ANYBODY's.
+            here: Whether this very owner may hold it already, for somebody else of its process.
+
+        Raises:
+            RunInUse: It does.
+            LedgerUnavailable: Somebody has it locked; see `sleepers`.
         """
         say, now = self.owners.say, self.owners.now()
+        yield from impatient(self.owners, _MOMENT)
         recently = yield from recent(self.owners)
         row = yield from self.ensured(account, key)
+        if row["options"] and not part:
+            text = f"the run {key!r} was distributed: ihuyi_voice.workers works on its parts"
+            raise InvalidRequest(text, field="run")
         where = {"run": int(row["id"]), "part": part}
         yield Query(say(_MAKE_PART), where | {"state": row["state"]})
         if row["state"] == STOPPED_RUN:
@@ -169,6 +198,9 @@ class Runs:
                 say("SELECT 1 FROM {parts} WHERE run = :run AND part = :part FOR UPDATE"), where
             )
         (held,) = yield Query(say(_HELD), where | now)
+        is_ours = held["owner"] == owner and held["beat_at"] is not None
+        if here and is_ours and insist is not ANYBODY:
+            raise RunInUse(f"{_text(held, row)}: this one, which has it open already")
         holder = _holder(held, row, owner, self.owners.timing.dead)
         if holder is not None and not _counts_not(holder, insist):
             return holder
@@ -179,15 +211,37 @@ class Runs:
         book = Book(where["run"], part, int(taken["epoch"]))
         return Opened(book, is_new, account in recently)
 
+    def who_locks(self, account: str, key: str, part: int) -> Work[Held]:
+        """Return who holds a part that could not be locked, dead or alive."""
+        row = yield from self.named(key, account)
+        where = {"run": int(row["id"]), "part": part}
+        rows = yield Query(self.owners.say(_HELD), where | self.owners.now())
+        holder = _holder(rows[0], row, 0, math.inf) if rows else None
+        return holder or Held(0, 0.0, 0.0, f"the run {key!r} is being opened or marked")
+
     def leave(self, book: Book) -> Work[None]:
         """Give a part up, if it is still ours."""
         where = {"run": book.run, "part": book.part, "epoch": book.epoch}
         yield Query(self.owners.say(_FREE), where)
 
     def mark(self, run: int, state: int, cause: str | None) -> Work[None]:
-        """Stop a run, or let it go on."""
+        """Stop a run, or let it go on, in all parts that nobody has locked.
+
+        Raises:
+            LedgerUnavailable: Somebody has the run locked; see `sleepers`.
+        """
+        yield from impatient(self.owners, _WHILE)
         yield Query(self.owners.say(_SET), {"run": run, "state": state, "cause": cause})
         yield Query(self.owners.say(_SET_PARTS), {"run": run, "state": state})
+
+    def mark_parts(self, run: int) -> Work[None]:
+        """Have all parts of a run as the run itself is.
+
+        Raises:
+            LedgerUnavailable: Somebody has one locked; see `sleepers`.
+        """
+        yield from impatient(self.owners, _WHILE)
+        yield Query(self.owners.say(_SET_REST), {"run": run})
 
     def all(self) -> Work[list[RunInfo]]:
         """Return all runs, the last used first."""
@@ -231,12 +285,15 @@ def _holder(held: Row, run: Row, owner: int, dead: float) -> Held | None:
     age = held["now"] - held["beat_at"]
     if age > dead:
         return None
-    began = held["now"] - run["created_at"]
-    text = (
+    return Held(int(held["owner"]), float(held["beat_at"]), age, _text(held, run))
+
+
+def _text(held: Row, run: Row) -> str:
+    began, age = held["now"] - run["created_at"], held["now"] - held["beat_at"]
+    return (
         f"the run {run['key']!r}, begun {began:.0f} s ago, is worked on by process {held['pid']}"
         f" on {held['host']}, whose last beat was {max(0.0, age):.1f} s ago"
     )
-    return Held(int(held["owner"]), float(held["beat_at"]), age, text)
 
 
 def _counts_not(holder: Held, insist: Held | None) -> bool:

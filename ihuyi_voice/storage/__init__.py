@@ -9,6 +9,7 @@ from ihuyi_voice.storage.database import Database, ToldAs
 from ihuyi_voice.storage.group_commit import GroupCommit
 from ihuyi_voice.storage.schema import Schema
 from ihuyi_voice.storage.statements import (
+    Copy,
     Dialect,
     Many,
     Query,
@@ -21,6 +22,7 @@ from ihuyi_voice.storage.statements import (
 
 __all__ = [
     "Address",
+    "Copy",
     "Database",
     "Dialect",
     "GroupCommit",

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 
 from ihuyi_voice.storage.statements import (
     DIALECTS,
+    Copy,
     Dialect,
     Many,
     Row,
@@ -50,15 +51,20 @@ class Postgres:
         dsn: Where it is.
         lock: What the lock among processes is named: writers with the same name take turns. None
             for no turns.
+        lock_timeout: How long a transaction waits for another's lock, in seconds; None for as long
+            as a statement may take.
     """
 
     dialect: Dialect = DIALECTS["postgresql"]
 
-    def __init__(self, dsn: str, lock: str | None) -> None:
+    def __init__(self, dsn: str, lock: str | None, lock_timeout: float | None = None) -> None:
         self._writer = _Link(dsn)
         self._readers = [_Link(dsn) for _ in range(_READERS)]
         self._idle = asyncio.Semaphore(_READERS)
-        self._begin = {durable: _begin_writing(lock, durable=durable) for durable in (True, False)}
+        self._begin = {
+            durable: _begin_writing(lock, lock_timeout, durable=durable)
+            for durable in (True, False)
+        }
 
     async def open(self, *, create: bool) -> None:  # noqa: ARG002 - a database is never made
         """Connect.
@@ -145,14 +151,15 @@ class _Link:
             self._on = on
 
 
-def _begin_writing(lock: str | None, *, durable: bool) -> str:
+def _begin_writing(lock: str | None, lock_timeout: float | None, *, durable: bool) -> str:
     quoted = (lock or "").replace("'", "''")
     turn = f"; SELECT pg_advisory_xact_lock(hashtextextended('{quoted}', 0))" if lock else ""
     waits = "on" if durable else "off"
+    patience = f"; SET LOCAL lock_timeout TO {lock_timeout * 1000:.0f}" if lock_timeout else ""
     return (
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
         f" SET LOCAL synchronous_commit TO {waits};"
-        f" SET LOCAL idle_in_transaction_session_timeout TO {_IDLE * 1000:.0f}{turn}"
+        f" SET LOCAL idle_in_transaction_session_timeout TO {_IDLE * 1000:.0f}{patience}{turn}"
     )
 
 
@@ -176,8 +183,13 @@ async def _carry_out(on: Any, work: Work[T]) -> T:  # noqa: ANN401 - asyncpg's
 
 
 async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 - asyncpg's
+    counts = isinstance(statement, Table) and not statement.returns
     if isinstance(statement, Table):
         statement = by_columns(statement)
+    if isinstance(statement, Copy):
+        table, columns, rows = statement.table, statement.columns, statement.rows
+        await on.copy_records_to_table(table, columns=columns, records=rows)
+        return []
     sql, names = numbered(statement.sql)
     if not names and sql.startswith("SET "):  # it has no rows, and so needs one trip, not two
         await on.execute(sql)
@@ -187,8 +199,11 @@ async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 
         return []
     seconds = _PATIENCE if statement.patient else None  # None is what the connection has
     arguments = [statement.parameters[name] for name in names]
-    rows: list[Row] = await on.fetch(sql, *arguments, timeout=seconds)
-    return rows
+    if counts:
+        done: str = await on.execute(sql, *arguments)
+        return [{"changes": int(done.rpartition(" ")[2])}]
+    found: list[Row] = await on.fetch(sql, *arguments, timeout=seconds)
+    return found
 
 
 def _nothing() -> Work[None]:

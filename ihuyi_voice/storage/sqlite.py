@@ -19,6 +19,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from ihuyi_voice.storage.statements import (
     DIALECTS,
+    Copy,
     Dialect,
     Many,
     Row,
@@ -175,10 +176,13 @@ def _carry_out(on: sqlite3.Connection, work: Work[T]) -> T:
 
 
 def _execute(on: sqlite3.Connection, statement: Statement) -> list[Row]:
-    if isinstance(statement, Many):
+    if isinstance(statement, Many | Copy):
         on.executemany(statement.sql, statement.rows)
         return []
     if isinstance(statement, Table):
+        before = on.total_changes
         pieces = [on.execute(sql, given).fetchall() for sql, given in by_rows(statement)]
+        if not statement.returns:
+            return [{"changes": on.total_changes - before}]
         return [row for rows in pieces for row in rows]
     return on.execute(statement.sql, statement.parameters).fetchall()

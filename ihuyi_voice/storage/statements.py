@@ -58,7 +58,8 @@ class Many:
 class Table:
     """One statement for all rows of a table of values, which it knows as `new`.
 
-    What it returns, if it says RETURNING, is sent back. It costs less than `Many`, most of all of
+    What it returns, if it says RETURNING, is sent back; else one row, whose `changes` says how many
+    rows it touched. It costs less than `Many`, most of all of
     the interpreter's lock, which SQLite takes and gives back at each statement. No row may be
     touched twice by one statement.
 
@@ -74,8 +75,34 @@ class Table:
     rows: Sequence[Sequence[Any]] = attrs.field(repr=False)
     parameters: dict[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
 
+    @property
+    def returns(self) -> bool:
+        """Whether it says RETURNING."""
+        return " RETURNING " in self.sql
 
-Statement: TypeAlias = Query | Many | Table
+
+@attrs.define(eq=False)
+class Copy:
+    """Rows that are put into a table in bulk; it has no rows.
+
+    Attributes:
+        table: The table, which nobody else writes to.
+        columns: The columns that the rows have.
+        rows: Their values, in the order of the columns.
+    """
+
+    table: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]] = attrs.field(repr=False)
+
+    @property
+    def sql(self) -> str:
+        """The statement that does it row by row."""
+        places = ", ".join("?" * len(self.columns))
+        return f'INSERT INTO "{self.table}" ({", ".join(self.columns)}) VALUES ({places})'  # noqa: S608 - names of ours
+
+
+Statement: TypeAlias = Query | Many | Table | Copy
 Work: TypeAlias = Generator[Statement, list[Row], T]
 
 

@@ -21,8 +21,8 @@ from ihuyi_voice import (
 )
 from ihuyi_voice.bulk import BulkRun
 from ihuyi_voice.bulk.lookup import AHEAD
-from ihuyi_voice.calls.errands import PATIENCE
 from ihuyi_voice.calls.journaling import ASKING
+from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.bulk.support import others
 from tests.bulk.test_named_runs import ACCEPTED, NOT_SENT, RUN, all_of, messages, settled
@@ -37,6 +37,7 @@ MANNERS = get_args(Manner)
 FAILING = [each for each in MANNERS if each != "is slow"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("manner", FAILING)
 @pytest.mark.parametrize("after", [0, 30])
 @pytest.mark.parametrize("method", ["look", "recall", "intend"])
@@ -298,6 +299,7 @@ def rang(simulator: Simulator) -> list[Any]:
     return [each for each in simulator.arrivals if each.code == 2]
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**40))
 def test_no_schedule_rings_twice_and_ledger_and_record_agree(seed: int) -> None:

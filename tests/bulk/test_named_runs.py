@@ -56,6 +56,7 @@ def settled(store: Store, given: list[Message], account: str, ledger: FakeLedger
         store.rows[account, RUN, key] = Row(draft, ledger, end, -1e6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["list", "generator", "async"])
 def test_a_run_that_was_left_goes_on_where_it_ended(kind: str) -> None:
     """Nobody is called twice, nobody is forgotten, and each message has one outcome, each time."""

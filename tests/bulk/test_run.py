@@ -250,6 +250,7 @@ def test_the_rate_over_the_whole_run_is_capped() -> None:
     assert max(sum(t <= each < t + 1.0 for each in times) for t in times) <= 102
 
 
+@pytest.mark.long
 def test_a_large_run_with_repeats_meets_no_limit_and_loses_nothing() -> None:
     """5,000 messages over 4,000 numbers, 5 % of them up to four times: zero 408x."""
     chance = random.Random(11)
@@ -265,6 +266,7 @@ def test_a_large_run_with_repeats_meets_no_limit_and_loses_nothing() -> None:
     assert simulator.codes == {2: len(drawn)}
 
 
+@pytest.mark.long
 def test_a_million_messages_would_not_be_read_ahead() -> None:
     """Reading keeps pace with sending: never more than places, unread outcomes and a few."""
     read = 0

@@ -241,6 +241,7 @@ def test_no_more_are_in_flight_than_answers_have_earned_and_than_may_be() -> Non
 # --- when a run gives up
 
 
+@pytest.mark.long
 def test_a_dead_address_costs_seconds_and_a_handful_of_attempts() -> None:
     """Of 100,000 messages three are tried, side by side, and the rest says why it was not."""
 

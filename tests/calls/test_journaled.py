@@ -22,8 +22,8 @@ from ihuyi_voice import (
     VoiceClient,
     VoiceError,
 )
-from ihuyi_voice.calls.errands import PATIENCE
 from ihuyi_voice.calls.journaling import ASKING
+from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.eager import eager_factory
@@ -393,6 +393,7 @@ def test_a_mistake_of_the_program_is_raised_and_leaves_no_intent() -> None:
     assert run_virtual(main()) == {KEY: "NOT_SENT"}
 
 
+@pytest.mark.long
 @settings(max_examples=500, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

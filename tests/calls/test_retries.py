@@ -249,6 +249,7 @@ def test_a_policy_that_makes_no_sense_is_refused(options: dict[str, Any]) -> Non
         RetryPolicy(**options)
 
 
+@pytest.mark.long
 def test_no_fault_ever_makes_a_phone_ring_twice() -> None:
     """Ten thousand submissions through every fault there is: each was acted on at most once."""
     chance = random.Random(7)

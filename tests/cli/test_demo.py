@@ -26,6 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_the_demo_shows_everything_at_once(folder: Path) -> None:
     """Outcomes, codes with their meaning, rows that went wrong, throughput, and the balance."""
     result = run("demo", "--count", str(ROWS))
@@ -58,6 +59,7 @@ def test_the_demo_shows_everything_at_once(folder: Path) -> None:
     assert not list(folder.iterdir())
 
 
+@pytest.mark.long
 def test_the_demo_can_speak_to_programs(folder: Path) -> None:
     """One object on stdout, nothing on stderr."""
     result = run("demo", "--count", "20", "--json")
@@ -104,6 +106,7 @@ def test_a_demo_that_fails_leaves_nothing_behind(
     assert not list(folder.iterdir())
 
 
+@pytest.mark.long
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -15,6 +15,8 @@ from ihuyi_voice.simulator import Simulator
 from tests.pushes.support import report_form
 from tests.support.command import CONTENT, MOBILE
 
+pytestmark = pytest.mark.long
+
 # Each command in one process, for they load slowly; its exit code stands behind what it prints.
 ALL = """
 import json, sys

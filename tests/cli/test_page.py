@@ -223,6 +223,7 @@ def test_nothing_that_comes_from_outside_becomes_markup() -> None:
     assert [name for name, _ in hostile.attributes] == [name for name, _ in harmless.attributes]
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None)
 @given(st.text(min_size=1))
 def test_no_text_at_all_becomes_markup(text: str) -> None:
@@ -240,6 +241,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield running
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_a_database_that_failed_is_no_report_that_has_not_come(
     assert "the inbox's database failed" in result.stderr
 
 
+@pytest.mark.long
 def test_a_closed_output_is_told_apart_from_wrong_input(inbox: str) -> None:
     """Whatever was done is done; exit code 6, and no traceback."""
     asyncio.run(_store(inbox, "7"))

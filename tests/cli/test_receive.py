@@ -169,6 +169,7 @@ def test_an_answer_does_not_wait_for_itself(inbox: str) -> None:
     assert asyncio.run(listen()) == [socket.IPPROTO_TCP]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=str)
 def test_a_closed_output_ends_it_and_loses_nothing(inbox: str, options: tuple[str, ...]) -> None:
     """What was not printed is printed next time; it says so without a word about event loops."""

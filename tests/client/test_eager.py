@@ -55,6 +55,7 @@ async def test_the_factory_begins_tasks_at_once(eager: None) -> None:
     assert isinstance(task.exception(), TimeoutError)
 
 
+@pytest.mark.long
 async def test_calls_over_sockets_end_as_ever(eager: None) -> None:
     """Alone and side by side, signed in time, and closing leaves nothing behind."""
     simulator = Simulator()

@@ -181,6 +181,7 @@ async def remember(guard: MemoryGuard, count: int, start: int = 0) -> None:
         await guard.commit(lease)
 
 
+@pytest.mark.long
 async def test_a_number_costs_less_than_200_bytes() -> None:
     """Everything that the guard keeps of 100,000 numbers, its own keys included."""
     guard = MemoryGuard()

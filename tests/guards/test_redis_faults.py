@@ -217,6 +217,7 @@ async def test_a_server_that_evicts_is_told_of(
     assert caplog.text.count("allkeys-lru") == warned
 
 
+@pytest.mark.long
 async def test_allow_lets_calls_go_out_unguarded_and_says_so_once_a_minute(
     private: PrivateRedis, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -234,6 +235,7 @@ async def test_allow_lets_calls_go_out_unguarded_and_says_so_once_a_minute(
     assert [each.getMessage()[:29] for each in warnings] == ["1 calls go out unguarded: Red"]
 
 
+@pytest.mark.long
 async def test_a_cluster_takes_every_call(make_redis: Callable[..., PrivateRedis]) -> None:
     """It would refuse one that touches keys of two slots; other accounts may be on other nodes."""
     server = make_redis("--cluster-enabled", "yes")

@@ -7,7 +7,11 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from ihuyi_voice.simulator import Simulator
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 RATE_CODES = {4080, 4081, 4082}

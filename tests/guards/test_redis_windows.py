@@ -183,6 +183,7 @@ def place(redis_url: str) -> Iterator[tuple[str, str]]:
         yield redis_url, own
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
 @example(1169)  # a call that arrives in the very microsecond in which the one before was committed

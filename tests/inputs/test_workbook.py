@@ -132,6 +132,7 @@ def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         RecipientsFile(file).count()
 
 
+@pytest.mark.long
 def test_a_big_workbook_is_read_in_bounded_memory(tmp_path: Path) -> None:
     """Row by row: of 20,000 rows no more than a few are there at once."""
     rows: list[list[object]] = [

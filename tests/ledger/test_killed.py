@@ -17,7 +17,7 @@ MESSAGES: Final = 5_000 if LONG else 400
 LOCKED: Final = ("failed: OperationalError: database is locked", "failed: TimeoutError")
 PATIENT: Final = pytest.mark.timeout(900 if LONG else 120)
 
-pytestmark = PATIENT
+pytestmark = [PATIENT, pytest.mark.long]
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from ihuyi_voice.ledger import Ledger, LedgerUnavailable
 from tests.ledger.killing import RUN, Scene, scene
 from tests.support.postgres import Server, pooler_of
 
+pytestmark = pytest.mark.long
+
 CONCURRENCY: Final = 20
 MESSAGES: Final = 600
 

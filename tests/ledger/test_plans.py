@@ -16,6 +16,8 @@ from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.schema import Spelling, Timing
 from ihuyi_voice.storage.statements import DIALECTS, Query, Table, arrays, by_rows, numbered
 
+pytestmark = pytest.mark.long
+
 KEY, MOBILE, STATE = "ihuyi_entries_key", "ihuyi_entries_mobile", "ihuyi_entries_state"
 PLANS = [
     (commits._ROWS, KEY),
@@ -27,6 +29,7 @@ PLANS = [
     (recall._CALLS, MOBILE),
     (matching._CALLS, MOBILE),
     (matching._REPORTS, "ihuyi_reports_mobile"),
+    (matching._UNSURE, STATE),
     (owners._LOST_OF, STATE),
     (entries._FIRST, STATE),
     (runs._LOST, STATE),

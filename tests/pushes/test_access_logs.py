@@ -18,6 +18,8 @@ from tests.pushes.requests import TOKEN
 from tests.pushes.support import FORM, report_form
 from tests.support.servers import _running, free_port
 
+pytestmark = pytest.mark.long
+
 SERVERS = {  # as README says, and as each writes an access log
     "uvicorn": ["--port"],
     "uvicorn of h11": ["--http", "h11", "--port"],

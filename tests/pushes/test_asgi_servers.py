@@ -23,6 +23,8 @@ from tests.pushes.servers import (
 from tests.pushes.support import FORM, audit_form, report_form, states
 from tests.support.servers import free_port
 
+pytestmark = pytest.mark.long
+
 HEADERS = {"CONTENT-TYPE": FORM}  # servers hand names over in lower case
 WITH_LIFESPAN = [UVICORN, HYPERCORN, GRANIAN]
 

@@ -107,6 +107,7 @@ async def test_an_earlier_report_goes_before_one_that_no_handler_has_yet(place: 
             await judge(inbox, Verdict(each, PushState.HANDLED))
 
 
+@pytest.mark.long
 async def test_one_push_of_a_call_is_due_at_most(place: Place) -> None:
     """Whatever happens: arrivals, claims, ends, failures, deaths and replays, in any order."""
     for seed in range(1, 9):

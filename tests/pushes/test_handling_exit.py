@@ -9,6 +9,8 @@ import pytest
 from tests.pushes.handlers import row
 from tests.pushes.support import Place, states
 
+pytestmark = pytest.mark.long
+
 
 async def run(*arguments: str) -> tuple[int | None, str]:
     """Run the program; return how it exits, and what it says."""

@@ -28,6 +28,7 @@ from tests.pushes.support import Place, Recorder, handled_by, report, states
 DISPATCHER = "ihuyi_voice.pushes.handling"
 
 
+@pytest.mark.long
 async def test_a_handler_that_swallows_its_cancellation_is_not_called_again(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -92,6 +93,7 @@ async def test_a_handler_that_does_not_let_go_holds_its_place_only(
         await states(inbox, handled=29)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("renewed", [True, False])
 async def test_a_handler_that_blocks_the_loop_lets_no_other_run_twice(
     place: Place, monkeypatch: pytest.MonkeyPatch, *, renewed: bool
@@ -164,6 +166,7 @@ async def test_quick_handlers_have_pushes_claimed_ahead_within_bounds(
     assert 3 < max(asked) <= 103
 
 
+@pytest.mark.long
 async def test_what_was_claimed_ahead_and_has_to_wait_is_given_back(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -216,6 +216,7 @@ async def test_two_processes_share_the_work(place: Place) -> None:
     assert sorted(map(int, done)) == list(range(1, 41))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 async def test_whatever_happens_statuses_move_forwards_to_the_last(place: Place, seed: int) -> None:
     """Random arrivals, failures and turns, two processes: nothing lost, nothing backwards."""

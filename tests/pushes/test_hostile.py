@@ -15,6 +15,8 @@ from tests.pushes.doubles import MemoryInbox, before
 from tests.pushes.servers import serving
 from tests.pushes.support import FORM, report_form
 
+pytestmark = pytest.mark.long
+
 TOKEN = "s3cret"
 SUCCESS = b"\r\n\r\nsuccess"
 

@@ -14,6 +14,8 @@ from ihuyi_voice.pushes import PushState
 from tests.pushes.support import FORM, Place, report_form, states
 from tests.pushes.victim import TOKEN
 
+pytestmark = pytest.mark.long
+
 PUSHES = 10_000
 TRIES = 3
 KILLS = 5

@@ -124,6 +124,7 @@ def acknowledged(answers: list[int]) -> list[int]:
     return [place for place, answer in enumerate(answers, 1) if answer == 200]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [130_000, 200_000, 300_000])
 async def test_a_disk_that_is_full_is_told(tmp_path: Path, limit: int) -> None:
     """In a process whose files may not grow: likewise, in the middle of a page or of a log."""
@@ -161,6 +162,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("which", "told"),
     [

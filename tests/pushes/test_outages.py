@@ -15,6 +15,8 @@ from tests.pushes.requests import TOKEN, push, status
 from tests.pushes.support import Place, Recorder, report, report_form, states
 from tests.support.postgres import Server, new_table, pooler_of, server_of
 
+pytestmark = pytest.mark.long
+
 # What is lost with a connection is free again soon.
 HANDLING = Handling(concurrency=5, timeout=0.3, lease=0.5, backoff=0.0)
 CALLS = 12

@@ -22,6 +22,8 @@ from ihuyi_voice.pushes.table import PushState
 from ihuyi_voice.storage import Address, Many, Query, Work
 from tests.pushes.support import Place, audit, report
 
+pytestmark = pytest.mark.long
+
 T = TypeVar("T")
 
 MANY = 20_000

@@ -63,6 +63,7 @@ async def all_wait(inbox: Inbox, count: int) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.long
 async def test_twenty_thousand_wait_for_one_report(place: Place, counted: Counted) -> None:
     """One query wakes all of them, and one parsing."""
     async with place.inbox(poll=HOUR) as inbox:
@@ -78,6 +79,7 @@ async def test_twenty_thousand_wait_for_one_report(place: Place, counted: Counte
         assert not inbox._open_parts().tail._waiting
 
 
+@pytest.mark.long
 async def test_thousands_wait_for_a_report_each(place: Place, counted: Counted) -> None:
     """A thousand of them share a query, to look whether it is there, and when they come."""
     ids = [str(number) for number in range(1, 3001)]
@@ -206,6 +208,7 @@ async def locked(url: str, table: str) -> AsyncGenerator[None]:
         await connection.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("postgres_or_none", ["postgresql"], indirect=True)
 async def test_a_timeout_holds_while_the_table_is_locked(place: Place) -> None:
     """The first look is within it, too; nothing keeps others from reading a file of SQLite's."""

@@ -107,6 +107,7 @@ FORMS = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_request_is_understood(simulator: Simulator, url: str, form: str) -> None:
     """Each form observed in the wild is accepted, with its content whole."""
@@ -116,6 +117,7 @@ async def test_a_request_is_understood(simulator: Simulator, url: str, form: str
     assert simulator.rung() == {(MOBILE, CONTENT): 1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_request_is_understood_however_it_is_cut_into_segments(
     simulator: Simulator, url: str, form: str, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,8 @@ from ihuyi_voice.errors import StorageUnavailable
 from ihuyi_voice.storage import Address, Database, Query, Schema, Work
 from tests.support.postgres import Server, server_of
 
+pytestmark = pytest.mark.long
+
 SCHEMA = Schema("t", 1, lambda _: ["CREATE TABLE t (n INTEGER)"], {"t": frozenset({"n"})})
 LOCK = "a lock"
 HOLD_LOCK = f"SELECT pg_advisory_lock(hashtextextended('{LOCK}', 0))"

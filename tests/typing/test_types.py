@@ -20,6 +20,7 @@ def mypy(path: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["right_uses.py", "wrong_uses.py"])
 def test_uses_have_the_types_that_they_say(name: str) -> None:
     """Every `assert_type` holds, and every mistake that is marked as one is one."""

@@ -74,6 +74,7 @@ def site(
         yield Site(f"{scheme}://127.0.0.1:{port}", certificate)
 
 
+@pytest.mark.long
 async def test_everybody_gets_the_own_reply_over_connections_that_are_kept(site: Site) -> None:
     """300 requests take no more connections than there are slots, and none gets mixed up."""
     pool = site.pool()

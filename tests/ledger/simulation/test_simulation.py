@@ -24,6 +24,7 @@ print(*(pass_by(seed).fate.digest for seed in range(10)))
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_every_promise_is_kept_whatever_dies() -> None:
     """In each of many worlds; one that breaks a promise is named by its seed, and replays so."""
@@ -43,6 +44,7 @@ def test_a_ledger_that_breaks_a_promise_is_found_out(mutant: type[WatchedJournal
     assert first_broken(range(150), mutant) is not None
 
 
+@pytest.mark.long
 def test_a_seed_replays_exactly() -> None:
     """Twice here, and in another process with other hashes: the same steps at the same times."""
     here = [pass_by(seed).fate.digest for seed in range(10)]

@@ -1,0 +1,184 @@
+"""A worker: takes jobs from the queue, and keeps the queue whole, until it is told to stop."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+from ihuyi_voice.client import VoiceClient
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.signal import Signal
+from ihuyi_voice.common.tasks import ended
+from ihuyi_voice.errors import LedgerUnavailable
+from ihuyi_voice.inputs import check_count
+from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.workers.parts import PartEnd, run_part
+from ihuyi_voice.workers.queue import STALLED, Queue
+
+logger: Final = logging.getLogger("ihuyi_voice.workers")
+
+_Worker: TypeAlias = Any  # procrastinate's, which is not typed throughout
+_ROUND: Final = 1.0  # seconds
+_AGAIN: Final = 0.1  # the same
+
+
+async def work(
+    client: VoiceClient,
+    ledger: Ledger,
+    *,
+    concurrency: int = 100,
+    parts: int = 4,
+    stop: asyncio.Event | None = None,
+    until_done: bool = False,
+    **options: Any,  # noqa: ANN401 - those of submit_many
+) -> None:
+    """Work on the parts of the account's runs, beside any other workers, until told to stop.
+
+    Told by `stop`, or cancelled, it lets what is in flight end, and gives the rest back. Cancelled
+    after that, it lets go of what is in flight, which is UNKNOWN then. A database or guard that
+    goes away is waited for.
+
+    Args:
+        client: Who sends; its guard should be one that all workers share.
+        ledger: An open one, in PostgreSQL, reached directly.
+        concurrency: The most submissions in flight.
+        parts: How many parts are worked on at a time.
+        stop: Once it is set, this ends.
+        until_done: Whether this ends, too, when nothing of the account is left to do.
+        options: Others of `submit_many`'s: max_wait, max_rate, grace, max_failures,
+            max_rejections, max_deferred.
+
+    Raises:
+        InvalidRequest: An option can't be right, or the database is behind a transaction pooler.
+        LedgerUnavailable: The database can't be reached at the start.
+        ImportError: The extra `workers` is not installed.
+    """
+    check_count("concurrency", concurrency)
+    check_count("parts", parts)
+    parts = min(parts, concurrency)
+    options["concurrency"] = concurrency // parts
+    if options.get("max_rate") is not None:
+        options["max_rate"] /= parts
+    async with Queue(ledger, client.account) as queue:
+        crew = _Crew(client, ledger, queue, parts, options, until_done=until_done)
+        task = asyncio.create_task(crew.run())
+        stopping = asyncio.create_task((stop or asyncio.Event()).wait())
+        stopping.add_done_callback(lambda _: crew.halt())
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await crew.ended(task)
+            raise
+        finally:
+            stopping.cancel()
+
+
+class _Crew:
+    """The jobs of one worker, and the look-out beside them."""
+
+    def __init__(
+        self,
+        client: VoiceClient,
+        ledger: Ledger,
+        queue: Queue,
+        parts: int,
+        options: dict[str, Any],
+        *,
+        until_done: bool,
+    ) -> None:
+        from ihuyi_voice.workers import engine  # noqa: PLC0415 - an extra
+
+        self._engine = engine
+        self._client = client
+        self._ledger = ledger
+        self._queue = queue
+        self._parts = parts
+        self._options = options
+        self._until_done = until_done
+        self._halt = asyncio.Event()
+        self._halted = Signal()
+        self._working: set[asyncio.Task[PartEnd]] = set()
+        self._worker: _Worker | None = None
+        engine.register(queue.app, self._job)
+
+    def halt(self) -> None:
+        """Begin nothing more, and give back what was begun."""
+        self._halt.set()
+        self._halted.notify()
+        self._engine.give_up(self._queue.app)
+        if self._worker is not None:
+            self._worker.stop()
+
+    async def ended(self, running: "asyncio.Task[None]") -> None:
+        """Halt, and wait for `run`; if it was halted before, or this is cancelled, let go."""
+        if not self._halt.is_set():
+            self.halt()
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(running)
+        while not running.done():
+            for task in self._working:
+                task.cancel()  # once more each time: at first a run still waits for its calls
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({running}, timeout=_AGAIN)
+        running.result()
+
+    async def run(self) -> None:
+        """Work until halted; whatever goes away meanwhile is waited for."""
+        async for _ in self._halted.rounds(every=_ROUND):
+            if self._halt.is_set():
+                break
+            await self._guarded("take jobs", self._take_jobs)
+        await self._guarded("give parts back", self._queue.defer_undone)
+
+    async def _job(self, run: str, part: int) -> None:
+        working = run_part(self._client, self._ledger, run, part, stop=self._halt, **self._options)
+        task = asyncio.create_task(working)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        _tell(run, part, await task)
+
+    async def _take_jobs(self) -> None:
+        app, name = self._queue.app, self._queue.name
+        worker = self._engine.worker_of(app, name, parts=self._parts, stalled=STALLED)
+        self._worker = worker
+        looking = asyncio.create_task(self._look_out(worker))
+        try:
+            await worker.run()
+        finally:
+            self._worker = None
+            await ended(looking, at_once=True)
+
+    async def _look_out(self, worker: _Worker) -> None:
+        """Beat, fail the jobs of the dead, and defer what has none; without a beat, begin anew."""
+        async for _ in self._halted.rounds(every=_ROUND):
+            going_on = not self._halt.is_set()
+            if not (going_on and await self._guarded("look after the queue", self._round)):
+                worker.stop()
+                return
+
+    async def _round(self) -> None:
+        worker = self._worker
+        number = None if worker is None else worker.worker_id
+        if worker is not None and number is not None and not await self._queue.beat(number):
+            worker.stop()  # it was thought dead
+        await self._queue.sweep()
+        left = await self._queue.defer_undone()
+        if self._until_done and not left:
+            self.halt()
+
+    async def _guarded(self, what: str, step: Callable[[], Awaitable[object]]) -> bool:
+        """Do a step; say whether it went well."""
+        try:
+            await step()
+        except (LedgerUnavailable, *self._engine.Failures) as exc:
+            text = "a worker could not %s, and goes on trying (%s)"
+            tell(logger, logging.WARNING, text, what, type(exc).__name__)
+            return False
+        return True
+
+
+def _tell(run: str, part: int, end: PartEnd) -> None:
+    counts = ", ".join(f"{count} {status}" for status, count in end.counts.items() if count)
+    state = "done" if end.done else f"stopped: {end.stopped}" if end.stopped else "given back"
+    tell(logger, logging.INFO, "part %d of %r is %s (%s)", part, run, state, counts)

@@ -1,0 +1,41 @@
+"""The examples that stand in README and on the pages, each with the place where it stands."""
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import attrs
+
+ROOT: Final = Path(__file__).parents[2]
+PAGES: Final = sorted((ROOT / "ihuyi_voice" / "docs").glob("*/*.md"))
+README: Final = ROOT / "README.md"
+
+
+@attrs.frozen
+class Example:
+    """A fenced block of code."""
+
+    language: str
+    code: str
+    place: str
+
+    def execute(self) -> ModuleType:
+        """Run it as a module, and return that."""
+        module = ModuleType("example")
+        exec(compile(self.code, self.place, "exec"), module.__dict__)  # noqa: S102 - our own pages
+        return module
+
+
+def examples(*paths: Path, language: str) -> list[Example]:
+    """Return the blocks of a language, in the order in which they stand."""
+    return [
+        Example(
+            language,
+            found[1],
+            f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 2}",
+        )
+        for path in paths
+        for text in [path.read_text(encoding="utf-8")]
+        for found in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    ]

@@ -1,0 +1,94 @@
+"""Every block of code in README and on the pages runs; every command in them exists."""
+
+import asyncio
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer.main
+
+from ihuyi_voice.cli.app import app
+from ihuyi_voice.simulator import Simulator
+from tests.docs.examples import PAGES, README, ROOT, Example, examples
+
+# The two languages share most of their code: what is the same runs once.
+PYTHON = list({block.code: block for block in examples(README, *PAGES, language="python")}.values())
+SHELL = examples(README, *PAGES, language="sh")
+COMMANDS = [
+    pytest.param(line[line.index("ihuyi-voice ") :], id=f"{block.place}:{line[:60]}")
+    for block in SHELL
+    for line in block.code.replace("\\\n", " ").splitlines()
+    if re.match(r"(\$ )?(\w+=\S+ )*ihuyi-voice ", line)
+]
+
+
+async def _start_and_stop(module: ModuleType) -> None:
+    """Enter what a server would enter, and leave it."""
+    for name in ("app", "receiver"):
+        web: Any = getattr(module, name, None)
+        if hasattr(web, "router"):
+            async with web.router.lifespan_context(web):
+                pass
+
+
+def _as_tests(code: str, folder: Path) -> None:
+    """Run a block of tests as a user would, with pytest."""
+    (folder / "test_block.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_block.py"]
+    options = ["-o", "asyncio_mode=auto", "-W", "ignore::pytest.PytestUnraisableExceptionWarning"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(  # noqa: S603 - our own words
+        [*command, *options],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.place)
+def test_a_block_of_python_runs(
+    block: Example, vendor: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a program, as an application that starts and ends, or as tests that pass."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IHUYI_PUSH_TOKEN", "s3cret")
+    if re.search(r"^(async )?def test_", block.code, re.MULTILINE):
+        _as_tests(block.code, tmp_path)
+    else:
+        asyncio.run(_start_and_stop(block.execute()))
+    assert vendor.account
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_and_its_options_exist(line: str) -> None:
+    """A page can't name an option that is gone."""
+    commands: list[Any] = [typer.main.get_command(app)]
+    words = shlex.split(line, comments=True)[1:]
+    for word in words:
+        if word in getattr(commands[-1], "commands", {}):
+            commands.append(commands[-1].commands[word])
+    known = {name for command in commands for option in command.params for name in option.opts}
+    given = {word.split("=")[0] for word in words if word.startswith("--")}
+    assert given <= known | {"--help", "--version"}
+
+
+def test_each_extra_that_is_named_exists() -> None:
+    """In every `pip install` of every page."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    pages = " ".join(path.read_text(encoding="utf-8") for path in (README, *PAGES))
+    named = {
+        name for found in re.findall(r"ihuyi-voice\[([\w,]+)\]", pages) for name in found.split(",")
+    }
+    assert named <= set(extras)
