@@ -3,6 +3,7 @@
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
 from ihuyi_voice.calls.entry import Entry
+from ihuyi_voice.calls.environment import ClientOptions, from_environment
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.job import Delay, Job
 from ihuyi_voice.calls.journal import Ending, Journal, Journals
@@ -15,6 +16,7 @@ from ihuyi_voice.calls.waiting import Patience, all_ended
 
 __all__ = [
     "Bookkeeping",
+    "ClientOptions",
     "Delay",
     "Ending",
     "Endpoint",
@@ -33,5 +35,6 @@ __all__ = [
     "all_ended",
     "check_key",
     "check_retry",
+    "from_environment",
     "repeat",
 ]
