@@ -3,6 +3,7 @@
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
 from ihuyi_voice.calls.entry import Entry
+from ihuyi_voice.calls.errands import Patience, all_ended
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.job import Delay, Job
 from ihuyi_voice.calls.journal import Ending, Journal, Journals
@@ -24,10 +25,12 @@ __all__ = [
     "JournalOfRun",
     "Journaling",
     "Journals",
+    "Patience",
     "Recalling",
     "RetryEvent",
     "RetryPolicy",
     "Submitter",
+    "all_ended",
     "check_key",
     "check_retry",
     "repeat",

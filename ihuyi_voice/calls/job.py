@@ -1,5 +1,7 @@
 """A submission between its steps: what it has been through, and what it waits for."""
 
+import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -10,13 +12,15 @@ from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import Submission
 
 if TYPE_CHECKING:
-    import asyncio
-
     from ihuyi_voice.calls.entry import Entry
 
 ON_GUARD: Final = "the guard did not answer"
 ON_LEDGER: Final = "the ledger did not answer"
 ON_CONNECTION: Final = "it waited for one of our own connections, or for the vendor to take one"
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @attrs.frozen
@@ -46,13 +50,14 @@ class Job(Place):
     Attributes:
         mobile: The number, normalised.
         content: What the voice says, checked.
-        deadline: No wait for the limits may end later than this, by the event loop's clock.
+        deadline: No wait for the limits may end later than this, by `now`.
         tries: What its attempts came to.
         entry: Its entry in a journal; None if it is in none.
         delay: What it waits for between two steps; None while it is in one.
         waits_for: Whom it waits for within this step, as the words of a timeout.
         answer: The vendor's acceptance, known before guard and journal are told of it.
         replayed: Whether its end is an earlier one, which the journal knows.
+        now: Returns the time by which `deadline` goes.
     """
 
     mobile: str
@@ -64,6 +69,7 @@ class Job(Place):
     waits_for: str = ON_GUARD
     answer: Submission | None = None
     replayed: bool = False
+    now: Callable[[], float] = _loop_time
 
     @property
     def attempts(self) -> int:

@@ -67,7 +67,9 @@ class Submitter:
         endpoint: Makes the attempts.
         guarding: Keeps the limits per number.
         policy: What is tried again.
-        clock: Returns Unix time in seconds, UTC, for `retry_at`.
+        clock: Returns Unix time in seconds, UTC, for `retry_at`. Waits go by the event loop's, and
+            by this one where it can be moved: then `moved()` of it returns by how many seconds it
+            was, and `passing(seconds)` a future that is done once it was moved so far.
         recalling: Tells the guard what a ledger knows.
     """
 
@@ -77,12 +79,16 @@ class Submitter:
     clock: Callable[[], float]
     recalling: Recalling
     _lines: Lines | None = None
+    _moved: Callable[[], float] | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._moved = getattr(self.clock, "moved", None)
 
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
         """Return a new submission, whose number and content are checked already."""
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         tries = Tries(Operation.SUBMIT, self.policy)
-        return Job(mobile, content, now + max_wait, tries)
+        return Job(mobile, content, now + max_wait, tries, now=self._now)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -96,7 +102,7 @@ class Submitter:
         """
         if timeout is None:
             return await self._to_the_end(job)
-        job.deadline = min(job.deadline, asyncio.get_running_loop().time() + timeout)
+        job.deadline = min(job.deadline, self._now() + timeout)
         try:
             async with asyncio.timeout(timeout):
                 return await self._to_the_end(job)
@@ -116,8 +122,10 @@ class Submitter:
         kept = False
         try:
             result = await self._result(job)
-            kept = isinstance(result, Delay) and result.error is None and not result.elsewhere
-            return result  # noqa: TRY300 - what else could it do
+            if not isinstance(result, Delay):
+                return result
+            kept = result.error is None and not result.elsewhere
+            return self._movable(result)
         except VoiceError as error:
             final = job.verdict(error)
             if job.entry is not None:
@@ -129,6 +137,18 @@ class Submitter:
         finally:
             if not kept:
                 self.abandon(job)
+
+    def _movable(self, delay: Delay) -> Delay:
+        """Return a delay that ends, too, when a clock that can be moved was moved so far."""
+        passing = getattr(self.clock, "passing", None)
+        if passing is None or delay.turn is not None:
+            return delay
+        return attrs.evolve(delay, turn=passing(delay.seconds))
+
+    def _now(self) -> float:
+        """Return the event loop's time, and by how much the clock was moved besides."""
+        now = asyncio.get_running_loop().time()
+        return now if self._moved is None else now + self._moved()
 
     def abandon(self, job: Job) -> None:
         """Give up a job's place in its number's line; to do so twice does no harm."""
@@ -163,7 +183,7 @@ class Submitter:
         """Return how long to wait for the account, or for others who want the same number."""
         lines = self._lines = self._lines or self.guarding.lines()
         if lines.closed_until:
-            now = asyncio.get_running_loop().time()
+            now = self._now()
             if lines.closed_until > now:
                 return self._held(job, lines.closed_until - now, 4010, _ACCOUNT_TEXT, now)
             lines.closed_until = 0.0
@@ -173,7 +193,7 @@ class Submitter:
 
     def _behind(self, job: Job, first_ready_at: float) -> Delay:
         """Return how long to stand behind others, unless it is known to be in vain."""
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
             return Delay(min(left, _LONGEST_LOOK), turn=job.turn)
@@ -189,7 +209,7 @@ class Submitter:
         if known is not None:
             return known
         job.waits_for = ON_CONNECTION
-        job.tries.begin(asyncio.get_running_loop().time())
+        job.tries.begin(self._now())
         try:
             return await self._attempt(job, lease)
         except VoiceError as error:
@@ -201,7 +221,7 @@ class Submitter:
         known = await entry.look(job) if entry is not None and entry.unsure else None
         if known is not None:
             return known
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         if wait.whole_account:  # so it is nothing that whoever wants this number must know
             delay = self._held(job, wait.seconds, 4010, _ACCOUNT_TEXT, now)
             return attrs.evolve(delay, whole_account=True)
@@ -243,7 +263,7 @@ class Submitter:
         if job.delay is not None and job.delay.elsewhere:
             return CallInFlight(f"a call with this key is in flight, for more than {timeout:g} s")
         if job.delay is not None and job.delay.error is None:  # others come first at that number
-            now = asyncio.get_running_loop().time()
+            now = self._now()
             ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
             return self._rate_limited(4080, max(_SOON, ready_at - now))
         reason = job.waits_for if job.delay is None else "its next try was not due yet"
@@ -307,7 +327,7 @@ class Submitter:
         return await entry.journaling.settled(written) or cancelled
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         if isinstance(error, RateLimited):
             delay = self._until_window(job, error, now)
         else:

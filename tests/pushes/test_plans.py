@@ -67,7 +67,7 @@ class Explainer:
                 statement = next(work) if rows is None else work.send(rows)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]  # it is the work's T
-            assert not isinstance(statement, Copy)  # nothing here is loaded in bulk
+            assert not isinstance(statement, Copy)  # no plan is made of one
             parameters = statement.rows[0] if isinstance(statement, Many) else statement.parameters
             if "set_config" not in statement.sql:
                 lines = yield Query(f"{self._explain} {statement.sql}", parameters)
