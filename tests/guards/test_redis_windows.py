@@ -254,6 +254,12 @@ def test_a_lock_that_lapses_uncounted_would_be_found(place: tuple[str, str]) -> 
     assert found(place, 60, mend=without("count_call(record, record.lapses)"))
 
 
+def test_a_number_that_is_not_locked_in_flight_would_be_found(place: tuple[str, str]) -> None:
+    """Who asks while a call is being made finds it neither made nor locked."""
+    waits = "return answer('W', math.min(look, record.lapses - now))"
+    assert found(place, 60, mend=without(waits, instead="record.token = nil"))
+
+
 def test_clocks_of_the_processes_would_be_found(place: tuple[str, str]) -> None:
     """Each has its own; the server's is one for all."""
     assert found(place, 60, skews=(0.0, 3.0, 30.0))
