@@ -3,6 +3,7 @@
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
 from ihuyi_voice.calls.entry import Entry
+from ihuyi_voice.calls.environment import ClientOptions, from_environment
 from ihuyi_voice.calls.errands import Patience, all_ended
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.job import Delay, Job
@@ -15,6 +16,7 @@ from ihuyi_voice.calls.submission import Submitter
 
 __all__ = [
     "Bookkeeping",
+    "ClientOptions",
     "Delay",
     "Ending",
     "Endpoint",
@@ -33,5 +35,6 @@ __all__ = [
     "all_ended",
     "check_key",
     "check_retry",
+    "from_environment",
     "repeat",
 ]

@@ -38,7 +38,7 @@ async def _held_by(url: str, prefix: str, *pids: int) -> dict[int, int]:
     """Return the owners of the parts that these processes hold, by part."""
     rows = await execute(
         url,
-        f"SELECT p.part, p.owner FROM {prefix}_parts p JOIN {prefix}_owners o ON o.id = p.owner"  # noqa: S608
+        f"SELECT p.part, p.owner FROM {prefix}_parts p JOIN {prefix}_owners o ON o.id = p.owner"
         " WHERE p.done = 0 AND o.pid = ANY($1)",
         pids,
     )
@@ -49,7 +49,7 @@ async def _taken_after(url: str, prefix: str, part: int, owner: int) -> tuple[in
     """Return how often a part was opened, and how long after a beat of whoever held it first."""
     (row,) = await execute(
         url,
-        "SELECT p.epoch, p.opened_at - o.beat_at AS after"
+        "SELECT p.epoch, p.opened_at - o.beat_at AS after"  # noqa: S608 - names of the test
         f" FROM {prefix}_parts p, {prefix}_owners o WHERE p.part = $1 AND o.id = $2",
         part,
         owner,
