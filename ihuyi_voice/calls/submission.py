@@ -25,9 +25,11 @@ from typing import Final
 
 import attrs
 
+from ihuyi_voice.calls import telling
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.errands import put_off
+from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding, Settled
 from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
 from ihuyi_voice.calls.lines import Lines
@@ -69,6 +71,7 @@ class Submitter:
         policy: What is tried again.
         clock: Returns Unix time in seconds, UTC, for `retry_at`.
         recalling: Tells the guard what a ledger knows.
+        events: Is told what happens.
     """
 
     endpoint: Endpoint
@@ -76,13 +79,16 @@ class Submitter:
     policy: RetryPolicy
     clock: Callable[[], float]
     recalling: Recalling
+    events: Events = attrs.field(factory=Events)
     _lines: Lines | None = None
 
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
         """Return a new submission, whose number and content are checked already."""
         now = asyncio.get_running_loop().time()
-        tries = Tries(Operation.SUBMIT, self.policy)
-        return Job(mobile, content, now + max_wait, tries)
+        call = next_number()
+        tries = Tries(Operation.SUBMIT, self.policy, events=self.events, call=call)
+        waits = Job(mobile, content, now + max_wait, tries, call=call, asked=now, since=now)
+        return telling.asked(self.events, waits)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -94,6 +100,18 @@ class Submitter:
         Raises:
             VoiceError: How it ended, if it was not accepted.
         """
+        try:
+            end = await self._bounded(job, timeout)
+        except VoiceError as error:
+            self.events.ended(job.mobile, error, replayed=job.replayed)
+            raise
+        except asyncio.CancelledError:
+            telling.cut_off(self.events, job)
+            raise
+        self.events.accepted(job.mobile, end, replayed=job.replayed)
+        return end
+
+    async def _bounded(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - as above
         if timeout is None:
             return await self._to_the_end(job)
         job.deadline = min(job.deadline, asyncio.get_running_loop().time() + timeout)
@@ -189,7 +207,7 @@ class Submitter:
         if known is not None:
             return known
         job.waits_for = ON_CONNECTION
-        job.tries.begin(asyncio.get_running_loop().time())
+        telling.let_go(self.events, job)
         try:
             return await self._attempt(job, lease)
         except VoiceError as error:
@@ -214,6 +232,7 @@ class Submitter:
         self, job: Job, entry: Entry, lease: Lease | None
     ) -> Submission | Delay | None:
         """Have the intent written; where it isn't granted, nothing is sent."""
+        began = asyncio.get_running_loop().time()
         try:
             known = await entry.intend(job)
         except BaseException as error:
@@ -221,6 +240,7 @@ class Submitter:
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
+        telling.written(self.events, job, began)
         if known is not None:
             cancelled = await self.guarding.release(lease)
             if cancelled is not None:
@@ -255,18 +275,23 @@ class Submitter:
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
         lapsed = getattr(lease, "lapsed", None)
-        sent = Sent(lapsed=lapsed if callable(lapsed) else None)
+        now = asyncio.get_running_loop().time
+        sent, began = Sent(lapsed=lapsed if callable(lapsed) else None, now=now), now()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
             if isinstance(error, VoiceError):
                 self._note(job, error)
+            telling.over(self.events, job, sent, began, error)
             cancelled = await self._settle_failed(job, lease, error, sent)
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
-        told = Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
+        telling.over(self.events, job, sent, began, None)
+        told = Submission(
+            answer.value, job.mobile, answer.msg, job.attempts, answer.raw, job.timing()
+        )
         job.answer = told
         cancelled = await self._settle(job, told, self.guarding.commit(lease))
         if cancelled is not None:
@@ -314,6 +339,8 @@ class Submitter:
             delay = job.tries.next_delay(error, now)
         if delay is None:
             raise error
+        job.since = now + delay
+        job.backoff += delay
         return Delay(delay, error)
 
     def _note(self, job: Job, error: VoiceError) -> None:
