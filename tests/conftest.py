@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 pytest_plugins = [
+    "ihuyi_voice.testing.plugin",  # an entry point's, too, once this is installed
     "tests.support.databases",
     "tests.support.ledgers",
     "tests.support.postgres",

@@ -4,9 +4,8 @@ States of an entry here: not looked up; looked up, and nobody has sent it; grant
 `settle`; closed, when the journal has said its word, and there is nothing to tell it.
 """
 
-import asyncio
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -23,6 +22,9 @@ from ihuyi_voice.errors import (
     VoiceError,
 )
 from ihuyi_voice.models import Draft, Submission
+
+if TYPE_CHECKING:
+    import asyncio
 
 _SHORTEST_LOOK: Final = 0.02
 _LONGEST_LOOK: Final = 0.5
@@ -134,7 +136,7 @@ class Entry:
 
     def _elsewhere(self, job: Job, turn: "asyncio.Future[None] | None") -> Delay:
         """Return how long to wait for a call of the same key, unless that is in vain."""
-        left = job.deadline - asyncio.get_running_loop().time()
+        left = job.deadline - job.now()
         if left <= 0:
             self.closed = True
             raise CallInFlight("a call with this key is in flight, and did not end within max_wait")

@@ -1,6 +1,7 @@
 """A submission between its steps: what it has been through, and what it waits for."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 ON_GUARD: Final = "the guard did not answer"
 ON_LEDGER: Final = "the ledger did not answer"
 ON_CONNECTION: Final = "it waited for one of our own connections, or for the vendor to take one"
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @attrs.frozen
@@ -45,7 +50,7 @@ class Job(Place):
     Attributes:
         mobile: The number, normalised.
         content: What the voice says, checked.
-        deadline: No wait for the limits may end later than this, by the event loop's clock.
+        deadline: No wait for the limits may end later than this, by `now`.
         tries: What its attempts came to.
         entry: Its entry in a journal; None if it is in none.
         delay: What it waits for between two steps; None while it is in one.
@@ -59,6 +64,7 @@ class Job(Place):
         ledger_wait: Seconds that it has waited for the journal.
         pool_wait: Seconds that it has waited for connections.
         backoff: Seconds that it has waited between attempts.
+        now: Returns the time by which `deadline` goes.
     """
 
     mobile: str
@@ -77,6 +83,7 @@ class Job(Place):
     ledger_wait: float = 0.0
     pool_wait: float = 0.0
     backoff: float = 0.0
+    now: Callable[[], float] = _loop_time
 
     @property
     def attempts(self) -> int:
@@ -93,7 +100,7 @@ class Job(Place):
 
     def timing(self) -> Timing:
         """Return where its time went, up to now."""
-        total = asyncio.get_running_loop().time() - self.asked
+        total = self.now() - self.asked
         waits = self.guard_wait, self.ledger_wait, self.pool_wait, self.backoff
         return Timing(self.call, total, *waits)
 

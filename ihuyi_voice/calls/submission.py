@@ -69,7 +69,9 @@ class Submitter:
         endpoint: Makes the attempts.
         guarding: Keeps the limits per number.
         policy: What is tried again.
-        clock: Returns Unix time in seconds, UTC, for `retry_at`.
+        clock: Returns Unix time in seconds, UTC, for `retry_at`. Waits go by the event loop's, and
+            by this one where it can be moved: then `moved()` of it returns by how many seconds it
+            was, and `passing(seconds)` a future that is done once it was moved so far.
         recalling: Tells the guard what a ledger knows.
         events: Is told what happens.
     """
@@ -81,14 +83,19 @@ class Submitter:
     recalling: Recalling
     events: Events = attrs.field(factory=Events)
     _lines: Lines | None = None
+    _moved: Callable[[], float] | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._moved = getattr(self.clock, "moved", None)
 
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
         """Return a new submission, whose number and content are checked already."""
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         call = next_number()
         tries = Tries(Operation.SUBMIT, self.policy, events=self.events, call=call)
-        waits = Job(mobile, content, now + max_wait, tries, call=call, asked=now, since=now)
-        return telling.asked(self.events, waits)
+        deadline = now + max_wait
+        job = Job(mobile, content, deadline, tries, call=call, asked=now, since=now, now=self._now)
+        return telling.asked(self.events, job)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -114,7 +121,7 @@ class Submitter:
     async def _bounded(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - as above
         if timeout is None:
             return await self._to_the_end(job)
-        job.deadline = min(job.deadline, asyncio.get_running_loop().time() + timeout)
+        job.deadline = min(job.deadline, self._now() + timeout)
         try:
             async with asyncio.timeout(timeout):
                 return await self._to_the_end(job)
@@ -134,8 +141,10 @@ class Submitter:
         kept = False
         try:
             result = await self._result(job)
-            kept = isinstance(result, Delay) and result.error is None and not result.elsewhere
-            return result  # noqa: TRY300 - what else could it do
+            if not isinstance(result, Delay):
+                return result
+            kept = result.error is None and not result.elsewhere
+            return self._movable(result)
         except VoiceError as error:
             final = job.verdict(error)
             if job.entry is not None:
@@ -147,6 +156,18 @@ class Submitter:
         finally:
             if not kept:
                 self.abandon(job)
+
+    def _movable(self, delay: Delay) -> Delay:
+        """Return a delay that ends, too, when a clock that can be moved was moved so far."""
+        passing = getattr(self.clock, "passing", None)
+        if passing is None or delay.turn is not None:
+            return delay
+        return attrs.evolve(delay, turn=passing(delay.seconds))
+
+    def _now(self) -> float:
+        """Return the event loop's time, and by how much the clock was moved besides."""
+        now = asyncio.get_running_loop().time()
+        return now if self._moved is None else now + self._moved()
 
     def abandon(self, job: Job) -> None:
         """Give up a job's place in its number's line; to do so twice does no harm."""
@@ -181,7 +202,7 @@ class Submitter:
         """Return how long to wait for the account, or for others who want the same number."""
         lines = self._lines = self._lines or self.guarding.lines()
         if lines.closed_until:
-            now = asyncio.get_running_loop().time()
+            now = self._now()
             if lines.closed_until > now:
                 return self._held(job, lines.closed_until - now, 4010, _ACCOUNT_TEXT, now)
             lines.closed_until = 0.0
@@ -191,7 +212,7 @@ class Submitter:
 
     def _behind(self, job: Job, first_ready_at: float) -> Delay:
         """Return how long to stand behind others, unless it is known to be in vain."""
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
             return Delay(min(left, _LONGEST_LOOK), turn=job.turn)
@@ -219,7 +240,7 @@ class Submitter:
         known = await entry.look(job) if entry is not None and entry.unsure else None
         if known is not None:
             return known
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         if wait.whole_account:  # so it is nothing that whoever wants this number must know
             delay = self._held(job, wait.seconds, 4010, _ACCOUNT_TEXT, now)
             return attrs.evolve(delay, whole_account=True)
@@ -232,7 +253,7 @@ class Submitter:
         self, job: Job, entry: Entry, lease: Lease | None
     ) -> Submission | Delay | None:
         """Have the intent written; where it isn't granted, nothing is sent."""
-        began = asyncio.get_running_loop().time()
+        began = self._now()
         try:
             known = await entry.intend(job)
         except BaseException as error:
@@ -263,7 +284,7 @@ class Submitter:
         if job.delay is not None and job.delay.elsewhere:
             return CallInFlight(f"a call with this key is in flight, for more than {timeout:g} s")
         if job.delay is not None and job.delay.error is None:  # others come first at that number
-            now = asyncio.get_running_loop().time()
+            now = self._now()
             ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
             return self._rate_limited(4080, max(_SOON, ready_at - now))
         reason = job.waits_for if job.delay is None else "its next try was not due yet"
@@ -275,8 +296,8 @@ class Submitter:
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
         lapsed = getattr(lease, "lapsed", None)
-        now = asyncio.get_running_loop().time
-        sent, began = Sent(lapsed=lapsed if callable(lapsed) else None, now=now), now()
+        sent = Sent(lapsed=lapsed if callable(lapsed) else None, now=self._now)
+        began = self._now()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             answer = await self.endpoint.ask(call, sent)
@@ -332,7 +353,7 @@ class Submitter:
         return await entry.journaling.settled(written) or cancelled
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         if isinstance(error, RateLimited):
             delay = self._until_window(job, error, now)
         else:

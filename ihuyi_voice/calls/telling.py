@@ -1,7 +1,5 @@
 """What a submission's steps tell of themselves: its waits, its attempts, its being cut off."""
 
-import asyncio
-
 from ihuyi_voice.calls.events import AttemptEnded, AttemptStarted, CutOff, Events, Submitted
 from ihuyi_voice.calls.job import Job
 from ihuyi_voice.http import Sent
@@ -16,7 +14,7 @@ def asked(events: Events, job: Job) -> Job:
 
 def let_go(events: Events, job: Job) -> None:
     """Count an attempt that begins now, and what it has waited for that."""
-    now = asyncio.get_running_loop().time()
+    now = job.now()
     job.tries.begin(now)
     waited = max(0.0, now - job.since)
     job.guard_wait += waited
@@ -27,14 +25,14 @@ def let_go(events: Events, job: Job) -> None:
 
 def written(events: Events, job: Job, began: float) -> None:
     """Count what it has waited for its journal since then."""
-    waited = asyncio.get_running_loop().time() - began
+    waited = job.now() - began
     job.ledger_wait += waited
     events.waited(job.call, "ledger", waited)
 
 
 def over(events: Events, job: Job, sent: Sent, began: float, error: BaseException | None) -> None:
     """Count what an attempt has waited for a connection, and tell of its end."""
-    now = asyncio.get_running_loop().time()
+    now = job.now()
     waited = max(0.0, (now if sent.left is None else sent.left) - began)
     job.pool_wait += waited
     if events.hook is None:

@@ -11,8 +11,8 @@ Seconds: TypeAlias = float | None
 class Signal:
     """Wakes everybody who waits at that moment; whoever looks and then waits misses nothing.
 
-    It belongs to no event loop: a simulator, for example, may serve many tests, each with its loop.
-    All methods are for the thread that the loop runs in.
+    It belongs to no event loop: a simulator, for example, may serve many tests, each with its loop,
+    from a thread of its own. It may be notified and waited for in any thread.
 
     Attributes:
         count: How often it was notified.
@@ -21,24 +21,37 @@ class Signal:
     def __init__(self) -> None:
         self.count = 0
         # An asyncio.Event belongs to the loop that first waits for it: each wait has its own.
-        self._waiters: set[asyncio.Event] = set()
+        self._waiters: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
     def notify(self) -> None:
         """Wake whoever waits."""
         self.count += 1
-        for waiter in self._waiters:
-            waiter.set()
+        if not self._waiters:
+            return
+        here = asyncio._get_running_loop()  # noqa: SLF001 - asyncio's own, and documented
+        for waiter, loop in tuple(self._waiters.items()):
+            if loop is here:
+                waiter.set()
+            else:
+                with suppress(RuntimeError):  # it is closed
+                    loop.call_soon_threadsafe(waiter.set)
 
-    async def wait(self, seconds: Seconds = None) -> None:
-        """Return at the next notification, or after so many seconds; None for no such limit."""
+    async def wait(self, seconds: Seconds = None, *, since: int | None = None) -> None:
+        """Return at the next notification, or after so many seconds; None for no such limit.
+
+        Args:
+            seconds: The longest to wait.
+            since: A `count`: return at once if there was a notification after it.
+        """
         waiter = asyncio.Event()
-        self._waiters.add(waiter)
+        self._waiters[waiter] = asyncio.get_running_loop()
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await waiter.wait()
+            if since in {None, self.count}:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await waiter.wait()
         finally:
-            self._waiters.remove(waiter)
+            del self._waiters[waiter]
 
     async def wait_until(self, predicate: Callable[[], object]) -> None:
         """Return once something is so, looking again at each notification."""
@@ -77,5 +90,6 @@ class Rounds:
     async def __anext__(self) -> None:
         """Return when it is time for the next look; at once if the last one may be out of date."""
         if self._seen == self._signal.count:
-            await self._signal.wait(self._every() if callable(self._every) else self._every)
+            every = self._every() if callable(self._every) else self._every
+            await self._signal.wait(every, since=self._seen)
         self._seen = self._signal.count

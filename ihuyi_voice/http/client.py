@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import httpx
 
+from ihuyi_voice.common import network
 from ihuyi_voice.common.redaction import quiet_httpx
 from ihuyi_voice.http.body import OneRequest, kit_of
 from ihuyi_voice.http.options import HttpOptions, Route, module_of
@@ -182,6 +183,7 @@ class OwnClient:
             max_age=options.max_age,
             verify=route.trust,
             proxy=route.proxy,
+            permit=network.check,
         )
         self.client = SharedClient(pool, options.own_timeout())
         self.hooks = Hooks(self.client)

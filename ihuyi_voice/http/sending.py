@@ -23,6 +23,7 @@ from typing import Final, NoReturn
 
 import httpx
 
+from ihuyi_voice.common import network
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import Redactor, quiet_httpx
 from ihuyi_voice.errors import NotSent, OutcomeUnknown
@@ -39,6 +40,11 @@ __all__ = ["Sender", "Sent"]
 logger = logging.getLogger("ihuyi_voice")
 
 _PLAIN_ADDRESS: Final = "http://api.vm.ihuyi.com/webservice/voice.php"
+_OTHER_LOOP: Final = (
+    "this VoiceClient belongs to another event loop, that of its first use; make one client for "
+    "each loop. A web app opens it in its lifespan, and a synchronous test of that app says `with "
+    "TestClient(app) as web:`, for without the block each request has a loop of its own"
+)
 _TLS_HINT: Final = (
     f"; the vendor's document gives the address {_PLAIN_ADDRESS}, without TLS: with it, the key or "
     "the password, and the number, can be read on the way. Nothing is sent so by itself"
@@ -84,6 +90,7 @@ class Sender:
         self._warned = False
         self._in_flight = 0
         self._landed: asyncio.Event | None = None
+        network.stand_guard()  # if the environment says so
         self._options = options
         self._route = options.route() if options.http_client is None else None
 
@@ -171,9 +178,7 @@ class Sender:
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
-            raise RuntimeError(
-                "this VoiceClient belongs to another event loop; make one client for each loop"
-            )
+            raise RuntimeError(_OTHER_LOOP)
 
     async def _through(self, way: OwnClient | InjectedClient, request: OneRequest) -> None:
         if isinstance(way, OwnClient):

@@ -8,17 +8,16 @@ from collections import Counter, deque
 from collections.abc import (
     AsyncGenerator,
     Callable,
-    Generator,
     Iterable,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import Final
 
 import httpx
 
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.simulator import tables
-from ihuyi_voice.simulator.clock import ManualClock
+from ihuyi_voice.simulator.clock import movable
 from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault
 from ihuyi_voice.simulator.followups import ANSWERED, Arrival, FollowUps, Results
 from ihuyi_voice.simulator.http import PATH, Endpoint, Form
@@ -65,7 +64,8 @@ class Simulator(Endpoint):
         latency: Seconds that every request takes, part of it on the way to the vendor.
         jitter: Up to so many random seconds more.
         quirks: What is odd about its replies: any of `Quirk`, or their values.
-        clock: Unix time in seconds, UTC; a `ManualClock` can be moved by tests.
+        clock: Unix time in seconds, UTC; `simulator.clock.advance(60)` moves it on, and a
+            `ManualClock` stands still otherwise.
         keep_arrivals: How many arrivals, and tries of pushes, are kept; None for all.
         seed: Of everything random.
         push_to: Where reports and audits are pushed, token included; empty: nowhere. Pushes go out
@@ -113,6 +113,7 @@ class Simulator(Endpoint):
         audit_delay: float = 1.0,
     ) -> None:
         super().__init__(latency, jitter, quirks, random.Random(seed))  # noqa: S311 - faults, not secrets
+        clock = self.clock = movable(clock)
         self.vendor = Vendor(
             account,
             api_key,
@@ -130,7 +131,6 @@ class Simulator(Endpoint):
         )
         for content in templates or ():
             self.vendor.store_template(content, approved=True)
-        self.clock = clock
         self.arrivals: deque[Arrival] = deque(maxlen=keep_arrivals)
         self.codes: Counter[int | None] = Counter()
         self._pusher = Pusher(clock, push_client, keep_arrivals, self._chance)
@@ -222,8 +222,7 @@ class Simulator(Endpoint):
     @asynccontextmanager
     async def pushing(self) -> AsyncGenerator[None]:
         """Push what is due, when it is due, while inside; what is still queued stays so."""
-        watched = self.clock.watched if isinstance(self.clock, ManualClock) else _unwatched
-        with watched(self._pusher.wake):
+        with self.clock.watched(self._pusher.wake):
             running = asyncio.create_task(self._pusher.run())
             try:
                 yield
@@ -291,9 +290,3 @@ class Simulator(Endpoint):
         if arrival.processed:
             self._follow_ups.arrived(arrival, answer.value)
         return answer
-
-
-@contextmanager
-def _unwatched(_: Callable[[], None]) -> Generator[None]:
-    """Stand in for a clock that can't be moved."""
-    yield

@@ -122,6 +122,7 @@ class Pusher:
         self._queue: list[tuple[float, int, Push]] = []
         self._order = count()
         self._forgotten: set[tuple[str, str]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
         self._due = Signal()
         self._tried = Signal()
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -137,6 +138,10 @@ class Pusher:
             raise ValueError("push_to is no http address")  # which may hold a secret
         self._to = address
         self.wake()
+
+    def use(self, client: httpx.AsyncClient | None) -> None:
+        """Have pushes go through another client from now on; None for connections of its own."""
+        self._client = client
 
     @property
     def next_due(self) -> float | None:
@@ -160,23 +165,33 @@ class Pusher:
 
     async def push_due(self) -> int:
         """Make every try that is due now, and return how many they were."""
-        made = 0
         async with self._connected(), asyncio.TaskGroup() as group:
-            for push in self._pop_due():
-                group.create_task(self._try(push))
-                made += 1
-        return made
+            return self._start_due(group)
 
     async def run(self) -> None:
         """Make tries when they are due, until cancelled."""
         async with self._connected(), asyncio.TaskGroup() as group:
             async for _ in self._due.rounds(every=self._pause):
-                for push in self._pop_due():
-                    group.create_task(self._try(push))
+                self._start_due(group)
+
+    async def landed(self) -> None:
+        """Return once no try is under way."""
+        await self._tried.wait_until(lambda: not self._under_way)
 
     async def pushed(self, many: int) -> None:
         """Return once so many tries have been made and are still kept."""
         await self._tried.wait_until(lambda: len(self.tries) >= many)
+
+    def _start_due(self, group: asyncio.TaskGroup) -> int:
+        started = {group.create_task(self._try(push)) for push in self._pop_due()}
+        self._under_way |= started
+        for task in started:
+            task.add_done_callback(self._over)
+        return len(started)
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        self._under_way.discard(task)
+        self._tried.notify()
 
     def _put(self, due: float, push: Push) -> None:
         if self._matters(push):

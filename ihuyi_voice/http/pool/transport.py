@@ -27,6 +27,7 @@ that changes nothing.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TypeAlias
 
 import attrs
@@ -90,6 +91,7 @@ class PoolTransport(PatchableTransport):
         max_age: Nor is one that was opened so many seconds ago, or up to a fifth less, each at an
             age of its own; None for no such limit.
         bounds: How large replies may be.
+        permit: Told the origin's host before each connection; may raise, and then nothing was sent.
 
     Raises:
         ValueError: SSL_CERT_FILE, SSL_CERT_DIR or `verify` names what isn't there (that is a
@@ -108,11 +110,13 @@ class PoolTransport(PatchableTransport):
         idle_expiry: float = 15.0,
         max_age: float | None = 300.0,
         bounds: Bounds | None = None,
+        permit: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__()
         origin = httpx.URL(url)
         self._origin = (origin.scheme, origin.host, origin.port)
         self._route = Route.to(origin, proxy, verify)
+        self._permit = permit
         self._heads = Heads(self._route.more_headers)
         self._lifetimes = Lifetimes(idle_expiry, max_age)
         self._bounds = bounds or Bounds()
@@ -271,6 +275,8 @@ class PoolTransport(PatchableTransport):
 
     async def _connect(self, wait: float | None, trace: Trace | None) -> Connection:
         """Open a connection; if nobody waits for it any more, it keeps a slot until it is open."""
+        if self._permit is not None:
+            self._permit(self._route.host)
         if trace is not None:
             started = trace("connection.connect_tcp.started", self._route.told(wait))
             await self._slots.aside(started)
