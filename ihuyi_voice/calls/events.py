@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 import attrs
 
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.common.redaction import mask_mobile
+from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
 from ihuyi_voice.errors import InvalidRequest, VendorError, VoiceError
 from ihuyi_voice.models import Operation, OutcomeStatus, Submission, Timing
 
@@ -305,7 +305,7 @@ class Events:
             return
         call = None if timing is None else timing.call
         told = voice_id, attempts, error, timing, replayed
-        event = Settled(status, mobile, call, _code(status, error), *told)
+        event = Settled(status, str(mobile), call, _code(status, error), *told)
         if is_logged:
             _log(level, event)
         self.tell(event)
@@ -320,7 +320,7 @@ def _code(status: OutcomeStatus, error: VoiceError | None) -> int | None:
 
 
 def _log(level: int, event: Settled) -> None:
-    said = event.voice_id if event.error is None else event.error
+    said = event.voice_id if event.error is None else mask_numbers(str(event.error))
     text, masked = "a call to %s ended %s: %s", mask_mobile(event.mobile)
     tell(logger, level, text, masked, event.status.value, said, extra=event.facts())
 
