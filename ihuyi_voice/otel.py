@@ -18,8 +18,7 @@ Metrics (seconds, and counts):
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from contextvars import Token
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ihuyi_voice.calls import (
     AttemptEnded,
@@ -34,6 +33,9 @@ from ihuyi_voice.calls import (
     Waited,
 )
 from ihuyi_voice.models import DeliveryReport, OutcomeStatus, TemplateAudit
+
+if TYPE_CHECKING:
+    from contextvars import Token
 
 try:
     from opentelemetry import context, metrics, trace
@@ -70,7 +72,7 @@ class Telemetry:
             "server.port": port,
         }
         self._calls: dict[int, trace.Span] = {}
-        self._attempts: dict[int, tuple[trace.Span, Token[context.Context]]] = {}
+        self._attempts: dict[int, tuple[trace.Span, "Token[context.Context]"]] = {}
         self._handlers: dict[type, Callable[[Any], None]] = {
             Submitted: self._submitted,
             Waited: lambda event: self._metrics.waited(event.cause, event.seconds),
@@ -133,7 +135,7 @@ class Telemetry:
         self._metrics.waited("retry", event.delay)
         span = None if event.call is None else self._calls.get(event.call)
         if span is not None:
-            told = {"delay": event.delay, "error.type": type(event.error).__name__}
+            told: dict[str, Any] = {"delay": event.delay, "error.type": type(event.error).__name__}
             span.add_event("retry", told)
 
     def _settled(self, event: Settled) -> None:

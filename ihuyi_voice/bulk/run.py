@@ -58,7 +58,6 @@ CancelledError goes on after that. Of the run's own tasks, by others: the run st
 import asyncio
 import logging
 from collections.abc import Callable
-from math import inf
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -71,9 +70,11 @@ from ihuyi_voice.calls import (
     Job,
     Journaling,
     JournalOfRun,
+    Patience,
     RunStarted,
     RunStopped,
     Submitter,
+    all_ended,
     next_number,
 )
 from ihuyi_voice.common.logs import tell
@@ -253,9 +254,7 @@ class BulkRun:
         try:
             scheduler.leave()
             awaited: set[asyncio.Task[Any]] = scheduler.workers | scheduler.readers
-            if awaited:
-                grace = self._options.grace
-                await asyncio.wait(awaited, timeout=None if grace == inf else grace)
+            await all_ended(awaited, self._options.grace)
         finally:
             try:
                 await _cut_short(scheduler)
@@ -293,11 +292,11 @@ async def _outlast(
     tasks: "set[asyncio.Task[None]]", seconds: float
 ) -> asyncio.CancelledError | None:
     """Wait until the tasks have ended, but no longer; return the last cancellation meanwhile."""
-    now = asyncio.get_running_loop().time
-    until, cancelled = now() + seconds, None
-    while (pending := {task for task in tasks if not task.done()}) and now() < until:
+    patience, cancelled = Patience(seconds), None
+    while (pending := {task for task in tasks if not task.done()}) and patience.left:
         try:
-            await asyncio.wait(pending, timeout=until - now())
+            with patience.slice() as some:
+                await asyncio.wait(pending, timeout=some)
         except asyncio.CancelledError as exc:
             cancelled = exc
     return cancelled

@@ -3,6 +3,7 @@
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
 from ihuyi_voice.calls.entry import Entry
+from ihuyi_voice.calls.errands import Patience, all_ended
 from ihuyi_voice.calls.events import (
     AttemptEnded,
     AttemptStarted,
@@ -44,6 +45,7 @@ __all__ = [
     "JournalOfRun",
     "Journaling",
     "Journals",
+    "Patience",
     "Recalling",
     "RetryEvent",
     "RetryPolicy",
@@ -53,6 +55,7 @@ __all__ = [
     "Submitted",
     "Submitter",
     "Waited",
+    "all_ended",
     "check_key",
     "check_retry",
     "checked_hook",

@@ -4,15 +4,19 @@ Each errand is a task of its own. Whoever waits for one may do so to its end, ho
 cancelled meanwhile (`ended`), or let a cancellation pass (`waited`); never longer than it has
 patience. Then the errand goes on by itself, and `aclose` waits for it.
 
+Patience is time in which this process ran. One that was stopped, or whose machine slept, finds all
+its deadlines passed when it wakes, and what it waited for about to come: so it looks again.
+
 A cancellation that arrives when the vendor's answer is already there must not replace the answer,
 and must not be lost either: it is put off, and strikes at the next await of whoever was cancelled.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
 from functools import partial
+from math import inf
 from types import coroutine
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 from ihuyi_voice.common.redaction import mask_numbers
 
@@ -20,6 +24,9 @@ PATIENCE: Final = 5.0
 """How long anybody waits for foreign code that doesn't answer, in seconds."""
 
 _LAST_WORDS: Final = 1.0  # seconds for those that were cancelled to end
+_SLICE: Final = 1.0  # seconds to wait at once
+_OVERSLEPT: Final = 1.0  # seconds that a wait may take too long while a process runs
+_TINY: Final = 1e-3
 
 T = TypeVar("T")
 
@@ -93,10 +100,10 @@ class Errands:
 
     async def aclose(self) -> None:
         """Wait until every errand has ended, no longer than `PATIENCE`; then cancel them."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE
-        while self._tasks and loop.time() < until:  # one that ends may begin another
-            await asyncio.wait(self._tasks, timeout=until - loop.time())
+        patience = Patience(PATIENCE)
+        while self._tasks and patience.left:  # one that ends may begin another
+            with patience.slice() as seconds:
+                await asyncio.wait(self._tasks, timeout=seconds)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -106,6 +113,38 @@ class Errands:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen: whoever still cares has it from the task
+
+
+class Patience:
+    """How much longer somebody waits, who may be asleep meanwhile.
+
+    Attributes:
+        left: Seconds in which this process runs; 0 when there are none.
+
+    Args:
+        seconds: How many there are.
+    """
+
+    __slots__ = ("_begun", "_some", "left")
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+        self._some = self._begun = 0.0
+
+    def slice(self) -> Self:
+        """Return a context for a part of the wait, which gives its seconds."""
+        self._some = self.left if self.left in {0.0, inf} else min(self.left, _SLICE)
+        return self
+
+    def __enter__(self) -> float:
+        self._begun = asyncio.get_running_loop().time()
+        return self._some
+
+    def __exit__(self, *_: object) -> None:
+        """Take what has passed; of a part that was slept through half, so that one looks again."""
+        passed, some = asyncio.get_running_loop().time() - self._begun, self._some
+        left = self.left - (some / 2 if passed > some + _OVERSLEPT else min(passed, some))
+        self.left = left if left > _TINY else 0.0
 
 
 def result(task: "asyncio.Future[T]") -> T:
@@ -130,8 +169,14 @@ async def waited(task: "asyncio.Future[Any]", seconds: float) -> bool:
 
     `asyncio.wait` does the same at three times the cost.
     """
-    if task.done():
-        return True
+    patience = Patience(seconds)
+    while not task.done() and patience.left:
+        with patience.slice() as some:
+            await _waited(task, some)
+    return task.done()
+
+
+async def _waited(task: "asyncio.Future[Any]", seconds: float) -> None:
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()
     wake = partial(_wake, waiter)
@@ -142,7 +187,6 @@ async def waited(task: "asyncio.Future[Any]", seconds: float) -> bool:
     finally:
         timer.cancel()
         task.remove_done_callback(wake)
-    return task.done()
 
 
 async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
@@ -151,15 +195,33 @@ async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
     Returns:
         The last cancellation, which was not heeded; None if there was none.
     """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE
+    patience = Patience(PATIENCE)
     cancelled: asyncio.CancelledError | None = None
-    while not task.done() and loop.time() < until:
+    while not task.done() and patience.left:
         try:
-            await waited(task, until - loop.time())
+            with patience.slice() as seconds:
+                await _waited(task, seconds)
         except asyncio.CancelledError as exc:
             cancelled = exc
     return cancelled
+
+
+async def all_ended(tasks: "Collection[asyncio.Future[Any]]", seconds: float | None = None) -> bool:
+    """Wait for several, no longer than so many seconds; a cancellation passes through.
+
+    Args:
+        tasks: They.
+        seconds: How long; None for `PATIENCE`.
+
+    Returns:
+        Whether all have ended.
+    """
+    patience = Patience(PATIENCE if seconds is None else seconds)
+    late = set(tasks)
+    while late and patience.left:
+        with patience.slice() as some:
+            _, late = await asyncio.wait(late, timeout=None if some == inf else some)
+    return not late
 
 
 def put_off(cancelled: asyncio.CancelledError) -> None:

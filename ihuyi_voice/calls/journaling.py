@@ -17,7 +17,7 @@ from math import isfinite
 from typing import Any, Final, cast
 
 from ihuyi_voice.calls.batches import Batches
-from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, failed, words
+from ihuyi_voice.calls.errands import PATIENCE, Errands, all_ended, ended, failed, words
 from ihuyi_voice.calls.journal import Ending, Journal
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
@@ -152,8 +152,7 @@ class Journaling:
     async def settle_all(self, ends: Sequence[tuple[Draft, Ending]]) -> None:
         """Have many ends written, or fail to; a cancellation passes through, and they go on."""
         tasks = [self.settle(draft, end) for draft, end in ends]
-        _, late = await asyncio.wait(tasks, timeout=PATIENCE)
-        if late:
+        if not await all_ended(tasks):
             self._failed(LedgerUnavailable(_SLOW))
 
     async def _settled(self, draft: Draft, end: Ending) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.table import Table
 
-from ihuyi_voice.cli import send, tally
+from ihuyi_voice.cli import once, tally
+from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.language import word
 from ihuyi_voice.cli.options import Json
 from ihuyi_voice.cli.output import add_row, console, print_json, reporting, say, table
@@ -92,8 +93,8 @@ async def _receiver(path: Path) -> AsyncGenerator[tuple["Inbox", str]]:
 async def _show(client: VoiceClient, inbox: "Inbox", path: Path, *, as_json: bool) -> None:
     before = await client.balance()
     reports = inbox.reports()  # from now on
-    job = send.SendJob(RecipientsFile(path, Template(_TEMPLATE)))
-    sent = await send.run(client, job, as_json=as_json)
+    plan = Plan(RecipientsFile(path, Template(_TEMPLATE)))
+    sent = (await once.go(client, plan, hidden=as_json)).report
     accepted = sent.counts[OutcomeStatus.ACCEPTED]
     ends = await _count(reports, accepted, as_json=as_json)
     after = await client.balance()
@@ -101,6 +102,7 @@ async def _show(client: VoiceClient, inbox: "Inbox", path: Path, *, as_json: boo
         statuses = {status.value: number for status, number in ends.items()}
         print_json(tally.report_values(sent) | {"reports": statuses})
         return
+    tally.print_causes(sent)
     tally.print_report(sent)
     console.print(_ends_table(ends))
     say("demo.balance", before=before, after=after, used=before - after)

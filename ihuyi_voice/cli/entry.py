@@ -4,6 +4,7 @@ import io
 import os
 import sys
 
+from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import choose, language_of, text
 
 
@@ -17,5 +18,6 @@ def main() -> None:
         from ihuyi_voice.cli.app import app  # noqa: PLC0415 - needs the extra
     except ImportError as exc:
         choose(language_of(sys.argv[1:], os.environ))
-        sys.exit(text("extra.missing", reason=str(exc)))
+        print(text("extra.missing", reason=str(exc)), file=sys.stderr)
+        sys.exit(Exit.EXTRA)
     app()

@@ -1,16 +1,18 @@
-"""The rows of a list and their keys in a ledger: the reference, or a digest of number and content.
+"""The rows of a list and what each is known by: its reference, or a digest of number and content.
 
 Never the row's number: a list that was sorted, or has a row less, is the same list. The same rows
-have the same keys whenever they are read.
+have the same keys whenever they are read. Without a ledger nobody keeps keys, so there it is the
+digest alone: rows that say the same to the same number are one message, whatever their references.
 """
 
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 
+from ihuyi_voice.cli.feeding import Carried
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.models import digest
@@ -33,15 +35,27 @@ class Keyed:
         key: Its key; empty for a bad row.
         same_as: The line of an earlier row that says the same to the same number, and with which
             this one is sent; 0 if there is none.
+        earlier: How it ended in an earlier run, and is left; None if it is to be sent.
     """
 
     row: Recipient | BadRow
     key: str = ""
     same_as: int = 0
+    earlier: tuple[str, ...] | None = None
+
+    @property
+    def message(self) -> Recipient | None:
+        """The row, if it is a message of its own."""
+        row = self.row
+        mute = isinstance(row, BadRow) or self.same_as or self.earlier is not None
+        return None if mute or isinstance(row, BadRow) else row
 
 
-def keyed(rows: Iterable[Recipient | BadRow], *, again: bool) -> Iterator[Keyed]:
-    """Yield each row with its key.
+Row: TypeAlias = Recipient | BadRow | Carried
+
+
+def keyed(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
+    """Yield each row with its key in a ledger.
 
     Args:
         rows: All rows of a list, in their order.
@@ -49,7 +63,36 @@ def keyed(rows: Iterable[Recipient | BadRow], *, again: bool) -> Iterator[Keyed]
     """
     with closing(_Seen()) as seen:
         for row in rows:
-            yield Keyed(row) if isinstance(row, BadRow) else _keyed(row, seen, again=again)
+            if isinstance(row, Carried):
+                yield _carried(row, seen, by_reference=True)
+            else:
+                yield Keyed(row) if isinstance(row, BadRow) else _keyed(row, seen, again=again)
+
+
+def told_apart(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
+    """Yield each row; those that say the same to the same number as an earlier one name it."""
+    with closing(_Seen()) as seen:
+        for row in rows:
+            if isinstance(row, Carried):
+                yield _carried(row, seen, by_reference=False)
+            elif isinstance(row, BadRow) or again:
+                yield Keyed(row)
+            else:
+                said = digest(row.mobile, row.content)
+                first = seen.note(said, "", row.line)
+                yield Keyed(row, said, first.line if first.times > 1 else 0)
+
+
+def _carried(carried: Carried, seen: "_Seen", *, by_reference: bool) -> Keyed:
+    """Return a row that is left as it is; one like it that may have rung isn't sent either."""
+    row = carried.row
+    if isinstance(row, BadRow):
+        return Keyed(row, earlier=carried.result)
+    said = digest(row.mobile, row.content)
+    key = (row.reference or said) if by_reference else said
+    if carried.may_have_rung:
+        seen.note(key, said if by_reference else "", row.line)
+    return Keyed(row, key, earlier=carried.result)
 
 
 def _keyed(row: Recipient, seen: "_Seen", *, again: bool) -> Keyed:
@@ -66,6 +109,13 @@ def _keyed(row: Recipient, seen: "_Seen", *, again: bool) -> Keyed:
     return Keyed(row, key, first.line if first.times > 1 else 0)
 
 
+def scratch() -> sqlite3.Connection:
+    """Return a database that nobody else sees: in memory, and on the disk once it is large."""
+    found = sqlite3.connect("", isolation_level=None)
+    found.execute("PRAGMA cache_size = -32768")
+    return found
+
+
 @attrs.frozen
 class _First:
     """The first row of a key, and how many there have been."""
@@ -76,10 +126,10 @@ class _First:
 
 
 class _Seen:
-    """The keys of a list, on the disk as soon as they are many."""
+    """The keys of a list."""
 
     def __init__(self) -> None:
-        self._keys = sqlite3.connect("")  # a file of its own, which nobody else sees
+        self._keys = scratch()
         self._keys.execute(_TABLE)
 
     def note(self, key: str, said: str, line: int) -> _First:

@@ -1,9 +1,10 @@
-"""What the command prints, and the exit codes that scripts rely on.
+"""What the command prints, and the exit codes of its errors.
 
 Everything that is printed comes through here: texts of the table, with what is filled in made
 harmless; tables; and JSON, whose strings steer no terminal either.
 """
 
+import errno
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.common.redaction import UNSAFE, mask_numbers, shown
 from ihuyi_voice.errors import (
@@ -35,18 +37,16 @@ from ihuyi_voice.errors import (
 
 FAMILIES: Final = (
     # the first family that fits counts
-    (InvalidRequest, 2),
-    (RateLimited, 4),
-    (VendorError, 3),
-    (LedgerUnavailable, 6),
-    (NotSent, 4),
-    (OutcomeUnknown, 5),
-    (StorageUnavailable, 6),
-    (InboxUnavailable, 6),
+    (InvalidRequest, Exit.USAGE),
+    (RateLimited, Exit.NOT_REACHED),
+    (VendorError, Exit.REFUSED),
+    (LedgerUnavailable, Exit.NOT_WRITTEN),
+    (NotSent, Exit.NOT_REACHED),
+    (OutcomeUnknown, Exit.UNKNOWN),
+    (StorageUnavailable, Exit.NOT_WRITTEN),
+    (InboxUnavailable, Exit.NOT_WRITTEN),
 )
-_WRONG_INPUT: Final = 2
-SURROUNDINGS: Final = 6
-"""The exit code for a database, a port, a disk or an output that failed."""
+_OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EROFS, errno.EDQUOT})
 _PLAIN: Final[dict[str, Any]] = {
     "markup": False,
     "highlight": False,
@@ -57,6 +57,9 @@ _PLAIN: Final[dict[str, Any]] = {
 
 class OutputClosed(BrokenPipeError):
     """Nobody reads our output any more."""
+
+    def __str__(self) -> str:
+        return text("output.closed")
 
 
 class _Console(Console):
@@ -83,9 +86,9 @@ console = _Console()
 errors = _Console(stderr=True)
 
 
-def say(key: str, **values: object) -> None:
-    """Print a text of the table."""
-    console.print(text(key, **values), **_PLAIN)
+def say(key: str, to: Console | None = None, **values: object) -> None:
+    """Print a text of the table, on stdout if nothing else is said."""
+    (to or console).print(text(key, **values), **_PLAIN)
 
 
 def complain(key: str, style: str | None = None, **values: object) -> None:
@@ -93,14 +96,14 @@ def complain(key: str, style: str | None = None, **values: object) -> None:
     errors.print(text(key, **values), style=style, **_PLAIN)
 
 
-def exit_code(error: VoiceError) -> int:
+def exit_code(error: VoiceError) -> Exit:
     """Return the exit code for an error."""
     return _family(error)[1]
 
 
-def _family(error: VoiceError) -> tuple[type[VoiceError], int]:
+def _family(error: VoiceError) -> tuple[type[VoiceError], Exit]:
     found = (family for family in FAMILIES if isinstance(error, family[0]))
-    return next(found, (VoiceError, 1))
+    return next(found, (VoiceError, Exit.NOT_ALL))
 
 
 @contextmanager
@@ -113,17 +116,25 @@ def reporting(*, as_json: bool) -> Generator[None]:
         report_error(error, as_json=as_json)
         raise typer.Exit(exit_code(error)) from error
     except OutputClosed as error:
-        complain("output.closed", "red")
-        raise typer.Exit(SURROUNDINGS) from error
+        complain("error.system", "red", reason=str(error))
+        raise typer.Exit(Exit.NOT_WRITTEN) from error
     except (OSError, ImportError) as error:
         complain("error.system", "red", reason=str(error))
         raise typer.Exit(_system_code(error)) from error
+    except KeyboardInterrupt as error:
+        complain("interrupted")
+        raise typer.Exit(Exit.INTERRUPTED) from error
 
 
-def _system_code(error: OSError | ImportError) -> int:
-    """Return 2 for a file, a host or an extra that was named wrongly, 6 for a port or a disk."""
-    named = isinstance(error, ImportError | gaierror) or error.filename is not None
-    return _WRONG_INPUT if named else SURROUNDINGS
+def _system_code(error: OSError | ImportError) -> Exit:
+    """Return USAGE for a file or a host that was named wrongly, NOT_WRITTEN for a port or a disk.
+
+    What the disk itself says (full, broken, read-only) is no wrong name.
+    """
+    if isinstance(error, ImportError):
+        return Exit.EXTRA
+    named = isinstance(error, gaierror) or error.filename is not None
+    return Exit.USAGE if named and error.errno not in _OF_THE_DISK else Exit.NOT_WRITTEN
 
 
 def report_error(error: VoiceError, *, as_json: bool) -> None:
@@ -176,15 +187,16 @@ def hearing(name: str) -> Generator[None]:
         logger.removeHandler(handler)
 
 
-def print_json(value: Mapping[str, Any]) -> None:
+def print_json(value: Mapping[str, Any], to: Console | None = None) -> None:
     """Print one JSON object on one line, which stays JSON whatever letters the output has."""
     line = json.dumps(value, ensure_ascii=False)
     if not line.isprintable():
         line = "".join(_json_safe(char) for char in line)
     if not _fits(line):
         line = json.dumps(value)
+    stream = sys.stdout if to is None else to.file
     try:
-        print(line, flush=True)
+        print(line, file=stream, flush=True)
     except BrokenPipeError as exc:
         _mute(sys.stdout)
         raise OutputClosed from exc

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Final, TypeVar
 import attrs
 import typer
 
+from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.inbox import existing, print_counts
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import DEFAULT_INBOX, LOOPBACK, Host, InboxAddress, Json, Port
-from ihuyi_voice.cli.output import SURROUNDINGS, complain, print_json, reporting, say
+from ihuyi_voice.cli.output import complain, print_json, reporting, say
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
@@ -66,7 +67,7 @@ def report(
         found = asyncio.run(_show_report(inbox, voice_id, wait, as_json=as_json))
     if not found:
         complain("report.none", voice_id=voice_id)
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.NOT_ALL)
 
 
 def replay(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> None:
@@ -102,7 +103,7 @@ async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
         await serve(receiver, settings.host, settings.port, begin=begin, until=unheard)
     if unheard.is_set():
         complain("receive.unheard")
-        raise typer.Exit(SURROUNDINGS)
+        raise typer.Exit(Exit.NOT_WRITTEN)
 
 
 def _check_token(token: str) -> None:

@@ -20,15 +20,14 @@ from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.listing import Keyed
 from ihuyi_voice.common.redaction import mask_numbers, shown
 from ihuyi_voice.errors import InvalidRequest, RateLimited, VendorError
-from ihuyi_voice.inputs import BadRow
+from ihuyi_voice.inputs import BadRow, beside, earlier
+from ihuyi_voice.inputs.earlier import OF_A_LEDGER
 from ihuyi_voice.ledger import Kept, Ledger
 from ihuyi_voice.models import OutcomeStatus, Submission
 from ihuyi_voice.protocol.codes import SUCCESS
 
-COLUMNS: Final = ("status", "voice_id", "code", "error", "retry_at", "attempts", "key", "run")
 _BATCH: Final = 500
-_OURS: Final = "result."
-_ERROR: Final = COLUMNS.index("error")
+_ERROR: Final = OF_A_LEDGER.index("error")
 
 
 @attrs.frozen
@@ -45,13 +44,12 @@ class Headings:
     _kept: tuple[int, ...]
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> "Headings":
+    def of(cls, names: Sequence[str], ours: Sequence[str] = OF_A_LEDGER) -> "Headings":
         """Return the columns for a list: the results of an earlier run are taken away."""
-        is_fed_back = set(COLUMNS) <= set(names)
-        kept = [place for place, name in enumerate(names) if not (is_fed_back and name in COLUMNS)]
+        results = earlier(names)
+        kept = tuple(place for place in range(len(names)) if place not in results)
         left = tuple(names[place] for place in kept)
-        ours = tuple(f"{_OURS}{name}" if name in left else name for name in COLUMNS)
-        return cls(left, ours, tuple(kept))
+        return cls(left, beside(left, ours), kept)
 
     def cells(self, row: Sequence[str]) -> list[str]:
         """Return the cells of a row of the list that are kept, as many as there are columns."""
@@ -162,6 +160,24 @@ def _settle(folder: Path) -> None:
             os.close(handle)
 
 
+async def ended(
+    ledger: Ledger, run: str, account: str | None, rows: Iterable[Keyed]
+) -> AsyncIterator[tuple[Keyed, tuple[str, ...]]]:
+    """Yield the rows of a list, each with what the ledger knows of it, in the order of OF_A_LEDGER.
+
+    That is all of its cells but the last, the run.
+    """
+    left = iter(rows)
+    while batch := list(islice(left, _BATCH)):
+        keys = [each.key for each in batch if each.key]
+        known: Mapping[str, Kept] = {}
+        if keys:
+            known = await ledger.results(run, keys, account)
+        for each in batch:
+            yield each, tuple(map(_text, _result(each, known.get(each.key))))
+        await asyncio.sleep(0)
+
+
 async def joined(
     ledger: Ledger,
     run: str,
@@ -171,20 +187,12 @@ async def joined(
     *,
     masked: bool = False,
 ) -> AsyncIterator[list[str]]:
-    """Yield the rows of a list, each with what the ledger knows of it."""
-    left = iter(rows)
-    while batch := list(islice(left, _BATCH)):
-        keys = [each.key for each in batch if each.key]
-        known: Mapping[str, Kept] = {}
-        if keys:
-            known = await ledger.results(run, keys, account)
-        for each in batch:
-            cells = headings.cells(each.row.cells)
-            told = list(map(_text, _result(each, known.get(each.key))))
-            if masked:
-                cells, told[_ERROR] = list(map(mask_numbers, cells)), mask_numbers(told[_ERROR])
-            yield [*cells, *told, run]
-        await asyncio.sleep(0)
+    """Yield the rows of a results file: the cells of a list, and those of each row's result."""
+    async for each, told in ended(ledger, run, account, rows):
+        cells, result = headings.cells(each.row.cells), list(told)
+        if masked:
+            cells, result[_ERROR] = list(map(mask_numbers, cells)), mask_numbers(result[_ERROR])
+        yield [*cells, *result, run]
 
 
 def _text(cell: object) -> str:
@@ -194,6 +202,8 @@ def _text(cell: object) -> str:
 def _result(each: Keyed, kept: Kept | None) -> tuple[object, ...]:
     """Return the cells of a row's result, but for the run."""
     row = each.row
+    if each.earlier is not None:
+        return *each.earlier, each.key
     if isinstance(row, BadRow):
         return OutcomeStatus.NOT_SENT.value, "", "", shown(row.reason), "", 0, ""
     if kept is not None and (kept.draft.mobile, kept.draft.content) != (row.mobile, row.content):

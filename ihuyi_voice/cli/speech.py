@@ -13,6 +13,7 @@ from typing import Any
 from typer import rich_utils
 from typer.core import TyperCommand, TyperGroup
 
+from ihuyi_voice.cli.exits import epilogue
 from ihuyi_voice.cli.language import choose, language_of, text
 from ihuyi_voice.cli.texts import TEXTS
 from ihuyi_voice.common.redaction import shown
@@ -81,6 +82,7 @@ def _speak(command: Any) -> None:  # noqa: ANN401
     for holder in (command, *command.params):
         if getattr(holder, "help", None) in TEXTS:
             holder.help = _STOPS.sub(r"\1 ", text(holder.help))
+    command.epilog = epilogue()
     command.options_metavar = text("typer.options_metavar")
     if isinstance(command, TyperGroup):
         command.subcommand_metavar = text("typer.subcommand_metavar")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any, Final
 
 import attrs
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -20,9 +20,34 @@ from ihuyi_voice.errors import RunStopped, VendorError, VoiceError
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
 
-_SHOWN_ROWS: Final = 20
+_SHOWN_GROUPS: Final = 20
+_SHOWN_LINES: Final = 5
+_GROUPS: Final = 1_000  # that are told apart; a million rows may have words of their own each
 _EVERY: Final = 0.25  # seconds between two looks at a run in which nothing ends
 _FAILED: Final = (OutcomeStatus.REJECTED, OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT)
+
+
+@attrs.define
+class Group:
+    """Rows that ended alike.
+
+    Attributes:
+        status: How.
+        reason: Why, as the first of them had it, numbers masked.
+        count: How many they are.
+        lines: Where the first of them stand.
+    """
+
+    status: OutcomeStatus
+    reason: str
+    count: int = 0
+    lines: list[int] = attrs.field(factory=list[int])
+
+    def add(self, line: int) -> None:
+        """Count a row."""
+        self.count += 1
+        if len(self.lines) < _SHOWN_LINES:
+            self.lines.append(line)
 
 
 @attrs.define
@@ -34,7 +59,7 @@ class Report:
         codes: Rows by the vendor's code.
         causes: Rows that failed, by what they have in common: a code, or a kind of error.
         words: Each cause as its first row had it, numbers masked.
-        rows: Line, outcome and reason of the first rows that were not accepted.
+        groups: Rows that were not accepted, those that ended alike together.
         not_shown: How many more of them there are.
         seconds: How long the run took.
         replayed: Rows that had been settled before this run.
@@ -44,7 +69,9 @@ class Report:
     codes: Counter[int] = attrs.field(factory=Counter[int])
     causes: Counter[str] = attrs.field(factory=Counter[str])
     words: dict[str, str] = attrs.field(factory=dict[str, str])
-    rows: list[tuple[int, str, str]] = attrs.field(factory=list[tuple[int, str, str]])
+    groups: dict[tuple[OutcomeStatus, str], Group] = attrs.field(
+        factory=dict[tuple[OutcomeStatus, str], Group]
+    )
     not_shown: int = 0
     seconds: float = 0.0
     replayed: int = 0
@@ -52,14 +79,16 @@ class Report:
     def note(
         self, line: int, status: OutcomeStatus, reason: str, error: VoiceError | None = None
     ) -> None:
-        """Count a row; keep the first of those that were not accepted, and why they were not."""
+        """Count a row; of those that were not accepted, keep the causes and the first lines."""
         self.count(status, reason, error)
         if status is OutcomeStatus.ACCEPTED:
             return
-        if len(self.rows) < _SHOWN_ROWS:
-            self.rows.append((line, status.value, mask_numbers(reason)))
-        else:
+        kind = cause_of(reason, error)[0] or mask_numbers(reason)
+        if (status, kind) not in self.groups and len(self.groups) >= _GROUPS:
             self.not_shown += 1
+            return
+        group = self.groups.setdefault((status, kind), Group(status, mask_numbers(reason)))
+        group.add(line)
 
     def count(self, status: OutcomeStatus, reason: str, error: VoiceError | None = None) -> None:
         """Count a row and its cause, if it failed."""
@@ -68,9 +97,14 @@ class Report:
             self._blame(reason, error)
 
     def _blame(self, reason: str, error: VoiceError | None) -> None:
-        kind, words = _cause(reason, error)
+        kind, words = cause_of(reason, error)
         self.causes[kind] += 1
         self.words.setdefault(kind, mask_numbers(words))
+
+    @property
+    def failed(self) -> int:
+        """How many rows were not accepted."""
+        return self.counts.total() - self.counts[OutcomeStatus.ACCEPTED]
 
     @property
     def rate(self) -> float:
@@ -78,14 +112,14 @@ class Report:
         return (self.counts.total() - self.replayed) / self.seconds if self.seconds else 0.0
 
 
-def _cause(reason: str, error: VoiceError | None) -> tuple[str, str]:
+def cause_of(reason: str, error: VoiceError | None) -> tuple[str, str]:
     """Return what a failure has in common with others, and its words."""
     if isinstance(error, RunStopped) and isinstance(error.__cause__, VoiceError):
         error = error.__cause__
     if isinstance(error, VendorError):
         return str(error.code), f"{error.code} {error.msg}"
     if error is None:  # a row of the file that never became a message
-        return "", text("cause.rows", reason=reason)
+        return "", text("bar.cause.rows", reason=reason)
     return type(error).__name__, text("error.voice", **error_words(error))
 
 
@@ -188,16 +222,33 @@ def report_values(report: Report) -> dict[str, Any]:
     return {"outcomes": counts, "codes": report.codes, "per_second": round(report.rate, 1)}
 
 
-def print_report(report: Report) -> None:
+def print_causes(report: Report) -> None:
+    """Print on stderr why rows were not accepted, and which; those that ended alike together."""
+    groups = sorted(report.groups.values(), key=lambda group: -group.count)
+    for group in groups[:_SHOWN_GROUPS]:
+        key, values = _told(group)
+        complain(key, **values)
+    left = sum(group.count for group in groups[_SHOWN_GROUPS:]) + report.not_shown
+    if left:
+        complain("send.more", count=left)
+
+
+def _told(group: Group) -> tuple[str, dict[str, Any]]:
+    """Return the key of what is said of rows that ended alike, and its values."""
+    values: dict[str, Any] = {"status": word("outcome", group.status.value), "reason": group.reason}
+    if group.count == 1:
+        return "send.row", {**values, "line": group.lines[0]}
+    lines = text("list.comma").join(map(str, group.lines))
+    more = text("send.rows.more") if group.count > len(group.lines) else ""
+    return "send.rows", {**values, "count": group.count, "lines": lines + more}
+
+
+def print_report(report: Report, to: Console = console) -> None:
     """Print what a run came to, for a person."""
-    for line, status, reason in report.rows:
-        complain("send.row", line=line, status=word("outcome", status), reason=reason)
-    if report.not_shown:
-        complain("send.more", count=report.not_shown)
-    console.print(_outcomes(report.counts))
+    to.print(_outcomes(report.counts))
     if report.codes:
-        console.print(_codes(report.codes))
-    say("send.total", rows=report.counts.total(), seconds=report.seconds, rate=report.rate)
+        to.print(_codes(report.codes))
+    say("send.total", to, rows=report.counts.total(), seconds=report.seconds, rate=report.rate)
 
 
 def _outcomes(counts: Counter[OutcomeStatus]) -> Table:

@@ -6,28 +6,58 @@ groups of commands stand in modules beside this one.
 
 from typing import Final
 
-from ihuyi_voice.cli import texts_frame, texts_ledger, texts_page, texts_pushes
+from ihuyi_voice.cli import (
+    texts_causes,
+    texts_frame,
+    texts_ledger,
+    texts_page,
+    texts_pushes,
+    texts_send,
+)
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # The command itself
     "app.help": (
         (
             "Voice notifications by 互亿无线 (ihuyi). Account and key come from IHUYI_ACCOUNT and "
-            "IHUYI_API_KEY.\n\n"
-            "Exit codes: 0 done; 1 a bulk run in which not every message was accepted, or a report "
-            "that has not come; 2 wrong usage or input; 3 refused by the vendor; 4 not sent or "
-            "held back, safe to try again; 5 unknown, do not just send it again; 6 a database, a "
-            "port, a disk or the output failed: see what was done before that; 7 a run that was "
-            "settled before, so nothing was sent; 130 interrupted."
+            "IHUYI_API_KEY."
         ),
-        (
-            "互亿无线（ihuyi）语音通知。账号和密钥取自环境变量 IHUYI_ACCOUNT 和 IHUYI_API_KEY。\n\n"
-            "退出码：0 完成；1 批量发送中有消息未被受理，或回执尚未到达；2 用法或输入有误；"
-            "3 被供应商拒绝；4 未发送或暂缓，可以放心重试；5 结果未知，不要直接重发；"
-            "6 数据库、端口、磁盘或输出出错：请先查看在此之前已完成的操作；"
-            "7 任务此前已全部完成，没有发送；130 被中断。"
-        ),
+        "互亿无线（ihuyi）语音通知。账号和密钥取自环境变量 IHUYI_ACCOUNT 和 IHUYI_API_KEY。",
     ),
+    # How commands end: below the help of each
+    "exit.title": ("Exit codes, the same for all commands:", "退出码（所有命令相同）："),
+    "exit.line": ("{code}: {words}", "{code}：{words}"),
+    "exit.0": (
+        "done; of a list, every message was accepted",
+        "完成；批量发送时，全部通知已受理",
+    ),
+    "exit.1": (
+        "not all of it: messages that were not accepted, a report that has not come",
+        "未全部完成：有通知未被受理，或回执尚未到达",
+    ),
+    "exit.2": ("wrong usage or input; nothing was sent", "用法或输入有误；没有发送"),
+    "exit.3": (
+        "refused by the vendor; of a list, for the whole account",
+        "被供应商拒绝；批量发送时，是整个账号被拒绝",
+    ),
+    "exit.4": (
+        "the vendor was not reached, or the number is held back; safe to try again",
+        "未能连接供应商，或号码受频率限制；可以放心重试",
+    ),
+    "exit.5": (
+        "unknown: it may have arrived, do not just send it again",
+        "结果未知：可能已送达，不要直接重发",
+    ),
+    "exit.6": (
+        "results, output, database or port failed; see what was done before that",
+        "结果文件、输出、数据库或端口出错；请先查看已完成的部分",
+    ),
+    "exit.7": (
+        "the run was settled before, and nothing was sent",
+        "任务此前已全部完成，没有发送",
+    ),
+    "exit.8": ("an extra is not installed; it is named", "缺少附加组件，提示中有名称"),
+    "exit.130": ("interrupted; what was in flight is told", "被中断；已说明发送途中的通知"),
     "lang.help": (
         "The language to speak; else IHUYI_LANG or the locale says.",
         "显示语言；未指定时取 IHUYI_LANG 或系统区域设置。",
@@ -38,9 +68,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "error.system": ("ihuyi-voice: {reason}", "ihuyi-voice：{reason}"),
     "output.closed": (
-        "ihuyi-voice: the output was closed before everything was written",
-        "ihuyi-voice：输出已关闭，有内容未能写出",
+        "the output was closed before everything was written",
+        "输出已关闭，有内容未能写出",
     ),
+    "interrupted": ("Interrupted.", "已中断。"),
     "log.line": ("{line}", "{line}"),
     "error.voice": ("{name}: {reason}", "{family}（{name}）：{reason}"),
     "family.InvalidRequest": ("wrong input", "输入有误"),
@@ -122,50 +153,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "template.follows": ("it follows; values: {values}", "符合模板；变量：{values}"),
     "template.no_values": ("none", "无"),
     # send
-    "send.help": (
-        "Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped.",
-        "按表格文件（CSV 或 .xlsx）逐行发送；有错误的行会报告并跳过。",
-    ),
-    "send.recipients.help": (
-        "CSV or .xlsx with a header and a mobile column; - for stdin.",
-        "带表头和 mobile 列的 CSV 或 .xlsx 文件；- 表示标准输入。",
-    ),
-    "send.template.help": (
-        "Makes the contents: with 【变量】, or columns' names, 您好{姓名}.",
-        "用来生成内容的模板：含【变量】，或列名，如 您好{姓名}。",
-    ),
-    "send.delimiter.help": (
-        "What stands between cells: one character, or tab; else found.",
-        "单元格分隔符：一个字符或 tab；默认自动识别。",
-    ),
-    "send.delimiter.wrong": (
-        "--delimiter {text}: give one character, or tab",
-        "--delimiter {text}：请给出一个字符，或 tab",
-    ),
-    "send.column.help": (
-        "Another column's name: mobile=手机号, content=…, reference=…, 1=姓名.",
-        "指定列名，如 mobile=手机号 content=内容 reference=备注 1=姓名",
-    ),
-    "send.out.help": ("Write each result to this new CSV.", "将每行结果写入这个新的 CSV 文件。"),
-    "send.concurrency.help": ("Most submissions in flight.", "同时进行的最大提交数。"),
-    "send.max_rate.help": ("Most submissions a second.", "每秒最大提交数。"),
-    "send.column.wrong": (
-        "--column {text}: write it as mobile=手机号 or 1=姓名",
-        "--column {text}：请写成 mobile=手机号 或 1=姓名",
-    ),
-    "send.out.wrong": (
-        "--out is the recipients' own file, which it would overwrite",
-        "--out 就是名单文件本身，会将其覆盖",
-    ),
-    "send.row": ("line {line}: {status}: {reason}", "第 {line} 行：{status}：{reason}"),
-    "send.more": (
-        "… and {count} more; --out writes them all",
-        "……另有 {count} 行；用 --out 可写出全部结果",
-    ),
-    "send.total": (
-        "{rows:,} rows in {seconds:.1f} s: {rate:,.0f} a second",
-        "共 {rows:,} 行，用时 {seconds:.1f} 秒：每秒 {rate:,.0f} 行",
-    ),
+    **texts_send.TEXTS,
+    **texts_causes.TEXTS,
     # The bars of send and demo
     "bar.sending": ("sending", "发送中"),
     "bar.reports": ("reports", "等待回执"),
@@ -177,7 +166,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "bar.cause": ("mostly ({count:,}): {cause}", "主要原因（{count:,}）：{cause}"),
     "bar.attempt": ("an attempt failed: {cause}", "有一次尝试失败：{cause}"),
-    "cause.rows": (
+    "bar.cause.rows": (
         "rows that can't be sent, the first: {reason}",
         "名单中有错误的行，第一个：{reason}",
     ),

@@ -2,6 +2,7 @@
 
 from ihuyi_voice.inputs.columns import named_values
 from ihuyi_voice.inputs.content import validate_content
+from ihuyi_voice.inputs.earlier import beside, earlier
 from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.options import (
     above_zero,
@@ -24,11 +25,13 @@ __all__ = [
     "RecipientsFile",
     "Template",
     "above_zero",
+    "beside",
     "check_above_zero",
     "check_count",
     "check_not_negative",
     "check_wait",
     "counted",
+    "earlier",
     "lasting",
     "named_values",
     "normalise_mobile",

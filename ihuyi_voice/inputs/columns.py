@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.inputs.earlier import earlier
 from ihuyi_voice.inputs.templates import VARIABLE, Template
 
 OWN: Final = ("mobile", "content", "reference")
@@ -39,6 +40,7 @@ class Layout:
         content: The content's; None if a template makes it.
         reference: The reference's, if there is one.
         values: Those of the template's values, in order.
+        results: Those of an earlier run's results, which are nobody's value.
     """
 
     names: tuple[str, ...]
@@ -46,6 +48,7 @@ class Layout:
     content: int | None
     reference: int | None
     values: tuple[int, ...]
+    results: range = range(0)
 
 
 def cleaned(name: str) -> str:
@@ -68,10 +71,30 @@ def named_values(text: str) -> tuple[str, dict[str, str]]:
     return _PLACEHOLDER.sub(VARIABLE, text), columns
 
 
-def unfilled(content: str) -> str | None:
-    """Return a place in a content that nothing fills in, like {姓名}; None if there is none."""
-    found = _PLACEHOLDER.search(content)
-    return found and found[0]
+class MissingColumn(InvalidRequest):
+    """A content names a column that the table doesn't have: the table's fault, not the row's."""
+
+
+def filled(content: str, names: Sequence[str], cells: Sequence[str]) -> str:
+    """Return a content whose places, like {姓名}, hold what the row has in that column.
+
+    Raises:
+        MissingColumn: There is no such column, or there are two.
+        InvalidRequest: A cell can't be said in such a place.
+    """
+    wanted = [cleaned(name) for name in _PLACEHOLDER.findall(content)]
+    if not wanted:
+        return content
+    for name in wanted:
+        if names.count(name) != 1:
+            listed = ", ".join(names) or "none"
+            count = "two columns" if name in names else "no column"
+            raise MissingColumn(
+                f"a content has {{{name}}}, and there is {count} {name!r}; there are: {listed}",
+                field="content",
+            )
+    template = Template(named_values(content)[0])
+    return template.render(*[cells[names.index(name)].strip() for name in wanted])
 
 
 @attrs.frozen
@@ -99,9 +122,10 @@ class Columns:
         mobile = self._find(names, "mobile")
         content = None if self.template else self._find(names, "content")
         reference = self._find_if_there(names, "reference")
-        taken = {mobile, reference, content, self._find_if_there(names, "content")}
+        results = earlier(names)
+        taken = {mobile, reference, content, self._find_if_there(names, "content"), *results}
         values = self._values(names, taken) if self.template else ()
-        return Layout(names, mobile, content, reference, values)
+        return Layout(names, mobile, content, reference, values, results)
 
     def _places(self) -> list[str]:
         """Return what the template's values are called: 1, 2 and so on."""

@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.inputs.columns import Columns, Layout, unfilled
+from ihuyi_voice.inputs.columns import Columns, Layout, MissingColumn, filled
 from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.records import Record
 from ihuyi_voice.inputs.tables import TableFile
@@ -55,8 +55,8 @@ class RecipientsFile:
     byte spoils its row only. The header is the first row that isn't blank.
 
     It names a column `mobile` (or 手机号, 电话, phone and their like) and, without a template, a
-    `content` column; a `reference` column is taken if it is there. With a template, the columns
-    left over hold its values, in order.
+    `content` column, which may name others: 您好{姓名}。 A `reference` column is taken if it is
+    there. With a template, the columns left over hold its values, in order.
 
     Attributes:
         path: The file.
@@ -88,7 +88,8 @@ class RecipientsFile:
 
         Raises:
             InvalidRequest: It is no table; the header lacks a column that is needed, which the
-                error names beside those found; or `columns` doesn't fit the template.
+                error names beside those found; `columns` doesn't fit the template; or a content
+                names a column that isn't there.
             ImportError: It is a workbook, and the extra `excel` is not installed.
             OSError: The file can't be read.
         """
@@ -112,6 +113,9 @@ class RecipientsFile:
     def _row(self, layout: Layout, record: Record) -> Recipient | BadRow:
         try:
             return self._recipient(layout, record)
+        except MissingColumn as exc:
+            reason = f"{self.path.name}, line {record.line}: {exc}"
+            raise InvalidRequest(reason, field=exc.field) from exc
         except InvalidRequest as exc:
             return BadRow(record.line, str(exc), record.text, record.cells)
 
@@ -125,11 +129,7 @@ class RecipientsFile:
     def _content(self, layout: Layout, cells: tuple[str, ...]) -> str:
         if self.template is not None:
             return self.template.render(*[cells[place].strip() for place in layout.values])
-        content = cells[layout.content or 0]
-        place = unfilled(content)
-        if place is not None:
-            raise InvalidRequest(f"the content has {place}, which nothing fills in")
-        return content
+        return filled(cells[layout.content or 0], layout.names, cells)
 
 
 def _fitted(record: Record, width: int) -> tuple[str, ...]:

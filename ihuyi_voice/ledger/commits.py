@@ -3,6 +3,8 @@
 Outcomes come first, so a key that ended and begins again in one commit is seen in that order. An
 outcome is written to the very attempt that it is of (owner, epoch, ticket), whether it is still in
 flight or was called UNKNOWN meanwhile; no fence stands before it, for it says what has happened.
+The vendor's answer wins over what a person or a report said of that attempt meanwhile; `late` says
+what becomes of it if the key was opened again by then.
 
 Intents are written under the fence: the part has still the epoch that they were put under, and the
 run is not stopped; for keyed calls, their owner's row is still there. PostgreSQL locks those rows
@@ -16,6 +18,7 @@ from typing import Any, Final
 import attrs
 
 from ihuyi_voice.errors import CallInFlight, InvalidRequest, RunStopped
+from ihuyi_voice.ledger.late import kept_apart
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.rows import Book, Flight, Intent, Outcome, Put
 from ihuyi_voice.ledger.schema import OPEN_RUN
@@ -25,9 +28,11 @@ from ihuyi_voice.storage import Many, Query, Row, Work
 
 _SETTLE: Final = (
     "UPDATE {entries}{by_key} SET state = :state, attempts = :attempts, kind = :kind, text = :text,"
-    " voice_id = :voice_id, code = :code, action = :action, retry_at = :retry_at, at = {now}"
-    " WHERE run = :run AND key = :key AND owner = :owner AND epoch = :epoch AND ticket = :ticket"
-    " AND state IN ({INTENT}, {UNKNOWN})"
+    " voice_id = :voice_id, code = :code, action = :action, retry_at = :retry_at, at = {now},"
+    " settled_at = NULL WHERE run = :run AND key = :key AND owner = :owner AND epoch = :epoch"
+    " AND ticket = :ticket"
+    " AND (state IN ({INTENT}, {UNKNOWN}) OR CAST(:state AS INTEGER) = {ACCEPTED}"
+    " OR (CAST(:state AS INTEGER) IN ({REFUSED}, {REJECTED}) AND also IS NULL))"
 )
 _NOTE: Final = (
     "INSERT INTO {entries} AS e (run, key, part, mobile, content, reference, state, epoch, ticket,"
@@ -46,9 +51,9 @@ _AGAIN: Final = (
     " reference = excluded.reference, state = {INTENT}, epoch = excluded.epoch,"
     " owner = excluded.owner, ticket = excluded.ticket, attempts = e.attempts + 1,"
     " begun_at = excluded.begun_at, at = excluded.at, retry_at = NULL, voice_id = NULL,"
-    " code = NULL, kind = NULL, action = NULL, text = NULL"
-    " WHERE e.state <= CAST(:opens AS INTEGER)"
-    " AND (e.ticket = 0 OR (e.mobile = excluded.mobile AND e.content = excluded.content))"
+    " code = NULL, kind = NULL, action = NULL, text = NULL, settled_at = NULL"
+    " WHERE e.state <= CAST(:opens AS INTEGER) AND (e.ticket = 0 OR (e.mobile = excluded.mobile"
+    " AND (e.content = excluded.content OR e.state = {REJECTED})))"
 )
 _INTO: Final = (
     "INSERT INTO {entries} AS e (run, key, part, mobile, content, reference, state, epoch, owner,"
@@ -90,10 +95,12 @@ class Committed:
     Attributes:
         owner: Who this process is now.
         answers: An answer for each row, in their order.
+        warnings: What people should know of.
     """
 
     owner: int
     answers: Sequence[Answer]
+    warnings: Sequence[str] = ()
 
 
 @attrs.frozen
@@ -123,7 +130,9 @@ class Commits:
         refusals: dict[Book, RunStopped | None] = {}
         for book in dict.fromkeys(intent.book for intent in intents if not intent.book.keyed):
             refusals[book] = yield from self.fence(book)
-        yield from self._outcomes([row for row in rows if isinstance(row, Outcome)])
+        outcomes = [row for row in rows if isinstance(row, Outcome)]
+        missed = yield from self._outcomes(outcomes)
+        warnings = (yield from kept_apart(self.owners, outcomes)) if missed else []
         answers: dict[int, Answer] = {}
         for (book, opens), group in groupby(intents, _book_and_opens):
             refusal = refusals.get(book)
@@ -133,7 +142,7 @@ class Commits:
                 answers |= {id(intent): _like(refusal) for intent in group}
         for run in sorted(used):
             yield Query(self.owners.say(USED), {"run": run, **self.owners.now()})
-        return Committed(owner, [answers.get(id(row)) for row in rows])
+        return Committed(owner, [answers.get(id(row)) for row in rows], warnings)
 
     def look(self, book: Book, drafts: Sequence[Draft], opens: int) -> Work[list[Ending | None]]:
         """Return what stands against sending each of these; None if nothing does."""
@@ -152,15 +161,17 @@ class Commits:
 
     # --- outcomes
 
-    def _outcomes(self, outcomes: Sequence[Outcome]) -> Work[None]:
+    def _outcomes(self, outcomes: Sequence[Outcome]) -> Work[bool]:
+        """Write outcomes; return whether an attempt was not found."""
         say, now = self.owners.say, self.owners.now()
         flown = [
             columns_of(row.end) | _whose(row) | _attempt(row.flight) | now
             for row in outcomes
             if row.flight is not None
         ]
+        missed = False
         if flown:
-            yield Many(say(_SETTLE), flown)
+            missed = yield from self._settled(flown)
         noted = [
             columns_of(row.end) | _whose(row) | _message(row.draft) | now
             for row in outcomes
@@ -168,6 +179,16 @@ class Commits:
         ]
         if noted:
             yield Many(say(_NOTE), noted)
+        return missed
+
+    def _settled(self, flown: Sequence[dict[str, Any]]) -> Work[bool]:
+        if self.owners.say.dialect.name == "postgresql":
+            yield Many(self.owners.say(_SETTLE), flown)
+            return True
+        before = yield Query(_CHANGES)
+        yield Many(self.owners.say(_SETTLE), flown)
+        after = yield Query(_CHANGES)
+        return bool(after[0]["changes"] - before[0]["changes"] < len(flown))
 
     # --- intents
 
@@ -230,7 +251,11 @@ class Commits:
                 found = yield from self._found(book, keys)
         told: dict[int, Answer] = {}
         for intent in intents:
-            end = _told(found.get(intent.draft.key), intent.draft, opens)
+            row = found.get(intent.draft.key)
+            if _is_this(row, intent, owner):  # the commit before, of which nobody knew, was made
+                told[id(intent)] = owner
+                continue
+            end = _told(row, intent.draft, opens)
             # What opened in this very moment may be asked for again.
             told[id(intent)] = end or _in_flight()
         return told
@@ -255,12 +280,31 @@ def _told(row: Row | None, draft: Draft, opens: int) -> Ending | None:
     """Return what stands against sending a draft; None if nothing does."""
     if row is None:
         return None
-    other = (row["mobile"], row["content"]) != (draft.mobile, draft.content)
-    if other and row["ticket"] != 0:  # else it was never intended
-        return InvalidRequest("the key was used with another number or content", field="key")
+    if row["ticket"] != 0 and (error := _other(row, draft, opens)):  # else it was never intended
+        return error
     if row["state"] == State.INTENT:
         return _in_flight()
     return None if row["state"] <= opens else ending_of(row)
+
+
+def _is_this(row: Row | None, intent: Intent, owner: int) -> bool:
+    """Return whether a row is in flight by this very attempt."""
+    if row is None or row["state"] != State.INTENT:
+        return False
+    attempt = owner, intent.book.epoch, intent.ticket
+    return attempt == (row["owner"], row["epoch"], row["ticket"])
+
+
+def _other(row: Row, draft: Draft, opens: int) -> InvalidRequest | None:
+    """Return why a draft is another message than its key's; a refused text may be put right."""
+    same_number, same_text = row["mobile"] == draft.mobile, row["content"] == draft.content
+    rejected = row["state"] == State.REJECTED
+    if same_number and (same_text or (rejected and opens >= State.REJECTED)):
+        return None
+    text = "the key was used with another number or content"
+    if same_number and rejected:
+        text += ", which was refused: retry_rejected=True sends one that was put right"
+    return InvalidRequest(text, field="key")
 
 
 def _in_flight() -> CallInFlight:

@@ -1,13 +1,15 @@
 """The desk of an open ledger: where its parts meet."""
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, RunInUse
+from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable
 from ihuyi_voice.ledger import entries, matching
 from ihuyi_voice.ledger.entries import Entry, Status
 from ihuyi_voice.ledger.heart import Heart
@@ -39,7 +41,7 @@ class Desk:
         self.heart = heart
         self.owners = owners
         self.runs = Runs(owners)
-        self._open: set[tuple[str, str, int]] = set()
+        self._open: Counter[tuple[str, str, int]] = Counter()
         self._books: dict[str, Book] = {}
 
     def calls(self, account: str, *, retry_rejected: bool) -> Journal:
@@ -71,9 +73,7 @@ class Desk:
         """Open a part of a run, and leave it."""
         check_name(key)
         place = (account, key, part)
-        if place in self._open:
-            raise RunInUse(f"the run {key!r} is open here already")
-        self._open.add(place)
+        self._open[place] += 1
         try:
             opened = await self._taken(*place, takeover=takeover)
             try:
@@ -81,7 +81,7 @@ class Desk:
             finally:
                 await self._leave(opened.book)
         finally:
-            self._open.discard(place)
+            self._open -= Counter([place])
 
     async def found(self, run: str, account: str | None) -> int:
         """Return the id of a run."""
@@ -103,7 +103,7 @@ class Desk:
         """Write what may find locks of programs that are asleep."""
         for _ in range(self.owners.timing.looks):
             try:
-                return await self.heart.write(make)
+                return await self.heart.write(make, patient=False)
             except LedgerUnavailable as exc:
                 if not is_locked_out(exc):
                     raise
@@ -121,9 +121,9 @@ class Desk:
         for states in passes:
             after, more = first, True
             while more:
-                read = partial(entries.page, self.owners, found, states, after)
-                rows = await self.heart.read(read)
-                for entry in await self._shown(rows, status):
+                read = partial(self._page, found, states, after, status)
+                rows, shown = await self.heart.read(read)
+                for entry in shown:
                     yield entry
                 more = len(rows) == entries.PAGE
                 after = rows[-1]["id"] if rows else after
@@ -160,17 +160,18 @@ class Desk:
         row = await self.heart.read(lambda: entries.one(self.owners, run, key))
         return entries.entry_of(row)
 
-    async def _shown(self, rows: Sequence[Row], status: Status | None) -> list[Entry]:
-        rows = [row for row in rows if status in {None, entries.status_of(row)}]
-        unsure = {row["mobile"] for row in rows if entries.status_of(row) is OutcomeStatus.UNKNOWN}
+    def _page(
+        self, run: int, states: object, after: int, status: Status | None
+    ) -> Work[tuple[Sequence[Row], list[Entry]]]:
+        """Return the next rows, and the entries among them with their candidates."""
+        rows = yield from entries.page(self.owners, run, states, after)
+        wanted = [row for row in rows if status in {None, entries.status_of(row)}]
+        unsure = {each["mobile"] for each in wanted if _is_unknown(each)}
         found = matching.Matched()
         if unsure:
-            read = partial(matching.match, self.owners, unsure, settling=False)
-            found = await self.heart.read(read)
-        return [
-            entries.entry_of(row, found.candidates.get((row["run"], row["key"]), ()))
-            for row in rows
-        ]
+            found = yield from matching.match(self.owners, unsure, settling=False)
+        told = found.candidates
+        return rows, [entries.entry_of(e, told.get((e["run"], e["key"]), ())) for e in wanted]
 
     async def _keyed(self, account: str) -> Book:
         book = self._books.get(account)
@@ -185,9 +186,10 @@ class Desk:
 
         async def attempt(insist: Held | None) -> Opened | Held:
             owner, whom = await self.heart.born(), ANYBODY if takeover else insist
+            here = self._open[account, key, part] > 1
             try:
-                opening = partial(self.runs.open, account, key, part, owner, whom)
-                return await self.heart.write(opening)
+                opening = partial(self.runs.open, account, key, part, owner, whom, here=here)
+                return await self._kept(self.heart.write(opening, patient=False))
             except LedgerUnavailable as exc:
                 if not is_locked_out(exc):
                     raise
@@ -195,6 +197,22 @@ class Desk:
             return await self.heart.read(partial(self.runs.who_locks, account, key, part))
 
         return await watched(attempt, lambda: timing.sleep(timing.look), timing.looks)
+
+    async def _kept(self, opening: Coroutine[Any, Any, Opened | Held]) -> Opened | Held:
+        """Open; what was taken when nobody waits for it any more is left again."""
+        task = asyncio.create_task(opening)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.heart.afterwards(self._left_unseen(task))
+            raise
+
+    async def _left_unseen(self, task: "asyncio.Task[Opened | Held]") -> None:
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
+            opened = task.result()
+            if isinstance(opened, Opened):
+                await self._leave(opened.book)
 
     def _journal(self, account: str, opened: Opened, *, retry_rejected: bool) -> Journal:
         async def book() -> Book:
@@ -216,3 +234,7 @@ class Desk:
             await self.heart.write_or_owe(lambda: self.runs.leave(book))
         except LedgerUnavailable as exc:
             tell(logger, logging.WARNING, "a run could not be left yet: %s", exc)
+
+
+def _is_unknown(row: Row) -> bool:
+    return entries.status_of(row) is OutcomeStatus.UNKNOWN

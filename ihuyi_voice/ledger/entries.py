@@ -1,5 +1,6 @@
 """The entries of a run as people and programs see them: streamed, counted, settled by a person."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final, TypeAlias
@@ -60,7 +61,7 @@ _SOME: Final = {
 _ONE: Final = _SHOWN + "{by_key}" + _TOLD + " WHERE e.run = :run AND e.key = :key"
 _DECIDE: Final = (
     "UPDATE {entries}{by_key} SET state = :state, voice_id = :voice_id, code = :code, kind = :kind,"
-    " action = NULL, retry_at = NULL, text = :text, at = {now}"
+    " action = NULL, retry_at = NULL, text = :text, settled_at = {now}"
     " WHERE run = :run AND key = :key AND state IN ({UNKNOWN}, {INTENT})"
 )
 _STATES_OF: Final[Mapping[Status, tuple[State, ...]]] = {
@@ -86,12 +87,16 @@ class Entry:
         message: The message.
         status: Which of the five outcomes it has; OPEN if it has none yet.
         voice_id: The vendor's serial number, if it was accepted.
-        at: When that happened, aware and in UTC.
+        at: When its call ended, or was begun or given up if nobody knows, aware and in UTC.
         begun_at: When its last call was about to be made; None if none ever was.
         attempts: How many requests were begun for it.
         error: Why it was not accepted; None if it was, or is open.
         report: How its call ended, if the vendor has told.
         candidates: Of an UNKNOWN one: the reports that may be of its call.
+        settled_at: When a person or a report said what had become of it; None if its own process
+            did.
+        also: The voice_ids of further calls to it: it was opened again by a person's word, and a
+            process that had been asleep told later that its call had been accepted.
     """
 
     key: str
@@ -104,6 +109,8 @@ class Entry:
     error: VoiceError | None = None
     report: DeliveryReport | None = None
     candidates: tuple[DeliveryReport, ...] = ()
+    settled_at: datetime | None = None
+    also: tuple[str, ...] = ()
 
 
 def counts(owners: Owners, run: int) -> Work[dict[Status, int]]:
@@ -171,7 +178,14 @@ def entry_of(row: Row, candidates: Iterable[DeliveryReport] = ()) -> Entry:
         end if isinstance(end, VoiceError) else None,
         _joined(row),
         tuple(candidates),
+        moment(row["settled_at"]),
+        tuple(each for each in also_of(row) if each != row["voice_id"]),
     )
+
+
+def also_of(row: Row) -> Sequence[str]:
+    """Return the ids of calls that were accepted after their key had been opened again."""
+    return [] if row["also"] is None else json.loads(row["also"])
 
 
 def status_of(row: Row) -> Status:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -13,10 +13,11 @@ from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import CallInFlight, LedgerClosed, LedgerUnavailable, StorageUnavailable
-from ihuyi_voice.ledger.commits import Answer, Commits, Committed
+from ihuyi_voice.ledger.commits import Answer, Commits
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.recall import USED_EVERY, recall, recent
 from ihuyi_voice.ledger.rows import Book, Flight, Intent, Outcome, Put
+from ihuyi_voice.ledger.sleepers import end_sleepers, is_cut_off, is_locked_out, stuck
 from ihuyi_voice.ledger.states import Ending
 from ihuyi_voice.models import Draft
 from ihuyi_voice.storage import Database, GroupCommit, ToldAs, Work
@@ -25,7 +26,10 @@ logger = logging.getLogger("ihuyi_voice.ledger")
 T = TypeVar("T")
 
 as_ledger: Final = ToldAs(LedgerUnavailable, LedgerClosed, whose="the ledger")
-_DEADLOCKS: Final = 10
+LOCK_TIMEOUT: Final = 2.0
+"""Seconds that a transaction waits for a lock; then is looked whether its holder is asleep."""
+
+_TRIES: Final = 10
 _LOST_A_RACE: Final = frozenset({"40001", "40P01"})
 
 
@@ -151,10 +155,21 @@ class Heart:
         """Return the ages of each number's calls."""
         return await self.read(lambda: recall(self._owners, account, mobiles))
 
-    async def write(self, make: Callable[[], Work[T]]) -> T:
-        """Do work in a durable transaction."""
+    async def write(self, make: Callable[[], Work[T]], *, patient: bool = True) -> T:
+        """Do work in a durable transaction.
+
+        Args:
+            make: Returns the work.
+            patient: Whether it waits for locks again and again; see `sleepers`.
+        """
         with as_ledger:
-            return await self._write(make)
+            return await self._write(make, patient=patient)
+
+    def afterwards(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for, except who closes."""
+        task = asyncio.create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     async def write_or_owe(self, make: Callable[[], Work[None]]) -> None:
         """Do work in a durable transaction: if not now, then after a later beat."""
@@ -188,34 +203,48 @@ class Heart:
 
     def _put_later(self, row: Outcome) -> None:
         """Have a row written without anybody waiting for it."""
-        task = asyncio.create_task(self._put_quietly(row))
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        self.afterwards(self._put_quietly(row))
 
     async def _put_quietly(self, row: Outcome) -> None:
         with suppress(LedgerUnavailable):  # it is owed then
             await self.put(row)
 
-    async def _write(self, make: Callable[[], Work[T]]) -> T:
-        for _ in range(_DEADLOCKS):
+    async def _write(self, make: Callable[[], Work[T]], *, patient: bool = True) -> T:
+        for left in reversed(range(_TRIES)):
             try:
                 return await self._database.write(make)
             except StorageUnavailable as exc:
                 # Two processes that want the same keys may each have what the other one waits for.
-                if getattr(exc.__cause__, "sqlstate", None) not in _LOST_A_RACE:
+                if getattr(exc.__cause__, "sqlstate", None) in _LOST_A_RACE and left:
+                    continue
+                if not patient or not is_locked_out(exc):
                     raise
-        return await self._database.write(make)
+                if not left:
+                    raise stuck(exc) from exc
+            await self._database.read(partial(end_sleepers, self._owners))
+        raise AssertionError("the last try returns or raises")
+
+    async def _written(self, make: Callable[[], Work[T]]) -> T:
+        """Do work that may be done twice: once more if the connection was lost meanwhile."""
+        try:
+            return await self._write(make)
+        except StorageUnavailable as exc:
+            if not is_cut_off(exc):
+                raise
+        return await self._write(make)
 
     async def _commit(self, rows: Sequence[Put]) -> "Sequence[Ending | None]":
         """Write a group, after what could not be written before."""
         owed, self._owed = self._owed, []
         every, owner, used = [*owed, *rows], self.owner, self._in_use(rows)
         try:
-            done: Committed = await self._write(lambda: self._commits.commit(every, owner, used))
+            done = await self._written(lambda: self._commits.commit(every, owner, used))
         except BaseException:
             self._owed += [again for row in every if (again := row.again(owner)) is not None]
             raise
         self.owner = done.owner
+        for warning in done.warnings:
+            tell(logger, logging.WARNING, "%s", warning)
         self._used |= dict.fromkeys(used, asyncio.get_running_loop().time())
         return list(map(self._granted, rows, done.answers[len(owed) :]))
 

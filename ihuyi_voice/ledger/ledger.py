@@ -15,7 +15,7 @@ from ihuyi_voice.errors import InvalidRequest, LedgerClosed, LedgerUnavailable
 from ihuyi_voice.ledger import entries
 from ihuyi_voice.ledger.desk import Desk
 from ihuyi_voice.ledger.entries import Entry, Status
-from ihuyi_voice.ledger.heart import Heart, as_ledger
+from ihuyi_voice.ledger.heart import LOCK_TIMEOUT, Heart, as_ledger
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.parts import Parts
@@ -119,7 +119,7 @@ class Ledger:
         return self
 
     async def _connected(self, closing: AsyncExitStack) -> Desk:
-        database = Database(self._address, lock=None)
+        database = Database(self._address, lock=None, lock_timeout=LOCK_TIMEOUT)
         closing.push_async_callback(database.close)
         own_clock = self._clock is not None or database.dialect.name == "sqlite"
         say = Spelling(database.dialect, self._prefix, own_clock=own_clock)

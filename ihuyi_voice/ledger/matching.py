@@ -14,7 +14,7 @@ import attrs
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import normalise_mobile
-from ihuyi_voice.ledger.entries import DEAD, report_of
+from ihuyi_voice.ledger.entries import DEAD, also_of, report_of
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import ACCEPTED_CODE, State, storable, within_reach
 from ihuyi_voice.models import DeliveryReport
@@ -37,14 +37,19 @@ _MARK: Final = (
 )
 _MARKED: Final = "SELECT seq FROM {marks} WHERE name = :name"
 _CALLS: Final = (
-    "SELECT e.id, e.run, e.key, e.mobile, e.begun_at, e.voice_id,"  # noqa: S608 - constants
+    "SELECT e.id, e.run, e.key, e.mobile, e.begun_at, e.voice_id, e.also,"  # noqa: S608 - constants
     " CASE WHEN e.state = {INTENT} AND" + DEAD + " THEN {UNKNOWN} ELSE e.state END AS state"
     " FROM {entries} AS e{by_mobile} WHERE {among_mobiles} AND e.state >= {INTENT}"
+)
+_UNSURE: Final = (
+    "SELECT DISTINCT e.mobile FROM {entries} AS e{by_state}"
+    " WHERE e.run IN (SELECT id FROM {runs}) AND e.state IN ({INTENT}, {UNKNOWN})"
+    " AND EXISTS (SELECT 1 FROM {reports} AS r WHERE r.mobile = e.mobile)"
 )
 _REPORTS: Final = "SELECT * FROM {reports}{by_number} WHERE {among_mobiles}"
 _SETTLE: Final = (
     "UPDATE {entries}{by_key} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code,"
-    " kind = NULL, text = '' WHERE run = :run AND key = :key"
+    " kind = NULL, text = '', settled_at = {now} WHERE run = :run AND key = :key"
     " AND state IN ({INTENT}, {UNKNOWN})"
 )
 
@@ -81,26 +86,33 @@ def store(owners: Owners, name: str, reports: Sequence[DeliveryReport], seq: int
     return (yield from match(owners, {_number(each.mobile) for each in reports}))
 
 
+def unsure(owners: Owners) -> Work[list[str]]:
+    """Return the numbers that have reports, and calls whose end nobody knows yet."""
+    return [row["mobile"] for row in (yield Query(owners.say(_UNSURE)))]
+
+
 def match(owners: Owners, mobiles: Iterable[str], *, settling: bool = True) -> Work[Matched]:
     """Settle what reports of these numbers tell of, or only look."""
     found = Matched()
     calls = yield from _by_mobile(owners, _CALLS, mobiles)
-    unsure = [mobile for mobile, rows in calls.items() if any(map(_is_unsure, rows))]
-    reports = yield from _by_mobile(owners, _REPORTS, unsure)
+    in_doubt = [mobile for mobile, rows in calls.items() if any(map(_is_unsure, rows))]
+    reports = yield from _by_mobile(owners, _REPORTS, in_doubt)
     for mobile, told in reports.items():
         _match_one(calls[mobile], told, found)
     if settling and found.settled:
-        yield Many(owners.say(_SETTLE), [_claim(found, place) for place in found.settled])
+        now = owners.now()
+        yield Many(owners.say(_SETTLE), [_claim(found, place) | now for place in found.settled])
     return found
 
 
 def _match_one(calls: Sequence[Row], told: Sequence[Row], found: Matched) -> None:
     known = {row["voice_id"] for row in calls if row["voice_id"]}
+    known.update(*map(also_of, calls))
     free = sorted((row for row in told if row["voice_id"] not in known), key=_arrival)
-    unsure = [row for row in calls if _is_unsure(row)]
-    fitting = {id(call): [row for row in free if _fits(call, row)] for call in unsure}
+    in_doubt = [row for row in calls if _is_unsure(row)]
+    fitting = {id(call): [row for row in free if _fits(call, row)] for call in in_doubt}
     in_flight = any(row["state"] == State.INTENT for row in calls)
-    for call in unsure:
+    for call in in_doubt:
         if not (fits := fitting[id(call)]) or call["state"] != State.UNKNOWN:
             continue
         place = (call["run"], call["key"])

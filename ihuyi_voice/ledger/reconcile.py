@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from itertools import islice
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -72,6 +73,9 @@ async def _stored(
 class Follower:
     """Takes reports in as they come, and looks again at what had to wait for a call in flight.
 
+    Which numbers those are it finds out when it begins, for whoever took their reports in may have
+    died since.
+
     Args:
         heart: Who writes.
         owners: Who lives.
@@ -85,7 +89,8 @@ class Follower:
         self._read: list[DeliveryReport] = []
         self._news = Signal()
         self._room = Signal()
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, None] = {}
+        self._knows = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -135,13 +140,22 @@ class Follower:
             self._room.notify()
 
     async def _write(self, batch: Sequence[DeliveryReport]) -> None:
-        again, owners = set(self._waiting), self._owners
+        owners = self._owners
+        if not self._knows:
+            self._wait_for(await self._heart.read(lambda: matching.unsure(owners)))
+            self._knows = True
+        again = list(islice(self._waiting, _BATCH))
         if batch:
             found = await _stored(self._heart, owners, name_of(self._inbox), batch)
-            self._waiting |= found.waiting
+            self._wait_for(found.waiting)
         if again:
             found = await self._heart.write(lambda: matching.match(owners, again))
-            self._waiting = (self._waiting - again) | found.waiting
+            for mobile in again:
+                del self._waiting[mobile]
+            self._wait_for(found.waiting)
+
+    def _wait_for(self, mobiles: Iterable[str]) -> None:
+        self._waiting |= dict.fromkeys(mobiles)
 
 
 def seq_of(report: DeliveryReport) -> int:

@@ -159,7 +159,14 @@ class Runs:
         return Book(int(row["id"]), keyed=True)
 
     def open(
-        self, account: str, key: str, part: int, owner: int, insist: Held | None
+        self,
+        account: str,
+        key: str,
+        part: int,
+        owner: int,
+        insist: Held | None,
+        *,
+        here: bool = False,
     ) -> Work[Opened | Held]:
         """Take a part of a run, or return who holds it.
 
@@ -169,8 +176,10 @@ class Runs:
             part: The part.
             owner: Who takes it.
             insist: Whose hold doesn't count, since their beat has not moved; ANYBODY's.
+            here: Whether this very owner may hold it already, for somebody else of its process.
 
         Raises:
+            RunInUse: It does.
             LedgerUnavailable: Somebody has it locked; see `sleepers`.
         """
         say, now = self.owners.say, self.owners.now()
@@ -189,6 +198,9 @@ class Runs:
                 say("SELECT 1 FROM {parts} WHERE run = :run AND part = :part FOR UPDATE"), where
             )
         (held,) = yield Query(say(_HELD), where | now)
+        is_ours = held["owner"] == owner and held["beat_at"] is not None
+        if here and is_ours and insist is not ANYBODY:
+            raise RunInUse(f"{_text(held, row)}: this one, which has it open already")
         holder = _holder(held, row, owner, self.owners.timing.dead)
         if holder is not None and not _counts_not(holder, insist):
             return holder
@@ -273,12 +285,15 @@ def _holder(held: Row, run: Row, owner: int, dead: float) -> Held | None:
     age = held["now"] - held["beat_at"]
     if age > dead:
         return None
-    began = held["now"] - run["created_at"]
-    text = (
+    return Held(int(held["owner"]), float(held["beat_at"]), age, _text(held, run))
+
+
+def _text(held: Row, run: Row) -> str:
+    began, age = held["now"] - run["created_at"], held["now"] - held["beat_at"]
+    return (
         f"the run {run['key']!r}, begun {began:.0f} s ago, is worked on by process {held['pid']}"
         f" on {held['host']}, whose last beat was {max(0.0, age):.1f} s ago"
     )
-    return Held(int(held["owner"]), float(held["beat_at"]), age, text)
 
 
 def _counts_not(holder: Held, insist: Held | None) -> bool:

@@ -4,7 +4,9 @@
 - **parts**: who works on a part of a run, under which epoch. A local run has one, part 0.
 - **owners**: one a process and open ledger, with its last beat.
 - **entries**: one (run, key) each; see `states` for what their columns say. `ticket` numbers the
-  intents of one owner, so owner, epoch and ticket name one attempt.
+  intents of one owner, so owner, epoch and ticket name one attempt. `at` is the time of the call,
+  and `settled_at` that at which a person or a report said what had become of it. `also` names
+  further calls of the same key: those that nobody knew of when it was opened again.
 - **reports**: what the vendor told of calls; joined to entries by `voice_id`.
 - **marks**: up to where each inbox has been read.
 
@@ -22,9 +24,9 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.ledger.states import State
-from ihuyi_voice.storage import Dialect, Schema
+from ihuyi_voice.storage import Dialect, Query, Schema, Work
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 OPEN_RUN: Final = 0
 STOPPED_RUN: Final = 1
@@ -36,7 +38,7 @@ _COLUMNS: Final = {
     "owners": "id host pid born_at beat_at",
     "entries": (
         "id run key part mobile content reference state epoch owner ticket attempts begun_at at"
-        " retry_at voice_id code kind action text"
+        " retry_at voice_id code kind action text settled_at also"
     ),
     "reports": "voice_id mobile code talk_time report_time msg seen_at",
     "marks": "name seq",
@@ -60,7 +62,7 @@ _TABLES: Final = (
         mobile TEXT NOT NULL, content TEXT NOT NULL, reference TEXT, state SMALLINT NOT NULL,
         epoch BIGINT NOT NULL, owner BIGINT, ticket BIGINT NOT NULL, attempts INTEGER NOT NULL,
         begun_at {real}, at {real} NOT NULL, retry_at {real}, voice_id TEXT, code BIGINT,
-        kind TEXT, action TEXT, text TEXT{primary}){stored}""",
+        kind TEXT, action TEXT, text TEXT, settled_at {real}, also TEXT{primary}){stored}""",
     "CREATE UNIQUE INDEX {entries_key} ON {entries} (run, key)",
     "CREATE INDEX {entries_mobile} ON {entries} (mobile)",
     """CREATE TABLE {reports} (
@@ -70,6 +72,7 @@ _TABLES: Final = (
     "CREATE INDEX {reports_mobile} ON {reports} (mobile)",
     "CREATE TABLE {marks} (name TEXT PRIMARY KEY, seq BIGINT NOT NULL)",
 )
+_SINCE_2: Final = ("ADD COLUMN settled_at {real}", "ADD COLUMN also TEXT")
 _BY_STATE: Final = "CREATE INDEX {entries_state} ON {entries} (run, state)"
 
 _SPELLED: Final = {
@@ -147,7 +150,12 @@ class Spelling:
                 f"{prefix}_{table}": frozenset(columns.split())
                 for table, columns in _COLUMNS.items()
             },
+            migrations={2: self._to_2},
         )
+
+    def _to_2(self, _: Dialect) -> Work[None]:
+        for column in _SINCE_2:
+            yield Query(self("ALTER TABLE {entries} " + column))
 
     def _create(self, dialect: Dialect) -> Sequence[str]:
         by_state = (_BY_STATE,) if dialect.name == "sqlite" else ()

@@ -5,16 +5,23 @@ stays up. The server ends its transaction after a while if it waits for the next
 `storage.postgres`); but between the two halves of one, when it has been prepared and its values
 have not come, the server thinks it at work, and waits for ever. So whoever takes a part, or stops a
 run, doesn't wait for locks for longer than a moment: it would beat no more meanwhile, and be
-thought dead, too. It looks again later, and ends connections that have been silent too long.
+thought dead, too. It looks again later, and ends connections that have been silent too long. Every
+other transaction waits for some seconds (`lock_timeout`), and then does the same.
 """
 
 from typing import Final
 
-from ihuyi_voice.errors import LedgerUnavailable
+from ihuyi_voice.errors import StorageUnavailable, VoiceError
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.storage import Query, Work
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+_LOST: Final = frozenset({"57P01", "57P02", "25P03"})  # ended by the server
+_CONNECTION: Final = "08"  # what these begin with is of connections
+_STUCK: Final = (
+    "database failed: another program holds locks there and does not let them go; is one stopped,"
+    " or in a debugger, or was a transaction left open in psql?"
+)
 _IMPATIENT: Final = "SET LOCAL lock_timeout TO '{milliseconds}ms'"
 _END: Final = (
     "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a"
@@ -33,7 +40,7 @@ def impatient(owners: Owners, seconds: float) -> Work[None]:
         yield Query(_IMPATIENT.format(milliseconds=round(seconds * 1_000)))
 
 
-def is_locked_out(error: LedgerUnavailable) -> bool:
+def is_locked_out(error: VoiceError) -> bool:
     """Return whether a transaction failed since it would have had to wait for a lock."""
     cause: BaseException | None = error
     while cause is not None:
@@ -41,6 +48,21 @@ def is_locked_out(error: LedgerUnavailable) -> bool:
             return True
         cause = cause.__cause__
     return False
+
+
+def is_cut_off(error: StorageUnavailable) -> bool:
+    """Return whether a transaction failed since its connection was lost, or ended by the server."""
+    state = getattr(error.__cause__, "sqlstate", None) or ""
+    return isinstance(error.__cause__, ConnectionError) or (
+        state in _LOST or state.startswith(_CONNECTION)
+    )
+
+
+def stuck(error: StorageUnavailable) -> StorageUnavailable:
+    """Return what is told of a lock that was waited for again and again."""
+    told = StorageUnavailable(_STUCK)
+    told.__cause__ = error
+    return told
 
 
 def end_sleepers(owners: Owners) -> Work[None]:

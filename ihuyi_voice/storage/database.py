@@ -101,13 +101,17 @@ class Database:
         address: Where it is.
         lock: What the lock among processes is named on PostgreSQL: those that give the same name
             take turns. None for no turns among processes; SQLite has them in any case.
+        lock_timeout: How long a transaction waits for another's lock on PostgreSQL, in seconds;
+            None for as long as a statement may take.
     """
 
-    def __init__(self, address: Address, lock: str | None) -> None:
+    def __init__(
+        self, address: Address, lock: str | None, *, lock_timeout: float | None = None
+    ) -> None:
         self._engine: Engine = (
             Sqlite(address.target)
             if address.dialect == "sqlite"
-            else Postgres(address.target, lock)
+            else Postgres(address.target, lock, lock_timeout)
         )
         self._turn = asyncio.Lock()
         self._closed = False

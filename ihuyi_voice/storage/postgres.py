@@ -49,15 +49,20 @@ class Postgres:
         dsn: Where it is.
         lock: What the lock among processes is named: writers with the same name take turns. None
             for no turns.
+        lock_timeout: How long a transaction waits for another's lock, in seconds; None for as long
+            as a statement may take.
     """
 
     dialect: Dialect = DIALECTS["postgresql"]
 
-    def __init__(self, dsn: str, lock: str | None) -> None:
+    def __init__(self, dsn: str, lock: str | None, lock_timeout: float | None = None) -> None:
         self._writer = _Link(dsn)
         self._readers = [_Link(dsn) for _ in range(_READERS)]
         self._idle = asyncio.Semaphore(_READERS)
-        self._begin = {durable: _begin_writing(lock, durable=durable) for durable in (True, False)}
+        self._begin = {
+            durable: _begin_writing(lock, lock_timeout, durable=durable)
+            for durable in (True, False)
+        }
 
     async def open(self, *, create: bool) -> None:  # noqa: ARG002 - a database is never made
         """Connect.
@@ -144,14 +149,15 @@ class _Link:
             self._on = on
 
 
-def _begin_writing(lock: str | None, *, durable: bool) -> str:
+def _begin_writing(lock: str | None, lock_timeout: float | None, *, durable: bool) -> str:
     quoted = (lock or "").replace("'", "''")
     turn = f"; SELECT pg_advisory_xact_lock(hashtextextended('{quoted}', 0))" if lock else ""
     waits = "on" if durable else "off"
+    patience = f"; SET LOCAL lock_timeout TO {lock_timeout * 1000:.0f}" if lock_timeout else ""
     return (
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
         f" SET LOCAL synchronous_commit TO {waits};"
-        f" SET LOCAL idle_in_transaction_session_timeout TO {_IDLE * 1000:.0f}{turn}"
+        f" SET LOCAL idle_in_transaction_session_timeout TO {_IDLE * 1000:.0f}{patience}{turn}"
     )
 
 

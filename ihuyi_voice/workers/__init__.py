@@ -10,26 +10,41 @@ The engine says who works, the ledger says what may ring. Every engine gives a j
 times, so none can prevent a double ring: the fence does, by the epoch under which a part was opened
 (see `ihuyi_voice.ledger`). So any engine will do, and `run_part` is the seam. It
 
-- returns when the part is done, was stopped, or is given back;
+- returns when the part is done; or the run was stopped, with its cause; or the part was given back,
+  not done, since it was told to end: then it must be given out again;
 - raises RunInUse when a living process holds the part, or has taken it over: the job must fail;
 - raises GuardUnavailable or LedgerUnavailable when what is left must be tried again later.
 
-Ours is procrastinate, in a schema of its own beside the ledger's tables. Every worker looks once a
-second
+States of a part. *Undone*, and held by nobody: it gets a job. *Held*, by a process that lives: it
+has what it needs, whatever jobs there are. Held by one that is dead, for its owner has not beaten
+for 10 s: as if held by nobody; opening it fences that one off, and what was in flight is UNKNOWN.
+*Done*: each message got its chance. What was held back for longer than `max_wait`, not sent, or
+refused by STOP, WAIT or RETRY is left so; `ledger.resume`, or distributing the list again, opens
+the part once more. Durable are the list when `distribute` returns, each intent before its first
+byte, each end before it is counted, and that a part is done. Jobs need not be.
 
-- after the *dead*: it beats for itself, and jobs whose worker has not beaten for 9 s fail;
-- after what *fell between*: a part that is not done, that no living process holds and that has no
-  job gets one. That alone makes the run whole: jobs may be lost in whatever way.
+Ours is procrastinate, in a schema of its own beside the ledger's tables (see `schema`). Each worker
+looks once a second after
 
-A part whose worker was killed is taken over as soon as the ledger, too, thinks it dead, 10 s after
-its last beat. What was in flight then is UNKNOWN.
+- itself: it beats; thought dead by others, it begins anew;
+- the dead: jobs of workers that have not beaten for 9 s fail;
+- what *fell between*: a part that is undone, that nobody alive holds and that has no job gets one.
+  That alone makes the run whole: a crash between the list and its jobs, jobs that were lost, or
+  acknowledged though their part is not done. Nothing is left undone when the queue is empty.
+
+The two ways to find the dead run side by side, so a part changes hands 10 to 13 s after the last
+beat of a worker that was killed, or sleeps. Numbers that it had in flight stay locked by a
+RedisGuard for its `lease` (30 s), for their calls may have been made.
 
 Stopping a run, by `ledger.stop`, a code whose action is STOP, or the breaker in any worker: the
-fence refuses new intents at once, in all processes, and those that only wait look once a second.
+fence refuses new intents at once, in all processes, and those that only wait look twice a second.
 The cause stands on the run. `ledger.resume` lets it go on: parts get their jobs within a second.
+An error of the program stops its run, too, for it would come again in every process.
 
 Stopping a worker, by its `stop` or a cancellation: what is in flight ends, the rest of its parts is
-given back, and others take it. Cancelled once more, it lets go of what is in flight, too.
+given back, and others take it. Cancelled after that, it lets go of what is in flight, too, which is
+UNKNOWN then. By itself it ends only if `until_done` says so, when nothing of its account is left to
+do; a database or guard that goes away meanwhile is waited for.
 """
 
 from ihuyi_voice.workers.crew import work

@@ -95,9 +95,7 @@ async def _verdict(
     if isinstance(cause, _OURS):
         raise cause
     if cause is not None and not isinstance(cause, RunStopped):
-        text = f"{reason} {cause}".removeprefix("the run was stopped, ").removeprefix(
-            "the run was stopped "
-        )
+        text = _words(reason or "", cause)
         await ledger.stop(run, text, client.account)
         return PartEnd(done=False, counts=bulk.summary, stopped=text)
     held = journals.held
@@ -106,6 +104,11 @@ async def _verdict(
     except RunStopped as error:
         return PartEnd(done=False, counts=bulk.summary, stopped=str(error))
     return PartEnd(done=await held.finish(tried=journals.tried), counts=bulk.summary)
+
+
+def _words(reason: str, cause: VoiceError) -> str:
+    said = reason.removeprefix("the run was stopped").removeprefix(", as ")
+    return f"{said}: {cause}" if said else str(cause)
 
 
 class _OnePart:

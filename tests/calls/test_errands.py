@@ -8,10 +8,10 @@ import pytest
 
 from ihuyi_voice import InvalidRequest, LedgerUnavailable
 from ihuyi_voice.calls.batches import MOST, Batches
-from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, result, waited
+from ihuyi_voice.calls.errands import PATIENCE, Errands, all_ended, ended, result, waited
 from ihuyi_voice.calls.flights import Flights
 from ihuyi_voice.models import Draft
-from tests.support.virtual_time import loop_time, run_virtual
+from tests.support.virtual_time import VirtualLoop, loop_time, run_virtual
 
 
 async def at_once() -> str:
@@ -295,5 +295,71 @@ def test_a_key_in_flight_is_one_messages() -> None:
         second = flights.take_off(other)
         flights.land(first)
         assert flights.ahead(other) is second.landed
+
+    run_virtual(main())
+
+
+# --- a process that is asleep meanwhile
+
+
+def falls_asleep(after: float, seconds: float) -> None:
+    """Stop this process then, for so long: all its deadlines have passed when it wakes."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+
+    def sleep() -> None:
+        loop.jumping.now += seconds
+
+    loop.call_later(after, sleep)
+
+
+async def answers_on_waking(after: float, seconds: float, late: float = 0.01) -> str:
+    """Answer soon after the process has woken; it fell asleep while this ran."""
+    await asyncio.sleep(after + seconds + late)
+    return "done"
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5, 2.3, PATIENCE - 0.1])
+def test_patience_is_time_in_which_the_process_runs(after: float) -> None:
+    """However long it slept, and whenever: what comes when it wakes has come in time."""
+
+    async def main() -> None:
+        for _ in range(2):
+            falls_asleep(after, 3_600.0)
+            task = asyncio.ensure_future(answers_on_waking(after, 3_600.0))
+            assert await waited(task, PATIENCE)
+            falls_asleep(after, 3_600.0)
+            task = asyncio.ensure_future(answers_on_waking(after, 3_600.0))
+            assert await ended(task) is None
+            assert task.done()
+            falls_asleep(after, 3_600.0)
+            tasks = [asyncio.ensure_future(answers_on_waking(after, 3_600.0)) for _ in range(2)]
+            assert await all_ended(tasks)
+
+    run_virtual(main())
+
+
+def test_errands_that_were_slept_through_are_not_cut_short() -> None:
+    """Closing waits for them when it wakes."""
+
+    async def main() -> str:
+        errands = Errands()
+        falls_asleep(1.0, 3_600.0)
+        task = errands.begin(answers_on_waking(1.0, 3_600.0))
+        await errands.aclose()
+        return task.result()
+
+    assert run_virtual(main()) == "done"
+
+
+def test_who_sleeps_again_and_again_has_patience_in_the_end() -> None:
+    """Nobody waits for ever for what never comes."""
+
+    async def main() -> None:
+        hung = asyncio.get_running_loop().create_future()
+        for nap in range(100):
+            falls_asleep(0.5 + 3_600.0 * nap, 3_599.0)
+        assert not await waited(hung, PATIENCE)
+        assert not await all_ended([hung])
 
     run_virtual(main())

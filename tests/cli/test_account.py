@@ -15,7 +15,7 @@ from ihuyi_voice import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.exits import epilogue
 from ihuyi_voice.cli.output import exit_code
 from ihuyi_voice.models import Action, Operation
 from ihuyi_voice.simulator import Fault, Simulator
@@ -94,7 +94,7 @@ def test_each_family_of_errors_has_its_exit_code(
 def test_exit_codes_are_as_the_help_says(error: VoiceError, code: int) -> None:
     """The number of each family is explained."""
     assert exit_code(error) == code
-    assert re.search(rf"\b{code} \w", text("app.help"))
+    assert re.search(rf"^{code}: \w", epilogue(), re.MULTILINE)
 
 
 def test_an_unreachable_vendor_is_safe_to_try_again(

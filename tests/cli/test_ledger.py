@@ -196,7 +196,7 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, "ihuyi_voice.cli.page", None)
     out = tmp_path / "report.html"
     result = run("ledger", "html", "nightly", "--out", str(out))
-    assert (result.exit_code, out.exists()) == (2, False)
+    assert (result.exit_code, out.exists()) == (8, False)
     assert "pip install 'ihuyi-voice[report]'" in result.stderr
 
 

@@ -93,5 +93,5 @@ def test_a_workbook_without_its_extra_is_told_in_a_sentence(
     monkeypatch.setattr("importlib.util.find_spec", missing)
     monkeypatch.delitem(sys.modules, "openpyxl")
     result = run("send", str(file))
-    assert (result.exit_code, "pip install 'ihuyi-voice[excel]'" in result.stderr) == (2, True)
+    assert (result.exit_code, "pip install 'ihuyi-voice[excel]'" in result.stderr) == (8, True)
     assert not vendor.arrivals

@@ -12,15 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ihuyi_voice import OutcomeStatus
-from ihuyi_voice.cli import send as sends
-from ihuyi_voice.cli.tally import Report
+from ihuyi_voice.cli import once
+from ihuyi_voice.cli.course import Course, Plan
 from ihuyi_voice.inputs.recipients import RecipientsFile
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.command import CONTENT, MOBILE, TEMPLATE, run
 from tests.support.vendor import in_process
 from tests.support.virtual_time import run_virtual
 
-HEADER = ["line", "mobile", "reference", "status", "voice_id", "code", "error", "retry_at"]
+HEADER = [
+    *("手机号", "订单", "备注"),
+    *("status", "voice_id", "code", "error", "retry_at", "attempts", "line"),
+]
 ROWS = f"手机号,订单,备注\n{MOBILE},1,a\n12,2,b\n13911111111,3,c\n13922222222,x y,d\n"
 MAPPING = ("--column", "mobile=手机号", "--column", "1=订单", "--column", "reference=备注")
 
@@ -72,17 +75,17 @@ def test_the_results_hold_all_that_is_known_of_a_row(vendor: Simulator, tmp_path
     vendor.vendor.blacklist = frozenset({"13911111111"})
     out = tmp_path / "out.csv"
     run("send", write(tmp_path, ROWS), "--template", TEMPLATE, *MAPPING, "--out", str(out))
-    assert out.read_bytes().startswith(b"\xef\xbb\xbfline,")
+    assert out.read_bytes().startswith(b"\xef\xbb\xbf")
     rows = results(out)
     accepted = rows[2]
-    assert list(accepted) == [*HEADER, "attempts"]
+    assert list(accepted) == HEADER
     assert accepted.pop("voice_id").isdigit()
-    assert list(accepted.values()) == ["2", MOBILE, "a", "ACCEPTED", "2", "", "", "1"]
+    assert list(accepted.values()) == [MOBILE, "1", "a", "ACCEPTED", "2", "", "", "1", "2"]
     reason = "'12': a mobile has 11 digits, this has 2"
-    assert list(rows[3].values()) == ["3", "", "", "NOT_SENT", "", "", reason, "", "0"]
+    assert list(rows[3].values()) == ["12", "2", "b", "NOT_SENT", "", "", reason, "", "0", "3"]
     refused = "Submit 4030: 手机号码已被列入黑名单 [fix_request]"
     assert list(rows[4].values()) == [
-        *("4", "13911111111", "c", "REJECTED", "", "4030", refused, "", "1")
+        *("13911111111", "3", "c", "REJECTED", "", "4030", refused, "", "1", "4")
     ]
 
 
@@ -91,10 +94,18 @@ def test_programs_get_counts_and_codes_on_one_line(vendor: Simulator, tmp_path: 
     file = write(tmp_path, f"mobile,content\n{MOBILE},{CONTENT}\n")
     result = run("send", file, "--json", "--max-rate", "100")
     assert (result.exit_code, result.stderr) == (0, "")
-    told = json.loads(result.stdout)
+    row, told = map(json.loads, result.stdout.splitlines())
+    assert (row["line"], row["status"], row["mobile"]) == (2, "ACCEPTED", MOBILE)
     assert told.pop("per_second") > 0
     counts = {status.value: 0 for status in OutcomeStatus}
-    assert told == {"outcomes": {**counts, "ACCEPTED": 1}, "codes": {"2": 1}}
+    assert told == {
+        "outcomes": {**counts, "ACCEPTED": 1},
+        "codes": {"2": 1},
+        "duplicates": 0,
+        "interrupted": False,
+        "cause": None,
+        "exit_code": 0,
+    }
 
 
 def test_programs_learn_of_bad_rows_by_count_and_exit_code(
@@ -103,7 +114,10 @@ def test_programs_learn_of_bad_rows_by_count_and_exit_code(
     """What is wrong with each stands in the results."""
     result = run("send", write(tmp_path, "mobile,content\n12,x\n"), "--json")
     assert (result.exit_code, result.stderr) == (1, "")
-    assert json.loads(result.stdout)["outcomes"]["NOT_SENT"] == 1
+    row, told = map(json.loads, result.stdout.splitlines())
+    assert (row["line"], row["mobile"], row["attempts"]) == (2, None, 0)
+    assert row["text"] == "'12': a mobile has 11 digits, this has 2"
+    assert told["outcomes"]["NOT_SENT"] == 1
     assert not vendor.arrivals
 
 
@@ -146,12 +160,15 @@ def test_a_bad_row_spoils_no_other(
 def test_the_first_bad_rows_only_are_shown(vendor: Simulator, tmp_path: Path) -> None:
     """A file full of them doesn't flood the screen, and the results hold them all."""
     out = tmp_path / "out.csv"
-    file = write(tmp_path, "mobile,content\n" + "12,x\n" * 30)
+    rows = "".join(f"{place:02},x\n" for place in range(30)) + "99,x\n" * 30
+    file = write(tmp_path, f"mobile,content\n{rows}")
     result = run("send", file, "--out", str(out))
+    reason = "'99': neither a mobile (1…) nor a landline with its area code (0…)"
+    assert f"30 × NOT_SENT: {reason} (lines 32, 33, 34, 35, 36, …)" in result.stderr
     shown = re.findall(r"^line (\d+):", result.stderr, re.MULTILINE)
-    assert shown == [str(line) for line in range(2, 22)]
-    assert "… and 10 more; --out writes them all" in result.stderr
-    assert len(results(out)) == 30
+    assert shown == [str(line) for line in range(2, 21)]
+    assert "… and 11 more; --out writes them all" in result.stderr
+    assert len(results(out)) == 60
 
 
 def test_a_wrong_template_is_the_vendors_word_row_by_row(vendor: Simulator, tmp_path: Path) -> None:
@@ -189,7 +206,7 @@ def test_what_its_number_holds_back_says_until_when(vendor: Simulator, tmp_path:
     out = tmp_path / "out.csv"
     file = write(tmp_path, f"mobile,content\n{MOBILE},{CONTENT}\n{MOBILE},{CONTENT}\n")
     before = datetime.now(UTC)
-    result = run("send", file, "--max-wait", "0", "--out", str(out))
+    result = run("send", file, "--max-wait", "0", "--duplicates", "send", "--out", str(out))
     assert result.exit_code == 1
     assert statuses(out) == {2: "ACCEPTED", 3: "HELD"}
     assert datetime.fromisoformat(results(out)[3]["retry_at"]) > before
@@ -203,8 +220,9 @@ def test_a_code_that_stops_ends_the_run(vendor: Simulator, tmp_path: Path) -> No
     rows = "".join(f"139{place:08d},{CONTENT}\n" for place in range(100))
     file = write(tmp_path, f"mobile,content\n{rows}")
     result = run("send", file, "--concurrency", "1", "--out", str(out), "--json")
-    assert result.exit_code == 1
-    assert json.loads(result.stdout)["codes"] == {"4051": 1}
+    assert result.exit_code == 3
+    *lines, last = map(json.loads, result.stdout.splitlines())
+    assert (len(lines), last["codes"]) == (100, {"4051": 1})
     told = statuses(out)
     assert list(told) == list(range(2, 102))
     assert list(told.values()) == ["REJECTED", *["NOT_SENT"] * 99]
@@ -279,8 +297,8 @@ def test_results_are_written_row_by_row(tmp_path: Path) -> None:
 
     async def main() -> dict[int, str]:
         async with in_process(simulator) as client:
-            job = sends.SendJob(file, out, concurrency=1)
-            running = asyncio.create_task(sends.run(client, job, as_json=True))
+            plan = Plan(file, out=out, concurrency=1)
+            running = asyncio.create_task(once.go(client, plan, hidden=True))
             await simulator.arrived(3)
             so_far = statuses(out)
             await running
@@ -298,8 +316,8 @@ def test_an_interrupted_run_writes_the_results_of_those_in_flight(tmp_path: Path
 
     async def main() -> None:
         async with in_process(simulator) as client:
-            job = sends.SendJob(file, out, concurrency=3)
-            running = asyncio.create_task(sends.run(client, job, as_json=True))
+            plan = Plan(file, out=out, concurrency=3)
+            running = asyncio.create_task(once.go(client, plan, hidden=True))
             await simulator.arrived(3)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -325,14 +343,14 @@ def test_every_row_has_one_result(
     out = folder / "out.csv"
     file = RecipientsFile(Path(write(folder, "\n".join(["mobile,content", *rows]))))
 
-    async def main() -> Report:
+    async def main() -> Course:
         async with in_process(Simulator()) as client:
-            return await sends.run(client, sends.SendJob(file, out), as_json=True)
+            return await once.go(client, Plan(file, out=out), hidden=True)
 
-    report = run_virtual(main())
+    course = run_virtual(main())
     expected = [row.line for row in file]
     assert sorted(statuses(out)) == expected
-    assert report.counts.total() == len(expected)
+    assert course.report.counts.total() + course.same == len(expected)
 
 
 def test_results_are_never_written_over_older_ones(vendor: Simulator, tmp_path: Path) -> None:
@@ -343,6 +361,6 @@ def test_results_are_never_written_over_older_ones(vendor: Simulator, tmp_path: 
     file.write_text("mobile,content\n13900000000,x\n")
     result = run("send", str(file), "--out", str(out))
     assert result.exit_code == 2
-    assert "File exists" in result.output
+    assert "is there already" in result.output
     assert out.read_text() == "older"
     assert not vendor.arrivals

@@ -13,7 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from ihuyi_voice import NotSent, OutcomeUnknown, VendorError
-from ihuyi_voice.cli import send, tally
+from ihuyi_voice.cli import once, tally
+from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.language import Language, choose
 from ihuyi_voice.cli.tally import Report, trouble
 from ihuyi_voice.errors import BalanceExhausted, Blacklisted, RunStopped, VoiceError
@@ -46,7 +47,8 @@ def test_a_report_masks_numbers_whatever_text_they_come_in() -> None:
     """It is for the screen, and screens are copied into tickets."""
     report = Report()
     report.note(2, OutcomeStatus.REJECTED, f"{MOBILE} can't be called")
-    assert report.rows == [(2, "REJECTED", "139****0000 can't be called")]
+    (group,) = report.groups.values()
+    assert (group.lines, group.reason) == ([2], "139****0000 can't be called")
     assert MOBILE not in "".join(trouble(report))
 
 
@@ -106,11 +108,28 @@ def test_the_commonest_cause_is_told() -> None:
 def test_causes_are_few_however_many_rows_fail() -> None:
     """A file of a million rows, each with words of its own, doesn't fill the memory."""
     report = Report()
-    for line in range(1000):
+    for line in range(2000):
         report.note(line, OutcomeStatus.NOT_SENT, f"bad {line}")
         error = NotSent(f"no connection to port {line}")
         report.note(line, OutcomeStatus.NOT_SENT, str(error), error)
-    assert (len(report.causes), len(report.words), len(report.rows)) == (2, 2, 20)
+    assert (len(report.causes), len(report.words), len(report.groups)) == (2, 2, 1000)
+    assert max(len(group.lines) for group in report.groups.values()) == 5
+    shown = sum(group.count for group in report.groups.values())
+    assert shown + report.not_shown == 4000
+
+
+def test_rows_that_ended_alike_are_told_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """How many, why, and where the first of them stand; the most first."""
+    report = Report()
+    report.note(2, OutcomeStatus.REJECTED, str(BLACK), BLACK)
+    for line in range(3, 3001):
+        error = NotSent(f"no connection: try {line}")
+        report.note(line, OutcomeStatus.NOT_SENT, str(error), error)
+    tally.print_causes(report)
+    assert capsys.readouterr().err.splitlines() == [
+        "2,998 × NOT_SENT: no connection: try 3 (lines 3, 4, 5, 6, 7, …)",
+        "line 2: REJECTED: Submit 4030: 黑名单 [fix_request]",
+    ]
 
 
 @pytest.fixture
@@ -132,7 +151,7 @@ def send_to(simulator: Simulator, folder: Path, rows: int) -> None:
     async def main() -> None:
         async with in_process(simulator) as client:
             file = RecipientsFile(write(folder, rows))
-            await send.run(client, send.SendJob(file, concurrency=1))
+            await once.go(client, Plan(file, concurrency=1))
 
     run_virtual(main())
 
@@ -141,7 +160,7 @@ def test_failures_are_told_with_each_outcome(
     tmp_path: Path, told: list[tuple[int, str, list[str]]]
 ) -> None:
     """Not at the end, when nothing can be stopped any more."""
-    send_to(Simulator(blacklist=["13900000000", "13900000001"]), tmp_path, 3)
+    send_to(Simulator(blacklist=["13900000000", "13900000001"], latency=1.0), tmp_path, 3)
     counts = {(done, lines[0].partition(", unknown")[0]): lines[1:] for done, _, lines in told}
     cause = "4030 手机号码已被列入黑名单"
     assert counts == {
@@ -183,7 +202,7 @@ def test_nothing_follows_a_run_whose_bar_is_hidden(
     async def main() -> None:
         async with in_process(Simulator(latency=5.0)) as client:
             file = RecipientsFile(write(tmp_path, 1))
-            await send.run(client, send.SendJob(file), as_json=True)
+            await once.go(client, Plan(file), hidden=True)
 
     run_virtual(main())
     assert [done for done, _, _ in told] == [1]

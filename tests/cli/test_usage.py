@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from ihuyi_voice.cli import main
+from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.simulator import Simulator
 from tests.support.command import CONTENT, MOBILE, PROGRAM, run
@@ -109,25 +110,45 @@ def test_main_is_the_app(monkeypatch: pytest.MonkeyPatch, vendor: Simulator) -> 
     assert ended.value.code == 2
 
 
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the line that installs it, and what could not be imported."""
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the line that installs it, what could not be imported, and an exit code of its own."""
     monkeypatch.setitem(sys.modules, "ihuyi_voice.cli.app", None)
-    with pytest.raises(SystemExit, match=r"pip install 'ihuyi-voice\[cli\]' \(.*cli.app") as ended:
+    with pytest.raises(SystemExit) as ended:
         main()
-    assert ended.value.code != 0
+    assert ended.value.code == 8
+    assert re.search(r"pip install 'ihuyi-voice\[cli\]' \(.*cli.app", capsys.readouterr().err)
 
 
-def test_a_missing_extra_is_named_in_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named_in_chinese(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The language is known before anything is loaded."""
     monkeypatch.setitem(sys.modules, "ihuyi_voice.cli.app", None)
     monkeypatch.setattr(sys, "argv", ["ihuyi-voice", "--lang", "zh", "demo"])
-    with pytest.raises(SystemExit, match=r"需要附加组件：pip install 'ihuyi-voice\[cli\]'"):
+    with pytest.raises(SystemExit):
         main()
+    assert "需要附加组件：pip install 'ihuyi-voice[cli]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("args", [(), *COMMANDS], ids=" ".join)
+def test_every_help_ends_with_the_table_of_exit_codes(
+    monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
+) -> None:
+    """The same one, a line a code, in both languages."""
+    monkeypatch.setenv("COLUMNS", "100")
+    for language, first in (("en", "0: done"), ("zh", "0：完成")):
+        shown = run("--lang", language, *args, "--help").stdout
+        found = re.findall(r"^ (\d+)[:：] ?\S", shown, re.MULTILINE)
+        assert found == [str(code.value) for code in Exit]
+        assert first in shown
 
 
 LOADED = """
 import sys
 from ihuyi_voice.cli import main
+from ihuyi_voice.cli.exits import Exit
 try:
     main()
 finally:

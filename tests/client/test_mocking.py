@@ -3,7 +3,8 @@
 import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pytest_httpx import HTTPXMock
 from respx.models import AllMockedAssertionError
 
 from ihuyi_voice import NotSent, OutcomeUnknown, VoiceClient
+from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.simulator import Simulator
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE
 
@@ -134,7 +136,9 @@ async def test_where_nobody_listens_a_request_that_respx_lets_pass_is_not_sent(u
         (httpx.PoolTimeout, NotSent),
         (httpx.ReadTimeout, OutcomeUnknown),
         (httpx.RemoteProtocolError, OutcomeUnknown),
-        (ValueError, OutcomeUnknown),
+        (OSError, OutcomeUnknown),
+        (ValueError, ValueError),
+        (FileNotFoundError, FileNotFoundError),
         (AssertionError, AssertionError),
     ],
 )
@@ -148,6 +152,81 @@ async def test_respx_on_an_injected_client_takes_the_body_and_is_known_all_the_s
             client = VoiceClient("a", "key", base_url=BASE_URL, http_client=http_client, retry=ONCE)
             with pytest.raises(expected):
                 await client.submit(MOBILE, CONTENT)
+
+
+def answering_a_text(_: httpx.Request) -> Any:
+    """Answer what is no reply."""
+    return "reply"
+
+
+def misspelling(request: Any) -> Any:
+    """Ask a request for what it doesn't have."""
+    return request.methd
+
+
+WRONG: dict[str, tuple[Any, type[Exception]]] = {
+    "a text for a reply": (answering_a_text, TypeError),
+    "a misspelt attribute": (misspelling, AttributeError),
+    "a key that is missing": (KeyError("mobile"), KeyError),
+    "a canned reply that isn't there": (FileNotFoundError("reply.xml"), FileNotFoundError),
+    "not written yet": (NotImplementedError("todo"), NotImplementedError),
+}
+
+
+@pytest.mark.parametrize("using", [*USING, "MockTransport"])
+@pytest.mark.parametrize("injected", [False, True])
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_mocks_own_failure_surfaces_as_itself(
+    using: str, wrong: str, tmp_path: Path, *, injected: bool
+) -> None:
+    """No outcome of a call, of a keyed one, of a question, nor of a run's message."""
+    effect, expected = WRONG[wrong]
+    async with mocked(using, effect, injected=injected) as options:
+        options |= {"retry": ONCE, "guard": None}
+        async with (
+            Ledger.open(tmp_path / "calls.db") as ledger,
+            VoiceClient("a", "key", base_url=BASE_URL, ledger=ledger, **options) as client,
+        ):
+            for call in (
+                lambda: client.submit(MOBILE, CONTENT),
+                lambda: client.submit(MOBILE, CONTENT, key="order-1"),
+                client.balance,
+                lambda: all_of(client),
+            ):
+                with pytest.raises(expected):
+                    await call()
+
+
+async def all_of(client: VoiceClient) -> None:
+    """Read a run to its end."""
+    async with client.submit_many([(MOBILE, CONTENT)]) as run:
+        async for outcome in run:
+            assert outcome.status == "NOT_SENT"
+
+
+@asynccontextmanager
+async def mocked(using: str, effect: Any, *, injected: bool) -> AsyncGenerator[dict[str, Any]]:
+    """Have a mock do something, and yield the options of a client that meets it."""
+    if using == "MockTransport":
+        handler: Any = raising(effect) if isinstance(effect, Exception) else effect
+        transport = httpx.MockTransport(handler)
+        async with httpx.AsyncClient(transport=transport) as http_client:
+            yield {"http_client": http_client}
+        return
+    async with httpx.AsyncClient() as http_client:
+        with respx.mock(using=using, assert_all_called=False) as router:
+            router.post(url__startswith=BASE_URL).mock(side_effect=effect)
+            yield {"http_client": http_client} if injected else {}
+
+
+def raising(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
+    """Return a handler that raises."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        request.read()
+        raise error
+
+    return handle
 
 
 async def test_pytest_httpx_answers_in_place_of_the_vendor(

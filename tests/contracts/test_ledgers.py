@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -137,6 +138,37 @@ async def test_a_refusal_of_the_request_opens_again_only_if_asked(world: World) 
     assert await looked(again) is None
     await ended(again, accepted())
     assert await looked(process.calls()) == accepted()
+
+
+@pytest.mark.parametrize("of_run", [False, True])
+async def test_a_refused_text_may_be_put_right(world: World, *, of_run: bool) -> None:
+    """Under the same key and number, by `retry_rejected`; then it is the key's text."""
+    process, right = await world.process(), draft(content="改好了")
+    async with AsyncExitStack() as leaving:
+
+        async def journal(*, retry: bool) -> Journal:
+            if not of_run:
+                return process.calls(retry_rejected=retry)
+            await leaving.aclose()
+            run = process.ledger.run(ACCOUNT, "run", retry_rejected=retry)
+            return await leaving.enter_async_context(run)
+
+        await ended(await journal(retry=False), refused(Action.FIX_REQUEST))
+        for as_before in (looked, intended):
+            error = await as_before(await journal(retry=False), right)
+            assert "retry_rejected=True" in str(error)
+        again = await journal(retry=True)
+        assert isinstance(await again.intend(draft(mobile=B, content="改好了")), InvalidRequest)
+        assert await looked(again, right) is None
+        await granted(again, right)
+        await again.settle(right, accepted())
+        assert await looked(again, right) == accepted()
+        assert isinstance(await looked(again), InvalidRequest)  # the text that was refused
+
+
+async def intended(journal: Journal, message: Draft) -> Ending | None:
+    """Return what intending says."""
+    return await journal.intend(message)
 
 
 async def test_unknown_never_opens_by_itself(world: World) -> None:
@@ -277,8 +309,11 @@ async def test_a_late_answer_counts(world: World, end: Ending) -> None:
     assert told(await looked(asking.calls())) == told(end)
 
 
-async def test_a_late_answer_of_an_earlier_attempt_does_not(world: World) -> None:
-    """A person had decided meanwhile, and the key was called again."""
+async def test_a_late_answer_of_an_earlier_attempt_takes_nothing_back(world: World) -> None:
+    """A person had decided meanwhile, and the key was called again: it is not called a third time.
+
+    What the later attempt comes to counts.
+    """
     sleeper, other = await world.process(), await world.process()
     await granted(sleeper.calls(), draft())
     world.now += 11.0
@@ -286,7 +321,7 @@ async def test_a_late_answer_of_an_earlier_attempt_does_not(world: World) -> Non
     await other.ledger.settle("", "k", NotSent.status)
     await granted(other.calls(), draft())
     await sleeper.calls().settle(draft(), accepted("of the first"))
-    assert isinstance(await looked(other.calls()), CallInFlight)
+    assert await looked(other.calls()) == accepted("of the first")
     await other.calls().settle(draft(), accepted("of the second"))
     assert await looked(sleeper.calls()) == accepted("of the second")
 
@@ -405,9 +440,6 @@ async def test_a_run_in_use_is_refused(world: World) -> None:
                 pass
         await granted(journal, draft())
         await asyncio.wait(beats)
-        with pytest.raises(RunInUse, match="open here already"):
-            async with first.ledger.run(ACCOUNT, "run"):
-                pass
 
 
 async def test_a_run_of_one_who_died_a_moment_ago_is_taken_over(

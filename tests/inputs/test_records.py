@@ -150,10 +150,26 @@ def test_a_named_column_that_is_missing_is_told_before_anything_is_sent(tmp_path
         named_values("您好{姓名}，【变量】。")
 
 
-def test_a_content_with_a_place_that_nothing_fills_is_bad(tmp_path: Path) -> None:
-    """Nobody is to hear a brace."""
-    rows = rows_of(tmp_path, "mobile,content\n13900000000,您好{姓名}\n")
-    assert told(rows) == [(2, "bad: the content has {姓名}, which nothing fills in")]
+def test_a_content_may_name_columns_of_its_row(tmp_path: Path) -> None:
+    """Each place holds the row's own cell; one that can't be said spoils its row only."""
+    rows = rows_of(
+        tmp_path,
+        "mobile,content, 姓 名 \n13900000000,您好{姓 名}。,张茜\n13900000001,您好{姓 名}。,a b\n",
+    )
+    first, second = rows
+    assert isinstance(first, Recipient)
+    assert first.content == "您好张茜。"
+    assert told([second])[0][1].startswith("bad: value 1 has ' '")
+
+
+def test_a_content_that_names_a_column_that_is_missing_is_told_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    """Nobody is to hear a brace; it is the list that is wrong, not a row of it."""
+    with pytest.raises(InvalidRequest, match=r"line 2: a content has \{姓名\}.*there are: mobile"):
+        rows_of(tmp_path, "mobile,content\n13900000000,您好{姓名}\n")
+    with pytest.raises(InvalidRequest, match="two columns '姓名'"):
+        rows_of(tmp_path, "mobile,content,姓名,姓名\n13900000000,您好{姓名},a,b\n")
 
 
 @pytest.mark.parametrize(

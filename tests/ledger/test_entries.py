@@ -7,9 +7,11 @@ import pytest
 from ihuyi_voice import (
     Action,
     InvalidRequest,
+    NotSent,
     OutcomeStatus,
     OutcomeUnknown,
     RateLimited,
+    Submission,
     VendorError,
 )
 from ihuyi_voice.ledger import Entry
@@ -122,8 +124,126 @@ async def test_what_is_in_flight_with_the_living_is_not_for_a_person(world: Worl
         await other.ledger.settle("", "k", OutcomeStatus.NOT_SENT)
     world.now += 11.0
     await other.ledger.settle("", "k", OutcomeStatus.NOT_SENT)
-    await process.calls().settle(draft(), accepted())
     assert await other.calls().look([draft()]) == [None]
+
+
+@pytest.mark.parametrize("end", [accepted(), refused(Action.FIX_REQUEST)])
+@pytest.mark.parametrize("said", [OutcomeStatus.NOT_SENT, OutcomeStatus.ACCEPTED])
+async def test_the_vendors_answer_wins_over_a_persons_word(
+    world: World, said: OutcomeStatus, end: Ending
+) -> None:
+    """A process that was only asleep tells it late; a message of it is in no doubt any more."""
+    sleeper, other = await world.process(), await world.process()
+    assert await sleeper.calls().intend(draft()) is None
+    world.now += 11.0
+    await other.ledger.settle("", "k", said, voice_id="V7")
+    (entry,) = await keyed(other)
+    assert entry.settled_at is not None
+    await sleeper.calls().settle(draft(), end)
+    (entry,) = await keyed(other)
+    assert (entry.status, entry.settled_at, entry.also) == (end_status(end), None, ())
+    assert entry.voice_id == getattr(end, "voice_id", None)
+
+
+@pytest.mark.parametrize("end", [unknown(), NotSent("no connection")])
+async def test_what_is_no_answer_of_the_vendors_does_not(world: World, end: Ending) -> None:
+    """A person may know more than a process that knows nothing."""
+    sleeper, other = await world.process(), await world.process()
+    assert await sleeper.calls().intend(draft()) is None
+    world.now += 11.0
+    await other.ledger.settle("", "k", OutcomeStatus.ACCEPTED, voice_id="V7")
+    await sleeper.calls().settle(draft(), end)
+    (entry,) = await keyed(other)
+    assert (entry.status, entry.voice_id) == (OutcomeStatus.ACCEPTED, "V7")
+
+
+LATER: dict[str, tuple[Ending | None, str]] = {
+    "in flight": (None, "V1"),
+    "accepted": (accepted("V2"), "V2"),
+    "refused": (refused(Action.RETRY), "V1"),
+    "unknown": (unknown(), "V1"),
+    "not sent": (NotSent("no connection"), "V1"),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+@pytest.mark.parametrize("ended_before", [True, False])
+async def test_an_acceptance_that_comes_when_the_key_was_opened_again_is_not_silent(
+    world: World, caplog: pytest.LogCaptureFixture, name: str, *, ended_before: bool
+) -> None:
+    """It is logged and kept beside the other's, and the key never rings again."""
+    sleeper, other = await world.process(), await world.process()
+    later, voice_id = LATER[name]
+    await opened_again(sleeper, other)
+    if later is not None and ended_before:
+        await other.calls().settle(draft(), later)
+    for _ in range(2):  # the second time as after a commit of which nobody knew
+        await late(sleeper, accepted("V1"))
+    if later is not None and not ended_before:
+        await other.calls().settle(draft(), later)
+    (entry,) = await keyed(other)
+    assert (entry.status, entry.voice_id) == (OutcomeStatus.ACCEPTED, voice_id)
+    assert entry.also == (("V1",) if voice_id == "V2" else ())
+    assert caplog.text.count("its key") == 1
+    assert isinstance(await (await world.process()).calls().intend(draft()), Submission)
+
+
+@pytest.mark.parametrize("end", [refused(Action.STOP), unknown()])
+async def test_what_else_comes_when_the_key_was_opened_again_changes_nothing(
+    world: World, caplog: pytest.LogCaptureFixture, end: Ending
+) -> None:
+    """No phone has rung, or nobody knows; the later attempt counts."""
+    sleeper, other = await world.process(), await world.process()
+    await opened_again(sleeper, other)
+    await late(sleeper, end)
+    (entry,) = await keyed(other)
+    assert entry.status == "OPEN"
+    await other.calls().settle(draft(), accepted("V2"))
+    (entry,) = await keyed(other)
+    assert (entry.voice_id, entry.also, caplog.text) == ("V2", (), "")
+
+
+async def opened_again(sleeper: Process, other: Process) -> None:
+    """Have a call settled as not sent, and made again."""
+    assert await sleeper.calls().intend(draft()) is None
+    world = sleeper.world
+    world.now += 11.0
+    await other.ledger.settle("", "k", OutcomeStatus.NOT_SENT)
+    assert await other.calls().intend(draft()) is None
+
+
+async def late(sleeper: Process, end: Ending) -> None:
+    """Tell how the first attempt ended."""
+    flights = sleeper.desk.heart.flights(ACCOUNT)
+    flight = flights.get("k")
+    await sleeper.calls().settle(draft(), end)
+    if flight is not None:
+        flights["k"] = flight
+
+
+async def keyed(process: Process) -> list[Entry]:
+    """Return the keyed calls."""
+    return [entry async for entry in process.ledger.entries("")]
+
+
+def end_status(end: Ending) -> OutcomeStatus:
+    """Return which outcome an end is."""
+    return OutcomeStatus.ACCEPTED if isinstance(end, Submission) else end.status
+
+
+async def test_a_persons_word_leaves_the_time_of_the_call(world: World) -> None:
+    """By which the guard counts; when it was said stands apart."""
+    process = await world.process()
+    assert await process.calls().intend(draft()) is None
+    await process.calls().settle(draft(), unknown())
+    called = world.now
+    world.now += 3_600.0
+    await process.ledger.settle("", "k", OutcomeStatus.ACCEPTED, voice_id="V7")
+    (entry,) = await keyed(process)
+    assert entry.at.timestamp() == pytest.approx(called)
+    assert entry.settled_at is not None
+    assert entry.settled_at.timestamp() == pytest.approx(world.now)
+    assert (await process.calls().recall([A]))[A] == pytest.approx([3_600.0])
 
 
 async def test_a_run_of_several_accounts_needs_one(world: World) -> None:

@@ -316,7 +316,7 @@ async def cancelled_after(awaits: int, work: Any) -> None:
 
 
 async def test_backends_that_are_terminated_are_replaced(postgres: str) -> None:
-    """Between two transactions nobody notices; within one it is told, and nothing is lost."""
+    """Nobody notices: neither between two transactions nor within one."""
     from secrets import token_hex  # noqa: PLC0415
 
     from tests.support.ledgers import drop_ledger  # noqa: PLC0415
@@ -333,9 +333,7 @@ async def test_backends_that_are_terminated_are_replaced(postgres: str) -> None:
         asked = asyncio.ensure_future(journal.settle(draft(), accepted()))
         await waiting(admin, world.place.table)
         await terminate(admin, process)
-        with pytest.raises(LedgerUnavailable):
-            await asked
-    await process.beat()
+    await asked
     assert await journal.look([draft()]) == [accepted()]
     await admin.close()
     await world.aclose()

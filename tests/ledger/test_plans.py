@@ -29,6 +29,7 @@ PLANS = [
     (recall._CALLS, MOBILE),
     (matching._CALLS, MOBILE),
     (matching._REPORTS, "ihuyi_reports_mobile"),
+    (matching._UNSURE, STATE),
     (owners._LOST_OF, STATE),
     (entries._FIRST, STATE),
     (runs._LOST, STATE),

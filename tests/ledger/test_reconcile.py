@@ -224,6 +224,39 @@ async def test_reports_of_what_the_dead_had_in_flight_settle_as_they_come(world:
     await settled(heir)
 
 
+async def test_a_report_that_had_to_wait_settles_after_its_reader_has_died(world: World) -> None:
+    """It was taken in while a call was in flight, and is not in the inbox's news any more."""
+    caller, inbox = await world.process(), FakeInbox()
+    await uncertain(caller, "a")
+    assert await caller.calls().intend(draft("in flight")) is None
+    inbox.tell("V9", world.now)
+    world.beat = 0.02
+    reader = await world.process(inbox=inbox)
+    await follower_has_seen(reader, 1)
+    assert (await one(reader)).status is OutcomeStatus.UNKNOWN
+    await reader.ledger.__aexit__(None, None, None)
+    await caller.calls().settle(draft("in flight"), accepted("V1"))
+    await settled(await world.process(inbox=inbox))
+
+
+async def test_many_that_had_to_wait_are_looked_at_in_turn(world: World) -> None:
+    """More than one transaction takes; those that still wait don't stand in the way."""
+    caller, inbox = await world.process(), FakeInbox()
+    for place in range(600):
+        number = f"138{place:08d}"
+        assert await caller.calls().intend(draft(f"w{place}", mobile=number)) is None
+        inbox.tell(f"X{place}", world.now, mobile=number)
+    world.beat = 0.02
+    first = await world.process(inbox=inbox)
+    await follower_has_seen(first, 600)
+    await first.ledger.__aexit__(None, None, None)
+    second = await world.process(inbox=inbox)
+    await caller.calls().settle(draft("w599", mobile="13800000599"), unknown())
+    async with asyncio.timeout(30):
+        while (await listed(second.ledger))["w599"].status is not OutcomeStatus.ACCEPTED:  # noqa: ASYNC110 - another task's doing
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("error", [InboxUnavailable("away"), ZeroDivisionError()])
 async def test_an_inbox_that_fails_is_read_again(
     world: World, caplog: pytest.LogCaptureFixture, error: Exception

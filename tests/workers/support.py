@@ -1,13 +1,18 @@
 """Workers for tests: tables and a schema of the test's own, and what is left in them."""
 
+import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
 
 import asyncpg
 
-from ihuyi_voice.ledger import Ledger
+from ihuyi_voice import VoiceClient
+from ihuyi_voice.ledger import Ledger, RunProgress
 from ihuyi_voice.simulator import Simulator
+from tests.support.vendor import in_process
 
 ACCOUNT = "VM00000000"
 CONTENT = "您的验证码是：1234。"
@@ -34,6 +39,31 @@ async def _drop(url: str, prefix: str) -> None:
         await connection.execute("DELETE FROM ihuyi_schema WHERE name = $1", f"{prefix}_ledger")
     finally:
         await connection.close()
+
+
+async def execute(url: str, statement: str, *given: object, path: str = "public") -> list[Any]:
+    """Execute a statement, on the tables of a schema."""
+    connection = await asyncpg.connect(url, server_settings={"search_path": path})
+    try:
+        return list(await connection.fetch(statement, *given))
+    finally:
+        await connection.close()
+
+
+async def until(ledger: Ledger, predicate: Callable[[RunProgress], bool]) -> RunProgress:
+    """Return the progress of the run `r` once it is so."""
+    for _ in count():
+        progress = await ledger.parts.progress("r")
+        if predicate(progress):
+            return progress
+        await asyncio.sleep(0.02)  # only the database knows
+    raise AssertionError
+
+
+def client_of(simulator: Simulator, **options: Any) -> VoiceClient:
+    """Return a client of the simulator, without a guard if none is given."""
+    options.setdefault("guard", None)
+    return in_process(simulator, **options)
 
 
 def rung(simulator: Simulator) -> list[tuple[str, str]]:

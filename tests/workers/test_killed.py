@@ -6,15 +6,13 @@ import sys
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
 
 from ihuyi_voice import Message, OutcomeStatus
-from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute
 from tests.support.redis_servers import own_prefix
-from tests.workers.support import ACCOUNT, own_ledger, rung
+from tests.workers.support import ACCOUNT, execute, own_ledger, rung, until
 
 MESSAGES = [
     Message(f"138{number % 200:08d}", f"您的验证码是：{number}。", f"m{number}")
@@ -36,16 +34,34 @@ async def worker_of(*arguments: str) -> AsyncGenerator[asyncio.subprocess.Proces
         await process.wait()
 
 
-async def _all_done(ledger: Ledger) -> None:
-    for _ in count():
-        progress = await ledger.parts.progress("r")
-        if progress.done == len(progress.parts):
-            return
-        await asyncio.sleep(0.2)  # only other processes know when
+async def _held_by(url: str, prefix: str, *pids: int) -> dict[int, int]:
+    """Return the owners of the parts that these processes hold, by part."""
+    rows = await execute(
+        url,
+        f"SELECT p.part, p.owner FROM {prefix}_parts p JOIN {prefix}_owners o ON o.id = p.owner"
+        " WHERE p.done = 0 AND o.pid = ANY($1)",
+        pids,
+    )
+    return {row["part"]: row["owner"] for row in rows}
+
+
+async def _taken_after(url: str, prefix: str, part: int, owner: int) -> tuple[int, float]:
+    """Return how often a part was opened, and how long after a beat of whoever held it first."""
+    (row,) = await execute(
+        url,
+        "SELECT p.epoch, p.opened_at - o.beat_at AS after"  # noqa: S608 - names of the test
+        f" FROM {prefix}_parts p, {prefix}_owners o WHERE p.part = $1 AND o.id = $2",
+        part,
+        owner,
+    )
+    return row["epoch"], row["after"]
 
 
 async def test_one_killed_one_asleep_and_one_awake(postgres: str, redis_url: str) -> None:
-    """Each message rings once at most, in order, without a 408x; UNKNOWN is what was in flight."""
+    """Parts change hands within 15 s, by the database's clock.
+
+    Each message rings once at most, in order, without a 408x; UNKNOWN is what was in flight.
+    """
     simulator = Simulator(latency=0.05)
     with own_prefix(redis_url) as guard:
         async with own_ledger(postgres) as (ledger, prefix), simulator.serve() as url:
@@ -55,13 +71,18 @@ async def test_one_killed_one_asleep_and_one_awake(postgres: str, redis_url: str
                 await simulator.arrived(60)
                 killed.kill()
                 asleep.send_signal(signal.SIGSTOP)
+                held = await _held_by(postgres, prefix, killed.pid, asleep.pid)
                 async with worker_of(*arguments) as awake:
-                    await _all_done(ledger)
+                    progress = await until(ledger, lambda now: now.done == len(now.parts))
+                    taken = [await _taken_after(postgres, prefix, *each) for each in held.items()]
                     asleep.send_signal(signal.SIGCONT)
                     asleep.terminate()
                     awake.terminate()
                     assert [await asleep.wait(), await awake.wait()] == [0, 0]
-            counts = (await ledger.parts.progress("r")).counts
+            counts = progress.counts
+    assert held
+    assert {epoch for epoch, _ in taken} == {2}
+    assert 10.0 < max(after for _, after in taken) < 15.0
     calls = rung(simulator)
     assert max(Counter(calls).values()) == 1
     assert not [each for each in simulator.arrivals if each.code in {4080, 4081, 4082}]

@@ -4,23 +4,15 @@ import asyncio
 
 import pytest
 
-from ihuyi_voice import InvalidRequest, Message, OutcomeStatus, RunStopped, VoiceClient
-from ihuyi_voice.ledger import Ledger, RunInUse
+from ihuyi_voice import InvalidRequest, Message, OutcomeStatus
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, run_part, work
-from tests.support.postgres import Server, pooler_of
-from tests.support.vendor import in_process
-from tests.workers.support import ACCOUNT, own_ledger, rung
+from tests.workers.support import ACCOUNT, client_of, own_ledger, rung
 
 MESSAGES = [
     Message(f"139{number % 40:08d}", f"您的验证码是：{number}。", f"m{number}")
     for number in range(60)
 ]
-
-
-def client_of(simulator: Simulator) -> VoiceClient:
-    """Return a client of the simulator."""
-    return in_process(simulator, guard=None)
 
 
 async def test_a_run_is_worked_to_its_end(postgres: str) -> None:
@@ -34,17 +26,6 @@ async def test_a_run_is_worked_to_its_end(postgres: str) -> None:
         assert progress.counts == {OutcomeStatus.ACCEPTED: 60}
         assert progress.done == 6
         assert len(set(rung(simulator))) == len(rung(simulator)) == 60
-
-
-async def test_a_list_is_loaded_again_without_harm(postgres: str) -> None:
-    """What is in the run stays; bad rows are told by their place, and the rest is loaded."""
-    async with own_ledger(postgres) as (ledger, _):
-        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
-        more = [*MESSAGES, Message("12345", "a"), Message("13900000001", "b", "m1"), MESSAGES[0]]
-        given = await distribute(ledger, "r", more, account=ACCOUNT)
-        assert (given.read, given.new, given.parts) == (63, 0, 1)
-        assert sorted(given.bad) == [61, 62]
-        assert given.bad[62].field == "key"
 
 
 async def test_a_part_is_worked_by_any_engine(postgres: str) -> None:
@@ -102,40 +83,3 @@ async def test_a_stopped_worker_gives_its_parts_back(postgres: str) -> None:
         assert 0 < len(rung(simulator)) < 60
         await work(client, ledger, until_done=True)
         assert (await ledger.parts.progress("r")).counts == {OutcomeStatus.ACCEPTED: 60}
-
-
-async def test_a_part_that_was_taken_over_raises(postgres: str) -> None:
-    """Whoever was fenced off is told by an error, so its job fails, and nobody is rung twice."""
-    simulator = Simulator(limits=(), latency=0.05)
-    async with own_ledger(postgres) as (ledger, prefix), client_of(simulator) as client:
-        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
-        working = asyncio.create_task(run_part(client, ledger, "r", 1, concurrency=2))
-        await simulator.arrived(3)
-        async with type(ledger).open(postgres, prefix=prefix) as other:
-            async with other.parts.hold(ACCOUNT, "r", 1, takeover=True):
-                with pytest.raises(RunInUse, match="taken over"):
-                    await working
-    assert len(set(rung(simulator))) == len(rung(simulator)) < 60
-
-
-async def test_a_transaction_pooler_is_refused_in_words(server: Server) -> None:
-    """It hands sessions around; the error says so, and what to do."""
-    async with pooler_of(server) as url, Ledger.open(url) as ledger:
-        with pytest.raises(InvalidRequest, match="direct connection"):
-            await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
-
-
-async def test_a_part_is_fenced(postgres: str) -> None:
-    """Whoever held it before is granted nothing more, also of what nobody else has touched."""
-    async with own_ledger(postgres) as (ledger, prefix):
-        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
-        async with ledger.parts.hold(ACCOUNT, "r", 1) as held:
-            drafts = [draft async for draft in held.to_send()]
-            assert await held.journal.intend(drafts[0]) is None
-            async with (
-                Ledger.open(postgres, prefix=prefix) as other,
-                other.parts.hold(ACCOUNT, "r", 1, takeover=True),
-            ):
-                assert isinstance(await held.journal.intend(drafts[1]), RunStopped)
-                with pytest.raises(RunInUse):
-                    await held.finish(tried=True)

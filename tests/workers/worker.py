@@ -16,7 +16,7 @@ async def main(base_url: str, ledger_url: str, prefix: str, redis: str, guard_pr
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
-        RedisGuard(redis, prefix=guard_prefix) as guard,
+        RedisGuard(redis, prefix=guard_prefix, lease=5.0) as guard,
         Ledger.open(ledger_url, prefix=prefix) as ledger,
         VoiceClient("VM00000000", "simulator-key", base_url=base_url, guard=guard) as client,
     ):

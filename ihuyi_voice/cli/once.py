@@ -1,0 +1,121 @@
+"""`send` without a ledger: one run, whose results grow row by row.
+
+At its end the rows that have no result yet get theirs: those that say the same as an earlier one
+get that one's, and those whose turn never came are NOT_SENT.
+"""
+
+from collections.abc import Generator
+from contextlib import AsyncExitStack, contextmanager
+
+from ihuyi_voice.cli.course import Course, Plan, count_rows, follow, submissions
+from ihuyi_voice.cli.ending import tell
+from ihuyi_voice.cli.ends import Ends
+from ihuyi_voice.cli.exits import Exit
+from ihuyi_voice.cli.growing import GrowingFile
+from ihuyi_voice.cli.interrupts import Interrupts
+from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.listing import Keyed
+from ihuyi_voice.cli.output import complain
+from ihuyi_voice.cli.results import Headings
+from ihuyi_voice.cli.told import Told, not_begun, print_row, same
+from ihuyi_voice.client import VoiceClient
+from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.inputs import BadRow
+from ihuyi_voice.inputs.earlier import OF_ONE_RUN
+from ihuyi_voice.models import OutcomeStatus
+
+
+async def send(client: VoiceClient, plan: Plan, *, as_json: bool) -> Exit:
+    """Send everything in a list, tell of it, and return the exit code.
+
+    Raises:
+        VoiceError, OSError: It could not begin, and nothing was sent. Or the list broke off, and
+            everything before was done.
+    """
+    course = await go(client, plan, hidden=as_json, streamed=as_json)
+    tell(course, plan, as_json=as_json)
+    if course.failure is not None:
+        raise course.failure
+    return course.exit
+
+
+async def go(
+    client: VoiceClient, plan: Plan, *, hidden: bool = False, streamed: bool = False
+) -> Course:
+    """Send everything in a list, with its results in a file; see `send`.
+
+    Args:
+        client: Who sends.
+        plan: What, and how.
+        hidden: Whether there is no bar.
+        streamed: Whether each row's end is printed as a line of JSON.
+    """
+    total = count_rows(plan)
+    with Ends() as ends, Interrupts() as interrupts:
+        course = Course(hearers=[ends], kept_elsewhere=plan.out is None and not streamed)
+        if streamed:
+            course.keepers.append(print_row)
+        run = submissions(client, plan, course, total)
+        with _keeping(plan, course):
+            stack = AsyncExitStack()
+            await stack.enter_async_context(run)
+            await follow(run, course, total, interrupts, entered=stack, hidden=hidden)
+            _tell_the_rest(plan, course, ends)
+    return course
+
+
+@contextmanager
+def _keeping(plan: Plan, course: Course) -> Generator[None]:
+    """Have each row's end in the file of results while inside."""
+    if plan.out is None:
+        yield
+        return
+    headings = Headings.of(plan.recipients.names(), OF_ONE_RUN)
+    try:
+        file = GrowingFile(plan.out, (*headings.names, *headings.ours), force=plan.force)
+    except FileExistsError as exc:
+        raise InvalidRequest(text("send.out.exists", out=str(plan.out))) from exc
+
+    def keep(told: Told) -> None:
+        file.add((*headings.cells(told.row.cells), *told.result, told.row.line))
+
+    course.keepers.append(keep)
+    try:
+        yield
+    finally:
+        _close(file, course)
+
+
+def _close(file: GrowingFile, course: Course) -> None:
+    """Have the file on the disk; tell what may not be there."""
+    try:
+        file.settle()
+    except OSError as error:
+        course.unwritten = course.unwritten or error
+        for line in file.lost():
+            complain("send.unsaved_line", line=line)
+    finally:
+        file.close()
+
+
+def _tell_the_rest(plan: Plan, course: Course, ends: Ends) -> None:
+    """Tell of the rows that have no end of their own, if there are any."""
+    whole = not course.interrupts and not course.same
+    if whole or course.unwritten is not None or course.failure is not None:
+        return
+    for each in plan.rows():
+        if ends.of(each.row.line) is None:
+            _tell_of_one(each, course, ends)
+
+
+def _tell_of_one(each: Keyed, course: Course, ends: Ends) -> None:
+    row, first = each.row, ends.of(each.same_as)
+    if each.earlier is not None:
+        course.carry(Told(row, each.earlier, carried=True))
+    elif isinstance(row, BadRow):
+        course.bad(row)
+    elif each.same_as and first is not None:
+        course.tell(same(row, each.same_as, first))
+    else:
+        course.report.counts[OutcomeStatus.NOT_SENT] += 1
+        course.tell(not_begun(row))

@@ -1,0 +1,280 @@
+"""The words of `send`."""
+
+from typing import Final
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    # send
+    "send.help": (
+        "Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped.",
+        "按表格文件（CSV 或 .xlsx）逐行发送；有错误的行会报告并跳过。",
+    ),
+    "send.recipients.help": (
+        "CSV or .xlsx with a header and a mobile column; - for stdin.",
+        "带表头和 mobile 列的 CSV 或 .xlsx 文件；- 表示标准输入。",
+    ),
+    "send.template.help": (
+        "Makes the contents: with 【变量】, or columns' names, 您好{姓名}.",
+        "用来生成内容的模板：含【变量】，或列名，如 您好{姓名}。",
+    ),
+    "send.delimiter.help": (
+        "What stands between cells: one character, or tab; else found.",
+        "单元格分隔符：一个字符或 tab；默认自动识别。",
+    ),
+    "send.delimiter.wrong": (
+        "--delimiter {text}: give one character, or tab",
+        "--delimiter {text}：请给出一个字符，或 tab",
+    ),
+    "send.column.help": (
+        "Another column's name: mobile=手机号, content=…, reference=…, 1=姓名.",
+        "指定列名，如 mobile=手机号 content=内容 reference=备注 1=姓名",
+    ),
+    "send.out.help": (
+        "Write each row and its result to this new file.",
+        "将每行及其结果写入新文件。",
+    ),
+    "send.concurrency.help": ("Most submissions in flight.", "同时进行的最大提交数。"),
+    "send.max_rate.help": ("Most submissions a second.", "每秒最大提交数。"),
+    "send.column.wrong": (
+        "--column {text}: write it as mobile=手机号 or 1=姓名",
+        "--column {text}：请写成 mobile=手机号 或 1=姓名",
+    ),
+    "send.out.wrong": (
+        "--out is the recipients' own file, which it would overwrite",
+        "--out 就是名单文件本身，会将其覆盖",
+    ),
+    "send.only.help": (
+        "Of a results file, send the rows of these statuses: held,not_sent.",
+        "对结果文件，只发送这些状态的行：held,not_sent。",
+    ),
+    "send.ring.help": (
+        "With --only accepted or unknown: let phones ring that may have rung.",
+        "与 --only 同用：允许重拨可能响过的电话。",
+    ),
+    "send.only.wrong": (
+        "--only {text}: there are accepted, rejected, held, not_sent and unknown",
+        "--only {text}：可选 accepted、rejected、held、not_sent、unknown",
+    ),
+    "send.only.rung": (
+        (
+            "what is accepted rings, and what is unknown may ring: sent again, those phones ring "
+            "twice; say --ring-again as well if that is meant"
+        ),
+        (
+            "accepted 的电话会响，unknown 的可能会响：再发就会重复拨打；确实需要时请同时加上 "
+            "--ring-again"
+        ),
+    ),
+    "send.only.needed": (
+        (
+            "{name} has the results of an earlier run: say which of its rows to send, mostly "
+            "--only held,not_sent"
+        ),
+        "{name} 中有此前发送的结果：请指明发送哪些行，一般是 --only held,not_sent",
+    ),
+    "send.only.no_results": (
+        "{name} is no results file: the columns {columns} don't stand side by side in it",
+        "{name} 不是结果文件：其中没有相邻的列 {columns}",
+    ),
+    "send.only.no_status": (
+        "it has no status, so nobody knows whether it was called",
+        "没有状态，无法知道是否已拨打",
+    ),
+    "send.held_until": (
+        "some of them are held back, the last until {at}: send those then",
+        "其中有暂缓的号码，最晚到 {at}：请届时再发送",
+    ),
+    "send.carried": (
+        "{count:,} rows were left as an earlier run left them",
+        "{count:,} 行保留此前的结果，没有发送",
+    ),
+    "send.row": ("line {line}: {status}: {reason}", "第 {line} 行：{status}：{reason}"),
+    "send.rows": (
+        "{count:,} × {status}: {reason} (lines {lines})",
+        "{count:,} 行 {status}：{reason}（第 {lines} 行）",
+    ),
+    "send.rows.more": (", …", "……"),
+    "list.comma": (", ", "、"),
+    "send.more": (
+        "… and {count} more; --out writes them all",
+        "……另有 {count} 行；用 --out 可写出全部结果",
+    ),
+    "send.total": (
+        "{rows:,} rows in {seconds:.1f} s: {rate:,.0f} a second",
+        "共 {rows:,} 行，用时 {seconds:.1f} 秒：每秒 {rate:,.0f} 行",
+    ),
+    # send --ledger
+    "send.ledger.help": (
+        (
+            "Keep the run in this ledger (a file, or postgresql://…): run again, it goes on, and "
+            "nobody is called twice."
+        ),
+        "将任务记入此台账（文件或 postgresql:// 地址）：再次运行即可继续，不会重复拨打。",
+    ),
+    "send.run.help": (
+        "The run's name in the ledger; else the file's.",
+        "台账中的任务名称；默认为文件名。",
+    ),
+    "send.run.needed": (
+        "a list from a pipe has no name: name its run with --run",
+        "来自管道的名单没有文件名：请用 --run 指定任务名称",
+    ),
+    "send.duplicates.help": (
+        "Rows that say the same to the same number: once, or send each.",
+        "号码和内容都相同的行：once 只发一次，send 逐行发送。",
+    ),
+    "send.retry.help": (
+        "Send again what the vendor refused for its number or text.",
+        "重发被拒绝的号码或内容。",
+    ),
+    "send.takeover.help": (
+        "Take the run away from another process that works on it.",
+        "从其他进程接管此任务。",
+    ),
+    "send.force.help": (
+        "Let --out replace a file of something else.",
+        "允许覆盖已有的其他文件。",
+    ),
+    "send.needs_ledger": (
+        "--run, --retry-rejected and --takeover need --ledger",
+        "--run、--retry-rejected 和 --takeover 需要与 --ledger 一起使用",
+    ),
+    "send.out.exists": (
+        "{out} is there already, and says whose phone rang: choose another name, or --force",
+        "{out} 已存在，其中记录了拨打过谁：请换一个文件名，或使用 --force",
+    ),
+    "send.out.taken": (
+        (
+            "{out} is there already and holds something else than this run's results: choose "
+            "another name, or --force"
+        ),
+        "{out} 已存在，且不是本任务的结果：请换一个文件名，或使用 --force",
+    ),
+    "send.reference.used": (
+        "the reference {reference} stands in line {line} with another number or content",
+        "备注 {reference} 已用于第 {line} 行，但号码或内容不同",
+    ),
+    "send.key.used": (
+        "the run has {name} with another number or content",
+        "任务中 {name} 的号码或内容与此不同",
+    ),
+    "send.same": ("the same as line {line}: one message", "与第 {line} 行相同，合为一条"),
+    "send.in_flight": (
+        "it was in flight; nobody knows yet whether it was called",
+        "发送途中，尚不知道是否已拨打",
+    ),
+    "send.not_begun": (
+        "not begun; run the same command again",
+        "尚未开始；再次运行同一命令即可",
+    ),
+    "send.never_begun": ("not begun; nothing was sent", "尚未开始，没有发送"),
+    "send.not_begun_at_all": (
+        "Interrupted before anything was sent.",
+        "在发送之前已中断。",
+    ),
+    "send.in_use": (
+        "Another process works on this run. Let it end, or take it over with --takeover.",
+        "另一个进程正在运行此任务。请等待其结束，或使用 --takeover 接管。",
+    ),
+    "send.waiting": (
+        "Waiting for {count} in flight; Ctrl-C again writes them down as UNKNOWN.",
+        "正在等待 {count} 条发送途中的通知；再按一次 Ctrl-C 则记为结果未知 UNKNOWN。",
+    ),
+    "send.waiting_unwritten": (
+        (
+            "The results can't be written ({reason}): nothing more is sent. Waiting for {count} in "
+            "flight; Ctrl-C writes them down as UNKNOWN."
+        ),
+        (
+            "结果无法写入（{reason}）：不再发送。正在等待 {count} 条发送途中的通知；"
+            "按 Ctrl-C 则记为结果未知 UNKNOWN。"
+        ),
+    ),
+    "send.cut_off": (
+        "What was in flight is written down as UNKNOWN.",
+        "发送途中的通知已记为结果未知 UNKNOWN。",
+    ),
+    "send.unsaved": (
+        "known nowhere else: line {line}: {status} {voice_id} {reason}",
+        "未能记录：第 {line} 行：{status} {voice_id} {reason}",
+    ),
+    "send.unsaved_line": (
+        "known nowhere else: {line}",
+        "未能记录：{line}",
+    ),
+    "send.unwritten": (
+        (
+            "The results could not be written to {out} ({reason}). Nothing is lost: run the same "
+            "command again, or “ihuyi-voice ledger csv”."
+        ),
+        (
+            "结果未能写入 {out}（{reason}）。记录没有丢失：请再次运行同一命令，或使用“ihuyi-voice "
+            "ledger csv”。"
+        ),
+    ),
+    "send.sames": (
+        (
+            "{count:,} rows say the same to the same number as a row before, and were sent once "
+            "(--duplicates send: each)"
+        ),
+        "{count:,} 行与前面某行的号码和内容相同，只发送一次（--duplicates send：逐行发送）",
+    ),
+    "send.replayed": (
+        "{count:,} of them had been settled before in the run {run}, and were not sent again",
+        "其中 {count:,} 条此前已在任务 {run} 中有结果，没有重发",
+    ),
+    "send.settled": (
+        (
+            "Everything in the run {run} was settled before: nothing was sent. To send the list "
+            "once more, give it another name: --run NAME"
+        ),
+        "任务 {run} 此前已全部完成：这次没有发送。如需把名单再发一遍，请另取名称：--run 名称",
+    ),
+    "send.stopped": ("Stopped: {cause}: {meaning}.", "已停止：{cause}：{meaning}。"),
+    "send.stopped_plainly": ("Stopped: {cause}", "已停止：{cause}"),
+    "send.mostly": (
+        "{bad:,} of {rows:,} were not accepted, {count:,} of them: {cause}: {meaning}.",
+        "{rows:,} 行中有 {bad:,} 行未被受理，其中 {count:,} 行：{cause}：{meaning}。",
+    ),
+    "send.mostly_plainly": (
+        "{bad:,} of {rows:,} were not accepted, {count:,} of them: {cause}",
+        "{rows:,} 行中有 {bad:,} 行未被受理，其中 {count:,} 行：{cause}",
+    ),
+    "send.not_all": (
+        "{bad:,} of {rows:,} were not accepted.",
+        "{rows:,} 行中有 {bad:,} 行未被受理。",
+    ),
+    "send.all": ("All {rows:,} were accepted.", "全部 {rows:,} 行已受理。"),
+    "send.none": ("There was nothing to send.", "没有可发送的内容。"),
+    "send.interrupted": (
+        "Interrupted: {rows:,} rows ended, {bad:,} of them were not accepted.",
+        "已中断：{rows:,} 行有结果，其中 {bad:,} 行未被受理。",
+    ),
+    "send.unwritten_headline": (
+        "Stopped: the results could not be written: {reason}",
+        "已停止：结果无法写入：{reason}",
+    ),
+    "send.next": ("What to do: {advice}.", "下一步：{advice}。"),
+    "send.next_plainly": (
+        "What to do: ask the vendor about it; it is in no table.",
+        "下一步：该代码未列出，请咨询供应商。",
+    ),
+    "send.next_disk": (
+        (
+            "What to do: make room or write to another place; what stands neither in {out} nor "
+            "above was not sent."
+        ),
+        "下一步：清理磁盘或换个位置；既不在 {out} 中、也未在上面列出的行没有发送。",
+    ),
+    "send.what_is_left": (
+        "To send what is left: ihuyi-voice send {out} --only held,not_sent --out NEW_FILE",
+        "发送其余部分：ihuyi-voice send {out} --only held,not_sent --out 新文件名",
+    ),
+    "send.uncertain": (
+        "What is UNKNOWN is not sent again by itself: ihuyi-voice ledger unknown {run}",
+        "结果未知的通知不会自动重发，请查看：ihuyi-voice ledger unknown {run}",
+    ),
+    "send.go_on": (
+        "The run {run} goes on when the same command is run again.",
+        "再次运行同一命令，任务 {run} 即可继续。",
+    ),
+}

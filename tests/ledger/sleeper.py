@@ -1,0 +1,76 @@
+"""A program that stops itself in the midst of a transaction of a ledger's, on PostgreSQL.
+
+`python -m tests.ledger.sleeper JSON`: it stops when a statement that has certain words was prepared
+and its values were not sent yet, and writes what became of its call when it goes on.
+"""
+
+# pyright: reportPrivateUsage=false
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from typing import Any, Final
+
+import asyncpg
+import attrs
+
+from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.models import Draft
+
+ACCOUNT: Final = "VM1"
+
+
+@attrs.frozen
+class Order:
+    """What it is to do.
+
+    Attributes:
+        ledger: Where its ledger is.
+        words: What the statement has in which it falls asleep.
+        run: The run; "" for a keyed call.
+    """
+
+    ledger: str
+    words: str
+    run: str = ""
+
+    def command(self) -> list[str]:
+        """Return what starts it."""
+        return [sys.executable, "-m", "tests.ledger.sleeper", json.dumps(attrs.asdict(self))]
+
+
+def fall_asleep_at(words: str) -> None:
+    """Stop this process once, between the two halves of such a statement."""
+    connection: Any = asyncpg.Connection
+    prepare = connection._get_statement
+    left = [words]
+
+    async def prepared(self: Any, query: str, *given: Any, **options: Any) -> Any:
+        statement = await prepare(self, query, *given, **options)
+        if left and left[0] in query:
+            left.clear()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return statement
+
+    connection._get_statement = prepared
+
+
+async def main(order: Order) -> None:
+    """Intend a call, asleep in between."""
+    message = Draft("k", "13900000000", "您好")
+    async with Ledger.open(order.ledger) as ledger:
+        if not order.run:
+            await ledger.calls(ACCOUNT).look([message])
+            fall_asleep_at(order.words)
+            told = await ledger.calls(ACCOUNT).intend(message)
+        else:
+            async with ledger.run(ACCOUNT, order.run) as journal:
+                fall_asleep_at(order.words)
+                told = await journal.intend(message)
+    print(type(told).__name__)  # noqa: T201 - a program
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Order(**json.loads(sys.argv[1]))))

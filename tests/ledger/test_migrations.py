@@ -1,0 +1,55 @@
+"""Ledgers of earlier versions are brought to this one when they are opened, with all they hold."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from ihuyi_voice import OutcomeStatus
+from ihuyi_voice.ledger import Ledger, LedgerUnavailable
+from ihuyi_voice.storage import Query, Work
+from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, unknown
+
+if TYPE_CHECKING:
+    from ihuyi_voice.ledger.states import Ending
+
+SINCE_2: Final = ("settled_at", "also")
+
+
+async def made_older(process: Process) -> None:
+    """Make a ledger one of version 1."""
+    table = process.world.place.table
+
+    def work() -> Work[None]:
+        for column in SINCE_2:
+            yield Query(f'ALTER TABLE "{table}_entries" DROP COLUMN {column}')
+        update = "UPDATE ihuyi_schema SET version = 1 WHERE name = :name"
+        yield Query(update, {"name": f"{table}_ledger"})
+
+    await process.desk.heart.write(work)
+
+
+async def test_a_ledger_of_version_1_is_migrated(world: World) -> None:
+    """Its entries are what they were, and can be settled."""
+    process = await world.process()
+    ends: dict[str, Ending] = {"done": accepted(), "unsure": unknown()}
+    for key, end in ends.items():
+        assert await process.calls().intend(draft(key)) is None
+        await process.calls().settle(draft(key), end)
+    await made_older(process)
+    later = await world.process()
+    assert await later.calls().look([draft("done")]) == [accepted()]
+    await later.ledger.settle("", "unsure", OutcomeStatus.NOT_SENT)
+    found: dict[str, Any] = {
+        each.key: each async for each in later.ledger.entries("", account=ACCOUNT)
+    }
+    assert found["done"].settled_at is None
+    assert found["unsure"].settled_at is not None
+    assert found["unsure"].also == ()
+
+
+async def test_a_ledger_that_is_not_to_be_written_is_not_migrated(world: World) -> None:
+    """The error says what to do."""
+    await made_older(await world.process())
+    ledger: Ledger = world.ledger(create=False)
+    with pytest.raises(LedgerUnavailable, match="version 1, not 2: open it once for writing"):
+        await ledger.__aenter__()

@@ -1,0 +1,112 @@
+"""A run within one open ledger: in use, taken over, and left whatever is cancelled."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ihuyi_voice import RunInUse, RunStopped
+from ihuyi_voice.ledger.heart import Heart
+from ihuyi_voice.ledger.journal import Journal
+from tests.support.ledgers import ACCOUNT, Process, World, draft
+
+IN_USE = r"the run 'run', begun \d+ s ago, .* last beat was \d+\.\d s ago: this one, which has it"
+
+
+async def granted(journal: Journal, key: str) -> None:
+    """Intend what must be granted."""
+    assert await journal.intend(draft(key)) is None
+
+
+async def test_a_run_that_is_open_here_is_refused_like_any_other(world: World) -> None:
+    """By its name, its age and its last beat; and whoever has it keeps it."""
+    process = await world.process()
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        for _ in range(2):
+            with pytest.raises(RunInUse, match=IN_USE):
+                await process.ledger.run(ACCOUNT, "run").__aenter__()
+        await granted(journal, "a")
+        async with process.ledger.run(ACCOUNT, "other") as other:
+            await granted(other, "a")
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        await granted(journal, "b")
+
+
+async def test_a_run_that_is_open_here_is_taken_over_like_any_other(world: World) -> None:
+    """Who had it sends nothing more, and leaves it to whom it belongs when it is left."""
+    process, elsewhere = await world.process(), await world.process()
+    first = process.ledger.run(ACCOUNT, "run")
+    earlier = await first.__aenter__()
+    async with process.ledger.run(ACCOUNT, "run", takeover=True) as later:
+        assert isinstance(await earlier.intend(draft("a")), RunStopped)
+        await first.__aexit__(None, None, None)
+        await granted(later, "a")
+        with pytest.raises(RunInUse, match=IN_USE):
+            await process.ledger.run(ACCOUNT, "run").__aenter__()
+        assert [info.in_use for info in await elsewhere.ledger.runs()] == [True]
+    assert [info.in_use for info in await elsewhere.ledger.runs()] == [False]
+
+
+async def test_of_several_that_open_a_run_at_once_one_has_it(world: World) -> None:
+    """The others are told so."""
+    process = await world.process()
+    managers = [process.ledger.run(ACCOUNT, "run") for _ in range(4)]
+    got = await asyncio.gather(*(each.__aenter__() for each in managers), return_exceptions=True)
+    kinds = sorted(type(each).__name__ for each in got)
+    assert kinds == ["Journal", *["RunInUse"] * 3]
+
+
+async def test_a_run_whose_owner_was_buried_is_open_to_its_own_process(world: World) -> None:
+    """It slept so long that somebody has buried it: it holds nothing any more."""
+    process, other = await world.process(), await world.process()
+    async with process.ledger.run(ACCOUNT, "run"):
+        world.now += 11.0
+        await other.desk.heart.write(other.desk.owners.bury_all)
+        async with process.ledger.run(ACCOUNT, "run") as journal:
+            await granted(journal, "a")
+
+
+@pytest.mark.parametrize("awaits", range(16))
+async def test_a_run_whose_opening_is_cancelled_is_free(world: World, awaits: int) -> None:
+    """Whenever that was; another process has it at once, while this one lives."""
+    process, other = await world.process(), await world.process()
+    await process.desk.heart.born()
+    task = asyncio.create_task(opened(process))
+    for _ in range(awaits):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    await process.rests()
+    assert {info.in_use for info in await other.ledger.runs()} <= {False}
+
+
+async def test_a_run_that_is_taken_after_its_opening_was_cancelled_is_free(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction goes on, and nobody waits for what it takes."""
+    process, other = await world.process(), await world.process()
+    await process.desk.heart.born()
+    write, begun, go_on = Heart.write, asyncio.Event(), asyncio.Event()
+
+    async def slow(heart: Heart, make: Any, **options: Any) -> Any:
+        result = await write(heart, make, **options)
+        begun.set()
+        await go_on.wait()
+        return result
+
+    monkeypatch.setattr(Heart, "write", slow)
+    task = asyncio.create_task(opened(process))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert [info.in_use for info in await other.ledger.runs()] == [True]
+    go_on.set()
+    await process.rests()
+    assert [info.in_use for info in await other.ledger.runs()] == [False]
+
+
+async def opened(process: Process) -> None:
+    """Open a run and leave it when cancelled."""
+    async with process.ledger.run(ACCOUNT, "run"):
+        await asyncio.Event().wait()

@@ -1,0 +1,118 @@
+"""A program that is stopped in the midst of a transaction doesn't stop those that live."""
+
+# pyright: reportPrivateUsage=false
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import pytest
+
+from ihuyi_voice.ledger import Ledger, LedgerUnavailable
+from ihuyi_voice.ledger.schema import Timing
+from tests.ledger.killing import ROOT, own_database
+from tests.ledger.sleeper import ACCOUNT, Order
+from tests.support.ledgers import draft
+from tests.support.postgres import Server, pooler_of
+
+SOON: Final = Timing(beat=0.1, dead=0.5, look=0.1)
+USED = 'UPDATE "ihuyi_runs" SET used_at'
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@asynccontextmanager
+async def asleep(order: Order) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Start a sleeper, and yield it when it has fallen asleep."""
+    sleeper = await asyncio.create_subprocess_exec(
+        *order.command(), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        await stopped(sleeper.pid)
+        yield sleeper
+    finally:
+        if sleeper.returncode is None:
+            sleeper.kill()
+            await sleeper.wait()
+
+
+async def stopped(pid: int) -> None:
+    """Wait until a process has stopped."""
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":  # noqa: ASYNC110, ASYNC240 - only the system knows
+        await asyncio.sleep(0.01)
+
+
+async def woken(sleeper: asyncio.subprocess.Process) -> str:
+    """Let it go on, and return what it writes."""
+    sleeper.send_signal(signal.SIGCONT)
+    out, _ = await sleeper.communicate()
+    return out.decode().strip()
+
+
+async def keyed_call(url: str) -> None:
+    """Have a sleeper call a key, and call it meanwhile."""
+    async with Ledger.open(url, timing=SOON) as ledger:
+        await ledger.calls(ACCOUNT).look([draft()])
+        async with asleep(Order(url, USED)) as sleeper:
+            assert await ledger.calls(ACCOUNT).intend(draft()) is None
+            assert await woken(sleeper) == "CallInFlight"
+
+
+async def run(url: str) -> None:
+    """Have a sleeper work on a run, and take it over meanwhile."""
+    async with Ledger.open(url, timing=SOON) as ledger:
+        async with (
+            asleep(Order(url, USED, "run")) as sleeper,
+            ledger.run(ACCOUNT, "run", takeover=True) as journal,
+        ):
+            assert await journal.intend(draft()) is None
+            assert await woken(sleeper) == "RunStopped"
+
+
+@pytest.mark.parametrize("what", [keyed_call, run])
+async def test_its_locks_are_taken_from_it(
+    postgres: str, what: Callable[[str], Awaitable[None]]
+) -> None:
+    """Of the same key, or the same run; and when it wakes it sends nothing."""
+    async with own_database(postgres) as url:
+        await what(url)
+
+
+@pytest.mark.parametrize("what", [keyed_call, run])
+async def test_its_locks_are_taken_from_it_behind_a_pooler(
+    server: Server, what: Callable[[str], Awaitable[None]]
+) -> None:
+    """Which pools by transaction."""
+    async with pooler_of(server) as url:
+        await what(url)
+
+
+async def test_a_sleeper_that_nobody_has_taken_over_goes_on(postgres: str) -> None:
+    """Its connection was ended meanwhile; its call is granted on another one."""
+    async with own_database(postgres) as url, asleep(Order(url, USED)) as sleeper:
+        admin = await asyncpg.connect(url)
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await admin.close()
+        assert await woken(sleeper) == "NoneType"
+
+
+async def test_locks_of_who_is_no_ledger_are_told_in_words(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody's psql, say: it isn't ended, and as soon as it lets go everything works."""
+    monkeypatch.setattr("ihuyi_voice.ledger.ledger.LOCK_TIMEOUT", 0.02)
+    async with own_database(postgres) as url, Ledger.open(url) as ledger:
+        admin = await asyncpg.connect(url)
+        async with admin.transaction():
+            await admin.execute('LOCK TABLE "ihuyi_runs" IN ACCESS EXCLUSIVE MODE')
+            with pytest.raises(LedgerUnavailable, match=r"another program holds locks.*psql"):
+                await ledger.calls(ACCOUNT).look([draft()])
+        assert await ledger.calls(ACCOUNT).look([draft()]) == [None]
+        await admin.close()

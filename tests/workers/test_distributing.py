@@ -1,0 +1,129 @@
+"""A list becomes the parts of a run: again, grown, with bad rows, by two at a time."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from ihuyi_voice import InvalidRequest, Message, OutcomeStatus
+from ihuyi_voice.ledger import RunInUse
+from ihuyi_voice.models import Draft
+from ihuyi_voice.simulator import Simulator
+from ihuyi_voice.workers import distribute, run_part, work
+from tests.workers.support import ACCOUNT, client_of, own_ledger, rung
+
+MESSAGES = [
+    Message(f"139{number % 40:08d}", f"您的验证码是：{number}。", f"m{number}")
+    for number in range(60)
+]
+
+
+async def test_a_list_is_loaded_again_without_harm(postgres: str) -> None:
+    """What is in the run stays; bad rows are told by their place, and the rest is loaded."""
+    async with own_ledger(postgres) as (ledger, _):
+        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+        more = [*MESSAGES, Message("12345", "a"), Message("13900000001", "b", "m1"), MESSAGES[0]]
+        given = await distribute(ledger, "r", more, account=ACCOUNT)
+        assert (given.read, given.new, given.parts) == (63, 0, 1)
+        assert sorted(given.bad) == [61, 62]
+        assert given.bad[62].field == "key"
+
+
+async def test_a_list_that_grew_is_worked_to_its_new_end(postgres: str) -> None:
+    """Parts that were done are opened again for what is new in them, and nothing rings twice."""
+    simulator = Simulator(limits=())
+    async with own_ledger(postgres) as (ledger, _), client_of(simulator) as client:
+        await distribute(ledger, "r", MESSAGES[:40], part_size=10, account=ACCOUNT)
+        await work(client, ledger, until_done=True)
+        given = await distribute(ledger, "r", MESSAGES, part_size=99, account=ACCOUNT)
+        assert (given.new, given.parts) == (20, 4)
+        await work(client, ledger, until_done=True)
+        assert (await ledger.parts.progress("r")).counts == {OutcomeStatus.ACCEPTED: 60}
+        assert len(set(rung(simulator))) == len(rung(simulator)) == 60
+
+
+async def test_rows_are_told_by_their_place_however_many_are_bad(postgres: str) -> None:
+    """Of thousands the first are kept, and a key of another message's has its own row."""
+    bad = [Message("12345", "a") for _ in range(990)]
+    other = Message("13900000009", "anderes", "m1")
+    async with own_ledger(postgres) as (ledger, _):
+        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+        rows = [*bad, MESSAGES[0], other, *bad[:5], other]
+        given = await distribute(ledger, "r", rows, account=ACCOUNT)
+        assert (given.read, given.bad_count) == (998, 997)
+        assert {row for row, error in given.bad.items() if error.field == "key"} == {992, 998}
+        given = await distribute(ledger, "r", [*bad, *bad], account=ACCOUNT)
+        assert (given.bad_count, len(given.bad)) == (1980, 1000)
+
+
+async def test_a_list_may_be_a_stream_and_may_break(postgres: str) -> None:
+    """Its error is raised, nothing of it is worked on, and loading it again mends that."""
+
+    async def breaking() -> AsyncGenerator[Message]:
+        for message in MESSAGES[:10]:
+            yield message
+        raise OSError("the disk")
+
+    async with own_ledger(postgres) as (ledger, _):
+        with pytest.raises(OSError, match="the disk"):
+            await distribute(ledger, "r", breaking(), account=ACCOUNT)
+        assert await ledger.parts.undone(ACCOUNT) == []
+        given = await distribute(ledger, "r", iter(MESSAGES), part_size=30, account=ACCOUNT)
+        assert (given.new, given.parts, given.bad_count) == (60, 2, 0)
+
+
+async def test_an_empty_list_is_a_run_that_is_done(postgres: str) -> None:
+    """With one part, which is done when a worker has looked at it."""
+    async with own_ledger(postgres) as (ledger, _), client_of(Simulator()) as client:
+        given = await distribute(ledger, "r", [], account=ACCOUNT)
+        assert (given.read, given.parts) == (0, 1)
+        await work(client, ledger, until_done=True)
+        progress = await ledger.parts.progress("r")
+        assert (progress.counts, progress.done) == ({}, 1)
+
+
+async def test_of_two_that_load_one_run_the_later_goes_on(postgres: str) -> None:
+    """And the earlier is told."""
+    draft = Draft("k", "13900000000", "您好", None)
+    async with own_ledger(postgres) as (ledger, _):
+        first = await ledger.parts.begin(ACCOUNT, "r", 10)
+        await ledger.parts.add(first, [(1, draft)])
+        second = await ledger.parts.begin(ACCOUNT, "r", 10)
+        with pytest.raises(RunInUse, match="began later"):
+            await ledger.parts.add(first, [(2, draft)])
+        with pytest.raises(RunInUse, match="began later"):
+            await ledger.parts.end(first, 1, 1)
+        await ledger.parts.add(second, [(1, draft)])
+        assert (await ledger.parts.end(second, 1, 1)).new == 1
+
+
+async def test_runs_of_one_process_and_of_many_are_told_apart(postgres: str) -> None:
+    """Neither goes on as the other, and both say so."""
+    simulator = Simulator(limits=())
+    async with own_ledger(postgres) as (ledger, _), client_of(simulator) as client:
+        async with client.submit_many(MESSAGES[:1], run="local", ledger=ledger) as run:
+            await run.drain()
+        with pytest.raises(InvalidRequest, match="begun by one process alone"):
+            await distribute(ledger, "local", MESSAGES, account=ACCOUNT)
+        await distribute(ledger, "many", MESSAGES, account=ACCOUNT)
+        with pytest.raises(InvalidRequest, match="was distributed"):
+            async with client.submit_many(MESSAGES, run="many", ledger=ledger):
+                pass
+
+
+async def test_another_accounts_run_is_not_worked_on(postgres: str) -> None:
+    """By its name, it is none; and workers of other accounts leave it alone."""
+    async with own_ledger(postgres) as (ledger, _), client_of(Simulator()) as client:
+        await distribute(ledger, "r", MESSAGES, account="VM99999999")
+        with pytest.raises(InvalidRequest, match=f"no run 'r' of {ACCOUNT}"):
+            await run_part(client, ledger, "r", 1)
+        await work(client, ledger, until_done=True)
+        assert (await ledger.parts.progress("r")).counts == {"OPEN": 60}
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True])
+async def test_a_part_has_messages(postgres: str, size: int) -> None:
+    """A size that can't be right is refused before anything is written."""
+    async with own_ledger(postgres) as (ledger, _):
+        with pytest.raises(InvalidRequest, match="part_size"):
+            await distribute(ledger, "r", MESSAGES, size, account=ACCOUNT)
+        assert await ledger.runs() == []
