@@ -36,6 +36,7 @@ from ihuyi_voice.inputs import (
     check_wait,
     normalise_mobile,
     validate_content,
+    variable,
 )
 from ihuyi_voice.models import AddedTemplate, Draft, Message, Operation, Submission
 from ihuyi_voice.protocol import (
@@ -152,10 +153,8 @@ class VoiceClient:
         self._guarding = Guarding(guard, voice.credentials.account)
         self._books = Bookkeeping(ledger, voice.credentials.account)
         recalling = Recalling(self._guarding, self._books.calls())
-        events = Events(checked_hook(on_event))
-        self._submitter = Submitter(
-            self._endpoint, self._guarding, self._policy, clock, recalling, events
-        )
+        told = recalling, Events(checked_hook(on_event))
+        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock, *told)
         self._max_content_length = max_content_length
 
     @classmethod
@@ -169,7 +168,7 @@ class VoiceClient:
             InvalidRequest: A variable is missing; the error names it.
         """
         options.setdefault("base_url", os.environ.get("IHUYI_BASE_URL") or None)
-        return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
+        return cls(variable("IHUYI_ACCOUNT"), variable("IHUYI_API_KEY"), **options)
 
     def __repr__(self) -> str:
         if not hasattr(self, "_voice"):  # an option was refused, and somebody looks at the frames
@@ -397,10 +396,3 @@ class VoiceClient:
         mobile = normalise_mobile(message.mobile)
         content = validate_content(message.content, self._max_content_length)
         return self._submitter.job(mobile, content, max_wait)
-
-
-def _variable(name: str) -> str:
-    value = os.environ.get(name, "")
-    if not value.strip():
-        raise InvalidRequest(f"the environment variable {name} is not set", field=name)
-    return value

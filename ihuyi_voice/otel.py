@@ -66,13 +66,13 @@ class Telemetry:
     ) -> None:
         self._tracer = trace.get_tracer(_NAME, tracer_provider=tracer_provider)
         self._metrics = _Metrics(metrics.get_meter(_NAME, meter_provider=meter_provider))
-        self._server = {
+        self._server: dict[str, Any] = {
             "http.request.method": "POST",
             "server.address": server,
             "server.port": port,
         }
         self._calls: dict[int, trace.Span] = {}
-        self._attempts: dict[int, tuple[trace.Span, "Token[context.Context]"]] = {}
+        self._attempts: dict[int, tuple[trace.Span, Token[context.Context]]] = {}
         self._handlers: dict[type, Callable[[Any], None]] = {
             Submitted: self._submitted,
             Waited: lambda event: self._metrics.waited(event.cause, event.seconds),
@@ -114,7 +114,7 @@ class Telemetry:
             "POST",
             context=trace.set_span_in_context(parent),
             kind=trace.SpanKind.CLIENT,
-            attributes=self._server | {"http.request.resend_count": event.attempt - 1},
+            attributes={**self._server, "http.request.resend_count": event.attempt - 1},
         )
         # Told within the attempt's own task: httpx's spans become children of this one.
         self._attempts[event.call] = span, context.attach(trace.set_span_in_context(span))

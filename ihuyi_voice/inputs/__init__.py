@@ -13,6 +13,7 @@ from ihuyi_voice.inputs.options import (
     counted,
     lasting,
     not_negative,
+    variable,
     waited,
 )
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
@@ -38,5 +39,6 @@ __all__ = [
     "not_negative",
     "readable_twice",
     "validate_content",
+    "variable",
     "waited",
 ]

@@ -38,7 +38,7 @@ async def _held_by(url: str, prefix: str, *pids: int) -> dict[int, int]:
     """Return the owners of the parts that these processes hold, by part."""
     rows = await execute(
         url,
-        f"SELECT p.part, p.owner FROM {prefix}_parts p JOIN {prefix}_owners o ON o.id = p.owner"
+        f"SELECT p.part, p.owner FROM {prefix}_parts p JOIN {prefix}_owners o ON o.id = p.owner"  # noqa: S608
         " WHERE p.done = 0 AND o.pid = ANY($1)",
         pids,
     )
