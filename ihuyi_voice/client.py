@@ -1,16 +1,16 @@
 """The client: the four operations of one account, awaited one call at a time."""
 
-import os
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 import attrs
 
 from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.calls import (
     Bookkeeping,
+    ClientOptions,
     Endpoint,
     Entry,
     Event,
@@ -24,6 +24,7 @@ from ihuyi_voice.calls import (
     check_key,
     check_retry,
     checked_hook,
+    from_environment,
     repeat,
 )
 from ihuyi_voice.common.redaction import forget_frames
@@ -158,17 +159,16 @@ class VoiceClient:
         self._max_content_length = max_content_length
 
     @classmethod
-    def from_env(cls, **options: Any) -> Self:  # noqa: ANN401 - the options of __init__
+    def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
         """Return a client of IHUYI_ACCOUNT and IHUYI_API_KEY, and IHUYI_BASE_URL if it is set.
 
         Args:
-            options: Any of the class's other options.
+            options: Any of the class's options; given, `account` and the like come first.
 
         Raises:
             InvalidRequest: A variable is missing; the error names it.
         """
-        options.setdefault("base_url", os.environ.get("IHUYI_BASE_URL") or None)
-        return cls(variable("IHUYI_ACCOUNT"), variable("IHUYI_API_KEY"), **options)
+        return cls(**from_environment(options))
 
     def __repr__(self) -> str:
         if not hasattr(self, "_voice"):  # an option was refused, and somebody looks at the frames

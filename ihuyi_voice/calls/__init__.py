@@ -3,6 +3,7 @@
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
 from ihuyi_voice.calls.entry import Entry
+from ihuyi_voice.calls.environment import ClientOptions, from_environment
 from ihuyi_voice.calls.errands import Patience, all_ended
 from ihuyi_voice.calls.events import (
     AttemptEnded,
@@ -32,6 +33,7 @@ __all__ = [
     "AttemptEnded",
     "AttemptStarted",
     "Bookkeeping",
+    "ClientOptions",
     "CutOff",
     "Delay",
     "Ending",
@@ -59,6 +61,7 @@ __all__ = [
     "check_key",
     "check_retry",
     "checked_hook",
+    "from_environment",
     "next_number",
     "repeat",
 ]

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ihuyi_voice.cli import account, demo, inbox, ledger, pushes, send, simulate, templates
+from ihuyi_voice.cli import account, demo, inbox, ledger, pushes, send, simulate, templates, work
 from ihuyi_voice.cli.language import Language
 from ihuyi_voice.cli.speech import Root, SpokenCommand, SpokenGroup
 
@@ -14,6 +14,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "submit": account.submit,
     "balance": account.balance,
     "send": send.send,
+    "work": work.work,
     "receive": pushes.receive,
     "report": pushes.report,
     "replay": pushes.replay,
@@ -59,5 +60,5 @@ for name, function in _TEMPLATE.items():
     template.command(name, cls=SpokenCommand, help=f"template.{name}.help")(function)
 for name, function in _INBOX.items():
     inbox_group.command(name, cls=SpokenCommand, help=f"inbox.{name}.help")(function)
-for name, function in ledger.COMMANDS.items():
+for name, function in (ledger.COMMANDS | work.OF_LEDGER).items():
     ledger_group.command(name, cls=SpokenCommand, help=f"ledger.{name}.help")(function)

@@ -4,24 +4,18 @@ At its end the rows that have no result yet get theirs: those that say the same 
 get that one's, and those whose turn never came are NOT_SENT.
 """
 
-from collections.abc import Generator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 
 from ihuyi_voice.cli.course import Course, Plan, count_rows, follow, submissions
 from ihuyi_voice.cli.ending import tell
 from ihuyi_voice.cli.ends import Ends
 from ihuyi_voice.cli.exits import Exit
-from ihuyi_voice.cli.growing import GrowingFile
 from ihuyi_voice.cli.interrupts import Interrupts
-from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.keeping import keeping
 from ihuyi_voice.cli.listing import Keyed
-from ihuyi_voice.cli.output import complain
-from ihuyi_voice.cli.results import Headings
 from ihuyi_voice.cli.told import Told, not_begun, print_row, same
 from ihuyi_voice.client import VoiceClient
-from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import BadRow
-from ihuyi_voice.inputs.earlier import OF_ONE_RUN
 from ihuyi_voice.models import OutcomeStatus
 
 
@@ -56,46 +50,12 @@ async def go(
         if streamed:
             course.keepers.append(print_row)
         run = submissions(client, plan, course, total)
-        with _keeping(plan, course):
+        with keeping(plan, course):
             stack = AsyncExitStack()
             await stack.enter_async_context(run)
             await follow(run, course, total, interrupts, entered=stack, hidden=hidden)
             _tell_the_rest(plan, course, ends)
     return course
-
-
-@contextmanager
-def _keeping(plan: Plan, course: Course) -> Generator[None]:
-    """Have each row's end in the file of results while inside."""
-    if plan.out is None:
-        yield
-        return
-    headings = Headings.of(plan.recipients.names(), OF_ONE_RUN)
-    try:
-        file = GrowingFile(plan.out, (*headings.names, *headings.ours), force=plan.force)
-    except FileExistsError as exc:
-        raise InvalidRequest(text("send.out.exists", out=str(plan.out))) from exc
-
-    def keep(told: Told) -> None:
-        file.add((*headings.cells(told.row.cells), *told.result, told.row.line))
-
-    course.keepers.append(keep)
-    try:
-        yield
-    finally:
-        _close(file, course)
-
-
-def _close(file: GrowingFile, course: Course) -> None:
-    """Have the file on the disk; tell what may not be there."""
-    try:
-        file.settle()
-    except OSError as error:
-        course.unwritten = course.unwritten or error
-        for line in file.lost():
-            complain("send.unsaved_line", line=line)
-    finally:
-        file.close()
 
 
 def _tell_the_rest(plan: Plan, course: Course, ends: Ends) -> None:

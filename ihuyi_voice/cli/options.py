@@ -9,6 +9,7 @@ import typer
 from ihuyi_voice.client import VoiceClient
 
 if TYPE_CHECKING:
+    from ihuyi_voice.guards import RedisGuard
     from ihuyi_voice.ledger import Ledger
 
 
@@ -46,6 +47,7 @@ def make_client(
     base_url: str | None,
     template_auth: TemplateAuth | None = None,
     ledger: "Ledger | None" = None,
+    guard: "RedisGuard | None" = None,
 ) -> VoiceClient:
     """Return a client of the options and the environment; the key only ever comes from there.
 
@@ -58,6 +60,7 @@ def make_client(
         "base_url": base_url,
         "template_auth": template_auth and template_auth.value,
         "ledger": ledger,
+        "guard": guard,
     }
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return VoiceClient.from_env(**options)

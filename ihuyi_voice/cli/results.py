@@ -5,10 +5,9 @@ looks at it sees the results of one moment, and a full disk costs nothing that w
 """
 
 import asyncio
-import csv
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -18,9 +17,10 @@ import attrs
 
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.listing import Keyed
+from ihuyi_voice.cli.sheets import Write, check_format, is_workbook, writing
 from ihuyi_voice.common.redaction import mask_numbers, shown
 from ihuyi_voice.errors import InvalidRequest, RateLimited, VendorError
-from ihuyi_voice.inputs import BadRow, beside, earlier
+from ihuyi_voice.inputs import BadRow, TableFile, beside, earlier
 from ihuyi_voice.inputs.earlier import OF_A_LEDGER
 from ihuyi_voice.ledger import Kept, Ledger
 from ihuyi_voice.models import OutcomeStatus, Submission
@@ -79,6 +79,7 @@ class ResultsFile:
             InvalidRequest: There is somebody else's file.
             OSError: Nothing can be written there.
         """
+        check_format(self._path)
         if self._path is None:
             return
         if not self._force and self._path.exists() and not self._is_own(self._path):
@@ -87,13 +88,14 @@ class ResultsFile:
 
     def _is_own(self, path: Path) -> bool:
         """Say whether a file has this run's results, or none at all."""
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            rows = csv.reader(file)
-            header, first = next(rows, list[str]()), next(rows, list[str]())
-        ours = len(self._headings.ours)
-        if tuple(header[-ours:]) != self._headings.ours:
+        try:
+            names, *first = islice(TableFile(path), 2)
+        except (InvalidRequest, ValueError):  # it is no table, or there is nothing in it
             return False
-        return not first or first[-1] == self._run
+        ours = len(self._headings.ours)
+        if names.cells[-ours:] != self._headings.ours:
+            return False
+        return not first or first[0].cells[-1:] == (self._run,)
 
     async def write(self, rows: AsyncIterator[Sequence[Any]]) -> None:
         """Write all rows, then let them take the old file's place.
@@ -114,13 +116,11 @@ def _fresh(path: Path) -> Path:
 
 
 async def replace(path: Path, header: Sequence[str], rows: AsyncIterator[Sequence[Any]]) -> None:
-    """Write a CSV file that takes an older one's place when it is whole and on the disk."""
+    """Write a file that takes an older one's place when it is whole and on the disk."""
     part = _fresh(path)
     try:
-        with part.open("w", encoding="utf-8-sig", newline="") as file:
-            await write_rows(csv.writer(file).writerow, header, rows)
-            file.flush()
-            os.fsync(file.fileno())
+        with writing(part, workbook=is_workbook(path)) as write:
+            await write_rows(write, header, rows)
         with suppress(OSError):  # as the old one, or as a new one would be
             part.chmod(_mode(path))
         part.replace(path)
@@ -132,7 +132,7 @@ async def replace(path: Path, header: Sequence[str], rows: AsyncIterator[Sequenc
 
 
 async def write_rows(
-    write: Callable[[Sequence[Any]], object],
+    write: Write,
     header: Sequence[str],
     rows: AsyncIterator[Sequence[Any]],
 ) -> None:

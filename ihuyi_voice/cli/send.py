@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ihuyi_voice.cli import feeding, once
+from ihuyi_voice.cli import feeding, once, work
 from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
@@ -49,6 +49,7 @@ def send(
     ),
     takeover: Annotated[bool, typer.Option("--takeover", help="send.takeover.help")] = False,
     force: Annotated[bool, typer.Option("--force", help="send.force.help")] = False,
+    distribute: Annotated[bool, typer.Option("--distribute", help="send.distribute.help")] = False,
     as_json: Json = False,
 ) -> None:
     """Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped."""
@@ -74,7 +75,10 @@ def send(
             max_rate=max_rate,
         )
         _spare_the_recipients(plan)
-        code = asyncio.run(_send(plan, ledger, account, base_url, as_json=as_json))
+        if distribute:
+            code = asyncio.run(work.distribute(plan, ledger, account, as_json=as_json))
+        else:
+            code = asyncio.run(_send(plan, ledger, account, base_url, as_json=as_json))
     raise typer.Exit(code)
 
 

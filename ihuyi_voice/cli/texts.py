@@ -13,6 +13,7 @@ from ihuyi_voice.cli import (
     texts_page,
     texts_pushes,
     texts_send,
+    texts_work,
 )
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
@@ -239,6 +240,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "simulate.listening": ("listening at {url}", "正在监听 {url}"),
     "simulate.account": ("account {account}", "账号 {account}"),
     **texts_ledger.TEXTS,
+    **texts_work.TEXTS,
     # The page of a run
     **texts_page.TEXTS,
     # The framework's words

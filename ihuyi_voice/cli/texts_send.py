@@ -138,6 +138,18 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "--run, --retry-rejected and --takeover need --ledger",
         "--run、--retry-rejected 和 --takeover 需要与 --ledger 一起使用",
     ),
+    "send.out.format": (
+        "results are written as .csv or .xlsx, not as {suffix}",
+        "结果只能写成 .csv 或 .xlsx，不能写成 {suffix}",
+    ),
+    "send.out.extra": (
+        ".xlsx needs an extra: pip install 'ihuyi-voice[excel]'",
+        ".xlsx 需要附加组件：pip install 'ihuyi-voice[excel]'",
+    ),
+    "send.out.beside": (
+        "{out} could not be written ({reason}); the results are in {rows}",
+        "无法写入 {out}（{reason}）；结果在 {rows} 中",
+    ),
     "send.out.exists": (
         "{out} is there already, and says whose phone rang: choose another name, or --force",
         "{out} 已存在，其中记录了拨打过谁：请换一个文件名，或使用 --force",

@@ -17,13 +17,14 @@ from ihuyi_voice.inputs.options import (
     waited,
 )
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
-from ihuyi_voice.inputs.tables import readable_twice
+from ihuyi_voice.inputs.tables import TableFile, readable_twice
 from ihuyi_voice.inputs.templates import Template
 
 __all__ = [
     "BadRow",
     "Recipient",
     "RecipientsFile",
+    "TableFile",
     "Template",
     "above_zero",
     "beside",

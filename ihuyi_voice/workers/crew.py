@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import LedgerUnavailable
@@ -181,4 +182,5 @@ class _Crew:
 def _tell(run: str, part: int, end: PartEnd) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in end.counts.items() if count)
     state = "done" if end.done else f"stopped: {end.stopped}" if end.stopped else "given back"
-    tell(logger, logging.INFO, "part %d of %r is %s (%s)", part, run, state, counts)
+    shown = mask_numbers(state)  # a reason is people's own words
+    tell(logger, logging.INFO, "part %d of %r is %s (%s)", part, run, shown, counts)

@@ -36,6 +36,9 @@ COMMANDS = (
     ("ledger", "unknown"),
     ("ledger", "settle"),
     ("ledger", "reconcile"),
+    ("ledger", "stop"),
+    ("ledger", "resume"),
+    ("work",),
 )
 
 

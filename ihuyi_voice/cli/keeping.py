@@ -1,0 +1,106 @@
+"""The results of a run without a ledger: a CSV file that grows, a workbook made of it at the end.
+
+A workbook is whole or nothing, so until then a CSV file stands beside it, `a.xlsx.csv`, which has
+every row as soon as it has ended. It is taken away when the workbook is on the disk.
+"""
+
+import csv
+import json
+import sqlite3
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from ihuyi_voice.cli.course import Course, Plan
+from ihuyi_voice.cli.growing import GrowingFile
+from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.listing import scratch
+from ihuyi_voice.cli.output import complain
+from ihuyi_voice.cli.results import Headings
+from ihuyi_voice.cli.sheets import check_format, is_workbook, writing
+from ihuyi_voice.cli.told import Told
+from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.inputs.earlier import OF_ONE_RUN
+
+_TABLE: Final = "CREATE TABLE rows (line INTEGER, cells TEXT)"
+
+
+@contextmanager
+def keeping(plan: Plan, course: Course) -> Generator[None]:
+    """Have each row's end in the file of results while inside.
+
+    Raises:
+        InvalidRequest, OSError, ImportError: There can be no such file, and nothing was sent.
+    """
+    out = plan.out
+    if out is None:
+        yield
+        return
+    check_format(out)
+    headings = Headings.of(plan.recipients.names(), OF_ONE_RUN)
+    file = _begun(out, (*headings.names, *headings.ours), force=plan.force)
+
+    def keep(told: Told) -> None:
+        file.add((*headings.cells(told.row.cells), *told.result, told.row.line))
+
+    course.keepers.append(keep)
+    try:
+        yield
+    finally:
+        _close(file, course)
+        if is_workbook(out):
+            _turn_into_workbook(file.path, out, course)
+
+
+def _begun(out: Path, header: Sequence[str], *, force: bool) -> GrowingFile:
+    path = out.with_name(f"{out.name}.csv") if is_workbook(out) else out
+    taken = next((each for each in (out, path) if each.exists()), None)
+    if taken is not None and not force:
+        raise InvalidRequest(text("send.out.exists", out=str(taken)))
+    return GrowingFile(path, header, force=force)
+
+
+def _close(file: GrowingFile, course: Course) -> None:
+    """Have the file on the disk; tell what may not be there."""
+    try:
+        file.settle()
+    except OSError as error:
+        course.unwritten = course.unwritten or error
+        for line in file.lost():
+            complain("send.unsaved_line", line=line)
+    finally:
+        file.close()
+
+
+def _turn_into_workbook(rows: Path, out: Path, course: Course) -> None:
+    """Make the workbook; if that fails, the rows stay where they are."""
+    part = out.with_name(f".{out.name}.part")
+    try:
+        with writing(part, workbook=True) as write:
+            for cells in _in_order(rows):
+                write(cells)
+        part.replace(out)
+        rows.unlink()
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            part.unlink()
+        course.unwritten = course.unwritten or OSError(str(error))
+        if rows.exists():
+            complain("send.out.beside", "red", out=str(out), rows=str(rows), reason=str(error))
+
+
+def _in_order(path: Path) -> Iterator[list[str]]:
+    """Yield the header of a file of results, and its rows by their lines."""
+    known = scratch()
+    try:
+        known.execute(_TABLE)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file)
+            yield next(rows)
+            told = ((int(cells[-1]), json.dumps(cells)) for cells in rows)
+            known.executemany("INSERT INTO rows VALUES (?, ?)", told)
+        for (cells,) in known.execute("SELECT cells FROM rows ORDER BY line"):
+            yield json.loads(cells)
+    finally:
+        known.close()
