@@ -33,7 +33,7 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
-from ihuyi_voice.guards import Limits, MemoryGuard
+from ihuyi_voice.guards import Limits, MemoryGuard, QuietHours
 from ihuyi_voice.inputs import Template
 from ihuyi_voice.models import (
     Action,
@@ -75,6 +75,7 @@ __all__ = [
     "OutcomeStatus",
     "OutcomeUnknown",
     "Progress",
+    "QuietHours",
     "RateLimited",
     "RawReply",
     "RetryEvent",

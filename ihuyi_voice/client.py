@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
 
@@ -29,7 +29,8 @@ from ihuyi_voice.calls import (
 )
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
-from ihuyi_voice.guards import Guard, MemoryGuard, check_guard
+from ihuyi_voice.guards import Guard, MemoryGuard, Unset, check_guard
+from ihuyi_voice.guards.contract import UNSET
 from ihuyi_voice.http import HttpOptions, Sender
 from ihuyi_voice.inputs import (
     check_above_zero,
@@ -53,13 +54,6 @@ from ihuyi_voice.protocol import (
 
 if TYPE_CHECKING:
     import httpx
-
-
-class _Default:
-    """Stands for an option that was not given, where None means something."""
-
-
-_DEFAULT: Final = _Default()
 
 
 class VoiceClient:
@@ -118,7 +112,7 @@ class VoiceClient:
         reply_format: ReplyFormat = "xml",
         timeout: "float | httpx.Timeout | None" = None,
         max_connections: int = 100,
-        guard: Guard | _Default | None = _DEFAULT,
+        guard: Guard | Unset | None = UNSET,
         retry: RetryPolicy | None = None,
         ledger: Journals | None = None,
         http_client: "httpx.AsyncClient | None" = None,
@@ -144,7 +138,7 @@ class VoiceClient:
         self._sender = Sender(options, voice.redact)
         self._endpoint = Endpoint(voice, self._sender, clock)
         check_retry(retry)
-        guard = MemoryGuard() if isinstance(guard, _Default) else guard
+        guard = MemoryGuard() if isinstance(guard, Unset) else guard
         check_guard(guard)
         if max_content_length is not None:
             check_count("max_content_length", max_content_length)
@@ -220,6 +214,7 @@ class VoiceClient:
         timeout: float | None = None,  # noqa: ASYNC109 - it ends in an outcome, not in TimeoutError
         key: str | None = None,
         retry_rejected: bool = False,
+        guard: Guard | Unset | None = UNSET,
     ) -> Submission:
         """Have the vendor call `mobile` and say `content` (section 2).
 
@@ -241,6 +236,8 @@ class VoiceClient:
             key: The caller's own name for this call, at most 200 characters; it needs a ledger. A
                 call of the same key that is in flight is waited for, no longer than `max_wait`.
             retry_rejected: Whether to send again what was refused under this key with FIX_REQUEST.
+            guard: Asked about this call in place of the client's: `hours.guard` for an alarm that
+                rings in quiet hours, too. None for none at all.
 
         Returns:
             The vendor's acceptance. The call itself comes later; a delivery report tells of it.
@@ -265,7 +262,7 @@ class VoiceClient:
                 job.entry = self._entry(job, key, retry_rejected=retry_rejected)
             elif retry_rejected:
                 raise InvalidRequest("retry_rejected needs a key", field="retry_rejected")
-            return await self._submitter.submit(job, timeout)
+            return await self._submitter.guarded_by(guard).submit(job, timeout)
         except VoiceError as error:
             raise forget_frames(error)  # noqa: B904 - its causes are its own
 
@@ -285,6 +282,7 @@ class VoiceClient:
         ledger: Journals | None = None,
         takeover: bool = False,
         retry_rejected: bool = False,
+        guard: Guard | Unset | None = UNSET,
     ) -> BulkRun:
         """Return a run that submits all of `messages`: `async with … as run: async for outcome …`.
 
@@ -314,6 +312,8 @@ class VoiceClient:
             takeover: Whether to go on with a run that another living process works on, which then
                 can't any more.
             retry_rejected: Whether to send again what was refused with FIX_REQUEST.
+            guard: Asked about this run's calls in place of the client's: `QuietHours` around it, or
+                without. None for none at all.
 
         Raises:
             InvalidRequest: An option can't be right.
@@ -326,14 +326,15 @@ class VoiceClient:
             concurrency, max_wait, max_rate, max_deferred, grace,
             total, max_failures, max_rejections,
         )  # fmt: skip
-        options = attrs.evolve(options, max_rate=self._guarding.cap(max_rate))
+        submitter = self._submitter.guarded_by(guard)
+        options = attrs.evolve(options, max_rate=submitter.guarding.cap(max_rate))
         if run is None and (ledger is not None or takeover or retry_rejected):
             raise InvalidRequest("ledger, takeover and retry_rejected need a run", field="run")
         journal = None
         if run is not None:
             self._check_sent_once("run")
             journal = self._books.run(run, ledger, takeover=takeover, retry_rejected=retry_rejected)
-        return BulkRun(messages, self._job, self._submitter, options, journal)
+        return BulkRun(messages, self._job, submitter, options, journal)
 
     async def balance(self) -> int:
         """Return how many notifications are left on the account (GetNum, section 3).

@@ -117,6 +117,7 @@ class Scheduler:
             deferred=len(self._deferral),
             now=self._loop.time(),
             last_ready=self._deferral.last_time,
+            waiting=self._deferral.reasons,
         )
 
     def consume(self) -> Outcome:
@@ -278,6 +279,7 @@ class Scheduler:
         if delay.whole_account:
             self._pace.close(ready_at)
         item.keeps_place = self._pace.slows_all(delay.error)
+        item.waits_for = delay.waits_for
         turn, known = delay.turn, item.turn
         item.turn = turn
         if turn is not None and turn is not known:

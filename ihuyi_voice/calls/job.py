@@ -34,6 +34,7 @@ class Delay:
             if nothing but time will help.
         elsewhere: Whether a call of the same key is in flight, here or in another process.
         whole_account: Whether no other job may start sooner, whatever its number.
+        waits_for: What it waits for, in a few words.
     """
 
     seconds: float
@@ -41,6 +42,7 @@ class Delay:
     turn: "asyncio.Future[None] | None" = None
     elsewhere: bool = False
     whole_account: bool = False
+    waits_for: str = "its next try"
 
 
 @attrs.define(eq=False)

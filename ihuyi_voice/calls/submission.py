@@ -44,7 +44,7 @@ from ihuyi_voice.errors import (
     RateLimited,
     VoiceError,
 )
-from ihuyi_voice.guards import Lease, Wait
+from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Action, Operation, Submission
 from ihuyi_voice.protocol import Call, closes_the_account, window_of
@@ -56,6 +56,7 @@ _CODE_OF_WINDOW: Final[dict[float | None, int]] = {
 }
 _HELD_TEXT: Final = "此号码的提交频率已达上限; this number may not be called again yet"
 _ACCOUNT_TEXT: Final = "账户的提交频率已达上限; the account may not call anybody yet"
+BEHIND: Final = "an earlier call to its number"
 _LONGEST_LOOK: Final = 3_600.0
 _SOON: Final = 1.0
 """Where the call in flight will end is anybody's guess; its window is a second at least."""
@@ -87,6 +88,21 @@ class Submitter:
 
     def __attrs_post_init__(self) -> None:
         self._moved = getattr(self.clock, "moved", None)
+
+    def guarded_by(self, guard: Guard | Unset | None) -> "Submitter":
+        """Return one that has another guard, if one is given, and all else in common with this one.
+
+        Raises:
+            InvalidRequest: It is no guard.
+        """
+        if isinstance(guard, Unset):
+            return self
+        check_guard(guard)
+        guarding = self.guarding.of(guard)
+        if guarding is self.guarding:
+            return self
+        recalling = attrs.evolve(self.recalling, guarding=guarding)
+        return attrs.evolve(self, guarding=guarding, recalling=recalling, lines=None)
 
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
         """Return a new submission, whose number and content are checked already."""
@@ -204,7 +220,7 @@ class Submitter:
         if lines.closed_until:
             now = self._now()
             if lines.closed_until > now:
-                return self._held(job, lines.closed_until - now, 4010, _ACCOUNT_TEXT, now)
+                return self._held(job, Wait(lines.closed_until - now, whole_account=True), now)
             lines.closed_until = 0.0
         if not self.guarding.is_on or lines.join(job.mobile, job):
             return None
@@ -215,7 +231,7 @@ class Submitter:
         now = self._now()
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
-            return Delay(min(left, _LONGEST_LOOK), turn=job.turn)
+            return Delay(min(left, _LONGEST_LOOK), turn=job.turn, waits_for=BEHIND)
         raise self._rate_limited(4080, max(_SOON, first_ready_at - now))
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
@@ -241,13 +257,9 @@ class Submitter:
         if known is not None:
             return known
         now = self._now()
-        if wait.whole_account:  # so it is nothing that whoever wants this number must know
-            delay = self._held(job, wait.seconds, 4010, _ACCOUNT_TEXT, now)
-            return attrs.evolve(delay, whole_account=True)
         if self._lines is not None:
             self._lines.hold(job.mobile, now + wait.seconds)
-        code = _CODE_OF_WINDOW.get(wait.window, 4080)
-        return self._held(job, wait.seconds, code, _HELD_TEXT, now)
+        return self._held(job, wait, now)
 
     async def _intend(
         self, job: Job, entry: Entry, lease: Lease | None
@@ -268,9 +280,12 @@ class Submitter:
                 put_off(cancelled)
         return known
 
-    def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
+    def _held(self, job: Job, wait: Wait, now: float) -> Delay:
+        seconds = wait.seconds
         if now + seconds <= job.patience and job.patience > now:
-            return Delay(seconds)
+            return Delay(seconds, whole_account=wait.whole_account, waits_for=wait.waits_for)
+        code = 4010 if wait.whole_account else _CODE_OF_WINDOW.get(wait.window, 4080)
+        text = wait.reason or (_ACCOUNT_TEXT if wait.whole_account else _HELD_TEXT)
         raise self._rate_limited(code, max(seconds, 0.0), text)
 
     def _rate_limited(self, code: int, seconds: float, text: str = _HELD_TEXT) -> RateLimited:

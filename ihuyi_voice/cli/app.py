@@ -5,12 +5,24 @@ from typing import Annotated, Final
 
 import typer
 
-from ihuyi_voice.cli import account, demo, inbox, ledger, pushes, send, simulate, templates, work
+from ihuyi_voice.cli import (
+    account,
+    check,
+    demo,
+    inbox,
+    ledger,
+    pushes,
+    send,
+    simulate,
+    templates,
+    work,
+)
 from ihuyi_voice.cli.language import Language
 from ihuyi_voice.cli.speech import Root, SpokenCommand, SpokenGroup
 
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "demo": demo.demo,
+    "check": check.check,
     "submit": account.submit,
     "balance": account.balance,
     "send": send.send,

@@ -64,7 +64,7 @@ def _harmless(value: object) -> object:
     return shown(value) if isinstance(value, str) else value
 
 
-def word(prefix: str, value: str) -> str:
-    """Return what a value is called: a word of the table, or itself if there is none."""
+def word(prefix: str, value: str, **values: object) -> str:
+    """Return what a value is called: words of the table, or itself if there are none."""
     key = f"{prefix}.{value}"
-    return text(key) if key in TEXTS else value
+    return text(key, **values) if key in TEXTS else value

@@ -29,7 +29,7 @@ BaseUrl: TypeAlias = Annotated[
     str | None, typer.Option(help="base_url.help", envvar="IHUYI_BASE_URL")
 ]
 MaxWait: TypeAlias = Annotated[float, typer.Option(help="max_wait.help", min=0)]
-Port: TypeAlias = Annotated[int, typer.Option(help="port.help", min=0, max=65535)]
+Port: TypeAlias = Annotated[int, typer.Option(help="port.help", metavar="<int>", min=0, max=65535)]
 Host: TypeAlias = Annotated[str, typer.Option(help="host.help")]
 InboxAddress: TypeAlias = Annotated[
     str, typer.Option(help="inbox.option.help", envvar="IHUYI_INBOX")
@@ -48,6 +48,7 @@ def make_client(
     template_auth: TemplateAuth | None = None,
     ledger: "Ledger | None" = None,
     guard: "RedisGuard | None" = None,
+    **more: Any,  # noqa: ANN401 - the client's own options
 ) -> VoiceClient:
     """Return a client of the options and the environment; the key only ever comes from there.
 
@@ -63,4 +64,4 @@ def make_client(
         "guard": guard,
     }
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return VoiceClient.from_env(**options)
+    return VoiceClient.from_env(**options, **more)

@@ -18,7 +18,7 @@ from ihuyi_voice.cli.language import choose, language_of, text
 from ihuyi_voice.cli.texts import TEXTS
 from ihuyi_voice.common.redaction import shown
 
-_STOPS = re.compile(r"([，。；：])(?=[^\s）])")  # rich breaks lines at blanks, or cuts them off
+_STOPS = re.compile(r"([，。；：、])(?=[^\s）])")  # rich breaks lines at blanks, or cuts them off
 _HELP = "NoArgsIsHelpError"  # no error: its message is the help, which is in words already
 
 

@@ -8,11 +8,14 @@ from typing import Final
 
 from ihuyi_voice.cli import (
     texts_causes,
+    texts_check,
     texts_frame,
     texts_ledger,
+    texts_next,
     texts_page,
     texts_pushes,
     texts_send,
+    texts_simulate,
     texts_work,
 )
 
@@ -128,6 +131,9 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "显示账号剩余条数。",
     ),
     "balance.left": ("{left}", "{left}"),
+    # check, and what to do next
+    **texts_check.TEXTS,
+    **texts_next.TEXTS,
     # template
     "template.help": ("Hand in, delete or try out a template.", "提交、删除或检验模板。"),
     "template.content.help": ("The template with 【变量】 in it.", "含有【变量】的模板。"),
@@ -216,29 +222,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # receive, report, replay, inbox
     **texts_pushes.TEXTS,
     # simulate
-    "simulate.help": (
-        "Be the vendor, on this machine, until Ctrl-C.",
-        "在本机模拟供应商，按 Ctrl-C 结束。",
-    ),
-    "simulate.account.help": ("The APIID it knows.", "模拟器认可的 APIID。"),
-    "simulate.api_key.help": ("Its made-up APIKEY.", "模拟器的虚构 APIKEY。"),
-    "simulate.balance.help": ("Notifications left.", "剩余条数。"),
-    "simulate.template.help": (
-        "An approved template; none: any content passes.",
-        "已审核通过的模板；不填则任何内容都可通过。",
-    ),
-    "simulate.latency.help": ("Seconds a request takes.", "每个请求耗时的秒数。"),
-    "simulate.jitter.help": ("Random seconds more.", "额外随机增加的秒数。"),
-    "simulate.push_to.help": (
-        "Where to push reports and audits, token included.",
-        "推送回执和审核结果的地址，包含密钥。",
-    ),
-    "simulate.delay.help": (
-        "Seconds from a call to its report.",
-        "从呼叫到回执的秒数。",
-    ),
-    "simulate.listening": ("listening at {url}", "正在监听 {url}"),
-    "simulate.account": ("account {account}", "账号 {account}"),
+    **texts_simulate.TEXTS,
     **texts_ledger.TEXTS,
     **texts_work.TEXTS,
     # The page of a run

@@ -4,6 +4,7 @@ import ast
 import re
 import string
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer import rich_utils
 
+from ihuyi_voice import (
+    InvalidRequest,
+    LedgerUnavailable,
+    NotSent,
+    Operation,
+    OutcomeUnknown,
+    RateLimited,
+    RunStopped,
+    VendorError,
+    VoiceError,
+)
 from ihuyi_voice.cli import language, speech
+from ihuyi_voice.cli.advice import advice, key_of
 from ihuyi_voice.cli.language import Language, choose, language_of, text, word
 from ihuyi_voice.cli.texts import TEXTS
 from ihuyi_voice.common import redaction
 from ihuyi_voice.models import Action, DeliveryStatus, OutcomeStatus
+from ihuyi_voice.protocol.codes import TABLES
 from ihuyi_voice.pushes import PushState
 from ihuyi_voice.simulator import Simulator
 from tests.cli.test_usage import COMMANDS
@@ -126,6 +140,7 @@ def test_every_text_is_used() -> None:
         "fate",
         "todo",
         "run",
+        *("mark", "thing", "check", "next"),
     )
     unused = [key for key in TEXTS if key not in used and key.partition(".")[0] not in families]
     commands = {".".join((*command, "help")) for command in COMMANDS}
@@ -283,3 +298,47 @@ def test_answers_and_errors_are_chinese_too(vendor: Simulator) -> None:
 def test_json_is_the_same_in_every_language(vendor: Simulator) -> None:
     """Programs read it."""
     assert run("--lang", "zh", "balance", "--json").stdout == run("balance", "--json").stdout
+
+
+def test_every_code_of_the_vendors_says_what_to_do_next() -> None:
+    """In both languages, each operation's own; one that is in no table has its words, too."""
+    for operation, table in TABLES.items():
+        for code in table:
+            key = key_of(code, operation)
+            assert key != "next.unlisted"
+            assert CHINESE.search(TEXTS[key][1])
+    assert key_of(408, Operation.ADD_TEMPLATE) == "next.AddTemplate.408"
+    assert key_of(408) == "advice.408"
+    assert key_of(12_345) == "next.unlisted"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            VendorError(405, "x", Operation.BALANCE, Action.STOP),
+            "检查 IHUYI_ACCOUNT 和 IHUYI_API_KEY",
+        ),
+        (NotSent("x"), "检查网络"),
+        (OutcomeUnknown("x"), "等待回执"),
+        (InvalidRequest("x"), ""),
+        (LedgerUnavailable("x"), ""),
+        (RunStopped("x"), "检查网络"),
+        (VoiceError("x"), ""),
+    ],
+    ids=repr,
+)
+def test_an_error_says_what_to_do_next(error: VoiceError, told: str) -> None:
+    """By its code or its family; where its own words say it, nothing is added."""
+    choose(Language.ZH)
+    assert told in advice(error)
+    assert bool(advice(error)) == bool(told)
+
+
+def test_what_is_held_back_says_until_when() -> None:
+    """In this machine's time."""
+    held = RateLimited(4081, "x", Operation.SUBMIT, Action.WAIT)
+    held.source = "guard"
+    assert advice(held) == ""
+    held.retry_at = datetime(2026, 11, 26, 1, 2, 3, tzinfo=UTC)
+    assert advice(held).startswith("send it again after 2026-11-2")

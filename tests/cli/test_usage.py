@@ -15,6 +15,7 @@ from tests.support.command import CONTENT, MOBILE, PROGRAM, run
 
 COMMANDS = (
     ("demo",),
+    ("check",),
     ("submit",),
     ("balance",),
     ("send",),

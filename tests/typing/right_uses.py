@@ -5,7 +5,7 @@ Only public names are used, as a user's own module would.
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any, Literal, assert_type
 
@@ -26,6 +26,7 @@ from ihuyi_voice import (
     OutcomeStatus,
     OutcomeUnknown,
     Progress,
+    QuietHours,
     RateLimited,
     RawReply,
     RetryEvent,
@@ -78,6 +79,8 @@ class NarrowGuard(OwnGuard):
 
 
 guards: list[Guard] = [OwnGuard(), NarrowGuard(), MemoryGuard(), MemoryGuard(Limits(per_day=5))]
+guards.append(QuietHours((time(22), time(8)), guard=OwnGuard()))
+assert_type(QuietHours("22:00-08:00").guard, Guard)
 
 
 def told(event: RetryEvent) -> None:
