@@ -62,6 +62,7 @@ class Scheduler:
         self.changed = asyncio.Event()
         self.failure: Exception | None = None
         self._submitter = submitter
+        self._events = submitter.events
         self._make_job = make_job
         self._options = options
         self._tally = tally
@@ -304,6 +305,15 @@ class Scheduler:
             self._tally.ended(outcome.status, outcome.error)
         self.outcomes.append(outcome)
         self.changed.set()
+        self._events.settled(
+            outcome.status,
+            outcome.message.mobile,
+            outcome.error,
+            outcome.voice_id,
+            outcome.attempts,
+            outcome.timing,
+            replayed=outcome.replayed,
+        )
 
     def _intake_of(self, source: Source) -> Intake:
         options = source, self._make_job, self._options.max_wait, self._tally, self

@@ -1,0 +1,50 @@
+"""What a submission's steps tell of themselves: its waits, its attempts, its being cut off."""
+
+from ihuyi_voice.calls.events import AttemptEnded, AttemptStarted, CutOff, Events, Submitted
+from ihuyi_voice.calls.job import Job
+from ihuyi_voice.http import Sent
+
+
+def asked(events: Events, job: Job) -> Job:
+    """Tell that a call was asked for, and return it."""
+    if events.hook is not None:
+        events.tell(Submitted(job.call, job.mobile))
+    return job
+
+
+def let_go(events: Events, job: Job) -> None:
+    """Count an attempt that begins now, and what it has waited for that."""
+    now = job.now()
+    job.tries.begin(now)
+    waited = max(0.0, now - job.since)
+    job.guard_wait += waited
+    if events.hook is not None:
+        events.waited(job.call, "guard", waited)
+        events.tell(AttemptStarted(job.call, job.attempts))
+
+
+def written(events: Events, job: Job, began: float) -> None:
+    """Count what it has waited for its journal since then."""
+    waited = job.now() - began
+    job.ledger_wait += waited
+    events.waited(job.call, "ledger", waited)
+
+
+def over(events: Events, job: Job, sent: Sent, began: float, error: BaseException | None) -> None:
+    """Count what an attempt has waited for a connection, and tell of its end."""
+    now = job.now()
+    waited = max(0.0, (now if sent.left is None else sent.left) - began)
+    job.pool_wait += waited
+    if events.hook is None:
+        return
+    events.waited(job.call, "connection", waited)
+    status = None if sent.reply is None else sent.reply.status
+    attempt = max(1, job.attempts)  # one that only waited for a connection counts as none
+    events.tell(AttemptEnded(job.call, attempt, now - began, status, error))
+
+
+def cut_off(events: Events, job: Job) -> None:
+    """Tell that the caller was cancelled."""
+    if events.hook is not None:
+        in_flight = job.tries.unknown is not None or job.answer is not None
+        events.tell(CutOff(job.call, in_flight))
