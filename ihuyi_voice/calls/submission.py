@@ -110,8 +110,7 @@ class Submitter:
         call = next_number()
         tries = Tries(Operation.SUBMIT, self.policy, events=self.events, call=call)
         deadline = now + max_wait
-        job = Job(mobile, content, deadline, tries, call=call, asked=now, since=now, now=self._now)
-        return telling.asked(self.events, job)
+        return Job(mobile, content, deadline, tries, call=call, asked=now, since=now, now=self._now)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -123,15 +122,16 @@ class Submitter:
         Raises:
             VoiceError: How it ended, if it was not accepted.
         """
+        telling.announce(job)
         try:
             end = await self._bounded(job, timeout)
         except VoiceError as error:
-            self.events.ended(job.mobile, error, replayed=job.replayed)
+            self.events.ended(job.call, job.mobile, error, replayed=job.replayed)
             raise
-        except asyncio.CancelledError:
-            telling.cut_off(self.events, job)
+        except BaseException as error:
+            telling.cut_off(self.events, job, error)
             raise
-        self.events.accepted(job.mobile, end, replayed=job.replayed)
+        self.events.accepted(job.call, job.mobile, end, replayed=job.replayed)
         return end
 
     async def _bounded(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - as above
@@ -244,7 +244,7 @@ class Submitter:
         if known is not None:
             return known
         job.waits_for = ON_CONNECTION
-        telling.let_go(self.events, job)
+        telling.let_go(self.events, job, self.endpoint.voice)
         try:
             return await self._attempt(job, lease)
         except VoiceError as error:

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, get_current_span
 from ihuyi_voice import DeliveryReport, VoiceError
 from ihuyi_voice.otel import Telemetry
 from ihuyi_voice.simulator import Fault
-from tests.support.vendor import CONTENT, MOBILE, in_process, vendor
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE, in_process, vendor
 from tests.support.virtual_time import run_virtual
 
 
@@ -31,7 +31,7 @@ class Seen:
         traces.add_span_processor(SimpleSpanProcessor(self._spans))
         self._reader = InMemoryMetricReader()
         meters = MeterProvider(metric_readers=[self._reader])
-        self.telemetry = Telemetry("vendor.test", 80, tracer_provider=traces, meter_provider=meters)
+        self.telemetry = Telemetry(tracer_provider=traces, meter_provider=meters)
 
     @property
     def spans(self) -> Sequence[ReadableSpan]:
@@ -76,6 +76,7 @@ def test_a_submission_is_a_span_and_its_attempts_are_its_children() -> None:
         "http.request.method": "POST",
         "server.address": "vendor.test",
         "server.port": 80,
+        "url.full": BASE_URL,
         "http.request.resend_count": 1,
         "http.response.status_code": 200,
     }
