@@ -35,8 +35,6 @@ from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
 from ihuyi_voice.calls.lines import Lines
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
-from ihuyi_voice.common.logs import tell
-from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
     CallInFlight,
     NotSent,
@@ -341,8 +339,7 @@ class Submitter:
         if isinstance(error, VoiceError):
             end = error
         elif sent.may_have_arrived:
-            text = "a call to %s was cut off in flight (%s): the phone may ring"
-            tell(logger, logging.WARNING, text, mask_mobile(job.mobile), type(error).__name__)
+            telling.may_ring(job, error)
             end = OutcomeUnknown("the call was cut off in flight")
             job.tries.note(end)
         else:

@@ -1,9 +1,15 @@
 """What a submission's steps tell of themselves: its waits, its attempts, its being cut off."""
 
+import logging
+
 from ihuyi_voice.calls.events import AttemptEnded, AttemptStarted, CutOff, Events, Submitted
 from ihuyi_voice.calls.job import Job
+from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.http import Sent
 from ihuyi_voice.protocol import VoicePhp
+
+logger = logging.getLogger("ihuyi_voice")
 
 
 def announce(job: Job) -> None:
@@ -42,6 +48,19 @@ def over(events: Events, job: Job, sent: Sent, began: float, error: BaseExceptio
     status = None if sent.reply is None else sent.reply.status
     attempt = max(1, job.attempts)  # one that only waited for a connection counts as none
     events.tell(AttemptEnded(job.call, attempt, now - began, status, error))
+
+
+def may_ring(job: Job, error: BaseException) -> None:
+    """Log that an attempt was cut off after the vendor may have seen its request."""
+    masked, kind = mask_mobile(job.mobile), type(error).__name__
+    facts = {
+        "voice_call": job.call,
+        "voice_mobile": masked,
+        "voice_attempts": job.attempts,
+        "voice_error": kind,
+    }
+    text = "a call to %s was cut off in flight (%s): the phone may ring"
+    tell(logger, logging.WARNING, text, masked, kind, extra=facts)
 
 
 def cut_off(events: Events, job: Job, error: BaseException) -> None:
