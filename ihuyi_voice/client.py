@@ -38,7 +38,6 @@ from ihuyi_voice.inputs import (
     check_wait,
     normalise_mobile,
     validate_content,
-    variable,
 )
 from ihuyi_voice.models import AddedTemplate, Draft, Message, Operation, Submission
 from ihuyi_voice.protocol import (

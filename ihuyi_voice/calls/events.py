@@ -326,7 +326,7 @@ def _code(status: OutcomeStatus, error: VoiceError | None) -> int | None:
 
 
 def _log(level: int, event: Settled) -> None:
-    said = event.voice_id if event.error is None else mask_numbers(str(event.error))
+    said = mask_numbers(str(event.voice_id if event.error is None else event.error))
     text, masked = "a call to %s ended %s: %s", mask_mobile(event.mobile)
     tell(logger, level, text, masked, event.status.value, said, extra=event.facts())
 

@@ -20,7 +20,6 @@ UNKNOWN or NOT_SENT, and the CancelledError goes on to the caller.
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import attrs
@@ -31,6 +30,7 @@ from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.errands import put_off
 from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding, Settled
+from ihuyi_voice.calls.holding import BEHIND, after, held_back, wait_or_hold
 from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
 from ihuyi_voice.calls.lines import Lines
 from ihuyi_voice.calls.recalling import Recalling
@@ -44,17 +44,11 @@ from ihuyi_voice.errors import (
 )
 from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent
-from ihuyi_voice.models import Action, Operation, Submission
+from ihuyi_voice.models import Operation, Submission
 from ihuyi_voice.protocol import Call, closes_the_account, window_of
 
 logger = logging.getLogger("ihuyi_voice")
 
-_CODE_OF_WINDOW: Final[dict[float | None, int]] = {
-    window_of(code): code for code in (4080, 4081, 4082)
-}
-_HELD_TEXT: Final = "此号码的提交频率已达上限; this number may not be called again yet"
-_ACCOUNT_TEXT: Final = "账户的提交频率已达上限; the account may not call anybody yet"
-BEHIND: Final = "an earlier call to its number"
 _LONGEST_LOOK: Final = 3_600.0
 _SOON: Final = 1.0
 """Where the call in flight will end is anybody's guess; its window is a second at least."""
@@ -218,7 +212,9 @@ class Submitter:
         if lines.closed_until:
             now = self._now()
             if lines.closed_until > now:
-                return self._held(job, Wait(lines.closed_until - now, whole_account=True), now)
+                return wait_or_hold(
+                    self.clock, job, Wait(lines.closed_until - now, whole_account=True), now
+                )
             lines.closed_until = 0.0
         if not self.guarding.is_on or lines.join(job.mobile, job):
             return None
@@ -230,7 +226,7 @@ class Submitter:
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
             return Delay(min(left, _LONGEST_LOOK), turn=job.turn, waits_for=BEHIND)
-        raise self._rate_limited(4080, max(_SOON, first_ready_at - now))
+        raise held_back(self.clock, 4080, max(_SOON, first_ready_at - now))
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
         await self.recalling.before(job)
@@ -257,7 +253,7 @@ class Submitter:
         now = self._now()
         if self._lines is not None:
             self._lines.hold(job.mobile, now + wait.seconds)
-        return self._held(job, wait, now)
+        return wait_or_hold(self.clock, job, wait, now)
 
     async def _intend(
         self, job: Job, entry: Entry, lease: Lease | None
@@ -278,20 +274,6 @@ class Submitter:
                 put_off(cancelled)
         return known
 
-    def _held(self, job: Job, wait: Wait, now: float) -> Delay:
-        seconds = wait.seconds
-        if now + seconds <= job.patience and job.patience > now:
-            return Delay(seconds, whole_account=wait.whole_account, waits_for=wait.waits_for)
-        code = 4010 if wait.whole_account else _CODE_OF_WINDOW.get(wait.window, 4080)
-        text = wait.reason or (_ACCOUNT_TEXT if wait.whole_account else _HELD_TEXT)
-        raise self._rate_limited(code, max(seconds, 0.0), text)
-
-    def _rate_limited(self, code: int, seconds: float, text: str = _HELD_TEXT) -> RateLimited:
-        error = RateLimited(code, text, Operation.SUBMIT, Action.WAIT)
-        error.source = "guard"
-        error.retry_at = self._in(seconds)
-        return error
-
     def _too_late(self, job: Job, timeout: float) -> VoiceError:
         """Return what a job comes to that its timeout ends before anything was sent."""
         if job.delay is not None and job.delay.elsewhere:
@@ -299,7 +281,7 @@ class Submitter:
         if job.delay is not None and job.delay.error is None:  # others come first at that number
             now = self._now()
             ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
-            return self._rate_limited(4080, max(_SOON, ready_at - now))
+            return held_back(self.clock, 4080, max(_SOON, ready_at - now))
         reason = job.waits_for if job.delay is None else "its next try was not due yet"
         error = NotSent(f"it was not sent within its timeout of {timeout:g} s: {reason}")
         error.__cause__ = job.tries.failed
@@ -379,7 +361,7 @@ class Submitter:
     def _note(self, job: Job, error: VoiceError) -> None:
         job.tries.note(error)
         if isinstance(error, RateLimited):
-            error.retry_at = self._in(_window(error))
+            error.retry_at = after(self.clock, _window(error))
 
     def _until_window(self, job: Job, error: RateLimited, now: float) -> float | None:
         window = _window(error)
@@ -388,12 +370,6 @@ class Submitter:
         if now + window > job.patience:
             return None
         return job.tries.window_delay(error, window)
-
-    def _in(self, seconds: float) -> datetime | None:
-        try:
-            return datetime.fromtimestamp(self.clock(), UTC) + timedelta(seconds=seconds)
-        except Exception:  # noqa: BLE001 - the clock is the caller's; the answer matters more
-            return None
 
 
 async def _sleep(delay: Delay) -> None:

@@ -13,7 +13,6 @@ from ihuyi_voice.inputs.options import (
     counted,
     lasting,
     not_negative,
-    variable,
     waited,
 )
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
@@ -40,6 +39,5 @@ __all__ = [
     "not_negative",
     "readable_twice",
     "validate_content",
-    "variable",
     "waited",
 ]

@@ -4,7 +4,6 @@ A wrong option is named where it is given: text, a bool, nan and infinity would 
 hours later, in a sleep or a comparison.
 """
 
-import os
 from math import inf
 from numbers import Integral, Real
 from reprlib import repr as short
@@ -104,15 +103,3 @@ def _number(name: str, value: object) -> float:
     if number - number != 0:  # infinity, and nan
         raise InvalidRequest(f"{name} is {short(value)}; it must be finite", field=name)
     return number
-
-
-def variable(name: str) -> str:
-    """Return what an environment variable says.
-
-    Raises:
-        InvalidRequest: It is not set, or empty.
-    """
-    value = os.environ.get(name, "")
-    if not value.strip():
-        raise InvalidRequest(f"the environment variable {name} is not set", field=name)
-    return value
