@@ -18,7 +18,6 @@ UNKNOWN or NOT_SENT, and the CancelledError goes on to the caller.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -46,8 +45,6 @@ from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Operation, Submission
 from ihuyi_voice.protocol import Call, closes_the_account, window_of
-
-logger = logging.getLogger("ihuyi_voice")
 
 _LONGEST_LOOK: Final = 3_600.0
 _SOON: Final = 1.0
