@@ -98,7 +98,7 @@ class _Crew:
         self._options = options
         self._until_done = until_done
         self._halt = asyncio.Event()
-        self._halted = Signal()
+        self._news = Signal()
         self._working: set[asyncio.Task[PartEnd]] = set()
         self._worker: _Worker | None = None
         engine.register(queue.app, self._job)
@@ -106,7 +106,7 @@ class _Crew:
     def halt(self) -> None:
         """Begin nothing more, and give back what was begun."""
         self._halt.set()
-        self._halted.notify()
+        self._news.notify()
         self._engine.give_up(self._queue.app)
         if self._worker is not None:
             self._worker.stop()
@@ -126,7 +126,7 @@ class _Crew:
 
     async def run(self) -> None:
         """Work until halted; whatever goes away meanwhile is waited for."""
-        async for _ in self._halted.rounds(every=_ROUND):
+        async for _ in self._news.rounds(every=_ROUND):
             if self._halt.is_set():
                 break
             await self._guarded("take jobs", self._take_jobs)
@@ -137,7 +137,11 @@ class _Crew:
         task = asyncio.create_task(working)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
-        _tell(run, part, await task)
+        try:
+            _tell(run, part, await task)
+        finally:
+            if self._until_done:  # it may have been the last one
+                self._news.notify()
 
     async def _take_jobs(self) -> None:
         app, name = self._queue.app, self._queue.name
@@ -152,7 +156,7 @@ class _Crew:
 
     async def _look_out(self, worker: _Worker) -> None:
         """Beat, fail the jobs of the dead, and defer what has none; without a beat, begin anew."""
-        async for _ in self._halted.rounds(every=_ROUND):
+        async for _ in self._news.rounds(every=_ROUND):
             going_on = not self._halt.is_set()
             if not (going_on and await self._guarded("look after the queue", self._round)):
                 worker.stop()

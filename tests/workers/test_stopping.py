@@ -186,7 +186,7 @@ async def test_a_worker_that_is_told_to_end_lets_what_is_in_flight_end(postgres:
         assert counts[OutcomeStatus.ACCEPTED] == len(rung(simulator))
 
 
-@pytest.mark.parametrize("cancellations", [2, 3])
+@pytest.mark.parametrize("cancellations", [2, pytest.param(3, marks=pytest.mark.long)])
 @pytest.mark.parametrize("stopped", [False, True])
 async def test_a_worker_that_is_cancelled_again_lets_go(
     postgres: str, cancellations: int, *, stopped: bool
