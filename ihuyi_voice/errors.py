@@ -45,6 +45,15 @@ class VoiceError(Exception):
     attempts: int = 0
     raw: RawReply | None = None
 
+    @property
+    def http_status(self) -> int:
+        """What a web app may answer its own caller.
+
+        422 if the request has to be mended, 202 if the phone may ring and a report will tell, and
+        503 if the same request may pass later, or once a person has acted.
+        """
+        return 503
+
     def to_dict(self) -> dict[str, str | int | None]:
         """Return it as JSON takes it; no secret is in it, and no whole number."""
         return {
@@ -65,6 +74,11 @@ class InvalidRequest(VoiceError, ValueError):
     def __init__(self, reason: str, *, field: str | None = None) -> None:
         super().__init__(reason)
         self.field = field
+
+    @property
+    def http_status(self) -> int:
+        """422: the request has to be mended."""
+        return 422
 
 
 class NotSent(VoiceError):
@@ -128,6 +142,11 @@ class OutcomeUnknown(VoiceError):
 
     status = OutcomeStatus.UNKNOWN
 
+    @property
+    def http_status(self) -> int:
+        """202: the phone may ring, and a report will tell."""
+        return 202
+
 
 class UnreadableReply(OutcomeUnknown):
     """A reply came and can't be used: empty, cut off, an error page, or not what was asked."""
@@ -154,6 +173,11 @@ class VendorError(VoiceError):
 
     def __str__(self) -> str:
         return f"{self.operation.value} {self.code}: {self.msg} [{self.action.value}]"
+
+    @property
+    def http_status(self) -> int:
+        """422 if the request has to be mended; 503 if it may pass later, or a person has to act."""
+        return 422 if self.action is Action.FIX_REQUEST else 503
 
     def to_dict(self) -> dict[str, str | int | None]:
         """Return it as JSON takes it: code, text and action, too."""

@@ -95,6 +95,8 @@ def without_what_is_lazy(door: ast.Module) -> Iterator[ast.stmt]:
     for node in door.body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             yield from node.body
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "not TYPE_CHECKING":
+            yield from without_what_is_lazy(ast.Module(node.body, []))
         elif not ast.unparse(node).startswith(LAZY):
             yield node
 

@@ -4,7 +4,6 @@ from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
 from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.environment import ClientOptions, from_environment
-from ihuyi_voice.calls.errands import Patience, all_ended
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.job import Delay, Job
 from ihuyi_voice.calls.journal import Ending, Journal, Journals
@@ -13,6 +12,7 @@ from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryEvent, RetryPolicy, check_retry
 from ihuyi_voice.calls.submission import Submitter
+from ihuyi_voice.calls.waiting import Patience, all_ended
 
 __all__ = [
     "Bookkeeping",

@@ -12,8 +12,9 @@ from collections.abc import Coroutine, Sequence
 from sys import float_info
 from typing import Any, Final, TypeAlias
 
-from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, words
+from ihuyi_voice.calls.errands import Errands, words
 from ihuyi_voice.calls.lines import Lines, lines_of
+from ihuyi_voice.calls.waiting import PATIENCE, ended
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import GuardUnavailable
 from ihuyi_voice.guards import Guard, Lease, Wait

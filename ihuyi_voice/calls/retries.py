@@ -9,17 +9,9 @@ import random
 from asyncio import CancelledError
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    stop_after_attempt,
-    stop_any,
-    stop_before_delay,
-    wait_exponential,
-)
 
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import (
@@ -32,6 +24,9 @@ from ihuyi_voice.errors import (
 )
 from ihuyi_voice.inputs import counted, lasting, not_negative, waited
 from ihuyi_voice.models import Action, Operation
+
+if TYPE_CHECKING:
+    from tenacity import AsyncRetrying, RetryCallState
 
 logger = logging.getLogger("ihuyi_voice.retries")
 
@@ -103,8 +98,16 @@ class RetryPolicy:
             )
         return isinstance(error, VendorError) and error.action is Action.RETRY
 
-    def tenacity(self) -> AsyncRetrying:
+    def tenacity(self) -> "AsyncRetrying":
         """Return this policy's stop and wait rules in tenacity's terms."""
+        from tenacity import (  # noqa: PLC0415 - a call that succeeds at once never needs it
+            AsyncRetrying,
+            stop_after_attempt,
+            stop_any,
+            stop_before_delay,
+            wait_exponential,
+        )
+
         exponential = wait_exponential(multiplier=self.initial, max=self.maximum)
         return AsyncRetrying(
             stop=stop_any(stop_after_attempt(self.attempts), stop_before_delay(self.total_time)),
@@ -168,7 +171,7 @@ class Tries:
     unknown: OutcomeUnknown | None = None
     refused: VendorError | None = None
     failed: VoiceError | None = None
-    _state: RetryCallState | None = None
+    _state: "RetryCallState | None" = None
 
     def begin(self, now: float) -> None:
         """Count an attempt that begins now."""
@@ -254,8 +257,10 @@ class Tries:
         waited = now - (self.asked or 0.0)
         return 0.0 if self.policy.attempts > 1 and waited < self.policy.total_time else None
 
-    def _rules(self, now: float) -> RetryCallState:
+    def _rules(self, now: float) -> "RetryCallState":
         if self._state is None:
+            from tenacity import RetryCallState  # noqa: PLC0415 - as in `RetryPolicy.tenacity`
+
             self._state = RetryCallState(self.policy.tenacity(), None, (), {})
         self._state.start_time = self.started
         self._state.attempt_number = max(1, self.attempts)

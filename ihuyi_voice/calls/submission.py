@@ -339,7 +339,7 @@ class Submitter:
             return await settled_lease
         written = entry.settle(end if isinstance(end, Submission) else job.verdict(end))
         cancelled = await settled_lease
-        return await entry.journaling.settled(written) or cancelled
+        return await entry.written(written) or cancelled
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
         now = self._now()

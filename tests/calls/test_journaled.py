@@ -22,8 +22,8 @@ from ihuyi_voice import (
     VoiceClient,
     VoiceError,
 )
-from ihuyi_voice.calls.errands import PATIENCE
 from ihuyi_voice.calls.journaling import ASKING
+from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.eager import eager_factory
