@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, TypeAlias, Unpack
+from typing import Any, Final, TypeAlias, Unpack, cast
 
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.logs import tell
@@ -58,7 +58,7 @@ async def work(
     check_count("concurrency", concurrency)
     check_count("parts", parts)
     parts = min(parts, concurrency)
-    each = PartOptions(concurrency=concurrency // parts, **options)
+    each = cast("PartOptions", {"concurrency": concurrency // parts, **options})
     rate = each.get("max_rate")
     if rate is not None:
         each["max_rate"] = rate / parts
