@@ -18,7 +18,9 @@ Metrics (seconds, and counts):
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from ihuyi_voice.calls import (
     AttemptEnded,
@@ -50,27 +52,18 @@ class Telemetry:
     """What `on_event` is told, as spans and metrics; one may serve many clients.
 
     Args:
-        server: The host that requests go to, for `server.address`.
-        port: Its port, for `server.port`.
         tracer_provider: Makes the spans; None for OpenTelemetry's own choice.
         meter_provider: Keeps the metrics; None for OpenTelemetry's own choice.
     """
 
     def __init__(
         self,
-        server: str = "api.vm.ihuyi.com",
-        port: int = 443,
         *,
         tracer_provider: "trace.TracerProvider | None" = None,
         meter_provider: "metrics.MeterProvider | None" = None,
     ) -> None:
         self._tracer = trace.get_tracer(_NAME, tracer_provider=tracer_provider)
         self._metrics = _Metrics(metrics.get_meter(_NAME, meter_provider=meter_provider))
-        self._server: dict[str, Any] = {
-            "http.request.method": "POST",
-            "server.address": server,
-            "server.port": port,
-        }
         self._calls: dict[int, trace.Span] = {}
         self._attempts: dict[int, tuple[trace.Span, Token[context.Context]]] = {}
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -110,11 +103,12 @@ class Telemetry:
         parent = self._calls.get(event.call)
         if parent is None:
             return
+        resent = {"http.request.resend_count": event.attempt - 1} if event.attempt > 1 else {}
         span = self._tracer.start_span(
-            "POST",
+            event.method,
             context=trace.set_span_in_context(parent),
             kind=trace.SpanKind.CLIENT,
-            attributes={**self._server, "http.request.resend_count": event.attempt - 1},
+            attributes={**_request(event.method, event.url), **resent},
         )
         # Told within the attempt's own task: httpx's spans become children of this one.
         self._attempts[event.call] = span, context.attach(trace.set_span_in_context(span))
@@ -129,6 +123,7 @@ class Telemetry:
             span.set_attribute("http.response.status_code", event.http_status)
         if event.error is not None:
             span.set_attribute("error.type", type(event.error).__name__)
+            span.set_status(trace.StatusCode.ERROR)
         span.end()
 
     def _retried(self, event: RetryEvent) -> None:
@@ -152,9 +147,21 @@ class Telemetry:
         self._metrics.cut_off.add(1, {"in_flight": event.in_flight})
         span = self._calls.pop(event.call, None)
         if span is not None:
-            span.set_attribute("error.type", "CancelledError")
+            span.set_attribute("error.type", type(event.error).__name__)
             span.set_status(trace.StatusCode.ERROR, "cut off")
             span.end()
+
+
+@lru_cache(maxsize=64)
+def _request(method: str, url: str) -> dict[str, Any]:
+    """Return what all attempts at an address have in common, by the conventions for HTTP."""
+    parts = urlsplit(url)
+    return {
+        "http.request.method": method,
+        "server.address": parts.hostname or "",
+        "server.port": parts.port or (443 if parts.scheme == "https" else 80),
+        "url.full": url,
+    }
 
 
 def _facts(event: Settled) -> Iterable[tuple[str, Any]]:

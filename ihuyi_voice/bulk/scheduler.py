@@ -295,9 +295,9 @@ class Scheduler:
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         self._deferral.finish(item, self._loop.time())
-        self.emit(outcome)
+        self.emit(outcome, item.job)
 
-    def emit(self, outcome: Outcome) -> None:
+    def emit(self, outcome: Outcome, job: Job | None = None) -> None:
         """Queue an outcome up."""
         if outcome.replayed:
             self._tally.again(outcome.status)
@@ -306,6 +306,7 @@ class Scheduler:
         self.outcomes.append(outcome)
         self.changed.set()
         self._events.settled(
+            None if job is None else job.call,
             outcome.status,
             outcome.message.mobile,
             outcome.error,
@@ -354,7 +355,7 @@ class Scheduler:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
         for item in self._deferral.clear():
             self._submitter.abandon(item.job)
-            self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))))
+            self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))), item.job)
         intake = self._intake
         if intake is None:
             return

@@ -27,6 +27,7 @@ from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, check_retry
 from ihuyi_voice.calls.submission import Submitter
+from ihuyi_voice.calls.telling import announce
 from ihuyi_voice.calls.waiting import Patience, all_ended
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "Submitter",
     "Waited",
     "all_ended",
+    "announce",
     "check_key",
     "check_retry",
     "checked_hook",

@@ -8,7 +8,7 @@ warning, and whatever it does changes no outcome; while it blocks, the event loo
     submitted ── waited ── attempt started ── attempt ended ── settled
                     ▲                               │
                     └────────── retried ────────────┘
-    cut off: the caller was cancelled; settled comes after it only if somebody can still be told
+    cut off: instead of settled, where a caller was cancelled or the program broke: no outcome
 """
 
 import inspect
@@ -74,10 +74,14 @@ class AttemptStarted:
     Attributes:
         call: Its call's number.
         attempt: Which one it is, from 1.
+        method: `POST` or `GET`.
+        url: Where it goes, without a query, for that may hold a secret.
     """
 
     call: int
     attempt: int
+    method: Literal["POST", "GET"]
+    url: str
 
 
 @attrs.frozen
@@ -120,17 +124,17 @@ class RetryEvent:
 
 @attrs.frozen
 class Settled:
-    """A submission has its outcome; each has one such event.
+    """A submission has its outcome; each has one such event, unless it was cut off.
 
     Attributes:
         status: One of the five.
         mobile: The number, whole, for programs; the repr masks it.
-        call: Its number; None if it never became a call.
+        call: Its number; None if it never became a call, as its number or content is wrong.
         code: The vendor's code, 2 for an acceptance; None if there was no answer.
         voice_id: The vendor's serial number, if it was accepted.
         attempts: Requests begun.
         error: Why it was not accepted.
-        timing: Where its time went; None if it never became a call.
+        timing: Where its time went; None if it never became a call, or was settled earlier.
         replayed: Whether it was settled earlier, so that nothing was sent.
     """
 
@@ -163,15 +167,17 @@ class Settled:
 
 @attrs.frozen
 class CutOff:
-    """The caller of a submission was cancelled.
+    """A submission has no outcome: its caller was cancelled, or the program broke.
 
     Attributes:
         call: Its number.
         in_flight: Whether its request may have reached the vendor, so that the phone may ring.
+        error: What is raised instead: a CancelledError, or an error of the program.
     """
 
     call: int
     in_flight: bool
+    error: BaseException | None = None
 
 
 class Standing(Protocol):
@@ -277,18 +283,19 @@ class Events:
         if self.hook is not None and s >= _NOTICED:
             self.tell(Waited(call, cause, s))
 
-    def accepted(self, mobile: str, end: Submission, *, replayed: bool = False) -> None:
+    def accepted(self, call: int, mobile: str, end: Submission, *, replayed: bool = False) -> None:
         """Tell that a submission was accepted."""
-        told = OutcomeStatus.ACCEPTED, mobile, None, end.voice_id, end.attempts, end.timing
+        told = call, OutcomeStatus.ACCEPTED, mobile, None, end.voice_id, end.attempts, end.timing
         self.settled(*told, replayed=replayed)
 
-    def ended(self, mobile: str, error: VoiceError, *, replayed: bool = False) -> None:
+    def ended(self, call: int, mobile: str, error: VoiceError, *, replayed: bool = False) -> None:
         """Tell that a submission ended in an error."""
-        told = error.status, mobile, error, None, error.attempts, error.timing
+        told = call, error.status, mobile, error, None, error.attempts, error.timing
         self.settled(*told, replayed=replayed)
 
     def settled(
         self,
+        call: int | None,
         status: OutcomeStatus,
         mobile: str,
         error: VoiceError | None,
@@ -303,7 +310,6 @@ class Events:
         is_logged = logger.isEnabledFor(level)
         if self.hook is None and not is_logged:
             return
-        call = None if timing is None else timing.call
         told = voice_id, attempts, error, timing, replayed
         event = Settled(status, str(mobile), call, _code(status, error), *told)
         if is_logged:

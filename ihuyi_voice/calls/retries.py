@@ -256,7 +256,14 @@ class Tries:
     def _tell(self, error: VoiceError, delay: float) -> None:
         operation, attempt = self.operation, self.attempts
         text = "%s attempt %d: %s; again in %.2f s"
-        tell(logger, logging.INFO, text, operation.value, attempt, error, delay)
+        facts = {
+            "voice_call": self.call,
+            "voice_operation": operation.value,
+            "voice_attempts": attempt,
+            "voice_error": type(error).__name__,
+            "voice_delay": delay,
+        }
+        tell(logger, logging.INFO, text, operation.value, attempt, error, delay, extra=facts)
         hook, events = self.policy.on_retry, self.events
         if hook is None and (events is None or events.hook is None):
             return

@@ -18,7 +18,6 @@ UNKNOWN or NOT_SENT, and the CancelledError goes on to the caller.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -35,8 +34,6 @@ from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
 from ihuyi_voice.calls.lines import Lines
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
-from ihuyi_voice.common.logs import tell
-from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
     CallInFlight,
     NotSent,
@@ -48,8 +45,6 @@ from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Operation, Submission
 from ihuyi_voice.protocol import Call, closes_the_account, window_of
-
-logger = logging.getLogger("ihuyi_voice")
 
 _LONGEST_LOOK: Final = 3_600.0
 _SOON: Final = 1.0
@@ -104,8 +99,7 @@ class Submitter:
         call = next_number()
         tries = Tries(Operation.SUBMIT, self.policy, events=self.events, call=call)
         deadline = now + max_wait
-        job = Job(mobile, content, deadline, tries, call=call, asked=now, since=now, now=self._now)
-        return telling.asked(self.events, job)
+        return Job(mobile, content, deadline, tries, call=call, asked=now, since=now, now=self._now)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -117,15 +111,16 @@ class Submitter:
         Raises:
             VoiceError: How it ended, if it was not accepted.
         """
+        telling.announce(job)
         try:
             end = await self._bounded(job, timeout)
         except VoiceError as error:
-            self.events.ended(job.mobile, error, replayed=job.replayed)
+            self.events.ended(job.call, job.mobile, error, replayed=job.replayed)
             raise
-        except asyncio.CancelledError:
-            telling.cut_off(self.events, job)
+        except BaseException as error:
+            telling.cut_off(self.events, job, error)
             raise
-        self.events.accepted(job.mobile, end, replayed=job.replayed)
+        self.events.accepted(job.call, job.mobile, end, replayed=job.replayed)
         return end
 
     async def _bounded(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - as above
@@ -240,7 +235,7 @@ class Submitter:
         if known is not None:
             return known
         job.waits_for = ON_CONNECTION
-        telling.let_go(self.events, job)
+        telling.let_go(self.events, job, self.endpoint.voice)
         try:
             return await self._attempt(job, lease)
         except VoiceError as error:
@@ -323,8 +318,7 @@ class Submitter:
         if isinstance(error, VoiceError):
             end = error
         elif sent.may_have_arrived:
-            text = "a call to %s was cut off in flight (%s): the phone may ring"
-            tell(logger, logging.WARNING, text, mask_mobile(job.mobile), type(error).__name__)
+            telling.may_ring(job, error)
             end = OutcomeUnknown("the call was cut off in flight")
             job.tries.note(end)
         else:

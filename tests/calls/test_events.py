@@ -108,10 +108,30 @@ def test_what_was_not_accepted_is_at_least_a_warning(
     assert (end.status, end.code) == (status, code)
     (record,) = [each for each in caplog.records if each.name == "ihuyi_voice.outcomes"]
     assert record.levelno == logging.WARNING
-    facts = {name: value for name, value in vars(record).items() if name.startswith("voice_")}
+    facts = facts_of(record)
     assert facts == end.facts()
     assert facts["voice_mobile"] == "139****0000"
     assert json.loads(json.dumps(facts)) == facts
+
+
+def facts_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the fields of a record that are ours."""
+    return {name: value for name, value in vars(record).items() if name.startswith("voice_")}
+
+
+def test_a_retry_says_the_same_in_its_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    """As fields."""
+    caplog.set_level(logging.INFO, "ihuyi_voice.retries")
+    events = run_virtual(told(vendor(Fault("code", code=0, times=1))))
+    retry = next(event for event in events if isinstance(event, RetryEvent))
+    (record,) = [each for each in caplog.records if each.name == "ihuyi_voice.retries"]
+    assert facts_of(record) == {
+        "voice_call": retry.call,
+        "voice_operation": "Submit",
+        "voice_attempts": 1,
+        "voice_error": "SubmissionFailed",
+        "voice_delay": retry.delay,
+    }
 
 
 def test_what_the_guard_held_back_says_that_nothing_was_sent() -> None:
@@ -178,8 +198,8 @@ def test_what_can_not_be_called_is_refused() -> None:
         VoiceClient("VM1", "key", on_event="print")  # type: ignore[arg-type]
 
 
-def test_a_caller_that_is_cancelled_in_flight_is_told_of() -> None:
-    """The phone may ring, and nobody else would say so."""
+def test_a_caller_that_is_cancelled_in_flight_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """The phone may ring, and nobody else would say so: in an event, and a warning."""
 
     async def main() -> list[Event]:
         events: list[Event] = []
@@ -197,6 +217,15 @@ def test_a_caller_that_is_cancelled_in_flight_is_told_of() -> None:
     cut = events[-1]
     assert isinstance(cut, CutOff)
     assert cut.in_flight
+    assert isinstance(cut.error, asyncio.CancelledError)
+    (record,) = [each for each in caplog.records if "cut off in flight" in each.getMessage()]
+    assert record.levelno == logging.WARNING
+    assert facts_of(record) == {
+        "voice_call": cut.call,
+        "voice_mobile": "139****0000",
+        "voice_attempts": 1,
+        "voice_error": "CancelledError",
+    }
 
 
 def test_a_run_tells_its_beginning_its_outcomes_and_its_end() -> None:

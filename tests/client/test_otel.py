@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -15,10 +16,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, get_current_span
 
-from ihuyi_voice import DeliveryReport, VoiceError
+from ihuyi_voice import DeliveryReport, VoiceClient, VoiceError
 from ihuyi_voice.otel import Telemetry
-from ihuyi_voice.simulator import Fault
-from tests.support.vendor import CONTENT, MOBILE, in_process, vendor
+from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE, in_process, vendor
 from tests.support.virtual_time import run_virtual
 
 
@@ -27,11 +28,11 @@ class Seen:
 
     def __init__(self) -> None:
         self._spans = InMemorySpanExporter()
-        traces = TracerProvider()
+        self.traces = traces = TracerProvider()
         traces.add_span_processor(SimpleSpanProcessor(self._spans))
         self._reader = InMemoryMetricReader()
         meters = MeterProvider(metric_readers=[self._reader])
-        self.telemetry = Telemetry("vendor.test", 80, tracer_provider=traces, meter_provider=meters)
+        self.telemetry = Telemetry(tracer_provider=traces, meter_provider=meters)
 
     @property
     def spans(self) -> Sequence[ReadableSpan]:
@@ -76,6 +77,7 @@ def test_a_submission_is_a_span_and_its_attempts_are_its_children() -> None:
         "http.request.method": "POST",
         "server.address": "vendor.test",
         "server.port": 80,
+        "url.full": BASE_URL,
         "http.request.resend_count": 1,
         "http.response.status_code": 200,
     }
@@ -99,6 +101,50 @@ def test_outcomes_waits_and_attempts_are_counted() -> None:
     assert sorted(counted) == [("ACCEPTED", 2, 1), ("REJECTED", 4072, 1)]
     assert metrics["ihuyi.voice.in_flight"] == [({}, 0)]
     assert sum(count for _, count in metrics["ihuyi.voice.submission.duration"]) == 2
+
+
+async def test_spans_of_an_instrumented_httpx_are_children_of_our_attempts() -> None:
+    """Through our own pool; nothing stays attached afterwards."""
+    seen = Seen()
+    simulator = Simulator(limits=())
+    instrumentor = HTTPXClientInstrumentor()
+    instrumentor.instrument(tracer_provider=seen.traces)
+    try:
+        async with simulator.serve() as url:
+            options: dict[str, Any] = {"base_url": url, "on_event": seen.telemetry}
+            async with VoiceClient(simulator.account, simulator.api_key, **options) as client:
+                await client.submit(MOBILE, CONTENT)
+                async with client.submit_many([("13900000001", CONTENT)]) as run:
+                    assert [each.voice_id async for each in run] != [None]
+    finally:
+        instrumentor.uninstrument()
+    for httpx_span, attempt, whole in (seen.spans[:3], seen.spans[3:]):
+        assert (httpx_span.name, attempt.name, whole.name) == ("POST", "POST", "ihuyi submit")
+        assert httpx_span.parent == attempt.context
+        assert attempt.parent == whole.context
+    assert not get_current_span().is_recording()
+
+
+def test_a_submission_is_a_child_of_what_its_caller_does() -> None:
+    """A run's as well, however late they start."""
+    seen = Seen()
+
+    async def main() -> None:
+        async with in_process(vendor(), on_event=seen.telemetry) as client:
+            with seen.traces.get_tracer("shop").start_as_current_span("order"):
+                await client.submit(MOBILE, CONTENT)
+            with seen.traces.get_tracer("shop").start_as_current_span("reminders"):
+                async with client.submit_many([(MOBILE, CONTENT)] * 2) as run:
+                    assert len([each async for each in run]) == 2
+
+    run_virtual(main())
+    named = {span.context.span_id: span.name for span in seen.spans if span.context}
+    parents = [
+        named[span.parent.span_id]
+        for span in seen.spans
+        if span.name == "ihuyi submit" and span.parent is not None
+    ]
+    assert parents == ["order", "reminders", "reminders"]
 
 
 def test_a_run_is_watched_until_it_ends() -> None:
