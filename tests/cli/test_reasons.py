@@ -100,8 +100,8 @@ def test_each_text_of_the_table_is_recognised_as_itself() -> None:
         ),
         (
             (
-                "held back by the guard, nothing was sent: 此号码的提交频率已达上限; this number may"
-                " not be called again yet; not before 2026-11-26 00:00:00 UTC [4080]"
+                "held back by the guard, nothing was sent: 此号码的提交频率已达上限; this number"
+                " may not be called again yet; not before 2026-11-26 00:00:00 UTC [4080]"
             ),
             "本地暂缓，没有发送：此号码的提交频率已达上限（UTC 2026-11-26 00:00:00 之后可发）",
         ),
