@@ -2,10 +2,11 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
-from ihuyi_voice import GuardUnavailable, Message, OutcomeStatus, VoiceClient
+from ihuyi_voice import GuardUnavailable, InvalidRequest, Message, OutcomeStatus, VoiceClient
 from ihuyi_voice.guards import Lease, Limits, MemoryGuard, Wait, Window
 from ihuyi_voice.ledger import Ledger, RunProgress
 from ihuyi_voice.simulator import Fault, FaultKind, Simulator
@@ -157,6 +158,18 @@ async def test_a_guard_that_goes_away_is_waited_for(postgres: str) -> None:
             await work(client, ledger, until_done=True, max_failures=3)
         progress = await ledger.parts.progress("r")
         assert (progress.counts, progress.stopped) == ({OutcomeStatus.ACCEPTED: 20}, False)
+
+
+@pytest.mark.parametrize("wrong", [{"max_wait": -1.0}, {"concurrency": 0}, {"parts": 0}])
+async def test_an_option_that_cant_be_right_is_refused_at_once(
+    postgres: str, wrong: dict[str, Any]
+) -> None:
+    """By the worker, not by its jobs, which would fail again and again."""
+    async with own_ledger(postgres) as (ledger, _), client_of(Simulator()) as client:
+        with pytest.raises(InvalidRequest, match=next(iter(wrong))):
+            await work(client, ledger, **wrong)
+        with pytest.raises(TypeError, match="max_weight"):
+            await work(client, ledger, max_weight=1.0)  # type: ignore[arg-type]
 
 
 async def test_an_error_of_the_program_stops_the_run(postgres: str) -> None:
