@@ -169,7 +169,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "bar.sending": ("sending", "发送中"),
     "bar.reports": ("reports", "等待回执"),
     "bar.pace": ("{rate:,.0f}/s, {in_flight} in flight", "每秒 {rate:,.0f} 行，进行中 {in_flight}"),
-    "bar.deferred": (", {count:,} held back", "，等待中 {count:,}"),
+    "bar.deferred": (", {count:,} held back: {reason}", "，等待中 {count:,}：{reason}"),
     "bar.counts": (
         "accepted {ok:,}, refused {no:,}, unknown {unknown:,}, not sent {unsent:,}, held {held:,}",
         "已受理 {ok:,}，被拒绝 {no:,}，结果未知 {unknown:,}，未发送 {unsent:,}，暂缓 {held:,}",
