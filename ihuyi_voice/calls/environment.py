@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from ihuyi_voice.calls.events import Event
-from ihuyi_voice.calls.events import Event
 from ihuyi_voice.calls.journal import Journals
 from ihuyi_voice.calls.retries import RetryPolicy
 from ihuyi_voice.errors import InvalidRequest
