@@ -45,6 +45,7 @@ RUN: Final = "benchmark"
 _OURS: Final = "benchmarks.workers"
 _POSTGRES: Final = "postgresql://postgres@127.0.0.1:5432/test"
 _REDIS: Final = "redis://127.0.0.1:6379"
+_SETTLED: Final = 3.0  # seconds that a worker takes to begin
 _MIDDLE: Final = (
     "SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY at)"
     " - percentile_cont(0.1) WITHIN GROUP (ORDER BY at) FROM ihuyi_entries"
@@ -60,9 +61,9 @@ def message(place: int) -> Message:
 
 
 async def worker(
-    url: str, ledger_url: str, redis_url: str, prefix: str, in_flight: str
+    url: str, ledger_url: str, redis_url: str, prefix: str, in_flight: str, settled: str = "0"
 ) -> dict[str, float]:
-    """Work until SIGTERM; return the CPU that it took, and for how long it worked."""
+    """Work until SIGTERM; return the CPU that it took since it has settled, and for how long."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
@@ -71,7 +72,12 @@ async def worker(
         VoiceClient(ACCOUNT, "benchmark", base_url=url, guard=guard) as client,
     ):
         began, started = time.process_time(), time.perf_counter()
-        await work(client, ledger, concurrency=int(in_flight), parts=1, stop=stop)
+        working = work(client, ledger, concurrency=int(in_flight), parts=1, stop=stop)
+        task = asyncio.create_task(working)
+        if float(settled):
+            await asyncio.sleep(float(settled))
+            began, started = time.process_time(), time.perf_counter()
+        await task
         cpu, seconds = time.process_time() - began, time.perf_counter() - started
         return {"cpu_s": cpu, "seconds": seconds}
 
@@ -154,14 +160,16 @@ async def idle(options: argparse.Namespace) -> dict[str, float]:
     async with database(options.postgres) as where:
         async with Ledger.open(where):  # it is there when the worker comes
             pass
+        nobody = ("worker", "http://127.0.0.1:9", where, options.redis, prefix, "100")
+        process = start(*nobody, str(_SETTLED))
+        await asyncio.sleep(2 * _SETTLED)
         before = {pid: server_cpu(pid) for pid in options.pids}
-        process = start("worker", "http://127.0.0.1:9", where, options.redis, prefix, "100")
         await asyncio.sleep(options.idle)
+        spent = {pid: server_cpu(pid) - before[pid] for pid in before}
         process.terminate()
         figures = await asyncio.to_thread(told, process)
-    seconds = figures["seconds"]
-    servers = {f"cpu_ms_{pid}": (server_cpu(pid) - before[pid]) / seconds * 1e3 for pid in before}
-    return {"cpu_ms": figures["cpu_s"] / seconds * 1e3} | servers
+    servers = {f"cpu_ms_{pid}": cpu / options.idle * 1e3 for pid, cpu in spent.items()}
+    return {"cpu_ms": figures["cpu_s"] / figures["seconds"] * 1e3} | servers
 
 
 def server_cpu(pid: int) -> float:

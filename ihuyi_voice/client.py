@@ -13,6 +13,8 @@ from ihuyi_voice.calls import (
     ClientOptions,
     Endpoint,
     Entry,
+    Event,
+    Events,
     Guarding,
     Job,
     Journals,
@@ -21,6 +23,7 @@ from ihuyi_voice.calls import (
     Submitter,
     check_key,
     check_retry,
+    checked_hook,
     from_environment,
     repeat,
 )
@@ -89,6 +92,8 @@ class VoiceClient:
         max_content_length: The longest content in characters; None for any. Older vendor
             documents say 180.
         clock: Returns Unix time in seconds, UTC; requests are signed with it.
+        on_event: Called with each event of `ihuyi_voice.calls`, at once and within the event loop;
+            it must not block, and what it raises changes nothing.
 
     Raises:
         InvalidRequest: An option can't be right; the error says which and why.
@@ -115,6 +120,7 @@ class VoiceClient:
         verify: Any = True,  # noqa: ANN401 - whatever httpx takes
         max_content_length: int | None = None,
         clock: Callable[[], float] = time.time,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         try:
             voice = VoicePhp(
@@ -141,7 +147,8 @@ class VoiceClient:
         self._guarding = Guarding(guard, voice.credentials.account)
         self._books = Bookkeeping(ledger, voice.credentials.account)
         recalling = Recalling(self._guarding, self._books.calls())
-        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock, recalling)
+        told = recalling, Events(checked_hook(on_event))
+        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock, *told)
         self._max_content_length = max_content_length
 
     @classmethod

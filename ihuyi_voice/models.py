@@ -196,6 +196,28 @@ def digest(mobile: str, content: str) -> str:
 
 
 @attrs.frozen
+class Timing:
+    """Where the time of a submission went, in seconds.
+
+    Attributes:
+        call: Its number in this process, as in its events.
+        total: From being asked for to its end.
+        guard: Waiting to be let go: for the limits, and for others who were first; a ledger's
+            answers are in it.
+        ledger: Waiting for a ledger.
+        pool: Waiting for a connection.
+        backoff: Waiting between attempts.
+    """
+
+    call: int
+    total: float
+    guard: float = 0.0
+    ledger: float = 0.0
+    pool: float = 0.0
+    backoff: float = 0.0
+
+
+@attrs.frozen
 class Submission:
     """The vendor accepted a notification and will call (section 2.3).
 
@@ -205,6 +227,7 @@ class Submission:
         msg: The vendor's text.
         attempts: How many requests it took.
         raw: The reply as it came.
+        timing: Where its time went; None if it was settled earlier.
     """
 
     voice_id: str
@@ -212,6 +235,7 @@ class Submission:
     msg: str
     attempts: int = 1
     raw: RawReply | None = attrs.field(default=None, eq=False, repr=False)
+    timing: Timing | None = attrs.field(default=None, eq=False, repr=False)
 
     def to_dict(self) -> dict[str, str | int]:
         """Return it as JSON takes it; the number is whole, and no secret is in it."""

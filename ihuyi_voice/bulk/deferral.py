@@ -10,7 +10,7 @@ import attrs
 
 from ihuyi_voice.bulk.pace import Start
 from ihuyi_voice.calls import Job
-from ihuyi_voice.calls.submission import BEHIND
+from ihuyi_voice.calls.holding import BEHIND
 from ihuyi_voice.models import Message
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ihuyi_voice.bulk.told_errors import as_time, error_of
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.common.schemas import Shape, dict_schema
 from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
-from ihuyi_voice.models import Message, OutcomeStatus, Submission
+from ihuyi_voice.models import Message, OutcomeStatus, Submission, Timing
 
 _ACCEPTED: Final = 2  # the vendor's code
 _LARGEST: Final = 2**63 - 1  # of integers that every writer of JSON takes
@@ -31,6 +31,7 @@ class Outcome:
         retry_at: When the number may be called again (HELD, or refused for that reason), aware
             and in UTC.
         replayed: Whether an earlier run had settled it, so that nothing was sent by this one.
+        timing: Where its time went; None if it never became a call, or was settled earlier.
     """
 
     message: Message
@@ -40,6 +41,7 @@ class Outcome:
     attempts: int = 0
     retry_at: datetime | None = None
     replayed: bool = False
+    timing: Timing | None = attrs.field(default=None, eq=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can have it, for the caller's own records.
@@ -141,15 +143,23 @@ def stopped(reason: str, cause: VoiceError | None) -> RunStopped:
 
 def accepted(message: Message, submission: Submission, *, replayed: bool = False) -> Outcome:
     """Return the outcome of a message that the vendor took."""
-    voice_id, attempts = submission.voice_id, submission.attempts
-    return Outcome(message, OutcomeStatus.ACCEPTED, voice_id, None, attempts, None, replayed)
+    return Outcome(
+        message,
+        OutcomeStatus.ACCEPTED,
+        submission.voice_id,
+        attempts=submission.attempts,
+        replayed=replayed,
+        timing=submission.timing,
+    )
 
 
 def ended(message: Message, error: VoiceError, *, replayed: bool = False) -> Outcome:
     """Return the outcome of a message that ended in an error, which loses its frames here."""
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
     forget_frames(error)
-    return Outcome(message, error.status, None, error, error.attempts, retry_at, replayed)
+    return Outcome(
+        message, error.status, None, error, error.attempts, retry_at, replayed, error.timing
+    )
 
 
 def outcome_of(

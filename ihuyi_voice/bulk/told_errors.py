@@ -8,6 +8,7 @@ from ihuyi_voice import errors
 from ihuyi_voice.errors import NotSent, OutcomeUnknown, RateLimited, VendorError, VoiceError
 from ihuyi_voice.models import Action, Operation, OutcomeStatus
 
+_MARK: Final = "\0"  # stands for what the vendor said, to find what stands around it
 _BY_STATUS: Final[Mapping[OutcomeStatus, type[VoiceError]]] = {
     OutcomeStatus.REJECTED: VendorError,
     OutcomeStatus.HELD: RateLimited,
@@ -35,17 +36,28 @@ def error_of(
     if not (isinstance(kind, type) and issubclass(kind, VoiceError)):  # of another version
         kind = _BY_STATUS[status]
     text = str(given.get("text") or "")
-    error = _refusal(kind, given, text) if issubclass(kind, VendorError) else kind(text)
-    if isinstance(error, RateLimited):
-        error.source = "guard" if status is OutcomeStatus.HELD else "vendor"
-        error.retry_at = retry_at
+    if issubclass(kind, VendorError):
+        frame = _refusal(kind, given, _MARK, status, retry_at)
+        before, _, after = str(frame).partition(_MARK)
+        msg = text.removeprefix(before).removesuffix(after)
+        error: VoiceError = _refusal(kind, given, msg, status, retry_at)
+    else:
+        error = kind(text)
     error.attempts = given.get("attempts", 0)
     return error
 
 
-def _refusal(kind: type[VendorError], given: Mapping[str, Any], text: str) -> VendorError:
+def _refusal(
+    kind: type[VendorError],
+    given: Mapping[str, Any],
+    msg: str,
+    status: OutcomeStatus,
+    retry_at: datetime | None,
+) -> VendorError:
     code = given.get("code")
-    code = 0 if code is None else code
     action = Action(given.get("action") or Action.WAIT)
-    before, after = f"{Operation.SUBMIT.value} {code}: ", f" [{action.value}]"
-    return kind(code, text.removeprefix(before).removesuffix(after), Operation.SUBMIT, action)
+    error = kind(0 if code is None else code, msg, Operation.SUBMIT, action)
+    if isinstance(error, RateLimited):
+        error.source = "guard" if status is OutcomeStatus.HELD else "vendor"
+        error.retry_at = retry_at
+    return error

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
-from ihuyi_voice.client import VoiceClient
-
 if TYPE_CHECKING:
-    from ihuyi_voice.guards import RedisGuard
+    from ihuyi_voice.client import VoiceClient
+    from ihuyi_voice.guards import Guard
     from ihuyi_voice.ledger import Ledger
 
 
@@ -29,7 +28,7 @@ BaseUrl: TypeAlias = Annotated[
     str | None, typer.Option(help="base_url.help", envvar="IHUYI_BASE_URL")
 ]
 MaxWait: TypeAlias = Annotated[float, typer.Option(help="max_wait.help", min=0)]
-Port: TypeAlias = Annotated[int, typer.Option(help="port.help", metavar="<int>", min=0, max=65535)]
+Port: TypeAlias = Annotated[int, typer.Option(help="port.help", min=0, max=65535)]
 Host: TypeAlias = Annotated[str, typer.Option(help="host.help")]
 InboxAddress: TypeAlias = Annotated[
     str, typer.Option(help="inbox.option.help", envvar="IHUYI_INBOX")
@@ -47,14 +46,16 @@ def make_client(
     base_url: str | None,
     template_auth: TemplateAuth | None = None,
     ledger: "Ledger | None" = None,
-    guard: "RedisGuard | None" = None,
+    guard: "Guard | None" = None,
     **more: Any,  # noqa: ANN401 - the client's own options
-) -> VoiceClient:
+) -> "VoiceClient":
     """Return a client of the options and the environment; the key only ever comes from there.
 
     Raises:
         InvalidRequest: Account or key is missing.
     """
+    from ihuyi_voice.client import VoiceClient  # noqa: PLC0415 - it brings httpx along
+
     if account is not None:
         os.environ["IHUYI_ACCOUNT"] = account
     given: dict[str, Any] = {

@@ -14,6 +14,7 @@ from ihuyi_voice.cli import (
     texts_next,
     texts_page,
     texts_pushes,
+    texts_reasons,
     texts_send,
     texts_simulate,
     texts_work,
@@ -63,9 +64,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "exit.8": ("an extra is not installed; it is named", "缺少附加组件，提示中有名称"),
     "exit.130": ("interrupted; what was in flight is told", "被中断；已说明发送途中的通知"),
     "lang.help": (
-        "The language to speak; else IHUYI_LANG or the locale says.",
-        "显示语言；未指定时取 IHUYI_LANG 或系统区域设置。",
+        "The language to speak, before or after the command; else IHUYI_LANG or the locale says.",
+        "显示语言，可写在命令之前或之后；未指定时取 IHUYI_LANG 或系统区域设置。",
     ),
+    "version.help": ("Print the version and exit.", "显示版本并退出。"),
     "extra.missing": (
         "ihuyi-voice: the command needs an extra: pip install 'ihuyi-voice[cli]' ({reason})",
         "ihuyi-voice：命令行需要附加组件：pip install 'ihuyi-voice[cli]'（{reason}）",
@@ -134,6 +136,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # check, and what to do next
     **texts_check.TEXTS,
     **texts_next.TEXTS,
+    **texts_reasons.TEXTS,
     # template
     "template.help": ("Hand in, delete or try out a template.", "提交、删除或检验模板。"),
     "template.content.help": ("The template with 【变量】 in it.", "含有【变量】的模板。"),
@@ -166,7 +169,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "bar.sending": ("sending", "发送中"),
     "bar.reports": ("reports", "等待回执"),
     "bar.pace": ("{rate:,.0f}/s, {in_flight} in flight", "每秒 {rate:,.0f} 行，进行中 {in_flight}"),
-    "bar.deferred": (", {count:,} held back", "，等待中 {count:,}"),
+    "bar.deferred": (", {count:,} held back: {reason}", "，等待中 {count:,}：{reason}"),
     "bar.counts": (
         "accepted {ok:,}, refused {no:,}, unknown {unknown:,}, not sent {unsent:,}, held {held:,}",
         "已受理 {ok:,}，被拒绝 {no:,}，结果未知 {unknown:,}，未发送 {unsent:,}，暂缓 {held:,}",

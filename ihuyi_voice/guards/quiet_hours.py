@@ -23,6 +23,9 @@ from ihuyi_voice.guards.memory import MemoryGuard
 CHINA: Final = timezone(timedelta(hours=8))
 """One offset all the year, since 1991."""
 
+QUIET: Final = "quiet hours until"
+"""How the reason of a wait begins that is of quiet hours."""
+
 _HOUR: Final = r"\s*(\d{1,2})(?:[:：](\d{2}))?\s*"
 _HOURS: Final = re.compile(f"{_HOUR}[-–—~～至到]{_HOUR}")
 _MIDNIGHT: Final = (24, 0)
@@ -116,7 +119,7 @@ class QuietHours:
         """Say how long it will be quiet; by day, ask the guard inside."""
         seconds = self.quiet_for()
         if seconds:
-            reason = f"quiet hours until {_shown(self.end)}"
+            reason = f"{QUIET} {_shown(self.end)}"
             return Wait(seconds, whole_account=True, reason=reason)
         return await self.guard.reserve(account, mobile)
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, Unpack, cast
 
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.logs import tell
@@ -14,7 +14,7 @@ from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import LedgerUnavailable
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
-from ihuyi_voice.workers.parts import PartEnd, run_part
+from ihuyi_voice.workers.parts import PartEnd, PartOptions, WorkOptions, run_part
 from ihuyi_voice.workers.queue import STALLED, Queue
 
 logger: Final = logging.getLogger("ihuyi_voice.workers")
@@ -32,7 +32,7 @@ async def work(
     parts: int = 4,
     stop: asyncio.Event | None = None,
     until_done: bool = False,
-    **options: Any,  # noqa: ANN401 - those of submit_many
+    **options: Unpack[WorkOptions],
 ) -> None:
     """Work on the parts of the account's runs, beside any other workers, until told to stop.
 
@@ -47,8 +47,8 @@ async def work(
         parts: How many parts are worked on at a time.
         stop: Once it is set, this ends.
         until_done: Whether this ends, too, when nothing of the account is left to do.
-        options: Others of `submit_many`'s: max_wait, max_rate, grace, max_failures,
-            max_rejections, max_deferred.
+        options: Others of `submit_many`'s: max_wait, max_rate (of this worker), grace,
+            max_failures, max_rejections, max_deferred, retry_rejected, guard.
 
     Raises:
         InvalidRequest: An option can't be right, or the database is behind a transaction pooler.
@@ -58,11 +58,13 @@ async def work(
     check_count("concurrency", concurrency)
     check_count("parts", parts)
     parts = min(parts, concurrency)
-    options["concurrency"] = concurrency // parts
-    if options.get("max_rate") is not None:
-        options["max_rate"] /= parts
+    each = cast("PartOptions", {"concurrency": concurrency // parts, **options})
+    rate = each.get("max_rate")
+    if rate is not None:
+        each["max_rate"] = rate / parts
+    client.submit_many((), **each)  # what can't be right is refused here, and by no job
     async with Queue(ledger, client.account) as queue:
-        crew = _Crew(client, ledger, queue, parts, options, until_done=until_done)
+        crew = _Crew(client, ledger, queue, parts, each, until_done=until_done)
         task = asyncio.create_task(crew.run())
         stopping = asyncio.create_task((stop or asyncio.Event()).wait())
         stopping.add_done_callback(lambda _: crew.halt())
@@ -84,7 +86,7 @@ class _Crew:
         ledger: Ledger,
         queue: Queue,
         parts: int,
-        options: dict[str, Any],
+        options: PartOptions,
         *,
         until_done: bool,
     ) -> None:
@@ -98,7 +100,7 @@ class _Crew:
         self._options = options
         self._until_done = until_done
         self._halt = asyncio.Event()
-        self._halted = Signal()
+        self._news = Signal()
         self._working: set[asyncio.Task[PartEnd]] = set()
         self._worker: _Worker | None = None
         engine.register(queue.app, self._job)
@@ -106,7 +108,7 @@ class _Crew:
     def halt(self) -> None:
         """Begin nothing more, and give back what was begun."""
         self._halt.set()
-        self._halted.notify()
+        self._news.notify()
         self._engine.give_up(self._queue.app)
         if self._worker is not None:
             self._worker.stop()
@@ -126,7 +128,7 @@ class _Crew:
 
     async def run(self) -> None:
         """Work until halted; whatever goes away meanwhile is waited for."""
-        async for _ in self._halted.rounds(every=_ROUND):
+        async for _ in self._news.rounds(every=_ROUND):
             if self._halt.is_set():
                 break
             await self._guarded("take jobs", self._take_jobs)
@@ -137,7 +139,11 @@ class _Crew:
         task = asyncio.create_task(working)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
-        _tell(run, part, await task)
+        try:
+            _tell(run, part, await task)
+        finally:
+            if self._until_done:  # it may have been the last one
+                self._news.notify()
 
     async def _take_jobs(self) -> None:
         app, name = self._queue.app, self._queue.name
@@ -152,7 +158,7 @@ class _Crew:
 
     async def _look_out(self, worker: _Worker) -> None:
         """Beat, fail the jobs of the dead, and defer what has none; without a beat, begin anew."""
-        async for _ in self._halted.rounds(every=_ROUND):
+        async for _ in self._news.rounds(every=_ROUND):
             going_on = not self._halt.is_set()
             if not (going_on and await self._guarded("look after the queue", self._round)):
                 worker.stop()

@@ -90,7 +90,8 @@ def name_of(value: Any) -> str:
 
 def kind_of(value: Any) -> Any:
     """Return the class of a value."""
-    return type(value)
+    made: Any = value.__class__
+    return made
 
 
 every_value = pytest.mark.parametrize("value", VALUES, ids=name_of)
@@ -238,6 +239,26 @@ def _made(kind: type[VoiceError]) -> VoiceError:
     if issubclass(kind, VendorError):
         return kind(4072, "text", Operation.SUBMIT, Action.WAIT)
     return kind("text")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InvalidRequest("13 is no number"), 422),
+        (VendorError(406, "", Operation.SUBMIT, Action.FIX_REQUEST), 422),
+        (VendorError(4051, "", Operation.SUBMIT, Action.STOP), 503),
+        (VendorError(0, "", Operation.SUBMIT, Action.RETRY), 503),
+        (rate_limited("vendor"), 503),
+        (rate_limited("guard"), 503),
+        (NotSent("x"), 503),
+        (GuardUnavailable("x"), 503),
+        (OutcomeUnknown("x"), 202),
+        (UnreadableReply("x"), 202),
+    ],
+)
+def test_an_error_knows_what_a_web_app_may_answer(error: VoiceError, status: int) -> None:
+    """422 to mend the request, 503 for later, 202 while a report may come; never 500."""
+    assert error.http_status == status
 
 
 def test_pydantic_is_not_imported_for_it() -> None:

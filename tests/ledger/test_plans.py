@@ -35,7 +35,6 @@ PLANS = [
     (runs._LOST, STATE),
     (runs._ANY, "ihuyi_entries_"),
     (entries._COUNTS["sqlite"], STATE),
-    (entries._ORPHANS, STATE),
     (entries._SOME["sqlite"], STATE),
     (entries._ALL, "INTEGER PRIMARY KEY"),
 ]

@@ -96,7 +96,9 @@ class Result:
         codes: The vendor's answers.
         twice: Messages that rang more than once.
         missing: Messages that are accepted or were never granted, and did not ring once.
-        disordered: Numbers whose messages rang in another order than that of the list.
+        disordered: Numbers whose accepted messages rang in another order than that of the list.
+        late: Numbers that an uncertain message rang after a later one: its worker had been granted
+            it, was put to sleep, and sent it when it woke.
         ended: How the workers ended that nobody killed.
         fell: How many workers ended by themselves before that, and were replaced.
         seconds: How long it took.
@@ -107,6 +109,7 @@ class Result:
     twice: int
     missing: int
     disordered: int
+    late: int
     ended: Mapping[int, int]
     fell: int
     seconds: float
@@ -295,8 +298,13 @@ def _result(
     rung = Counter(content for _, content in calls)
     place = {message.content: number for number, message in enumerate(plan.listed())}
     orders: dict[str, list[int]] = defaultdict(list)
+    known: dict[str, list[int]] = defaultdict(list)
     for mobile, content in calls:
         orders[mobile].append(place[content])
+        if entries[f"m{place[content]}"] is OutcomeStatus.ACCEPTED:
+            known[mobile].append(place[content])
+    disordered = {mobile for mobile, order in known.items() if order != sorted(order)}
+    moved = {mobile for mobile, order in orders.items() if order != sorted(order)}
     return Result(
         counts=Counter(str(status) for status in entries.values()),
         codes=vendor.codes(),
@@ -305,7 +313,8 @@ def _result(
             rung[message.content] != 1 and entries.get(f"m{number}") is not OutcomeStatus.UNKNOWN
             for number, message in enumerate(plan.listed())
         ),
-        disordered=sum(order != sorted(order) for order in orders.values()),
+        disordered=len(disordered),
+        late=len(moved - disordered),
         ended=ended,
         fell=scene.fell,
         seconds=round(seconds, 1),

@@ -21,15 +21,15 @@ async def test_nothing_twice_and_nothing_missing() -> None:
 @pytest.mark.long
 async def test_undisturbed_workers_share_a_run() -> None:
     """Nothing is unknown, then."""
-    plan = Plan(4_000, 3_000, processes=8, part_size=100, options=QUICK)
+    plan = Plan(2_000, 1_500, processes=8, part_size=100, options=QUICK)
     result = await chaos(plan)
     result.check(plan)
-    assert result.counts == {"ACCEPTED": 4_000}
+    assert result.counts == {"ACCEPTED": 2_000}
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("redis", ["keep", "lose"])
 async def test_a_long_run_of_many_deaths(redis: str) -> None:
-    """Eight workers, ten of them killed, ten asleep, both servers restarted."""
-    plan = Plan(4_000, 3_000, 8, 10, 10, redis, postgres=True, part_size=100, options=QUICK)
+    """Eight workers, five of them killed, five asleep, both servers restarted."""
+    plan = Plan(2_000, 1_500, 8, 5, 5, redis, postgres=True, part_size=100, options=QUICK)
     (await chaos(plan)).check(plan)

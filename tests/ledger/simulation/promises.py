@@ -82,7 +82,8 @@ class Judge:
     ) -> Iterator[str]:
         status = str(entry.status).upper()
         if status == "ACCEPTED":
-            if not rung or rung[0].voice_id != entry.voice_id:
+            wrong = not rung or rung[0].voice_id != entry.voice_id
+            if wrong and not self._is_of_one_who_was_denied(entry):
                 yield f"{content}: ACCEPTED as {entry.voice_id}, and the vendor knows nothing of it"
         elif status == "UNKNOWN":
             if self._can_be_of_no_other(content, entry):
@@ -97,6 +98,13 @@ class Judge:
                 yield f"{content}: REJECTED, though the vendor said {codes}"
         else:
             yield f"{content}: {status} in the end"
+
+    def _is_of_one_who_was_denied(self, entry: Entry) -> bool:
+        """Say whether an id is of a call that a person denied: its report then seems another's."""
+        return any(
+            attempt.voice_id == entry.voice_id and attempt.content in self.world.erred
+            for attempt in self.world.network.attempts
+        )
 
     def _can_be_of_no_other(self, content: str, entry: Entry) -> bool:
         """Say whether a report must have settled an entry: its own, and no other's."""

@@ -17,12 +17,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from ihuyi_voice import (
-    Action,
-    InvalidRequest,
-    OutcomeUnknown,
     RateLimited,
     Submission,
-    VendorError,
     VoiceError,
 )
 from ihuyi_voice.ledger import Ledger
@@ -58,24 +54,13 @@ def create_app() -> FastAPI:
     return app
 
 
-def status_of(error: VoiceError) -> int:
-    """Return the HTTP status that tells our own caller what to do; an UNKNOWN may ring yet."""
-    if isinstance(error, OutcomeUnknown):
-        return 202
-    if isinstance(error, InvalidRequest):
-        return 422
-    if isinstance(error, VendorError) and error.action is Action.FIX_REQUEST:
-        return 422
-    return 503
-
-
 async def tell(_: Request, error: Exception) -> JSONResponse:
-    """Answer an error of a call; it says what happened, and shows no secret and no whole number."""
+    """Answer an error of a call: 422, 503, or 202 if the phone may ring and a report will tell."""
     assert isinstance(error, VoiceError)
     headers: dict[str, str] = {}
     if isinstance(error, RateLimited) and error.retry_at is not None:
         headers["Retry-After"] = format_datetime(error.retry_at, usegmt=True)
-    return JSONResponse(error.to_dict(), status_of(error), headers)
+    return JSONResponse(error.to_dict(), error.http_status, headers)
 
 
 async def add(request: Request, mobile: Annotated[str, Body(embed=True)]) -> dict[str, int]:
