@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from ihuyi_voice.cli import feeding, once
+from ihuyi_voice.cli import dry, feeding, once
 from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.exits import Exit
+from ihuyi_voice.cli.keeping import beside
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
 from ihuyi_voice.cli.output import reporting
+from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import RecipientsFile, Template, named_values, readable_twice
 
@@ -49,12 +51,16 @@ def send(
     ),
     takeover: Annotated[bool, typer.Option("--takeover", help="send.takeover.help")] = False,
     force: Annotated[bool, typer.Option("--force", help="send.force.help")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="send.dry.help")] = False,
+    ask_balance: Annotated[bool, typer.Option("--ask-balance", help="send.balance.help")] = False,
     as_json: Json = False,
 ) -> None:
     """Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped."""
     with reporting(as_json=as_json), readable_twice(recipients) as path:
         if ledger is not None and run is None and path != recipients:
             raise InvalidRequest(text("send.run.needed"))
+        if ask_balance and not dry_run:
+            raise InvalidRequest(text("send.balance.alone"))
         if ledger is None and (run is not None or retry_rejected or takeover):
             raise InvalidRequest(text("send.needs_ledger"))
         file = recipients_file(path, template, column or (), delimiter)
@@ -74,8 +80,24 @@ def send(
             max_rate=max_rate,
         )
         _spare_the_recipients(plan)
-        code = asyncio.run(_send(plan, ledger, account, base_url, as_json=as_json))
+        if dry_run:
+            asked = make_client(account, base_url) if ask_balance else None
+            code = _try_dry(plan, asked, as_json=as_json)
+        else:
+            code = asyncio.run(_send(plan, ledger, account, base_url, as_json=as_json))
     raise typer.Exit(code)
+
+
+def _try_dry(plan: Plan, client: VoiceClient | None, *, as_json: bool) -> Exit:
+    """Tell what would be sent, and the balance if there is somebody to ask for it."""
+
+    async def ask(opened: VoiceClient) -> int:
+        async with opened:
+            return await opened.balance()
+
+    found = dry.survey(plan)
+    balance = None if client is None else asyncio.run(ask(client))
+    return dry.tell(found, balance, as_json=as_json)
 
 
 async def _send(
@@ -124,5 +146,6 @@ def _pair(option: str) -> tuple[str, str]:
 
 def _spare_the_recipients(plan: Plan) -> None:
     out = plan.out
-    if out is not None and out.exists() and out.samefile(plan.recipients.path):
+    places = () if out is None else (out, beside(out))
+    if any(each.exists() and each.samefile(plan.recipients.path) for each in places):
         raise InvalidRequest(text("send.out.wrong"))
