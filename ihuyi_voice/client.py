@@ -1,18 +1,20 @@
 """The client: the four operations of one account, awaited one call at a time."""
 
-import os
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
 
 from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.calls import (
     Bookkeeping,
+    ClientOptions,
     Endpoint,
     Entry,
+    Event,
+    Events,
     Guarding,
     Job,
     Journals,
@@ -21,11 +23,14 @@ from ihuyi_voice.calls import (
     Submitter,
     check_key,
     check_retry,
+    checked_hook,
+    from_environment,
     repeat,
 )
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
-from ihuyi_voice.guards import Guard, MemoryGuard, check_guard
+from ihuyi_voice.guards import Guard, MemoryGuard, Unset, check_guard
+from ihuyi_voice.guards.contract import UNSET
 from ihuyi_voice.http import HttpOptions, Sender
 from ihuyi_voice.inputs import (
     check_above_zero,
@@ -48,13 +53,6 @@ from ihuyi_voice.protocol import (
 
 if TYPE_CHECKING:
     import httpx
-
-
-class _Default:
-    """Stands for an option that was not given, where None means something."""
-
-
-_DEFAULT: Final = _Default()
 
 
 class VoiceClient:
@@ -94,6 +92,8 @@ class VoiceClient:
         max_content_length: The longest content in characters; None for any. Older vendor
             documents say 180.
         clock: Returns Unix time in seconds, UTC; requests are signed with it.
+        on_event: Called with each event of `ihuyi_voice.calls`, at once and within the event loop;
+            it must not block, and what it raises changes nothing.
 
     Raises:
         InvalidRequest: An option can't be right; the error says which and why.
@@ -111,7 +111,7 @@ class VoiceClient:
         reply_format: ReplyFormat = "xml",
         timeout: "float | httpx.Timeout | None" = None,
         max_connections: int = 100,
-        guard: Guard | _Default | None = _DEFAULT,
+        guard: Guard | Unset | None = UNSET,
         retry: RetryPolicy | None = None,
         ledger: Journals | None = None,
         http_client: "httpx.AsyncClient | None" = None,
@@ -120,6 +120,7 @@ class VoiceClient:
         verify: Any = True,  # noqa: ANN401 - whatever httpx takes
         max_content_length: int | None = None,
         clock: Callable[[], float] = time.time,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         try:
             voice = VoicePhp(
@@ -136,7 +137,7 @@ class VoiceClient:
         self._sender = Sender(options, voice.redact)
         self._endpoint = Endpoint(voice, self._sender, clock)
         check_retry(retry)
-        guard = MemoryGuard() if isinstance(guard, _Default) else guard
+        guard = MemoryGuard() if isinstance(guard, Unset) else guard
         check_guard(guard)
         if max_content_length is not None:
             check_count("max_content_length", max_content_length)
@@ -146,21 +147,21 @@ class VoiceClient:
         self._guarding = Guarding(guard, voice.credentials.account)
         self._books = Bookkeeping(ledger, voice.credentials.account)
         recalling = Recalling(self._guarding, self._books.calls())
-        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock, recalling)
+        told = recalling, Events(checked_hook(on_event))
+        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock, *told)
         self._max_content_length = max_content_length
 
     @classmethod
-    def from_env(cls, **options: Any) -> Self:  # noqa: ANN401 - the options of __init__
+    def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
         """Return a client of IHUYI_ACCOUNT and IHUYI_API_KEY, and IHUYI_BASE_URL if it is set.
 
         Args:
-            options: Any of the class's other options.
+            options: Any of the class's options; given, `account` and the like come first.
 
         Raises:
             InvalidRequest: A variable is missing; the error names it.
         """
-        options.setdefault("base_url", os.environ.get("IHUYI_BASE_URL") or None)
-        return cls(_variable("IHUYI_ACCOUNT"), _variable("IHUYI_API_KEY"), **options)
+        return cls(**from_environment(options))
 
     def __repr__(self) -> str:
         if not hasattr(self, "_voice"):  # an option was refused, and somebody looks at the frames
@@ -212,6 +213,7 @@ class VoiceClient:
         timeout: float | None = None,  # noqa: ASYNC109 - it ends in an outcome, not in TimeoutError
         key: str | None = None,
         retry_rejected: bool = False,
+        guard: Guard | Unset | None = UNSET,
     ) -> Submission:
         """Have the vendor call `mobile` and say `content` (section 2).
 
@@ -233,6 +235,8 @@ class VoiceClient:
             key: The caller's own name for this call, at most 200 characters; it needs a ledger. A
                 call of the same key that is in flight is waited for, no longer than `max_wait`.
             retry_rejected: Whether to send again what was refused under this key with FIX_REQUEST.
+            guard: Asked about this call in place of the client's: `hours.guard` for an alarm that
+                rings in quiet hours, too. None for none at all.
 
         Returns:
             The vendor's acceptance. The call itself comes later; a delivery report tells of it.
@@ -257,7 +261,7 @@ class VoiceClient:
                 job.entry = self._entry(job, key, retry_rejected=retry_rejected)
             elif retry_rejected:
                 raise InvalidRequest("retry_rejected needs a key", field="retry_rejected")
-            return await self._submitter.submit(job, timeout)
+            return await self._submitter.guarded_by(guard).submit(job, timeout)
         except VoiceError as error:
             raise forget_frames(error)  # noqa: B904 - its causes are its own
 
@@ -277,6 +281,7 @@ class VoiceClient:
         ledger: Journals | None = None,
         takeover: bool = False,
         retry_rejected: bool = False,
+        guard: Guard | Unset | None = UNSET,
     ) -> BulkRun:
         """Return a run that submits all of `messages`: `async with … as run: async for outcome …`.
 
@@ -306,6 +311,8 @@ class VoiceClient:
             takeover: Whether to go on with a run that another living process works on, which then
                 can't any more.
             retry_rejected: Whether to send again what was refused with FIX_REQUEST.
+            guard: Asked about this run's calls in place of the client's: `QuietHours` around it, or
+                without. None for none at all.
 
         Raises:
             InvalidRequest: An option can't be right.
@@ -318,14 +325,15 @@ class VoiceClient:
             concurrency, max_wait, max_rate, max_deferred, grace,
             total, max_failures, max_rejections,
         )  # fmt: skip
-        options = attrs.evolve(options, max_rate=self._guarding.cap(max_rate))
+        submitter = self._submitter.guarded_by(guard)
+        options = attrs.evolve(options, max_rate=submitter.guarding.cap(max_rate))
         if run is None and (ledger is not None or takeover or retry_rejected):
             raise InvalidRequest("ledger, takeover and retry_rejected need a run", field="run")
         journal = None
         if run is not None:
             self._check_sent_once("run")
             journal = self._books.run(run, ledger, takeover=takeover, retry_rejected=retry_rejected)
-        return BulkRun(messages, self._job, self._submitter, options, journal)
+        return BulkRun(messages, self._job, submitter, options, journal)
 
     async def balance(self) -> int:
         """Return how many notifications are left on the account (GetNum, section 3).
@@ -388,10 +396,3 @@ class VoiceClient:
         mobile = normalise_mobile(message.mobile)
         content = validate_content(message.content, self._max_content_length)
         return self._submitter.job(mobile, content, max_wait)
-
-
-def _variable(name: str) -> str:
-    value = os.environ.get(name, "")
-    if not value.strip():
-        raise InvalidRequest(f"the environment variable {name} is not set", field=name)
-    return value

@@ -27,9 +27,11 @@ VoiceError
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
-from ihuyi_voice.models import Action, Operation, OutcomeStatus, RawReply
+from ihuyi_voice.models import Action, Operation, OutcomeStatus, RawReply, Timing
+
+_CLOCK_OFF: Final = 5.0  # seconds; a Date has whole ones, and was on its way
 
 
 class VoiceError(Exception):
@@ -39,11 +41,22 @@ class VoiceError(Exception):
         attempts: How many requests were begun for this call, 0 if none.
         raw: The vendor's reply, if one came; safe to show.
         status: Which of the five outcomes it means for a submission.
+        timing: Where a submission's time went; None if it never became a call.
     """
 
     status: OutcomeStatus = OutcomeStatus.NOT_SENT
     attempts: int = 0
     raw: RawReply | None = None
+    timing: Timing | None = None
+
+    @property
+    def http_status(self) -> int:
+        """What a web app may answer its own caller.
+
+        422 if the request has to be mended, 202 if the phone may ring and a report will tell, and
+        503 if the same request may pass later, or once a person has acted.
+        """
+        return 503
 
     def to_dict(self) -> dict[str, str | int | None]:
         """Return it as JSON takes it; no secret is in it, and no whole number."""
@@ -65,6 +78,11 @@ class InvalidRequest(VoiceError, ValueError):
     def __init__(self, reason: str, *, field: str | None = None) -> None:
         super().__init__(reason)
         self.field = field
+
+    @property
+    def http_status(self) -> int:
+        """422: the request has to be mended."""
+        return 422
 
 
 class NotSent(VoiceError):
@@ -128,6 +146,11 @@ class OutcomeUnknown(VoiceError):
 
     status = OutcomeStatus.UNKNOWN
 
+    @property
+    def http_status(self) -> int:
+        """202: the phone may ring, and a report will tell."""
+        return 202
+
 
 class UnreadableReply(OutcomeUnknown):
     """A reply came and can't be used: empty, cut off, an error page, or not what was asked."""
@@ -155,6 +178,11 @@ class VendorError(VoiceError):
     def __str__(self) -> str:
         return f"{self.operation.value} {self.code}: {self.msg} [{self.action.value}]"
 
+    @property
+    def http_status(self) -> int:
+        """422 if the request has to be mended; 503 if it may pass later, or a person has to act."""
+        return 422 if self.action is Action.FIX_REQUEST else 503
+
     def to_dict(self) -> dict[str, str | int | None]:
         """Return it as JSON takes it: code, text and action, too."""
         return super().to_dict() | {
@@ -174,7 +202,21 @@ class AccessDenied(VendorError):
 
 
 class InvalidCredentials(VendorError):
-    """401, 402, 405, 4053, 40501, 40502: account, key or dynamic password is wrong."""
+    """401, 402, 405, 4053, 40501, 40502: account, key or dynamic password is wrong.
+
+    Attributes:
+        clock_ahead: By how many seconds this machine's clock is ahead of the reply's Date, negative
+            if behind; None if nobody can tell. A dynamic password has the time in it (section 7).
+    """
+
+    clock_ahead: float | None = None
+
+    def __str__(self) -> str:
+        ahead = self.clock_ahead
+        if ahead is None or abs(ahead) < _CLOCK_OFF:
+            return super().__str__()
+        way = "ahead of" if ahead > 0 else "behind"
+        return f"{super().__str__()}; this machine's clock is {abs(ahead):.0f} s {way} the vendor's"
 
 
 class AccountUnavailable(VendorError):
@@ -219,6 +261,12 @@ class RateLimited(VendorError):
 
     retry_at: datetime | None = None
     source: Literal["guard", "vendor"] = "vendor"
+
+    def __str__(self) -> str:
+        if self.source == "vendor":
+            return super().__str__()
+        at = "" if self.retry_at is None else f"; not before {self.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"held back by the guard, nothing was sent: {self.msg}{at} [{self.code}]"
 
     @property
     def status(self) -> OutcomeStatus:  # type: ignore[override]  # told by its source

@@ -1,19 +1,44 @@
 """The values that everybody passes around, and the words for them; all of them frozen.
 
 In order: the words (operations, outcomes, actions), what came over the wire, what is submitted
-and what the vendor says at once, and what it pushes later: how a call ended (section 6.2) and how
-a template's audit ended (4.5).
+and what the vendor says at once. What it pushes later stands in `reports`.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Self
 
 import attrs
 
 from ihuyi_voice.common.redaction import Redactor, mask_mobile, mask_numbers
+from ihuyi_voice.common.schemas import dict_schema
+from ihuyi_voice.reports import (
+    DELIVERY_STATUSES,
+    DeliveryReport,
+    DeliveryStatus,
+    Fields,
+    StatusRow,
+    TemplateAudit,
+)
+
+__all__ = [  # noqa: RUF022 - sorted as all of ours are
+    "Action",
+    "AddedTemplate",
+    "DELIVERY_STATUSES",
+    "DeliveryReport",
+    "DeliveryStatus",
+    "Draft",
+    "Fields",
+    "Message",
+    "Operation",
+    "OutcomeStatus",
+    "RawReply",
+    "StatusRow",
+    "Submission",
+    "TemplateAudit",
+    "digest",
+]
 
 
 class Operation(StrEnum):
@@ -171,6 +196,28 @@ def digest(mobile: str, content: str) -> str:
 
 
 @attrs.frozen
+class Timing:
+    """Where the time of a submission went, in seconds.
+
+    Attributes:
+        call: Its number in this process, as in its events.
+        total: From being asked for to its end.
+        guard: Waiting to be let go: for the limits, and for others who were first; a ledger's
+            answers are in it.
+        ledger: Waiting for a ledger.
+        pool: Waiting for a connection.
+        backoff: Waiting between attempts.
+    """
+
+    call: int
+    total: float
+    guard: float = 0.0
+    ledger: float = 0.0
+    pool: float = 0.0
+    backoff: float = 0.0
+
+
+@attrs.frozen
 class Submission:
     """The vendor accepted a notification and will call (section 2.3).
 
@@ -180,6 +227,7 @@ class Submission:
         msg: The vendor's text.
         attempts: How many requests it took.
         raw: The reply as it came.
+        timing: Where its time went; None if it was settled earlier.
     """
 
     voice_id: str
@@ -187,6 +235,7 @@ class Submission:
     msg: str
     attempts: int = 1
     raw: RawReply | None = attrs.field(default=None, eq=False, repr=False)
+    timing: Timing | None = attrs.field(default=None, eq=False, repr=False)
 
     def to_dict(self) -> dict[str, str | int]:
         """Return it as JSON takes it; the number is whole, and no secret is in it."""
@@ -196,6 +245,26 @@ class Submission:
             "msg": self.msg,
             "attempts": self.attempts,
         }
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` made a dict of; keys that it doesn't know are left alone.
+
+        Raises:
+            KeyError: There is no `voice_id`, or no `mobile`.
+        """
+        return cls(
+            str(given["voice_id"]),
+            given["mobile"],
+            given.get("msg", ""),
+            given.get("attempts", 1),
+        )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: object, handler: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+        """Tell pydantic how it is read and shown."""
+        shape = {"voice_id": str, "mobile": str, "msg": str, "attempts": int}
+        return dict_schema(cls, shape, cls.from_dict, handler)
 
 
 @attrs.frozen
@@ -215,135 +284,3 @@ class AddedTemplate:
     msg: str
     attempts: int = 1
     raw: RawReply | None = attrs.field(default=None, eq=False, repr=False)
-
-
-_SUCCESS: Final = 2
-
-
-class DeliveryStatus(StrEnum):
-    """How a call ended; UNLISTED stands for every code that section 6.2 does not list."""
-
-    ANSWERED = "answered"
-    UNKNOWN_ERROR = "unknown_error"
-    POWERED_OFF = "powered_off"
-    SUSPENDED = "suspended"
-    UNREACHABLE = "unreachable"
-    BUSY = "busy"
-    NO_SUCH_NUMBER = "no_such_number"
-    NO_ANSWER = "no_answer"
-    INCOMING_BARRED = "incoming_barred"
-    NETWORK_BUSY = "network_busy"
-    OUTGOING_BARRED = "outgoing_barred"
-    LINE_BUSY = "line_busy"
-    DECLINED = "declined"
-    UNLISTED = "unlisted"
-
-
-@attrs.frozen
-class StatusRow:
-    """One row of the table of section 6.2: the code, the vendor's text, and our name for it."""
-
-    code: int
-    text: str
-    status: DeliveryStatus
-
-
-DELIVERY_STATUSES: Final = {
-    code: StatusRow(code, text, status)
-    for code, text, status in (
-        (2, "成功", DeliveryStatus.ANSWERED),
-        (0, "未知错误", DeliveryStatus.UNKNOWN_ERROR),
-        (-1, "关机", DeliveryStatus.POWERED_OFF),
-        (-2, "停机", DeliveryStatus.SUSPENDED),
-        (-3, "暂时无法接通", DeliveryStatus.UNREACHABLE),
-        (-4, "正在通话", DeliveryStatus.BUSY),
-        (-5, "空号", DeliveryStatus.NO_SUCH_NUMBER),
-        (-6, "无人接听", DeliveryStatus.NO_ANSWER),
-        (-8, "呼入限制", DeliveryStatus.INCOMING_BARRED),
-        (-9, "网络忙", DeliveryStatus.NETWORK_BUSY),
-        (-10, "呼出限制", DeliveryStatus.OUTGOING_BARRED),
-        (-11, "线路忙", DeliveryStatus.LINE_BUSY),
-        (-12, "用户拒接", DeliveryStatus.DECLINED),
-    )
-}
-
-
-class Fields(Mapping[str, str]):
-    """Fields as they came: a mapping that nobody changes, and whose repr masks numbers."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        self._fields = dict(fields)
-
-    def __getitem__(self, name: str) -> str:
-        return self._fields[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __repr__(self) -> str:
-        return mask_numbers(repr(self._fields))
-
-
-@attrs.frozen
-class DeliveryReport:
-    """How a call ended (section 6.2).
-
-    Attributes:
-        voice_id: The vendor's serial number, as `Submission.voice_id`.
-        code: The vendor's code; unlisted ones are kept as they came.
-        mobile: The number that was called, as the vendor writes it, empty if it left it out or
-            wrote what is no number; the repr masks it.
-        talk_time: Whole seconds that the call lasted; 0 if the vendor left it out, None if it
-            wrote what is no number of seconds.
-        report_time: When it ended, aware and in +08:00; None if the vendor left it out or wrote
-            what is no time.
-        msg: The vendor's text.
-        raw: Every field as the vendor wrote it, by its name there, in lower case.
-        seq: Its number in the inbox that it came from, from which `Inbox.reports` can go on.
-    """
-
-    voice_id: str
-    code: int
-    mobile: str = attrs.field(default="", repr=mask_mobile)
-    talk_time: int | None = 0
-    report_time: datetime | None = None
-    msg: str = attrs.field(default="", repr=mask_numbers)
-    raw: Mapping[str, str] = attrs.field(factory=lambda: Fields({}), eq=False, repr=False)
-    seq: int | None = attrs.field(default=None, eq=False)
-
-    @property
-    def status(self) -> DeliveryStatus:
-        """The code's meaning; UNLISTED for codes that the vendor's table does not have."""
-        row = DELIVERY_STATUSES.get(self.code)
-        return DeliveryStatus.UNLISTED if row is None else row.status
-
-    @property
-    def text(self) -> str:
-        """The table's text for the code, and the vendor's own for an unlisted one."""
-        row = DELIVERY_STATUSES.get(self.code)
-        return self.msg if row is None else row.text
-
-    @property
-    def answered(self) -> bool:
-        """Whether somebody picked up: code 2."""
-        return self.code == _SUCCESS
-
-
-@attrs.frozen
-class TemplateAudit:
-    """How the audit of a template ended (section 4.5).
-
-    Attributes:
-        template_id: The vendor's id, as `AddedTemplate.template_id`.
-        approved: Whether it may be used from now on (code 2), or was turned down (code 0).
-        msg: The vendor's text; the reason, if it was turned down.
-    """
-
-    template_id: str
-    approved: bool
-    msg: str = ""

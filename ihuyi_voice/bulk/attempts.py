@@ -44,5 +44,5 @@ def known_end(job: Job, begun: int) -> Submission | VoiceError:
     error: VoiceError = job.verdict(RunStopped("the attempt was cut short"))
     if tries.attempts > begun and not tries.is_over:
         error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
-        error.attempts = tries.attempts
+        error.attempts, error.timing = tries.attempts, job.timing()
     return error

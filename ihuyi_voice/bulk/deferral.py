@@ -1,15 +1,16 @@
 """Messages that may not go yet: heaps by ready time, and a queue behind every busy number."""
 
 import heapq
-from collections import deque
-from collections.abc import Iterable
-from itertools import count
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 import attrs
 
 from ihuyi_voice.bulk.pace import Start
 from ihuyi_voice.calls import Job
+from ihuyi_voice.calls.holding import BEHIND
 from ihuyi_voice.models import Message
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Item:
         ticket: Its valid entry in a heap; 0 if it isn't in one.
         start: The step in progress, as the pace knows it.
         begun: Requests begun before that step.
+        waits_for: What it waits for in a heap, in a few words.
     """
 
     message: Message
@@ -38,6 +40,7 @@ class Item:
     ticket: int = 0
     start: Start | None = None
     begun: int = 0
+    waits_for: str = ""
 
 
 class _Heap:
@@ -73,6 +76,9 @@ class _Heap:
         item.ticket = 0
         self.size -= 1
         return item
+
+    def __iter__(self) -> Iterator[Item]:
+        return (item for _, ticket, item in self._entries if ticket == item.ticket)
 
     def clear(self) -> list[Item]:
         """Return all, those that are ready first before the others."""
@@ -111,6 +117,14 @@ class Deferral:
         """When the last known of them is ready; those behind a busy number come later still."""
         heaps = [heap.latest for heap in (self._held, self._kept) if heap.size]
         return max(heaps, default=0.0)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """What they wait for, in words, and how many do."""
+        reasons = Counter(item.waits_for for item in chain(self._held, self._kept))
+        if self._behind:
+            reasons[BEHIND] += self._behind
+        return dict(reasons)
 
     def claim(self, item: Item) -> bool:
         """Take the item's number for it, or queue it up behind whoever has it."""

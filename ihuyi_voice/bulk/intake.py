@@ -11,7 +11,7 @@ from ihuyi_voice.bulk.deferral import Item
 from ihuyi_voice.bulk.outcomes import Outcome, ended, no_message
 from ihuyi_voice.bulk.progress import Tally
 from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
-from ihuyi_voice.calls import Job
+from ihuyi_voice.calls import Job, announce
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.models import Message
 
@@ -29,8 +29,8 @@ class Desk(Protocol):
         """Whether there is room for the outcomes of more messages."""
         ...
 
-    def emit(self, outcome: Outcome) -> None:
-        """Take the outcome of a message that isn't submitted."""
+    def emit(self, outcome: Outcome, job: Job | None = None) -> None:
+        """Take the outcome of a message that isn't submitted; it may have a job nevertheless."""
         ...
 
     def broken(self, exc: Exception) -> VoiceError:
@@ -129,7 +129,9 @@ class Intake:
         message = None
         try:
             message = as_message(given)
-            return Item(message, self._job(message))
+            job = self._job(message)
+            announce(job)
+            return Item(message, job)
         except InvalidRequest as error:
             self._invalid(message or no_message(given), error)
         except Exception as exc:  # noqa: BLE001 - a message of a class of the caller's

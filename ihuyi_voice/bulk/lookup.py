@@ -127,7 +127,7 @@ class JournaledIntake(Intake):
         if not self._ready:
             return self._passes and super().refuse(refusal)
         item = self._ready.popleft()
-        self._desk.emit(ended(item.message, item.job.verdict(refusal)))
+        self._desk.emit(ended(item.message, item.job.verdict(refusal)), item.job)
         self.fill()
         return True
 
@@ -216,9 +216,9 @@ class JournaledIntake(Intake):
         elif end is None or isinstance(end, CallInFlight):
             self._ready.append(each)
         elif isinstance(end, InvalidRequest | RunStopped):
-            self._desk.emit(ended(each.message, end))
+            self._desk.emit(ended(each.message, end), each.job)
         else:
-            self._desk.emit(outcome_of(each.message, end, replayed=True))
+            self._desk.emit(outcome_of(each.message, end, replayed=True), each.job)
 
     # --- one message
 

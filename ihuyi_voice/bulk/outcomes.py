@@ -1,14 +1,17 @@
 """How the end of a submission becomes one of the five outcomes."""
 
 import math
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, Self
 
 import attrs
 
+from ihuyi_voice.bulk.told_errors import as_time, error_of
 from ihuyi_voice.common.redaction import forget_frames
+from ihuyi_voice.common.schemas import Shape, dict_schema
 from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
-from ihuyi_voice.models import Message, OutcomeStatus, Submission
+from ihuyi_voice.models import Message, OutcomeStatus, Submission, Timing
 
 _ACCEPTED: Final = 2  # the vendor's code
 _LARGEST: Final = 2**63 - 1  # of integers that every writer of JSON takes
@@ -28,6 +31,7 @@ class Outcome:
         retry_at: When the number may be called again (HELD, or refused for that reason), aware
             and in UTC.
         replayed: Whether an earlier run had settled it, so that nothing was sent by this one.
+        timing: Where its time went; None if it never became a call, or was settled earlier.
     """
 
     message: Message
@@ -37,6 +41,7 @@ class Outcome:
     attempts: int = 0
     retry_at: datetime | None = None
     replayed: bool = False
+    timing: Timing | None = attrs.field(default=None, eq=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can have it, for the caller's own records.
@@ -61,6 +66,48 @@ class Outcome:
             "retry_at": None if self.retry_at is None else self.retry_at.isoformat(),
             "replayed": self.replayed,
         }
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` made a dict of, its error included, but not that error's causes.
+
+        Raises:
+            KeyError: There is no `mobile`, no `content`, or no `status`.
+        """
+        message = Message(given["mobile"], given["content"], given.get("reference"))
+        status = OutcomeStatus(given["status"])
+        retry_at = as_time(given.get("retry_at"))
+        error = None if status is OutcomeStatus.ACCEPTED else error_of(status, given, retry_at)
+        return cls(
+            message,
+            status,
+            given.get("voice_id"),
+            error,
+            given.get("attempts", 0),
+            retry_at,
+            given.get("replayed", False),
+        )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: object, handler: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+        """Tell pydantic how it is read and shown."""
+        return dict_schema(cls, _SHAPE, cls.from_dict, handler)
+
+
+_SHAPE: Final[Shape] = {
+    "mobile": str | int | float | None,
+    "content": str | int | float | None,
+    "reference": str | int | float | None,
+    "status": Literal["ACCEPTED", "REJECTED", "HELD", "NOT_SENT", "UNKNOWN"],
+    "voice_id": str | None,
+    "code": int | None,
+    "text": str | None,
+    "error": str | None,
+    "action": str | None,
+    "attempts": int,
+    "retry_at": str | None,
+    "replayed": bool,
+}
 
 
 def _plain(value: object) -> str | int | float | None:
@@ -97,7 +144,11 @@ def stopped(reason: str, cause: VoiceError | None) -> RunStopped:
 def accepted(message: Message, submission: Submission) -> Outcome:
     """Return the outcome of a message that the vendor took."""
     return Outcome(
-        message, OutcomeStatus.ACCEPTED, submission.voice_id, attempts=submission.attempts
+        message,
+        OutcomeStatus.ACCEPTED,
+        submission.voice_id,
+        attempts=submission.attempts,
+        timing=submission.timing,
     )
 
 
@@ -105,7 +156,9 @@ def ended(message: Message, error: VoiceError) -> Outcome:
     """Return the outcome of a message that ended in an error, which loses its frames here."""
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
     forget_frames(error)
-    return Outcome(message, error.status, None, error, error.attempts, retry_at)
+    return Outcome(
+        message, error.status, None, error, error.attempts, retry_at, timing=error.timing
+    )
 
 
 def outcome_of(

@@ -28,6 +28,8 @@ class Progress:
         replayed: Finished messages that had been settled before; rate and `eta` leave them out.
         cause: The commonest reason why messages were not accepted, in words, or the last one why
             an attempt failed while no message has ended so; None if all went well.
+        waiting: What those held back wait for, in a few words ("its minute", "quiet hours until
+            08:00"), and how many do.
     """
 
     counts: dict[OutcomeStatus, int]
@@ -40,6 +42,7 @@ class Progress:
     eta: float | None
     cause: str | None = None
     replayed: int = 0
+    waiting: dict[str, int] = attrs.field(factory=dict[str, int])
 
     @property
     def finished(self) -> int:
@@ -108,7 +111,15 @@ class Tally:
         """Note why an attempt failed that is going to be made again."""
         self._last = mask_numbers(str(error))
 
-    def progress(self, *, in_flight: int, deferred: int, now: float, last_ready: float) -> Progress:
+    def progress(
+        self,
+        *,
+        in_flight: int,
+        deferred: int,
+        now: float,
+        last_ready: float,
+        waiting: dict[str, int] | None = None,
+    ) -> Progress:
         """Return where the run stands at `now`, whose last deferral ends at `last_ready`."""
         finished = sum(self.counts.values())
         elapsed = now - self._started
@@ -120,7 +131,7 @@ class Tally:
             eta = max(0.0, work, last_ready - now if deferred else 0.0)
         return Progress(
             dict(self.counts), in_flight, deferred, self.read, self.total, elapsed, rate, eta,
-            self._cause(), self.replayed,
+            self._cause(), self.replayed, waiting or {},
         )  # fmt: skip
 
     def _cause(self) -> str | None:

@@ -66,7 +66,17 @@ from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
-from ihuyi_voice.calls import Job, Journaling, JournalOfRun, Patience, Submitter, all_ended
+from ihuyi_voice.calls import (
+    Job,
+    Journaling,
+    JournalOfRun,
+    Patience,
+    RunStarted,
+    RunStopped,
+    Submitter,
+    all_ended,
+    next_number,
+)
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import Message, OutcomeStatus
@@ -99,6 +109,7 @@ class BulkRun:
         self._submitter = submitter
         self._options = options
         self._journal = journal
+        self._number = next_number()
         self._is_entered = False
         total = length(messages) if options.total is None else options.total
         self._tally = Tally(total=total)
@@ -142,7 +153,22 @@ class BulkRun:
         self._source = open_source(self._messages, scheduler.pump)
         self._scheduler = scheduler
         self._tally.start(asyncio.get_running_loop().time())
+        self._tell_of_start(scheduler)
         scheduler.begin(self._source)
+
+    def _tell_of_start(self, scheduler: Scheduler) -> None:
+        events = self._submitter.events
+        if events.hook is not None:
+            events.tell(RunStarted(self._number, self._tally.total, scheduler.progress))
+
+    def _tell_of_end(self, scheduler: Scheduler) -> None:
+        events = self._submitter.events
+        if events.hook is not None:
+            reason, cause = scheduler.stopped_by or (None, None)
+            elapsed = scheduler.progress().elapsed
+            events.tell(
+                RunStopped(self._number, self.summary, elapsed, reason, cause or self.error)
+            )
 
     def __aiter__(self) -> Self:
         return self
@@ -230,7 +256,10 @@ class BulkRun:
             awaited: set[asyncio.Task[Any]] = scheduler.workers | scheduler.readers
             await all_ended(awaited, self._options.grace)
         finally:
-            await _cut_short(scheduler)
+            try:
+                await _cut_short(scheduler)
+            finally:
+                self._tell_of_end(scheduler)
 
     async def _release(self) -> None:
         """Let others have the run, however often this task is cancelled."""

@@ -62,6 +62,7 @@ class Scheduler:
         self.changed = asyncio.Event()
         self.failure: Exception | None = None
         self._submitter = submitter
+        self._events = submitter.events
         self._make_job = make_job
         self._options = options
         self._tally = tally
@@ -116,6 +117,7 @@ class Scheduler:
             deferred=len(self._deferral),
             now=self._loop.time(),
             last_ready=self._deferral.last_time,
+            waiting=self._deferral.reasons,
         )
 
     def consume(self) -> Outcome:
@@ -277,6 +279,7 @@ class Scheduler:
         if delay.whole_account:
             self._pace.close(ready_at)
         item.keeps_place = self._pace.slows_all(delay.error)
+        item.waits_for = delay.waits_for
         turn, known = delay.turn, item.turn
         item.turn = turn
         if turn is not None and turn is not known:
@@ -292,9 +295,9 @@ class Scheduler:
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         self._deferral.finish(item, self._loop.time())
-        self.emit(outcome)
+        self.emit(outcome, item.job)
 
-    def emit(self, outcome: Outcome) -> None:
+    def emit(self, outcome: Outcome, job: Job | None = None) -> None:
         """Queue an outcome up."""
         if outcome.replayed:
             self._tally.again(outcome.status)
@@ -302,6 +305,16 @@ class Scheduler:
             self._tally.ended(outcome.status, outcome.error)
         self.outcomes.append(outcome)
         self.changed.set()
+        self._events.settled(
+            None if job is None else job.call,
+            outcome.status,
+            outcome.message.mobile,
+            outcome.error,
+            outcome.voice_id,
+            outcome.attempts,
+            outcome.timing,
+            replayed=outcome.replayed,
+        )
 
     def _intake_of(self, source: Source) -> Intake:
         options = source, self._make_job, self._options.max_wait, self._tally, self
@@ -342,7 +355,7 @@ class Scheduler:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
         for item in self._deferral.clear():
             self._submitter.abandon(item.job)
-            self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))))
+            self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))), item.job)
         intake = self._intake
         if intake is None:
             return

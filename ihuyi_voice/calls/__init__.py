@@ -3,22 +3,45 @@
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
 from ihuyi_voice.calls.entry import Entry
-from ihuyi_voice.calls.errands import Patience, all_ended
+from ihuyi_voice.calls.environment import ClientOptions, from_environment
+from ihuyi_voice.calls.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CutOff,
+    Event,
+    Events,
+    RetryEvent,
+    RunStarted,
+    RunStopped,
+    Settled,
+    Submitted,
+    Waited,
+    checked_hook,
+    next_number,
+)
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.job import Delay, Job
 from ihuyi_voice.calls.journal import Ending, Journal, Journals
 from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.recalling import Recalling
-from ihuyi_voice.calls.retries import RetryEvent, RetryPolicy, check_retry
+from ihuyi_voice.calls.retries import RetryPolicy, check_retry
 from ihuyi_voice.calls.submission import Submitter
+from ihuyi_voice.calls.telling import announce
+from ihuyi_voice.calls.waiting import Patience, all_ended
 
 __all__ = [
+    "AttemptEnded",
+    "AttemptStarted",
     "Bookkeeping",
+    "ClientOptions",
+    "CutOff",
     "Delay",
     "Ending",
     "Endpoint",
     "Entry",
+    "Event",
+    "Events",
     "Guarding",
     "Job",
     "Journal",
@@ -29,9 +52,18 @@ __all__ = [
     "Recalling",
     "RetryEvent",
     "RetryPolicy",
+    "RunStarted",
+    "RunStopped",
+    "Settled",
+    "Submitted",
     "Submitter",
+    "Waited",
     "all_ended",
+    "announce",
     "check_key",
     "check_retry",
+    "checked_hook",
+    "from_environment",
+    "next_number",
     "repeat",
 ]

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 
 import attrs
 
 from ihuyi_voice.calls.errands import put_off
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.errors import InvalidCredentials
 from ihuyi_voice.http import Sender, Sent
 from ihuyi_voice.protocol import Answer, Call, VoicePhp
 
@@ -44,6 +46,18 @@ class Endpoint:
                 raise
             put_off(cancelled)  # the vendor has answered: that is what counts
             raw = sent.reply
-        answer = self.voice.read(call, raw)
+        try:
+            answer = self.voice.read(call, raw)
+        except InvalidCredentials as error:
+            error.clock_ahead = self._ahead_of(error)
+            raise
         tell(logger, logging.DEBUG, "%s accepted: %s", call.operation.value, answer.value)
         return answer
+
+    def _ahead_of(self, error: InvalidCredentials) -> float | None:
+        """Return by how many seconds our clock is ahead of a reply's Date, if both can tell."""
+        try:
+            date = parsedate_to_datetime(error.raw.headers["date"])  # type: ignore[union-attr]
+            return self.clock() - date.timestamp()
+        except Exception:  # noqa: BLE001 - the clock is the caller's, the Date is anybody's
+            return None

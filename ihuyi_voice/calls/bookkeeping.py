@@ -10,10 +10,11 @@ from math import inf
 from typing import Final
 
 from ihuyi_voice.calls.entry import Entry
-from ihuyi_voice.calls.errands import Errands, ended, result, waited, words
+from ihuyi_voice.calls.errands import Errands, result, words
 from ihuyi_voice.calls.flights import flights_of
 from ihuyi_voice.calls.journal import Journal, Journals
 from ihuyi_voice.calls.journaling import Journaling
+from ihuyi_voice.calls.waiting import ended, waited
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, VoiceError
 from ihuyi_voice.models import Draft

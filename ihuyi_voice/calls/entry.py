@@ -4,8 +4,8 @@ States of an entry here: not looked up; looked up, and nobody has sent it; grant
 `settle`; closed, when the journal has said its word, and there is nothing to tell it.
 """
 
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+import asyncio
+from typing import Final
 
 import attrs
 
@@ -22,9 +22,6 @@ from ihuyi_voice.errors import (
     VoiceError,
 )
 from ihuyi_voice.models import Draft, Submission
-
-if TYPE_CHECKING:
-    import asyncio
 
 _SHORTEST_LOOK: Final = 0.02
 _LONGEST_LOOK: Final = 0.5
@@ -68,10 +65,12 @@ class Entry:
         if turn is not None:
             return self._elsewhere(job, turn)
         job.waits_for = ON_LEDGER
-        known = self._known(job, await self._asked(self.journaling.look(self.draft)))
-        if known is not None:
-            return known
-        return self._take_off(job)
+        try:
+            known = self._known(job, await self.journaling.look(self.draft))
+        except LedgerUnavailable:
+            self.closed = True
+            raise
+        return known or self._take_off(job)
 
     async def intend(self, job: Job) -> Submission | Delay | None:
         """Have the intent written; return as `look` does, None if the call may be sent.
@@ -80,18 +79,26 @@ class Entry:
             VoiceError: As in `look`.
         """
         job.waits_for = ON_LEDGER
-        return self._known(job, await self._asked(self.journaling.intend(self.draft)))
+        try:
+            return self._known(job, await self.journaling.intend(self.draft))
+        except LedgerUnavailable:
+            self.closed = True
+            raise
 
     def settle(self, end: Ending) -> "asyncio.Future[None]":
-        """Begin to write how it ended; to be awaited by `Journaling.settled`."""
+        """Begin to write how it ended; to be awaited by `written`."""
         self.settled = end
         return self.journaling.settle(self.draft, end)
+
+    async def written(self, task: "asyncio.Future[None]") -> asyncio.CancelledError | None:
+        """Wait until that is written; return a cancellation which was not heeded."""
+        return await self.journaling.settled(self.draft, task)
 
     async def close(self, end: VoiceError) -> None:
         """Have an end written that no attempt came to, unless the journal knows it."""
         if self.closed or end is self.settled:
             return
-        cancelled = await self.journaling.settled(self.settle(end))
+        cancelled = await self.written(self.settle(end))
         if cancelled is not None:
             put_off(cancelled)
 
@@ -117,13 +124,6 @@ class Entry:
         if self.flights is not None and self._flight is None:
             self._flight = self.flights.take_off(self.draft)
         return None
-
-    async def _asked(self, call: Coroutine[Any, Any, Ending | None]) -> Ending | None:
-        try:
-            return await call
-        except LedgerUnavailable:
-            self.closed = True
-            raise
 
     def _known(self, job: Job, end: Ending | None) -> Submission | Delay | None:
         if end is None or isinstance(end, CallInFlight):

@@ -4,29 +4,20 @@ Each errand is a task of its own. Whoever waits for one may do so to its end, ho
 cancelled meanwhile (`ended`), or let a cancellation pass (`waited`); never longer than it has
 patience. Then the errand goes on by itself, and `aclose` waits for it.
 
-Patience is time in which this process ran. One that was stopped, or whose machine slept, finds all
-its deadlines passed when it wakes, and what it waited for about to come: so it looks again.
-
 A cancellation that arrives when the vendor's answer is already there must not replace the answer,
 and must not be lost either: it is put off, and strikes at the next await of whoever was cancelled.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
-from functools import partial
-from math import inf
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
+from ihuyi_voice.calls.waiting import PATIENCE, Patience, waited
 from ihuyi_voice.common.redaction import mask_numbers
 
-PATIENCE: Final = 5.0
-"""How long anybody waits for foreign code that doesn't answer, in seconds."""
-
+_FEW: Final = 500  # futures that are kept before it is looked whether they are done
 _LAST_WORDS: Final = 1.0  # seconds for those that were cancelled to end
-_SLICE: Final = 1.0  # seconds to wait at once
-_OVERSLEPT: Final = 1.0  # seconds that a wait may take too long while a process runs
-_TINY: Final = 1e-3
 
 T = TypeVar("T")
 
@@ -36,6 +27,8 @@ class Errands:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._futures: list[asyncio.Future[Any]] = []  # those that were given, done or not
+        self._most = _FEW
 
     def begin(self, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a call in a task of its own."""
@@ -69,12 +62,21 @@ class Errands:
         return self.begin(_rest(steps, waits_for))
 
     def _kept(self, future: "asyncio.Future[T]") -> "asyncio.Future[T]":
-        if future.done():
-            self._over(future)
-        else:
-            self._tasks.add(future)
-            future.add_done_callback(self._over)
+        """Keep a future until it is done; to look now and then costs less than to be told."""
+        self._futures.append(future)
+        if len(self._futures) > self._most:
+            self._sort_out()
+            self._most = _FEW + 2 * len(self._futures)
         return future
+
+    def _sort_out(self) -> None:
+        pending: list[asyncio.Future[Any]] = []
+        for future in self._futures:
+            if future.done():
+                self._over(future)
+            else:
+                pending.append(future)
+        self._futures = pending
 
     async def claimed(
         self, task: "asyncio.Future[T]", give_back: Callable[[T], None], patience: float
@@ -101,50 +103,22 @@ class Errands:
     async def aclose(self) -> None:
         """Wait until every errand has ended, no longer than `PATIENCE`; then cancel them."""
         patience = Patience(PATIENCE)
-        while self._tasks and patience.left:  # one that ends may begin another
+        while (pending := self._pending()) and patience.left:  # one that ends may begin another
             with patience.slice() as seconds:
-                await asyncio.wait(self._tasks, timeout=seconds)
-        for task in self._tasks:
+                await asyncio.wait(pending, timeout=seconds)
+        for task in pending:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_LAST_WORDS)
+        if pending:
+            await asyncio.wait(pending, timeout=_LAST_WORDS)
+
+    def _pending(self) -> set[asyncio.Future[Any]]:
+        self._sort_out()
+        return {*self._tasks, *self._futures}
 
     def _over(self, task: "asyncio.Future[Any]") -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen: whoever still cares has it from the task
-
-
-class Patience:
-    """How much longer somebody waits, who may be asleep meanwhile.
-
-    Attributes:
-        left: Seconds in which this process runs; 0 when there are none.
-
-    Args:
-        seconds: How many there are.
-    """
-
-    __slots__ = ("_begun", "_some", "left")
-
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
-        self._some = self._begun = 0.0
-
-    def slice(self) -> Self:
-        """Return a context for a part of the wait, which gives its seconds."""
-        self._some = self.left if self.left in {0.0, inf} else min(self.left, _SLICE)
-        return self
-
-    def __enter__(self) -> float:
-        self._begun = asyncio.get_running_loop().time()
-        return self._some
-
-    def __exit__(self, *_: object) -> None:
-        """Take what has passed; of a part that was slept through half, so that one looks again."""
-        passed, some = asyncio.get_running_loop().time() - self._begun, self._some
-        left = self.left - (some / 2 if passed > some + _OVERSLEPT else min(passed, some))
-        self.left = left if left > _TINY else 0.0
 
 
 def result(task: "asyncio.Future[T]") -> T:
@@ -162,66 +136,6 @@ def result(task: "asyncio.Future[T]") -> T:
 def words(exc: BaseException) -> str:
     """Return what an exception of foreign code says, with its numbers masked."""
     return mask_numbers(f"{type(exc).__name__}: {exc}".rstrip(": "))
-
-
-async def waited(task: "asyncio.Future[Any]", seconds: float) -> bool:
-    """Wait for an errand, no longer than so many seconds, and leave it alone; say if it has ended.
-
-    `asyncio.wait` does the same at three times the cost.
-    """
-    patience = Patience(seconds)
-    while not task.done() and patience.left:
-        with patience.slice() as some:
-            await _waited(task, some)
-    return task.done()
-
-
-async def _waited(task: "asyncio.Future[Any]", seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    waiter = loop.create_future()
-    wake = partial(_wake, waiter)
-    task.add_done_callback(wake)
-    timer = loop.call_later(seconds, wake, None)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        task.remove_done_callback(wake)
-
-
-async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
-    """Wait for a task to its end, however often cancelled, but no longer than `PATIENCE`.
-
-    Returns:
-        The last cancellation, which was not heeded; None if there was none.
-    """
-    patience = Patience(PATIENCE)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done() and patience.left:
-        try:
-            with patience.slice() as seconds:
-                await _waited(task, seconds)
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    return cancelled
-
-
-async def all_ended(tasks: "Collection[asyncio.Future[Any]]", seconds: float | None = None) -> bool:
-    """Wait for several, no longer than so many seconds; a cancellation passes through.
-
-    Args:
-        tasks: They.
-        seconds: How long; None for `PATIENCE`.
-
-    Returns:
-        Whether all have ended.
-    """
-    patience = Patience(PATIENCE if seconds is None else seconds)
-    late = set(tasks)
-    while late and patience.left:
-        with patience.slice() as some:
-            _, late = await asyncio.wait(late, timeout=None if some == inf else some)
-    return not late
 
 
 def put_off(cancelled: asyncio.CancelledError) -> None:
@@ -244,11 +158,6 @@ def _strike(task: "asyncio.Task[Any]", cancelled: asyncio.CancelledError) -> Non
 def _given_back(task: "asyncio.Future[T]", give_back: Callable[[T], None]) -> None:
     if not task.cancelled() and task.exception() is None:
         give_back(task.result())
-
-
-def _wake(waiter: "asyncio.Future[None]", _: object) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def failed(exc: BaseException) -> "asyncio.Future[Any]":

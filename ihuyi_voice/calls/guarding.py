@@ -12,11 +12,13 @@ from collections.abc import Coroutine, Sequence
 from sys import float_info
 from typing import Any, Final, TypeAlias
 
-from ihuyi_voice.calls.errands import PATIENCE, Errands, ended, words
+from ihuyi_voice.calls.errands import Errands, words
 from ihuyi_voice.calls.lines import Lines, lines_of
+from ihuyi_voice.calls.waiting import PATIENCE, ended
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import GuardUnavailable
 from ihuyi_voice.guards import Guard, Lease, Wait
+from ihuyi_voice.guards.contract import PASSES_ON
 
 logger = logging.getLogger("ihuyi_voice")
 
@@ -33,16 +35,25 @@ class Guarding:
     Args:
         guard: The guard; None for none, and then nothing is ever held back.
         account: Whose calls they are.
+        errands: Where its calls that go on alone are kept; by default its own.
     """
 
-    def __init__(self, guard: Guard | None, account: str) -> None:
+    def __init__(self, guard: Guard | None, account: str, errands: Errands | None = None) -> None:
         self._guard = guard
         self._account = account
-        self._errands = Errands()
+        self._errands = errands or Errands()
         self._remembers = getattr(guard, "remembers", None)
         self._restore = getattr(guard, "restore", None) if self._remembers else None
-        # A subclass doesn't inherit the word: it may do anything.
-        self._never_suspends = bool(vars(type(guard)).get("never_suspends", False))
+        self._never_suspend = _that_never_suspend(guard)
+
+    def of(self, guard: Guard | None) -> "Guarding":
+        """Return another guard in this one's place, for the same account.
+
+        Whoever closes this one waits for the calls of that one, too.
+        """
+        if guard is self._guard:
+            return self
+        return Guarding(guard, self._account, self._errands)
 
     @property
     def is_on(self) -> bool:
@@ -97,7 +108,7 @@ class Guarding:
         if guard is None:
             return None
         try:
-            if self._is_direct(guard):
+            if self.is_direct():
                 given = await guard.reserve(self._account, mobile)
             else:
                 given = await self._reserved(guard, mobile)
@@ -146,7 +157,7 @@ class Guarding:
         guard = self._guard
         if guard is None or lease is None:
             return None
-        if self._is_direct(guard):
+        if self.is_direct():
             await _made(guard, method, lease, *seconds)
             return None
         task = self._errands.begin(_made(guard, method, lease, *seconds))
@@ -155,9 +166,25 @@ class Guarding:
             tell(logger, logging.WARNING, _SLOW)
         return cancelled
 
-    def _is_direct(self, guard: Guard) -> bool:
+    def is_direct(self) -> bool:
         """Say whether the guard never suspends, and nobody has put other methods in its place."""
-        return self._never_suspends and _METHODS.isdisjoint(getattr(guard, "__dict__", ()))
+        for guard in self._never_suspend:
+            if not _METHODS.isdisjoint(getattr(guard, "__dict__", ())):
+                return False
+        return bool(self._never_suspend)
+
+
+def _that_never_suspend(guard: object) -> tuple[object, ...]:
+    """Return a guard and those it passes on to, if all say that they never suspend; else none."""
+    chain: list[object] = []
+    while guard is not None:
+        # A subclass doesn't inherit the word: it may do anything.
+        word: object = vars(type(guard)).get("never_suspends", False)
+        chain.append(guard)
+        if word != PASSES_ON:
+            return tuple(chain) if word else ()
+        guard = getattr(guard, "guard", None)
+    return ()
 
 
 async def _made(guard: Guard, method: str, *args: object) -> None:

@@ -9,7 +9,7 @@ import attrs
 from ihuyi_voice.calls.lines import Place
 from ihuyi_voice.calls.retries import Tries
 from ihuyi_voice.errors import VoiceError
-from ihuyi_voice.models import Submission
+from ihuyi_voice.models import Submission, Timing
 
 if TYPE_CHECKING:
     from ihuyi_voice.calls.entry import Entry
@@ -34,6 +34,7 @@ class Delay:
             if nothing but time will help.
         elsewhere: Whether a call of the same key is in flight, here or in another process.
         whole_account: Whether no other job may start sooner, whatever its number.
+        waits_for: What it waits for, in a few words.
     """
 
     seconds: float
@@ -41,6 +42,7 @@ class Delay:
     turn: "asyncio.Future[None] | None" = None
     elsewhere: bool = False
     whole_account: bool = False
+    waits_for: str = "its next try"
 
 
 @attrs.define(eq=False)
@@ -57,6 +59,13 @@ class Job(Place):
         waits_for: Whom it waits for within this step, as the words of a timeout.
         answer: The vendor's acceptance, known before guard and journal are told of it.
         replayed: Whether its end is an earlier one, which the journal knows.
+        call: Its number in events.
+        asked: When it was asked for, by the event loop's clock.
+        since: Since when it waits to be let go.
+        guard_wait: Seconds that it has waited to be let go.
+        ledger_wait: Seconds that it has waited for the journal.
+        pool_wait: Seconds that it has waited for connections.
+        backoff: Seconds that it has waited between attempts.
         now: Returns the time by which `deadline` goes.
     """
 
@@ -69,6 +78,13 @@ class Job(Place):
     waits_for: str = ON_GUARD
     answer: Submission | None = None
     replayed: bool = False
+    call: int = 0
+    asked: float = 0.0
+    since: float = 0.0
+    guard_wait: float = 0.0
+    ledger_wait: float = 0.0
+    pool_wait: float = 0.0
+    backoff: float = 0.0
     now: Callable[[], float] = _loop_time
 
     @property
@@ -78,7 +94,17 @@ class Job(Place):
 
     def verdict(self, error: VoiceError) -> VoiceError:
         """Return what the caller is told if the job ends with `error` now."""
-        return error if self.replayed else self.tries.verdict(error)
+        if self.replayed:
+            return error
+        final = self.tries.verdict(error)
+        final.timing = self.timing()
+        return final
+
+    def timing(self) -> Timing:
+        """Return where its time went, up to now."""
+        total = self.now() - self.asked
+        waits = self.guard_wait, self.ledger_wait, self.pool_wait, self.backoff
+        return Timing(self.call, total, *waits)
 
     @property
     def patience(self) -> float:

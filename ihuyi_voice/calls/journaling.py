@@ -17,8 +17,9 @@ from math import isfinite
 from typing import Any, Final, cast
 
 from ihuyi_voice.calls.batches import Batches
-from ihuyi_voice.calls.errands import PATIENCE, Errands, all_ended, ended, failed, words
+from ihuyi_voice.calls.errands import Errands, failed, words
 from ihuyi_voice.calls.journal import Ending, Journal
+from ihuyi_voice.calls.waiting import PATIENCE, all_ended, ended
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
@@ -135,15 +136,21 @@ class Journaling:
 
     def settle(self, draft: Draft, end: Ending) -> "asyncio.Future[Any]":
         """Begin to write how a call ended; to be awaited by `settled`."""
-        return self._heard(self._begun("settle", draft, end), draft)
+        return self._begun("settle", draft, end)
 
-    async def settled(self, task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
+    async def settled(
+        self, draft: Draft, task: "asyncio.Future[Any]"
+    ) -> asyncio.CancelledError | None:
         """Wait until it is written, or has failed, or for as long as we have patience.
 
         Returns:
             A cancellation of whoever waited, which was not heeded.
         """
-        cancelled = await ended(task)
+        cancelled = None
+        try:
+            cancelled = await ended(task)
+        finally:
+            self._heard(task, draft)
         if not task.done():
             self._failed(LedgerUnavailable(_SLOW))
             tell(logger, logging.WARNING, "%s; it goes on alone to write how a call ended", _SLOW)
@@ -151,7 +158,7 @@ class Journaling:
 
     async def settle_all(self, ends: Sequence[tuple[Draft, Ending]]) -> None:
         """Have many ends written, or fail to; a cancellation passes through, and they go on."""
-        tasks = [self.settle(draft, end) for draft, end in ends]
+        tasks = [self._heard(self.settle(draft, end), draft) for draft, end in ends]
         if not await all_ended(tasks):
             self._failed(LedgerUnavailable(_SLOW))
 

@@ -3,24 +3,15 @@
 The rules are tenacity's. A call that succeeds at once never builds them.
 """
 
-import inspect
 import logging
 import random
-from asyncio import CancelledError
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    stop_after_attempt,
-    stop_any,
-    stop_before_delay,
-    wait_exponential,
-)
 
+from ihuyi_voice.calls.events import Events, RetryEvent, call_hook
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import (
     InvalidRequest,
@@ -33,29 +24,15 @@ from ihuyi_voice.errors import (
 from ihuyi_voice.inputs import counted, lasting, not_negative, waited
 from ihuyi_voice.models import Action, Operation
 
+if TYPE_CHECKING:
+    from tenacity import AsyncRetrying, RetryCallState
+
 logger = logging.getLogger("ihuyi_voice.retries")
 
 # Which ambiguous calls may simply be made again. AddTemplate may not: the second try's
 # "template exists" would hide the id that the first one was given.
 _REPEATABLE: Final = frozenset({Operation.BALANCE, Operation.DELETE_TEMPLATE})
 _LONGEST_RETRY_AFTER: Final = 86_400.0
-
-
-@attrs.frozen
-class RetryEvent:
-    """A call is about to be tried again.
-
-    Attributes:
-        operation: What is asked.
-        attempt: How many attempts were made so far.
-        delay: Seconds until the next one.
-        error: Why the last one failed.
-    """
-
-    operation: Operation
-    attempt: int
-    delay: float
-    error: VoiceError
 
 
 def _callable(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -103,8 +80,16 @@ class RetryPolicy:
             )
         return isinstance(error, VendorError) and error.action is Action.RETRY
 
-    def tenacity(self) -> AsyncRetrying:
+    def tenacity(self) -> "AsyncRetrying":
         """Return this policy's stop and wait rules in tenacity's terms."""
+        from tenacity import (  # noqa: PLC0415 - a call that succeeds at once never needs it
+            AsyncRetrying,
+            stop_after_attempt,
+            stop_any,
+            stop_before_delay,
+            wait_exponential,
+        )
+
         exponential = wait_exponential(multiplier=self.initial, max=self.maximum)
         return AsyncRetrying(
             stop=stop_any(stop_after_attempt(self.attempts), stop_before_delay(self.total_time)),
@@ -158,6 +143,8 @@ class Tries:
         unknown: The first attempt that may have reached the vendor.
         refused: The vendor's last refusal.
         failed: How the last attempt ended.
+        events: Who is told when it is tried again.
+        call: Its number in events.
     """
 
     operation: Operation
@@ -168,7 +155,9 @@ class Tries:
     unknown: OutcomeUnknown | None = None
     refused: VendorError | None = None
     failed: VoiceError | None = None
-    _state: RetryCallState | None = None
+    events: Events | None = None
+    call: int | None = None
+    _state: "RetryCallState | None" = None
 
     def begin(self, now: float) -> None:
         """Count an attempt that begins now."""
@@ -254,8 +243,10 @@ class Tries:
         waited = now - (self.asked or 0.0)
         return 0.0 if self.policy.attempts > 1 and waited < self.policy.total_time else None
 
-    def _rules(self, now: float) -> RetryCallState:
+    def _rules(self, now: float) -> "RetryCallState":
         if self._state is None:
+            from tenacity import RetryCallState  # noqa: PLC0415 - as in `RetryPolicy.tenacity`
+
             self._state = RetryCallState(self.policy.tenacity(), None, (), {})
         self._state.start_time = self.started
         self._state.attempt_number = max(1, self.attempts)
@@ -265,21 +256,24 @@ class Tries:
     def _tell(self, error: VoiceError, delay: float) -> None:
         operation, attempt = self.operation, self.attempts
         text = "%s attempt %d: %s; again in %.2f s"
-        tell(logger, logging.INFO, text, operation.value, attempt, error, delay)
-        if self.policy.on_retry is not None:
-            _call_hook(self.policy.on_retry, RetryEvent(operation, attempt, delay, error))
+        facts = {
+            "voice_call": self.call,
+            "voice_operation": operation.value,
+            "voice_attempts": attempt,
+            "voice_error": type(error).__name__,
+            "voice_delay": delay,
+        }
+        tell(logger, logging.INFO, text, operation.value, attempt, error, delay, extra=facts)
+        hook, events = self.policy.on_retry, self.events
+        if hook is None and (events is None or events.hook is None):
+            return
+        event = RetryEvent(operation, attempt, delay, error, self.call)
+        failure = None if hook is None else call_hook(hook, event)
+        if failure is not None:
+            tell(logger, logging.WARNING, "on_retry failed: %s", type(failure).__name__)
+        if events is not None:
+            events.tell(event)
 
 
 def _is_held(error: VendorError) -> bool:
     return isinstance(error, RateLimited) and error.source == "guard"
-
-
-def _call_hook(hook: Callable[[RetryEvent], Any], event: RetryEvent) -> None:
-    """Call the caller's hook, which may do anything and changes nothing."""
-    try:
-        given = hook(event)
-        if inspect.iscoroutine(given):
-            given.close()
-            raise TypeError("on_retry is called, not awaited; give a plain function")  # noqa: TRY301
-    except (Exception, CancelledError) as exc:  # noqa: BLE001 - it is the caller's code
-        tell(logger, logging.WARNING, "on_retry failed: %s", type(exc).__name__)

@@ -18,23 +18,22 @@ UNKNOWN or NOT_SENT, and the CancelledError goes on to the caller.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import attrs
 
+from ihuyi_voice.calls import telling
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.errands import put_off
+from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding, Settled
+from ihuyi_voice.calls.holding import BEHIND, after, held_back, wait_or_hold
 from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
 from ihuyi_voice.calls.lines import Lines
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
-from ihuyi_voice.common.logs import tell
-from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
     CallInFlight,
     NotSent,
@@ -42,18 +41,11 @@ from ihuyi_voice.errors import (
     RateLimited,
     VoiceError,
 )
-from ihuyi_voice.guards import Lease, Wait
+from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent
-from ihuyi_voice.models import Action, Operation, Submission
+from ihuyi_voice.models import Operation, Submission
 from ihuyi_voice.protocol import Call, closes_the_account, window_of
 
-logger = logging.getLogger("ihuyi_voice")
-
-_CODE_OF_WINDOW: Final[dict[float | None, int]] = {
-    window_of(code): code for code in (4080, 4081, 4082)
-}
-_HELD_TEXT: Final = "此号码的提交频率已达上限; this number may not be called again yet"
-_ACCOUNT_TEXT: Final = "账户的提交频率已达上限; the account may not call anybody yet"
 _LONGEST_LOOK: Final = 3_600.0
 _SOON: Final = 1.0
 """Where the call in flight will end is anybody's guess; its window is a second at least."""
@@ -71,6 +63,7 @@ class Submitter:
             by this one where it can be moved: then `moved()` of it returns by how many seconds it
             was, and `passing(seconds)` a future that is done once it was moved so far.
         recalling: Tells the guard what a ledger knows.
+        events: Is told what happens.
     """
 
     endpoint: Endpoint
@@ -78,17 +71,35 @@ class Submitter:
     policy: RetryPolicy
     clock: Callable[[], float]
     recalling: Recalling
+    events: Events = attrs.field(factory=Events)
     _lines: Lines | None = None
     _moved: Callable[[], float] | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._moved = getattr(self.clock, "moved", None)
 
+    def guarded_by(self, guard: Guard | Unset | None) -> "Submitter":
+        """Return one that has another guard, if one is given, and all else in common with this one.
+
+        Raises:
+            InvalidRequest: It is no guard.
+        """
+        if isinstance(guard, Unset):
+            return self
+        check_guard(guard)
+        guarding = self.guarding.of(guard)
+        if guarding is self.guarding:
+            return self
+        recalling = attrs.evolve(self.recalling, guarding=guarding)
+        return attrs.evolve(self, guarding=guarding, recalling=recalling, lines=None)
+
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
         """Return a new submission, whose number and content are checked already."""
         now = self._now()
-        tries = Tries(Operation.SUBMIT, self.policy)
-        return Job(mobile, content, now + max_wait, tries, now=self._now)
+        call = next_number()
+        tries = Tries(Operation.SUBMIT, self.policy, events=self.events, call=call)
+        deadline = now + max_wait
+        return Job(mobile, content, deadline, tries, call=call, asked=now, since=now, now=self._now)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -100,6 +111,19 @@ class Submitter:
         Raises:
             VoiceError: How it ended, if it was not accepted.
         """
+        telling.announce(job)
+        try:
+            end = await self._bounded(job, timeout)
+        except VoiceError as error:
+            self.events.ended(job.call, job.mobile, error, replayed=job.replayed)
+            raise
+        except BaseException as error:
+            telling.cut_off(self.events, job, error)
+            raise
+        self.events.accepted(job.call, job.mobile, end, replayed=job.replayed)
+        return end
+
+    async def _bounded(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - as above
         if timeout is None:
             return await self._to_the_end(job)
         job.deadline = min(job.deadline, self._now() + timeout)
@@ -185,7 +209,9 @@ class Submitter:
         if lines.closed_until:
             now = self._now()
             if lines.closed_until > now:
-                return self._held(job, lines.closed_until - now, 4010, _ACCOUNT_TEXT, now)
+                return wait_or_hold(
+                    self.clock, job, Wait(lines.closed_until - now, whole_account=True), now
+                )
             lines.closed_until = 0.0
         if not self.guarding.is_on or lines.join(job.mobile, job):
             return None
@@ -196,8 +222,8 @@ class Submitter:
         now = self._now()
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
-            return Delay(min(left, _LONGEST_LOOK), turn=job.turn)
-        raise self._rate_limited(4080, max(_SOON, first_ready_at - now))
+            return Delay(min(left, _LONGEST_LOOK), turn=job.turn, waits_for=BEHIND)
+        raise held_back(self.clock, 4080, max(_SOON, first_ready_at - now))
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
         await self.recalling.before(job)
@@ -209,7 +235,7 @@ class Submitter:
         if known is not None:
             return known
         job.waits_for = ON_CONNECTION
-        job.tries.begin(self._now())
+        telling.let_go(self.events, job, self.endpoint.voice)
         try:
             return await self._attempt(job, lease)
         except VoiceError as error:
@@ -222,18 +248,15 @@ class Submitter:
         if known is not None:
             return known
         now = self._now()
-        if wait.whole_account:  # so it is nothing that whoever wants this number must know
-            delay = self._held(job, wait.seconds, 4010, _ACCOUNT_TEXT, now)
-            return attrs.evolve(delay, whole_account=True)
         if self._lines is not None:
             self._lines.hold(job.mobile, now + wait.seconds)
-        code = _CODE_OF_WINDOW.get(wait.window, 4080)
-        return self._held(job, wait.seconds, code, _HELD_TEXT, now)
+        return wait_or_hold(self.clock, job, wait, now)
 
     async def _intend(
         self, job: Job, entry: Entry, lease: Lease | None
     ) -> Submission | Delay | None:
         """Have the intent written; where it isn't granted, nothing is sent."""
+        began = self._now()
         try:
             known = await entry.intend(job)
         except BaseException as error:
@@ -241,22 +264,12 @@ class Submitter:
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
+        telling.written(self.events, job, began)
         if known is not None:
             cancelled = await self.guarding.release(lease)
             if cancelled is not None:
                 put_off(cancelled)
         return known
-
-    def _held(self, job: Job, seconds: float, code: int, text: str, now: float) -> Delay:
-        if now + seconds <= job.patience and job.patience > now:
-            return Delay(seconds)
-        raise self._rate_limited(code, max(seconds, 0.0), text)
-
-    def _rate_limited(self, code: int, seconds: float, text: str = _HELD_TEXT) -> RateLimited:
-        error = RateLimited(code, text, Operation.SUBMIT, Action.WAIT)
-        error.source = "guard"
-        error.retry_at = self._in(seconds)
-        return error
 
     def _too_late(self, job: Job, timeout: float) -> VoiceError:
         """Return what a job comes to that its timeout ends before anything was sent."""
@@ -265,7 +278,7 @@ class Submitter:
         if job.delay is not None and job.delay.error is None:  # others come first at that number
             now = self._now()
             ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
-            return self._rate_limited(4080, max(_SOON, ready_at - now))
+            return held_back(self.clock, 4080, max(_SOON, ready_at - now))
         reason = job.waits_for if job.delay is None else "its next try was not due yet"
         error = NotSent(f"it was not sent within its timeout of {timeout:g} s: {reason}")
         error.__cause__ = job.tries.failed
@@ -275,18 +288,23 @@ class Submitter:
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
         lapsed = getattr(lease, "lapsed", None)
-        sent = Sent(lapsed=lapsed if callable(lapsed) else None)
+        sent = Sent(lapsed=lapsed if callable(lapsed) else None, now=self._now)
+        began = self._now()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
             if isinstance(error, VoiceError):
                 self._note(job, error)
+            telling.over(self.events, job, sent, began, error)
             cancelled = await self._settle_failed(job, lease, error, sent)
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
-        told = Submission(answer.value, job.mobile, answer.msg, job.attempts, answer.raw)
+        telling.over(self.events, job, sent, began, None)
+        told = Submission(
+            answer.value, job.mobile, answer.msg, job.attempts, answer.raw, job.timing()
+        )
         job.answer = told
         cancelled = await self._settle(job, told, self.guarding.commit(lease))
         if cancelled is not None:
@@ -300,8 +318,7 @@ class Submitter:
         if isinstance(error, VoiceError):
             end = error
         elif sent.may_have_arrived:
-            text = "a call to %s was cut off in flight (%s): the phone may ring"
-            tell(logger, logging.WARNING, text, mask_mobile(job.mobile), type(error).__name__)
+            telling.may_ring(job, error)
             end = OutcomeUnknown("the call was cut off in flight")
             job.tries.note(end)
         else:
@@ -324,7 +341,7 @@ class Submitter:
             return await settled_lease
         written = entry.settle(end if isinstance(end, Submission) else job.verdict(end))
         cancelled = await settled_lease
-        return await entry.journaling.settled(written) or cancelled
+        return await entry.written(written) or cancelled
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
         now = self._now()
@@ -334,12 +351,14 @@ class Submitter:
             delay = job.tries.next_delay(error, now)
         if delay is None:
             raise error
+        job.since = now + delay
+        job.backoff += delay
         return Delay(delay, error)
 
     def _note(self, job: Job, error: VoiceError) -> None:
         job.tries.note(error)
         if isinstance(error, RateLimited):
-            error.retry_at = self._in(_window(error))
+            error.retry_at = after(self.clock, _window(error))
 
     def _until_window(self, job: Job, error: RateLimited, now: float) -> float | None:
         window = _window(error)
@@ -348,12 +367,6 @@ class Submitter:
         if now + window > job.patience:
             return None
         return job.tries.window_delay(error, window)
-
-    def _in(self, seconds: float) -> datetime | None:
-        try:
-            return datetime.fromtimestamp(self.clock(), UTC) + timedelta(seconds=seconds)
-        except Exception:  # noqa: BLE001 - the clock is the caller's; the answer matters more
-            return None
 
 
 async def _sleep(delay: Delay) -> None:

@@ -55,7 +55,7 @@ class Interrupts:
             Whether it came to its end by itself.
         """
         task = asyncio.create_task(work)
-        coming = asyncio.create_task(self._reach(before))
+        coming = asyncio.create_task(self.reached(before))
         try:
             await asyncio.wait({task, coming}, return_when=asyncio.FIRST_COMPLETED)
             whole = task.done()
@@ -67,7 +67,8 @@ class Interrupts:
             task.result()
         return whole
 
-    async def _reach(self, count: int) -> None:
+    async def reached(self, count: int) -> None:
+        """Return once so many signals have come."""
         while self.count < count:
             self._came.clear()
             await self._came.wait()

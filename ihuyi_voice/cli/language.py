@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from enum import StrEnum
 from typing import Final
 
+from ihuyi_voice.cli.reasons import in_chinese
 from ihuyi_voice.cli.texts import TEXTS
 from ihuyi_voice.common.redaction import shown
 
@@ -19,6 +20,7 @@ class Language(StrEnum):
 
 _COLUMNS: Final = {language: place for place, language in enumerate(Language)}
 _OPTION: Final = "--lang"
+_REASONS: Final = frozenset({"reason", "cause"})  # the library's words, which are English
 _VARIABLES: Final = ("IHUYI_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts
 _chosen: ContextVar[Language | None] = ContextVar("ihuyi_voice_language", default=None)
 
@@ -30,6 +32,21 @@ def language_of(args: Sequence[str], environ: Mapping[str, str]) -> Language:
         return Language(asked)
     said = next((environ[name] for name in _VARIABLES if environ.get(name)), "")
     return Language.ZH if said.lower().startswith(Language.ZH) else Language.EN
+
+
+def language_first(args: Sequence[str]) -> list[str]:
+    """Return a command line with `--lang` before the command, wherever it stood.
+
+    What comes after `--` is no option.
+    """
+    for place, arg in enumerate(args):
+        name, mark, _ = arg.partition("=")
+        if name == _OPTION:
+            taken = 1 if mark else 2
+            return [*args[place : place + taken], *args[:place], *args[place + taken :]]
+        if arg == "--":
+            break
+    return list(args)
 
 
 def _asked(args: Sequence[str]) -> str:
@@ -57,14 +74,17 @@ def text(key: str, **values: object) -> str:
     words = TEXTS[key][_COLUMNS[spoken()]]
     if not values:
         return words
-    return words.format(**{name: _harmless(value) for name, value in values.items()})
+    return words.format(**{name: _said(name, value) for name, value in values.items()})
 
 
-def _harmless(value: object) -> object:
-    return shown(value) if isinstance(value, str) else value
+def _said(name: str, value: object) -> object:
+    """Return what is filled in, harmless, and a reason in the language of this run."""
+    if not isinstance(value, str):
+        return value
+    return shown(in_chinese(value) if name in _REASONS and spoken() is Language.ZH else value)
 
 
-def word(prefix: str, value: str) -> str:
-    """Return what a value is called: a word of the table, or itself if there is none."""
+def word(prefix: str, value: str, **values: object) -> str:
+    """Return what a value is called: words of the table, or itself if there are none."""
     key = f"{prefix}.{value}"
-    return text(key) if key in TEXTS else value
+    return text(key, **values) if key in TEXTS else value

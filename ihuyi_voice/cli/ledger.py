@@ -5,12 +5,14 @@ import csv as csv_files
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 
 import typer
 
 from ihuyi_voice.cli import sight
+from ihuyi_voice.cli.following import follow
 from ihuyi_voice.cli.language import Language, choose, text, word
 from ihuyi_voice.cli.options import (
     DEFAULT_INBOX,
@@ -63,10 +65,14 @@ def show(
     ledger: LedgerAddress = DEFAULT_LEDGER,
     account: OfAccount = None,
     *,
+    live: Annotated[bool, typer.Option("--follow", help="ledger.follow.help")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print what a run came to: outcomes, codes, how calls ended."""
+    """Print what a run came to: outcomes, codes, how calls ended; or follow it."""
     with reporting(as_json=as_json):
+        if live:
+            following = partial(follow, run=run, account=account, as_json=as_json)
+            raise typer.Exit(asyncio.run(_with(ledger, following)))
         report = asyncio.run(_with(ledger, lambda opened: opened.report(run, account, listed=0)))
         if as_json:
             print_json(sight.report_values(report))

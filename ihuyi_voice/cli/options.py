@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
-from ihuyi_voice.client import VoiceClient
-
 if TYPE_CHECKING:
+    from ihuyi_voice.client import VoiceClient
+    from ihuyi_voice.guards import Guard
     from ihuyi_voice.ledger import Ledger
 
 
@@ -46,18 +46,23 @@ def make_client(
     base_url: str | None,
     template_auth: TemplateAuth | None = None,
     ledger: "Ledger | None" = None,
-) -> VoiceClient:
+    guard: "Guard | None" = None,
+    **more: Any,  # noqa: ANN401 - the client's own options
+) -> "VoiceClient":
     """Return a client of the options and the environment; the key only ever comes from there.
 
     Raises:
         InvalidRequest: Account or key is missing.
     """
+    from ihuyi_voice.client import VoiceClient  # noqa: PLC0415 - it brings httpx along
+
     if account is not None:
         os.environ["IHUYI_ACCOUNT"] = account
     given: dict[str, Any] = {
         "base_url": base_url,
         "template_auth": template_auth and template_auth.value,
         "ledger": ledger,
+        "guard": guard,
     }
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return VoiceClient.from_env(**options)
+    return VoiceClient.from_env(**options, **more)

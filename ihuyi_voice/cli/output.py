@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ihuyi_voice.cli.advice import advice
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.common.redaction import UNSAFE, mask_numbers, shown
@@ -86,9 +87,9 @@ console = _Console()
 errors = _Console(stderr=True)
 
 
-def say(key: str, to: Console | None = None, **values: object) -> None:
+def say(key: str, to: Console | None = None, style: str | None = None, **values: object) -> None:
     """Print a text of the table, on stdout if nothing else is said."""
-    (to or console).print(text(key, **values), **_PLAIN)
+    (to or console).print(text(key, **values), style=style, **_PLAIN)
 
 
 def complain(key: str, style: str | None = None, **values: object) -> None:
@@ -144,6 +145,9 @@ def report_error(error: VoiceError, *, as_json: bool) -> None:
         print_json({"error": type(error).__name__, "code": code, "message": str(error)})
     else:
         complain("error.voice", "red", **error_words(error))
+        todo = advice(error)
+        if todo:
+            complain("next.line", words=todo)
 
 
 def error_words(error: VoiceError) -> dict[str, str]:

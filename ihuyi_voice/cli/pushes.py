@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Annotated, Any, Final, TypeVar
 
 import attrs
@@ -13,6 +14,7 @@ from ihuyi_voice.cli.inbox import existing, print_counts
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import DEFAULT_INBOX, LOOPBACK, Host, InboxAddress, Json, Port
 from ihuyi_voice.cli.output import complain, print_json, reporting, say
+from ihuyi_voice.cli.ports import told_if_taken
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
@@ -78,7 +80,7 @@ def replay(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> Non
 
 async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
     """Take pushes until interrupted; print each one once it has been stored."""
-    from ihuyi_voice.cli.serving import serve  # noqa: PLC0415 - uvicorn loads slowly
+    from ihuyi_voice.cli.serving import listen, serve  # noqa: PLC0415 - uvicorn loads slowly
     from ihuyi_voice.pushes import Handling, Inbox, PushReceiver  # noqa: PLC0415 - so do databases
 
     inbox = Inbox.open(settings.inbox, handling=Handling(grace=_GRACE))
@@ -98,9 +100,13 @@ async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
                 on_audit=_while_heard(print_audit_json if as_json else print_audit, unheard),
             )
 
-    async with inbox:
-        # What was stored earlier is printed below the line that says where this listens.
-        await serve(receiver, settings.host, settings.port, begin=begin, until=unheard)
+    with ExitStack() as stack:
+        # Before the inbox is made, so that a port that is taken leaves nothing behind.
+        with told_if_taken(settings.host, settings.port):
+            sockets = [stack.enter_context(x) for x in await listen(settings.host, settings.port)]
+        async with inbox:
+            # What was stored earlier is printed below the line that says where this listens.
+            await serve(receiver, sockets, begin=begin, until=unheard)
     if unheard.is_set():
         complain("receive.unheard")
         raise typer.Exit(Exit.NOT_WRITTEN)

@@ -1,14 +1,15 @@
 """`send`: bulk sending from a file, with a result row by row."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ihuyi_voice.cli import dry, feeding, once
+from ihuyi_voice.cli import dry, feeding, once, work
 from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.keeping import beside
@@ -17,6 +18,7 @@ from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
 from ihuyi_voice.cli.output import reporting
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.guards import QuietHours
 from ihuyi_voice.inputs import RecipientsFile, Template, named_values, readable_twice
 
 
@@ -53,6 +55,8 @@ def send(
     force: Annotated[bool, typer.Option("--force", help="send.force.help")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="send.dry.help")] = False,
     ask_balance: Annotated[bool, typer.Option("--ask-balance", help="send.balance.help")] = False,
+    distribute: Annotated[bool, typer.Option("--distribute", help="send.distribute.help")] = False,
+    quiet_hours: Annotated[str | None, typer.Option(help="send.quiet.help")] = None,
     as_json: Json = False,
 ) -> None:
     """Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped."""
@@ -80,11 +84,16 @@ def send(
             max_rate=max_rate,
         )
         _spare_the_recipients(plan)
+        guard = None if quiet_hours is None else QuietHours(quiet_hours)
+        client = partial(make_client, account, base_url, guard=guard)
+        if distribute and guard is not None:
+            raise InvalidRequest(text("send.quiet.distribute"))
         if dry_run:
-            asked = make_client(account, base_url) if ask_balance else None
-            code = _try_dry(plan, asked, as_json=as_json)
+            code = _try_dry(plan, client() if ask_balance else None, as_json=as_json)
+        elif distribute:
+            code = asyncio.run(work.distribute(plan, ledger, account, as_json=as_json))
         else:
-            code = asyncio.run(_send(plan, ledger, account, base_url, as_json=as_json))
+            code = asyncio.run(_send(plan, ledger, client, as_json=as_json))
     raise typer.Exit(code)
 
 
@@ -101,17 +110,17 @@ def _try_dry(plan: Plan, client: VoiceClient | None, *, as_json: bool) -> Exit:
 
 
 async def _send(
-    plan: Plan, ledger: str | None, account: str | None, base_url: str | None, *, as_json: bool
+    plan: Plan, ledger: str | None, make: Callable[..., VoiceClient], *, as_json: bool
 ) -> Exit:
     """Send what a plan says, with a ledger or without, and return the exit code."""
     if ledger is None:
-        async with make_client(account, base_url) as client:
+        async with make() as client:
             return await once.send(client, plan, as_json=as_json)
     from ihuyi_voice.cli import resuming  # noqa: PLC0415 - only here is a ledger needed
     from ihuyi_voice.ledger import Ledger  # noqa: PLC0415
 
     opened = Ledger.open(ledger)
-    client = make_client(account, base_url, ledger=opened)
+    client = make(ledger=opened)
     async with opened, client:
         return await resuming.send(client, opened, plan, as_json=as_json)
 

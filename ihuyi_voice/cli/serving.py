@@ -44,8 +44,7 @@ class _Server(uvicorn.Server):
 
 async def serve(
     receiver: PushReceiver,
-    host: str,
-    port: int,
+    sockets: list[socket.socket],
     *,
     begin: Callable[[], None],
     until: asyncio.Event,
@@ -54,13 +53,10 @@ async def serve(
 
     Args:
         receiver: What is served.
-        host: Where it listens.
-        port: Where it listens; 0 for any.
+        sockets: Where it listens. Ours, because uvicorn exits if a port is taken, with a code that
+            means something else.
         begin: Called once it listens and has said so.
         until: Ends it.
-
-    Raises:
-        OSError: It can't listen there.
     """
     config = uvicorn.Config(
         receiver,
@@ -71,14 +67,11 @@ async def serve(
         timeout_graceful_shutdown=_LAST_WORDS,
     )
     server = _Server(config, begin)
-    with ExitStack() as stack:
-        # Ours, because uvicorn exits if a port is taken, with a code that means something else.
-        sockets = [stack.enter_context(each) for each in await _listen(host, port)]
-        ending = asyncio.create_task(_end(server, until))
-        try:
-            await server.serve(sockets)
-        finally:
-            ending.cancel()
+    ending = asyncio.create_task(_end(server, until))
+    try:
+        await server.serve(sockets)
+    finally:
+        ending.cancel()
 
 
 async def _end(server: uvicorn.Server, until: asyncio.Event) -> None:
@@ -86,8 +79,12 @@ async def _end(server: uvicorn.Server, until: asyncio.Event) -> None:
     server.should_exit = True
 
 
-async def _listen(host: str, port: int) -> list[socket.socket]:
-    """Return sockets that are bound to each address of a host; an empty one is any."""
+async def listen(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that are bound to each address of a host; an empty one is any.
+
+    Raises:
+        OSError: It can't listen there.
+    """
     found = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )

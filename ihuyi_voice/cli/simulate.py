@@ -1,72 +1,72 @@
 """`simulate`: the vendor as a server of its own."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from datetime import datetime
 from typing import Annotated
 
-import attrs
 import typer
 
+from ihuyi_voice.cli.interrupts import Interrupts
 from ihuyi_voice.cli.options import LOOPBACK, Host, Port
 from ihuyi_voice.cli.output import reporting, say
-from ihuyi_voice.simulator import Simulator
-
-
-@attrs.frozen
-class SimulatorSettings:
-    """What `ihuyi-voice simulate` can be told."""
-
-    account: str
-    api_key: str = attrs.field(repr=False)
-    balance: int
-    templates: tuple[str, ...]
-    latency: float
-    jitter: float
-    push_to: str = attrs.field(default="", repr=False)
-    report_delay: float = 1.0
+from ihuyi_voice.cli.ports import told_if_taken
+from ihuyi_voice.cli.simulating import SEEN, Shown, SimulatorSettings
+from ihuyi_voice.common.redaction import mask_mobile
+from ihuyi_voice.simulator import Arrival
 
 
 def serve(
     port: Port = 8000,
     host: Host = LOOPBACK,
+    *,
     account: Annotated[str, typer.Option(help="simulate.account.help")] = "VM00000000",
     api_key: Annotated[str, typer.Option(help="simulate.api_key.help")] = "simulator-key",
     balance: Annotated[int, typer.Option(help="simulate.balance.help")] = 1_000_000,
     template: Annotated[list[str] | None, typer.Option(help="simulate.template.help")] = None,
-    latency: Annotated[float, typer.Option(help="simulate.latency.help", min=0)] = 0.0,
-    jitter: Annotated[float, typer.Option(help="simulate.jitter.help", min=0)] = 0.0,
+    latency: Annotated[float, typer.Option(help="simulate.latency.help")] = 0.0,
+    jitter: Annotated[float, typer.Option(help="simulate.jitter.help")] = 0.0,
     push_to: Annotated[str, typer.Option(help="simulate.push_to.help")] = "",
-    report_delay: Annotated[float, typer.Option(help="simulate.delay.help", min=0)] = 1.0,
+    report_delay: Annotated[float, typer.Option(help="simulate.delay.help")] = 1.0,
+    limits: Annotated[str, typer.Option(help="simulate.limits.help")] = "vendor",
+    blacklist: Annotated[list[str] | None, typer.Option(help="simulate.blacklist.help")] = None,
+    sensitive: Annotated[list[str] | None, typer.Option(help="simulate.sensitive.help")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="simulate.fault.help")] = None,
+    tls_cert: Annotated[str, typer.Option(help="simulate.tls_cert.help")] = "",
+    tls_key: Annotated[str, typer.Option(help="simulate.tls_key.help")] = "",
+    no_magic: Annotated[bool, typer.Option("--no-magic", help="simulate.magic.help")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="simulate.verbose.help")] = False,
 ) -> None:
     """Be the vendor, on this machine, until Ctrl-C."""
     with reporting(as_json=False):
         settings = SimulatorSettings(
-            account,
-            api_key,
-            balance,
-            tuple(template or ()),
-            latency,
-            jitter,
-            push_to,
-            report_delay,
-        )
-        asyncio.run(simulate(host, port, settings))
+            account, api_key, balance, tuple(template or ()), latency, jitter, push_to,
+            report_delay, limits, tuple(blacklist or ()), tuple(sensitive or ()),
+            tuple(fault or ()), not no_magic, tls_cert, tls_key,
+        )  # fmt: skip
+        asyncio.run(simulate(host, port, settings, verbose=verbose))
 
 
-async def simulate(host: str, port: int, settings: SimulatorSettings) -> None:
-    """Serve the simulator until it is interrupted."""
-    simulator = Simulator(
-        settings.account,
-        settings.api_key,
-        balance=settings.balance,
-        templates=settings.templates or None,
-        latency=settings.latency,
-        jitter=settings.jitter,
-        push_to=settings.push_to,
-        report_delay=settings.report_delay,
-        auto_approve=True,  # nobody could do it by hand
-        keep_arrivals=0,
-    )
-    async with simulator.serve(host, port) as url:
+async def simulate(
+    host: str, port: int, settings: SimulatorSettings, *, verbose: bool = False
+) -> None:
+    """Serve the simulator until it is interrupted; then say what it saw."""
+    simulator = Shown(settings, show if verbose else None)
+    async with AsyncExitStack() as stack:
+        with told_if_taken(host, port):
+            url = await stack.enter_async_context(simulator.serve(host, port, **settings.tls()))
+        interrupts = stack.enter_context(Interrupts())
         say("simulate.listening", url=url)
         say("simulate.account", account=settings.account)
-        await asyncio.Event().wait()
+        say("simulate.seen", url=url.rpartition("/webservice/")[0] + SEEN)
+        await interrupts.reached(1)
+    say("simulate.ended", requests=sum(simulator.codes.values()), left=simulator.balance)
+
+
+def show(arrival: Arrival, code: int | None) -> None:
+    """Print an arrival as it comes, its number masked."""
+    mobile = mask_mobile(arrival.mobile) if arrival.mobile else ""
+    fault = f"[{arrival.fault}]" if arrival.fault else ""
+    said = (arrival.operation, str(code), mobile, arrival.content, fault)
+    when = f"{datetime.fromtimestamp(arrival.time):%H:%M:%S}"  # noqa: DTZ006 - on a screen
+    say("simulate.arrival", when=when, said=" ".join(filter(None, said)))

@@ -14,11 +14,13 @@ from typer import rich_utils
 from typer.core import TyperCommand, TyperGroup
 
 from ihuyi_voice.cli.exits import epilogue
-from ihuyi_voice.cli.language import choose, language_of, text
+from ihuyi_voice.cli.language import choose, language_first, language_of, text
+from ihuyi_voice.cli.reasons import matcher
 from ihuyi_voice.cli.texts import TEXTS
 from ihuyi_voice.common.redaction import shown
 
-_STOPS = re.compile(r"([，。；：])(?=[^\s）])")  # rich breaks lines at blanks, or cuts them off
+_STOPS = re.compile(r"([，。；：、])(?=[^\s）])")  # rich breaks lines at blanks, or cuts them off
+_COMPLETION = ("install_completion", "show_completion")
 _HELP = "NoArgsIsHelpError"  # no error: its message is the help, which is in words already
 
 
@@ -57,9 +59,10 @@ class Root(SpokenGroup):
         **extra: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         """Read the command line."""
+        args = language_first(args)
         choose(language_of(args, os.environ))
         _speak_of_frame()
-        _speak(self)
+        speak(self)
         with _translating():
             return super().make_context(info_name, args, parent, **extra)
 
@@ -69,17 +72,33 @@ class Root(SpokenGroup):
             return super().invoke(ctx)
 
 
+class _Folding(rich_utils.OptionHighlighter):
+    """Lets what is too long for its line go on in the next one.
+
+    rich would cut it off, and by its count of letters cuts off lines of wide ones that fit.
+    """
+
+    def __call__(self, text: Any) -> Any:  # noqa: ANN401 - rich's
+        """Return a text with its colours."""
+        made = super().__call__(text)
+        made.overflow = "fold"
+        return made
+
+
 def _speak_of_frame() -> None:
     """Give the framework its headings; those that its version doesn't have are left alone."""
+    rich_utils.highlighter = _Folding()
     for key in TEXTS:
         name = key.removeprefix("typer.")
         if name.isupper() and hasattr(rich_utils, name):
             setattr(rich_utils, name, text(key))
 
 
-def _speak(command: Any) -> None:  # noqa: ANN401
+def speak(command: Any) -> None:  # noqa: ANN401
     """Turn the keys of a command, its options and its subcommands into words."""
     for holder in (command, *command.params):
+        if holder.name in _COMPLETION:
+            holder.help = f"typer.{holder.name}"
         if getattr(holder, "help", None) in TEXTS:
             holder.help = _STOPS.sub(r"\1 ", text(holder.help))
     command.epilog = epilogue()
@@ -87,7 +106,7 @@ def _speak(command: Any) -> None:  # noqa: ANN401
     if isinstance(command, TyperGroup):
         command.subcommand_metavar = text("typer.subcommand_metavar")
         for sub in command.commands.values():
-            _speak(sub)
+            speak(sub)
 
 
 def _translated(option: Any) -> Any:  # noqa: ANN401
@@ -116,15 +135,9 @@ def _translating() -> Generator[None]:
 def translate(prefix: str, english: str) -> str:
     """Return the framework's words in the user's language; those in no table as they are."""
     for key, (pattern, _) in TEXTS.items():
-        if key.startswith(prefix) and (found := _matcher(pattern).fullmatch(english)):
+        if key.startswith(prefix) and (found := matcher(pattern).fullmatch(english)):
             values = found.groupdict()
             if "reason" in values:
                 values["reason"] = translate("typer.reason.", values["reason"])
             return text(key, **values)
     return "\n".join(shown(line) for line in english.expandtabs(4).split("\n"))
-
-
-def _matcher(pattern: str) -> re.Pattern[str]:
-    """Return what recognises a text of the table with its braces filled in."""
-    escaped = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(pattern))
-    return re.compile(escaped, re.DOTALL)

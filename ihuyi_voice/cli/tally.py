@@ -16,7 +16,8 @@ from ihuyi_voice import bulk
 from ihuyi_voice.cli.language import text, word
 from ihuyi_voice.cli.output import add_row, complain, console, error_words, errors, say, table
 from ihuyi_voice.common.redaction import mask_numbers
-from ihuyi_voice.errors import RunStopped, VendorError, VoiceError
+from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
+from ihuyi_voice.guards.quiet_hours import QUIET
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
 
@@ -24,6 +25,7 @@ _SHOWN_GROUPS: Final = 20
 _SHOWN_LINES: Final = 5
 _GROUPS: Final = 1_000  # that are told apart; a million rows may have words of their own each
 _EVERY: Final = 0.25  # seconds between two looks at a run in which nothing ends
+_QUIET: Final = "quiet"
 _FAILED: Final = (OutcomeStatus.REJECTED, OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT)
 
 
@@ -93,7 +95,7 @@ class Report:
     def count(self, status: OutcomeStatus, reason: str, error: VoiceError | None = None) -> None:
         """Count a row and its cause, if it failed."""
         self.counts[status] += 1
-        if status in _FAILED:
+        if status in _FAILED or cause_of(reason, error)[0] == _QUIET:
             self._blame(reason, error)
 
     def _blame(self, reason: str, error: VoiceError | None) -> None:
@@ -116,6 +118,8 @@ def cause_of(reason: str, error: VoiceError | None) -> tuple[str, str]:
     """Return what a failure has in common with others, and its words."""
     if isinstance(error, RunStopped) and isinstance(error.__cause__, VoiceError):
         error = error.__cause__
+    if isinstance(error, RateLimited) and error.msg.startswith(QUIET):
+        return _QUIET, error.msg
     if isinstance(error, VendorError):
         return str(error.code), f"{error.code} {error.msg}"
     if error is None:  # a row of the file that never became a message
@@ -207,7 +211,8 @@ def progress_bar(title: str, total: int, *, hidden: bool) -> Generator[Shown]:
 
 def _pace(now: bulk.Progress) -> str:
     """Return the note beside the bar: how fast it goes, and how much waits."""
-    waiting = text("bar.deferred", count=now.deferred) if now.deferred else ""
+    reason = max(now.waiting, key=now.waiting.__getitem__, default="")
+    waiting = text("bar.deferred", count=now.deferred, reason=reason) if now.deferred else ""
     return text("bar.pace", rate=now.rate, in_flight=now.in_flight) + waiting
 
 

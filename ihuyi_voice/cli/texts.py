@@ -8,11 +8,16 @@ from typing import Final
 
 from ihuyi_voice.cli import (
     texts_causes,
+    texts_check,
     texts_frame,
     texts_ledger,
+    texts_next,
     texts_page,
     texts_pushes,
+    texts_reasons,
     texts_send,
+    texts_simulate,
+    texts_work,
 )
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
@@ -59,9 +64,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "exit.8": ("an extra is not installed; it is named", "缺少附加组件，提示中有名称"),
     "exit.130": ("interrupted; what was in flight is told", "被中断；已说明发送途中的通知"),
     "lang.help": (
-        "The language to speak; else IHUYI_LANG or the locale says.",
-        "显示语言；未指定时取 IHUYI_LANG 或系统区域设置。",
+        "The language to speak, before or after the command; else IHUYI_LANG or the locale says.",
+        "显示语言，可写在命令之前或之后；未指定时取 IHUYI_LANG 或系统区域设置。",
     ),
+    "version.help": ("Print the version and exit.", "显示版本并退出。"),
     "extra.missing": (
         "ihuyi-voice: the command needs an extra: pip install 'ihuyi-voice[cli]' ({reason})",
         "ihuyi-voice：命令行需要附加组件：pip install 'ihuyi-voice[cli]'（{reason}）",
@@ -127,6 +133,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "显示账号剩余条数。",
     ),
     "balance.left": ("{left}", "{left}"),
+    # check, and what to do next
+    **texts_check.TEXTS,
+    **texts_next.TEXTS,
+    **texts_reasons.TEXTS,
     # template
     "template.help": ("Hand in, delete or try out a template.", "提交、删除或检验模板。"),
     "template.content.help": ("The template with 【变量】 in it.", "含有【变量】的模板。"),
@@ -159,7 +169,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "bar.sending": ("sending", "发送中"),
     "bar.reports": ("reports", "等待回执"),
     "bar.pace": ("{rate:,.0f}/s, {in_flight} in flight", "每秒 {rate:,.0f} 行，进行中 {in_flight}"),
-    "bar.deferred": (", {count:,} held back", "，等待中 {count:,}"),
+    "bar.deferred": (", {count:,} held back: {reason}", "，等待中 {count:,}：{reason}"),
     "bar.counts": (
         "accepted {ok:,}, refused {no:,}, unknown {unknown:,}, not sent {unsent:,}, held {held:,}",
         "已受理 {ok:,}，被拒绝 {no:,}，结果未知 {unknown:,}，未发送 {unsent:,}，暂缓 {held:,}",
@@ -215,30 +225,9 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # receive, report, replay, inbox
     **texts_pushes.TEXTS,
     # simulate
-    "simulate.help": (
-        "Be the vendor, on this machine, until Ctrl-C.",
-        "在本机模拟供应商，按 Ctrl-C 结束。",
-    ),
-    "simulate.account.help": ("The APIID it knows.", "模拟器认可的 APIID。"),
-    "simulate.api_key.help": ("Its made-up APIKEY.", "模拟器的虚构 APIKEY。"),
-    "simulate.balance.help": ("Notifications left.", "剩余条数。"),
-    "simulate.template.help": (
-        "An approved template; none: any content passes.",
-        "已审核通过的模板；不填则任何内容都可通过。",
-    ),
-    "simulate.latency.help": ("Seconds a request takes.", "每个请求耗时的秒数。"),
-    "simulate.jitter.help": ("Random seconds more.", "额外随机增加的秒数。"),
-    "simulate.push_to.help": (
-        "Where to push reports and audits, token included.",
-        "推送回执和审核结果的地址，包含密钥。",
-    ),
-    "simulate.delay.help": (
-        "Seconds from a call to its report.",
-        "从呼叫到回执的秒数。",
-    ),
-    "simulate.listening": ("listening at {url}", "正在监听 {url}"),
-    "simulate.account": ("account {account}", "账号 {account}"),
+    **texts_simulate.TEXTS,
     **texts_ledger.TEXTS,
+    **texts_work.TEXTS,
     # The page of a run
     **texts_page.TEXTS,
     # The framework's words

@@ -103,6 +103,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "send what is left later, and slower: --max-rate",
         "稍后以 --max-rate 降低速度，再发送其余部分",
     ),
+    "cause.quiet": ("nobody is called in quiet hours", "免打扰时段内不呼叫"),
+    "advice.quiet": (
+        "send what is left when they are over; an alarm goes without --quiet-hours",
+        "时段结束后再发送其余部分；紧急通知请不加 --quiet-hours 发送",
+    ),
     "cause.4080": ("one call a second to a number", "同一号码每秒最多 1 次"),
     "advice.4080": _LATER,
     "cause.4081": ("three calls a minute to a number", "同一号码每分钟最多 3 次"),

@@ -8,6 +8,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "typer.options_metavar": ("[OPTIONS]", "[选项]"),
     "typer.subcommand_metavar": ("COMMAND [ARGS]...", "命令 [参数]..."),
     "typer.help_option": ("Show this message and exit.", "显示本帮助并退出。"),
+    "typer.install_completion": (
+        "Let the shell complete this command from now on.",
+        "为当前 shell 安装命令补全。",
+    ),
+    "typer.show_completion": (
+        "Print what completes this command, to look at or to put into a file.",
+        "显示命令补全脚本，可查看或保存为文件。",
+    ),
     "typer.ARGUMENTS_PANEL_TITLE": ("Arguments", "参数"),
     "typer.OPTIONS_PANEL_TITLE": ("Options", "选项"),
     "typer.COMMANDS_PANEL_TITLE": ("Commands", "命令"),

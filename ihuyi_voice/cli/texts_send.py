@@ -158,6 +158,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The run's name in the ledger; else the file's.",
         "台账中的任务名称；默认为文件名。",
     ),
+    "send.quiet.help": (
+        "When nobody is called, in China's time: 22:00-08:00; held, not lost.",
+        "免打扰时段（北京时间），如 22:00-08:00；期间暂缓，不会丢失。",
+    ),
+    "send.quiet.distribute": (
+        "--quiet-hours is of no use beside --distribute: the workers call, whenever they run",
+        "--quiet-hours 不能与 --distribute 同用：由 worker 呼叫，与其运行时间有关",
+    ),
     "send.run.needed": (
         "a list from a pipe has no name: name its run with --run",
         "来自管道的名单没有文件名：请用 --run 指定任务名称",

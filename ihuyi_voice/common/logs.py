@@ -1,13 +1,22 @@
 """Log lines that break nothing: not their caller, and no terminal that shows them."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 
 from ihuyi_voice.common.redaction import shown
 
 
-def tell(logger: logging.Logger, level: int, message: str, *args: object) -> None:
+def tell(
+    logger: logging.Logger,
+    level: int,
+    message: str,
+    *args: object,
+    extra: Mapping[str, object] | None = None,
+) -> None:
     """Log a line; what it quotes steers no terminal, and an error takes no second line.
+
+    `extra` are fields beside it, for handlers that write more than lines.
 
     Filters and handlers are other people's code: whatever they raise is dropped, for nobody could
     be told.
@@ -15,7 +24,7 @@ def tell(logger: logging.Logger, level: int, message: str, *args: object) -> Non
     if not logger.isEnabledFor(level):
         return
     with suppress(Exception):  # there is no place left to say so
-        logger.log(level, message, *map(_harmless, args))
+        logger.log(level, message, *map(_harmless, args), extra=extra)
 
 
 def _harmless(arg: object) -> object:

@@ -5,9 +5,10 @@
 
 from typing import TYPE_CHECKING
 
-from ihuyi_voice.guards.contract import Guard, Lease, Wait, check_guard
+from ihuyi_voice.guards.contract import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.guards.limits import Limits, Window
 from ihuyi_voice.guards.memory import MemoryGuard, Statistics
+from ihuyi_voice.guards.quiet_hours import QuietHours
 
 if TYPE_CHECKING:
     from ihuyi_voice.guards.redis import RedisGuard
@@ -17,8 +18,10 @@ __all__ = [
     "Lease",
     "Limits",
     "MemoryGuard",
+    "QuietHours",
     "RedisGuard",
     "Statistics",
+    "Unset",
     "Wait",
     "Window",
     "check_guard",

@@ -18,13 +18,22 @@ A guard that forgets with its process may have two plain methods more, as `Memor
 it of a number's calls of the last 24 hours before its first reserve.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.guards.limits import Limits
+from ihuyi_voice.guards.limits import DAY, MINUTE, SECOND, Limits
+
+PASSES_ON: Final = "as its guard"
+"""What a class of guards says by `never_suspends` that only passes on to its attribute `guard`."""
+_REASONS: Final[dict[float | None, str]] = {
+    None: "a call to it in flight",
+    SECOND: "its second",
+    MINUTE: "its minute",
+    DAY: "its day",
+}
 
 
 @attrs.define(eq=False, repr=False)  # not frozen: one is made for each call, and that costs more
@@ -57,18 +66,30 @@ class Wait:
             vendor's; None while a call is in flight. Two waits of the same `seconds` are equal.
         whole_account: Whether the account may call nobody yet, whatever the number: the number is
             held by nobody meanwhile.
+        reason: What is waited for, in a few English words, where the window doesn't tell it.
     """
 
     seconds: float
     window: float | None = attrs.field(default=None, eq=False)
     whole_account: bool = attrs.field(default=False, eq=False)
+    reason: str = attrs.field(default="", eq=False)
+
+    @property
+    def waits_for(self) -> str:
+        """What is waited for, in a few words: "quiet hours until 08:00", "its minute"."""
+        if self.reason:
+            return self.reason
+        if self.whole_account:
+            return "the account's rate"
+        return _REASONS.get(self.window) or f"its {self.window:g} s"
 
 
 class Guard(Protocol):
     """Per (account, number): reserve, then exactly one of commit, release and block.
 
     A guard whose methods never suspend may say so by an attribute of its class, `never_suspends =
-    True`, which subclasses don't inherit; its calls then cost no task.
+    True`, which subclasses don't inherit; its calls then cost no task. One that only passes on to
+    another, its attribute `guard`, says `PASSES_ON`: then it is as that one is.
     """
 
     async def reserve(self, account: str, mobile: str) -> Lease | Wait:
@@ -90,6 +111,13 @@ class Guard(Protocol):
         the number stays closed for `seconds`, the whole length of that code's window, from now on.
         """
         ...
+
+
+class Unset:
+    """Stands for a guard that was not given, where None means none at all."""
+
+
+UNSET: Final = Unset()
 
 
 def check_guard(guard: object) -> None:

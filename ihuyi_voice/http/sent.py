@@ -60,6 +60,8 @@ class Sent:
         bodyless: Whether there is no body, whose taking would tell.
         lapsed: Says, when the request is about to go out, whether it may not any more; None if it
             always may.
+        now: The clock for `left`; None if nobody asks.
+        left: When the request left, by that clock: its body was taken, or its first byte written.
         on_start: Starts the clock of the reply; called when the transport tells that it begins, or
             when the reply is there to be read.
     """
@@ -78,6 +80,8 @@ class Sent:
     bodyless: bool = False
     lapsed: Callable[..., object] | None = attrs.field(default=None, repr=False)
     on_start: Callable[[], None] | None = attrs.field(default=None, repr=False)
+    now: Callable[[], float] | None = attrs.field(default=None, repr=False)
+    left: float | None = None
 
     @property
     def progress(self) -> Progress:
@@ -129,6 +133,7 @@ class Sent:
         if self.taken:
             raise ResendRefused("the body of this request was taken before; it is not sent again")
         self.taken = True
+        self._leave()
         name = _module_of(reader)
         if name == _POOL:
             self.told = True  # it tells before it writes
@@ -169,9 +174,14 @@ class Sent:
     def begin(self) -> None:
         """Take note that it goes out, or that a reply has begun; start the reply's clock."""
         self.started = True
+        self._leave()
         if self.on_start is not None:
             self.on_start()
             self.on_start = None
+
+    def _leave(self) -> None:
+        if self.left is None and self.now is not None:
+            self.left = self.now()
 
 
 def _is_connect(info: dict[str, Any]) -> bool:

@@ -22,18 +22,16 @@ DEAD: Final = (
     " NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = e.owner"
     " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
 )
-# By state there is an index on SQLite, which knows no owners; elsewhere one scan does both.
+# By state there is an index on SQLite, which knows no owners. Elsewhere one scan does both, and
+# asks nothing of each row that would keep PostgreSQL from sharing it among processes.
 _COUNTS: Final = {
-    "sqlite": "SELECT state, count(*) AS entries, 0 AS orphans FROM {entries}{by_state}"
-    " WHERE run = :run GROUP BY state",
-    "postgresql": "SELECT state, count(*) AS entries,"  # noqa: S608 - constants
-    " count(*) FILTER (WHERE state = {INTENT} AND" + DEAD + ") AS orphans"
-    " FROM {entries} e WHERE run = :run GROUP BY state",
+    "sqlite": "SELECT state, NULL AS owner, count(*) AS entries FROM {entries}{by_state}"
+    " WHERE run = :run AND state <> {INTENT} GROUP BY state"
+    " UNION ALL SELECT state, owner, count(*) FROM {entries}{by_state}"
+    " WHERE run = :run AND state = {INTENT} GROUP BY owner",
+    "postgresql": "SELECT state, CASE WHEN state = {INTENT} THEN owner END AS owner,"
+    " count(*) AS entries FROM {entries} WHERE run = :run GROUP BY 1, 2",
 }
-_ORPHANS: Final = (
-    "SELECT count(*) AS entries FROM {entries} AS e{by_state}"  # noqa: S608 - constants
-    " WHERE run = :run AND state = {INTENT} AND" + DEAD
-)
 _FIRST: Final = "SELECT min(id) AS id FROM {entries}{by_state} WHERE run = :run"
 _SHOWN: Final = (
     "SELECT e.*, CASE WHEN e.state = {INTENT} AND"  # noqa: S608 - constants
@@ -115,16 +113,17 @@ class Entry:
 
 def counts(owners: Owners, run: int) -> Work[dict[Status, int]]:
     """Return how many entries of a run have each status."""
-    where = _where(owners, run)
+    rows = yield Query(owners.say(_COUNTS[owners.say.dialect.name]), {"run": run})
+    return (yield from counted(owners, rows))
+
+
+def counted(owners: Owners, rows: Sequence[Row]) -> Work[dict[Status, int]]:
+    """Return how many entries have each status, of their counts by state and owner in flight."""
+    living = yield from owners.living({row["owner"] for row in rows if row["owner"] is not None})
     found: dict[Status, int] = dict.fromkeys(_STATES_OF, 0)
-    orphans = 0
-    for row in (yield Query(owners.say(_COUNTS[owners.say.dialect.name]), where)):
-        found[plain_status(row)] += row["entries"]
-        orphans += row["orphans"]
-    if owners.say.dialect.name == "sqlite":
-        orphans = (yield Query(owners.say(_ORPHANS), where))[0]["entries"]
-    found[OPEN] -= orphans
-    found[OutcomeStatus.UNKNOWN] += orphans
+    for row in rows:
+        dead = row["state"] == State.INTENT and row["owner"] not in living
+        found[OutcomeStatus.UNKNOWN if dead else plain_status(row)] += row["entries"]
     return found
 
 

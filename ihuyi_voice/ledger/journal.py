@@ -134,6 +134,11 @@ def _done(end: Ending | None) -> "asyncio.Future[Ending | None]":
 
 def _wrong(draft: Draft) -> InvalidRequest | None:
     """Return why a draft can't be kept."""
+    try:
+        if is_storable(draft.key + draft.mobile + draft.content):  # all at once, as a rule
+            return None
+    except TypeError:
+        pass
     for name in _TEXTS:
         if not is_storable(getattr(draft, name)):
             return InvalidRequest(f"the {name} can't be written into a ledger", field=name)

@@ -108,7 +108,7 @@ class Owners:
         """Return whether one of these is dead."""
         if not owners:
             return False
-        living = yield from self._living(owners)
+        living = yield from self.living(owners)
         return bool(set(owners) - living)
 
     def bury(self, run: int, owners: Collection[int], keys: Collection[str]) -> Work[bool]:
@@ -120,7 +120,7 @@ class Owners:
         if not owners:
             return False
         yield Query(self._among(_BURY), self._of(owners))
-        living = yield from self._living(owners)
+        living = yield from self.living(owners)
         dead = set(owners) - living
         if dead:
             yield from self.pinned()
@@ -139,7 +139,10 @@ class Owners:
             yield Query(self.say(_FENCE), where)
             yield Query(self.say(_LOST_OF), where)
 
-    def _living(self, owners: Collection[int]) -> Work[set[int]]:
+    def living(self, owners: Collection[int]) -> Work[set[int]]:
+        """Return those of these who live."""
+        if not owners:
+            return set()
         rows = yield Query(self._among(_LIVING), self._of(owners))
         return {int(row["id"]) for row in rows}
 

@@ -28,15 +28,16 @@ _FATES: Final = (
     " FROM {entries} AS e LEFT JOIN {reports} AS r ON r.voice_id = e.voice_id"
     " WHERE e.run = :run GROUP BY e.mobile) AS each_person GROUP BY fate"
 )
-_CODES: Final = (
-    "SELECT code, count(*) AS messages, max(text) AS text FROM {entries}"  # noqa: S608 - constants
-    f" WHERE run = :run AND code IS NOT NULL AND {{+}}state <> {State.HELD:d}"
-    " GROUP BY code ORDER BY messages DESC, code LIMIT :most"
-)
-_REASONS: Final = (
-    "SELECT text, count(*) AS messages FROM {entries} WHERE run = :run AND text IS NOT NULL"  # noqa: S608 - constants
-    f" AND (code IS NULL OR {{+}}state = {State.HELD:d})"
-    " GROUP BY text ORDER BY messages DESC, text LIMIT :most"
+# A message has the vendor's code, or a reason; the commonest of each, in one scan.
+_HAS_CODE: Final = f"code IS NOT NULL AND {{+}}state <> {State.HELD:d}"
+_WORDS: Final = (
+    "SELECT code, text, messages FROM (SELECT code, text, messages, row_number() OVER"  # noqa: S608 - constants
+    " (PARTITION BY code IS NULL ORDER BY messages DESC, code, text) AS place FROM (SELECT"
+    f" CASE WHEN {_HAS_CODE} THEN code END AS code,"
+    " count(*) AS messages, max(text) AS text FROM {entries} WHERE run = :run"
+    f" AND (text IS NOT NULL OR ({_HAS_CODE}))"
+    f" GROUP BY 1, CASE WHEN NOT ({_HAS_CODE}) THEN text END) AS each_word) AS placed"
+    " WHERE place <= :most ORDER BY place"
 )
 _ENDS: Final = (
     "SELECT r.code AS code, count(*) AS messages, max(r.msg) AS text"
@@ -56,6 +57,7 @@ _TALLY: Final = (
     " WHEN at - begun_at < 10 THEN {ds} * 100 ELSE {s} * 1000 END AS wait"
     " FROM {entries} WHERE run = :run) AS each_message GROUP BY slice, state, wait"
 )
+_IN_MEMORY: Final = "SET LOCAL work_mem TO '64MB'"  # else a million people are counted on disk
 _WHOLE: Final = {"sqlite": "CAST({0} AS INTEGER)", "postgresql": "CAST(floor({0}) AS BIGINT)"}
 _SLICE: Final = "(at - CAST(:begun AS DOUBLE PRECISION)) / CAST(:span AS DOUBLE PRECISION)"
 _UNITS: Final = {"ms": 1000, "cs": 100, "ds": 10, "s": 1}
@@ -178,18 +180,20 @@ class Reporting:
             account: Whose it is.
             name: The run's.
         """
+        if self.owners.say.dialect.name == "postgresql":
+            yield Query(_IN_MEMORY)
         states = yield from counts(self.owners, self.run)
         times = yield from self._rows(_TIME)
         begun, ended = times[0]["begun"], times[0]["ended"]
         time = None if begun is None else _Time.of(begun, ended)
         tally = yield from self._tally(time)
         people = yield from self._people()
-        codes = yield from self._codes(_CODES)
-        rows = yield from self._rows(_REASONS, most=_MOST_REASONS)
-        reasons = [(row["text"], row["messages"]) for row in rows]
-        ends = yield from self._codes(_ENDS)
+        words = yield from self._rows(_WORDS, most=_MOST_CODES)
+        codes = [_code(row) for row in words if row["code"] is not None]
+        reasons = [(row["text"], row["messages"]) for row in words if row["code"] is None]
+        ends = [_code(row) for row in (yield from self._rows(_ENDS, most=_MOST_CODES))]
         return RunReport(
-            account, name, states, people, begun, ended, codes, reasons, ends,
+            account, name, states, people, begun, ended, codes, reasons[:_MOST_REASONS], ends,
             tally.slices(time), 0.0 if time is None else time.span,
         )  # fmt: skip
 
@@ -214,9 +218,9 @@ class Reporting:
         fates = list(Fate)
         return {fates[row["fate"]]: row["people"] for row in rows}
 
-    def _codes(self, template: str) -> Work[list[CodeCount]]:
-        rows = yield from self._rows(template, most=_MOST_CODES)
-        return [CodeCount(row["code"], row["messages"], row["text"] or "") for row in rows]
+
+def _code(row: Row) -> CodeCount:
+    return CodeCount(row["code"], row["messages"], row["text"] or "")
 
 
 @attrs.frozen

@@ -85,6 +85,7 @@ _SPELLED: Final = {
         "update": "",
         "unlocked": "",
         "by_id": " NOT INDEXED",
+        "returning_key": "",  # each row of it would be a hand-over between threads
         "+": "+",
     },
     "postgresql": {
@@ -96,6 +97,7 @@ _SPELLED: Final = {
         "update": " FOR UPDATE",
         "unlocked": " FOR NO KEY UPDATE SKIP LOCKED",
         "by_id": "",
+        "returning_key": " RETURNING key",
         "+": "",
     },
 }

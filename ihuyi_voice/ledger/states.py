@@ -22,6 +22,12 @@ Ending: TypeAlias = Submission | VoiceError
 """How a message ended."""
 
 ACCEPTED_CODE: Final = 2
+ENDED: Final = {
+    "state": "SMALLINT", "attempts": "INTEGER", "kind": "TEXT", "text": "TEXT",
+    "voice_id": "TEXT", "code": "BIGINT", "action": "TEXT", "retry_at": "DOUBLE PRECISION",
+}  # fmt: skip
+"""The columns that say how a call ended, and their types."""
+
 _LARGEST: Final = 2**63 - 1
 
 
@@ -70,41 +76,26 @@ def opens(*, retry_rejected: bool) -> int:
     return State.REJECTED if retry_rejected else State.REFUSED
 
 
-def columns_of(end: Ending) -> dict[str, Any]:
-    """Return the columns that say how a call ended."""
+def columns_of(end: Ending) -> tuple[Any, ...]:
+    """Return the columns that say how a call ended, in the order of `ENDED`."""
     if isinstance(end, Submission):
-        said = _said(State.ACCEPTED, end.attempts, text=storable(end.msg))
-        return said | {"voice_id": storable(end.voice_id), "code": ACCEPTED_CODE}
+        text, voice_id = storable(end.msg), storable(end.voice_id)
+        accepted = int(State.ACCEPTED), end.attempts, None, text
+        return *accepted, voice_id, ACCEPTED_CODE, None, None
     if isinstance(end, VendorError):
         return _refusal(end)
-    kind = type(end).__name__
-    return _said(_STATE_OF[end.status], end.attempts, kind=kind, text=storable(str(end)))
+    state, kind = int(_STATE_OF[end.status]), type(end).__name__
+    return state, end.attempts, kind, storable(str(end)), None, None, None, None
 
 
-def _refusal(end: VendorError) -> dict[str, Any]:
+def _refusal(end: VendorError) -> tuple[Any, ...]:
     state = _STATE_OF.get(end.status)
     if state is None:
         state = State.REJECTED if end.action is Action.FIX_REQUEST else State.REFUSED
-    said = _said(state, end.attempts, kind=type(end).__name__, text=storable(end.msg))
-    said |= {"code": within_reach(end.code), "action": end.action.value}
-    if isinstance(end, RateLimited) and end.retry_at is not None:
-        said["retry_at"] = end.retry_at.timestamp()
-    return said
-
-
-def _said(
-    state: State, attempts: int, *, kind: str | None = None, text: str | None = None
-) -> dict[str, Any]:
-    return {
-        "state": int(state),
-        "attempts": attempts,
-        "kind": kind,
-        "text": text,
-        "voice_id": None,
-        "code": None,
-        "action": None,
-        "retry_at": None,
-    }
+    said = int(state), end.attempts, type(end).__name__, storable(end.msg)
+    retry_at = end.retry_at if isinstance(end, RateLimited) else None
+    seconds = None if retry_at is None else retry_at.timestamp()
+    return *said, None, within_reach(end.code), end.action.value, seconds
 
 
 def ending_of(row: Row, state: State | None = None) -> Ending | None:

@@ -7,16 +7,18 @@ import json
 import re
 from functools import lru_cache, partial
 from html import unescape
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-from lxml import etree
 
 from ihuyi_voice.common.redaction import Redactor, mask_numbers
 from ihuyi_voice.errors import UnreadableReply, VendorError, VoiceError
 from ihuyi_voice.models import Operation, RawReply
 from ihuyi_voice.protocol.codes import SUCCESS, vendor_error
 from ihuyi_voice.protocol.fields import ID, INTEGER, checked, once
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 MAX_REPLY_BYTES: Final = 65_536
 """The largest reply that is read; the vendor's have about 200 bytes."""
@@ -30,16 +32,6 @@ _ID_FIELDS: Final = {
 _NO_ID: Final = frozenset({"", "0"})
 _BALANCE: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0{1,6})?")  # 856.00 was seen
 _BOM: Final = b"\xef\xbb\xbf"
-
-
-# One for all: lxml locks a parser while it is in use, also among threads.
-_PARSER: Final = etree.XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    remove_comments=True,
-    remove_pis=True,
-)
 
 
 # What the vendor's own sample reads replies with; it survives a raw `&` or `<` in `msg`.
@@ -163,12 +155,40 @@ def _fields(body: bytes) -> dict[str, Any]:
     raise ReplyUnreadable("neither XML nor JSON" if body else "empty body")
 
 
+@lru_cache(maxsize=1)
+def _parser() -> "etree.XMLParser":
+    """Return the parser; one for all: lxml locks it while it is in use, also among threads."""
+    from lxml import etree  # noqa: PLC0415 - the usual form of a reply never needs it
+
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 - an element of lxml
+    """Return the root of a document.
+
+    Raises:
+        ValueError: It is no XML.
+    """
+    from lxml import etree  # noqa: PLC0415 - as above
+
+    try:
+        return etree.fromstring(body, _parser())
+    except etree.XMLSyntaxError as exc:
+        raise ValueError(str(exc)) from exc
+
+
 def _xml_fields(body: bytes) -> dict[str, Any]:
     if b"<!" in body:
         _refuse_document_type(body)
     try:
-        root = etree.fromstring(body, _PARSER)
-    except (etree.XMLSyntaxError, ValueError) as exc:
+        root = _parsed(body)
+    except ValueError as exc:
         return _fields_of_broken_xml(body, f"broken XML: {exc}")
     leaves = [
         (_local_name(child.tag), None if len(child) else (child.text or "").strip())
@@ -194,8 +214,8 @@ def _usual_reply(operation: Operation, usual: re.Match[bytes]) -> Reply | None:
 
 def _refuse_document_type(body: bytes) -> None:
     try:
-        info = etree.fromstring(body, _PARSER).getroottree().docinfo
-    except (etree.XMLSyntaxError, ValueError) as exc:
+        info = _parsed(body).getroottree().docinfo
+    except ValueError as exc:
         raise ReplyUnreadable(f"broken XML: {exc}") from exc
     if info.internalDTD is not None:
         raise ReplyUnreadable("XML with a document type, which the vendor never sends")

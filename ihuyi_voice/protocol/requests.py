@@ -122,6 +122,7 @@ class VoicePhp:
         method: `POST` with a form, or `GET` with everything in the URL. With GET and plain
             authentication the key stands in the URL, where proxies and servers log it.
         reply_format: What the vendor is asked to reply in; either is understood.
+        address: `base_url` without a query, for whoever tells of requests.
     """
 
     credentials: Credentials
@@ -131,6 +132,7 @@ class VoicePhp:
     method: Method = "POST"
     reply_format: ReplyFormat = "xml"
     redact: Redactor = attrs.field(init=False, repr=False)
+    address: str = attrs.field(init=False, repr=False)
     _urls: dict[Operation, str] = attrs.field(init=False, repr=False)
     _start: str = attrs.field(init=False, repr=False)
     _end: str = attrs.field(init=False, repr=False)
@@ -144,6 +146,7 @@ class VoicePhp:
         form = self.reply_format
         given = {
             "redact": Redactor(self.credentials.api_key),
+            "address": self.base_url.partition("?")[0],
             "_urls": {each: f"{self._base}method={each.value}" for each in Operation},
             "_start": f"account={_quoted(self.credentials.account)}",
             "_end": f"&format={form}" if form != "xml" else "",

@@ -9,6 +9,7 @@ from collections.abc import (
     AsyncGenerator,
     Callable,
     Iterable,
+    Mapping,
 )
 from contextlib import asynccontextmanager
 from typing import Final
@@ -53,6 +54,7 @@ class Simulator(Endpoint):
         repeat_limits: The same for one content to one number, which not every account has; for the
             observed ones, 4083 and 4084, give it `simulator.tables.REPEAT_LIMITS`.
         blacklist: Numbers that get 4030.
+        refusals: Numbers that get a code of their own, like `tables.MAGIC_NUMBERS`.
         sensitive_words: Words in a content or template that get 407.
         variables: What the value of a variable may be made of: `strict` for digits, letters and
             Chinese characters, as the document says; `lenient` for `.`, `:`, `/`, `%` and `-`, too,
@@ -92,6 +94,7 @@ class Simulator(Endpoint):
         limits: Iterable[tuple[int, float, int]] = tables.LIMITS,
         repeat_limits: Iterable[tuple[int, float, int]] = (),
         blacklist: Iterable[str] = (),
+        refusals: Mapping[str, int] | None = None,
         sensitive_words: Iterable[str] = (),
         variables: Variables = "strict",
         max_value_length: int | None = None,
@@ -122,6 +125,7 @@ class Simulator(Endpoint):
             limits=tuple(limits),
             repeat_limits=tuple(repeat_limits),
             blacklist=frozenset(blacklist),
+            refusals=dict(refusals or {}),
             sensitive_words=tuple(sensitive_words),
             check_templates=templates is not None,
             variables=variables,

@@ -112,6 +112,15 @@ SEEN: Final = {  # in the wild, not in the document; the texts are ours where no
 }
 """What other codes mean, whatever the operation."""
 
+_SAMPLE_CODES: Final = {0, 2}
+"""Of 13900000000 and 13900000002, which are everybody's samples and are accepted."""
+
+MAGIC_NUMBERS: Final = {f"139{code:08d}": code for code in sorted({*SUBMIT, *SEEN} - _SAMPLE_CODES)}
+"""Numbers to be refused with a code that stands at their end: 13900004072 with 4072."""
+
+MAGIC_RESULTS: Final = {f"1390001{-code:04d}": code for code in REPORT if code < 0}
+"""Numbers whose calls end as the number's end says: 13900010006 with -6, nobody answers."""
+
 LIMITS: Final = ((1, 1.0, 4080), (3, 60.0, 4081), (10, 86_400.0, 4082))
 """The windows per number: at most so many calls, within so many seconds, or else this code."""
 

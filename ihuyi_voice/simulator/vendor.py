@@ -76,6 +76,7 @@ class Vendor:
         limits: Windows per number: (calls, seconds, code).
         repeat_limits: The same for one content to one number.
         blacklist: Numbers that get 4030.
+        refusals: Numbers that get a code of their own.
         sensitive_words: Words that get 407.
         check_templates: Whether contents must follow an approved template.
         variables: What the values in templates that are stored from now on may be made of: `strict`
@@ -95,6 +96,7 @@ class Vendor:
     limits: Limits = tables.LIMITS
     repeat_limits: Limits = ()
     blacklist: frozenset[str] = frozenset()
+    refusals: Mapping[str, int] = attrs.field(factory=dict[str, int])
     sensitive_words: tuple[str, ...] = ()
     check_templates: bool = False
     variables: Variables = attrs.field(default="strict", validator=attrs.validators.in_(VARIABLES))
@@ -197,7 +199,7 @@ class Vendor:
             return 403
         if not _NUMBER.fullmatch(mobile):
             return 406
-        return 4030 if mobile in self.blacklist else None
+        return 4030 if mobile in self.blacklist else self.refusals.get(mobile)
 
     def _content_refused(self, content: str) -> int | None:
         if not content:

@@ -8,7 +8,17 @@ from ihuyi_voice.storage.address import Address
 from ihuyi_voice.storage.database import Database, ToldAs
 from ihuyi_voice.storage.group_commit import GroupCommit
 from ihuyi_voice.storage.schema import Schema
-from ihuyi_voice.storage.statements import Copy, Dialect, Many, Query, Row, Work
+from ihuyi_voice.storage.statements import (
+    Copy,
+    Dialect,
+    Many,
+    Query,
+    Row,
+    Table,
+    Work,
+    arrays,
+    unnested,
+)
 
 __all__ = [
     "Address",
@@ -20,6 +30,9 @@ __all__ = [
     "Query",
     "Row",
     "Schema",
+    "Table",
     "ToldAs",
     "Work",
+    "arrays",
+    "unnested",
 ]

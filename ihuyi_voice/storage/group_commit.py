@@ -1,6 +1,7 @@
 """Group commit: rows that arrive while a commit runs are written together in the next one.
 
-A row that has been put is written even if whoever put it is cancelled meanwhile.
+A row that has been put is written even if whoever put it is cancelled meanwhile. Where a commit
+costs more than its rows do, it is worth a moment to let more rows come, if they are likely to.
 """
 
 import asyncio
@@ -38,6 +39,10 @@ class _Group(Generic[Row, Result]):
                 waiter.set_exception(self._told(own))
 
 
+def _none() -> int:
+    return 0
+
+
 def _as_it_is(error: StorageUnavailable) -> Exception:
     return error
 
@@ -50,6 +55,8 @@ class GroupCommit(Generic[Row, Result]):
             none of its rows was written; later ones are tried as ever.
         most_waiting: So many rows wait for a commit at most, while another one runs.
         told: Returns the error that those whose rows were not written are told of it by.
+        linger: How long a group waits for more rows at the most, in seconds.
+        coming: Returns how many rows are likely to come; a group that is as large waits no longer.
     """
 
     def __init__(
@@ -58,10 +65,15 @@ class GroupCommit(Generic[Row, Result]):
         *,
         most_waiting: int = _MOST_WAITING,
         told: Callable[[StorageUnavailable], Exception] = _as_it_is,
+        linger: float = 0.0,
+        coming: Callable[[], int] = _none,
     ) -> None:
         self._write = write
         self._most_waiting = most_waiting
         self._told = told
+        self._linger = linger
+        self._coming = coming
+        self._enough: asyncio.Future[None] | None = None
         self._next = _Group[Row, Result](told)
         self._work = Signal()
         self._closing = False
@@ -97,6 +109,8 @@ class GroupCommit(Generic[Row, Result]):
         group.rows.append(row)
         if len(group.rows) == 1:  # else it knows already
             self._work.notify()
+        elif self._enough is not None and len(group.rows) >= self._coming():
+            _wake(self._enough)
         return waiter
 
     async def close(self) -> None:
@@ -106,6 +120,8 @@ class GroupCommit(Generic[Row, Result]):
         """
         self._closing = True
         self._work.notify()
+        if self._enough is not None:
+            _wake(self._enough)
         if self._task is not None:
             await ended(self._task)
 
@@ -113,12 +129,27 @@ class GroupCommit(Generic[Row, Result]):
         try:
             async for _ in self._work.rounds():
                 while self._next.rows:
+                    if self._linger and not self._closing:
+                        await self._gather()
                     await self._commit()
                 if self._closing:
                     break
         finally:
             self._closing = True
             self._next.fail(StorageClosed("database was closed before this was written"))
+
+    async def _gather(self) -> None:
+        """Let more rows come, if they are likely to."""
+        if len(self._next.rows) >= self._coming():
+            return
+        loop = asyncio.get_running_loop()
+        self._enough = loop.create_future()
+        timer = loop.call_later(self._linger, _wake, self._enough)
+        try:
+            await self._enough
+        finally:
+            self._enough = None
+            timer.cancel()
 
     async def _commit(self) -> None:
         group, self._next = self._next, _Group[Row, Result](self._told)
@@ -132,3 +163,8 @@ class GroupCommit(Generic[Row, Result]):
             group.fail(exc)
         else:
             group.succeed(paired)
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -25,7 +25,9 @@ from ihuyi_voice.storage.statements import (
     Many,
     Row,
     Statement,
+    Table,
     Work,
+    by_columns,
     numbered,
 )
 
@@ -181,16 +183,25 @@ async def _carry_out(on: Any, work: Work[T]) -> T:  # noqa: ANN401 - asyncpg's
 
 
 async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 - asyncpg's
+    counts = isinstance(statement, Table) and not statement.returns
+    if isinstance(statement, Table):
+        statement = by_columns(statement)
     if isinstance(statement, Copy):
         table, columns, rows = statement.table, statement.columns, statement.rows
         await on.copy_records_to_table(table, columns=columns, records=rows)
         return []
     sql, names = numbered(statement.sql)
+    if not names and sql.startswith("SET "):  # it has no rows, and so needs one trip, not two
+        await on.execute(sql)
+        return []
     if isinstance(statement, Many):
         await on.executemany(sql, [[row[name] for name in names] for row in statement.rows])
         return []
     seconds = _PATIENCE if statement.patient else None  # None is what the connection has
     arguments = [statement.parameters[name] for name in names]
+    if counts:
+        done: str = await on.execute(sql, *arguments)
+        return [{"changes": int(done.rpartition(" ")[2])}]
     found: list[Row] = await on.fetch(sql, *arguments, timeout=seconds)
     return found
 

@@ -17,7 +17,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Final, TypeAlias, TypeVar
 
-from ihuyi_voice.storage.statements import DIALECTS, Copy, Dialect, Many, Row, Statement, Work
+from ihuyi_voice.storage.statements import (
+    DIALECTS,
+    Copy,
+    Dialect,
+    Many,
+    Row,
+    Statement,
+    Table,
+    Work,
+    by_rows,
+)
 
 T = TypeVar("T")
 
@@ -169,4 +179,10 @@ def _execute(on: sqlite3.Connection, statement: Statement) -> list[Row]:
     if isinstance(statement, Many | Copy):
         on.executemany(statement.sql, statement.rows)
         return []
+    if isinstance(statement, Table):
+        before = on.total_changes
+        pieces = [on.execute(sql, given).fetchall() for sql, given in by_rows(statement)]
+        if not statement.returns:
+            return [{"changes": on.total_changes - before}]
+        return [row for rows in pieces for row in rows]
     return on.execute(statement.sql, statement.parameters).fetchall()

@@ -24,7 +24,7 @@ class SharedClock(ManualClock):
     the event loop's time alone.
 
     Attributes:
-        now: The time; 2026-01-01 00:00:00 UTC unless told otherwise.
+        now: The time; in the fixtures' clock, that at which the test began, in whole seconds.
         passes_waits: Whether a wait of a client moves the clock on by itself, so that nobody has
             to. It is so in tests that don't ask for the fixture `ihuyi_clock`.
     """

@@ -4,16 +4,17 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, Unpack
 
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import LedgerUnavailable
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
-from ihuyi_voice.workers.parts import PartEnd, run_part
+from ihuyi_voice.workers.parts import PartEnd, WorkOptions, run_part
 from ihuyi_voice.workers.queue import STALLED, Queue
 
 logger: Final = logging.getLogger("ihuyi_voice.workers")
@@ -31,7 +32,7 @@ async def work(
     parts: int = 4,
     stop: asyncio.Event | None = None,
     until_done: bool = False,
-    **options: Any,  # noqa: ANN401 - those of submit_many
+    **options: Unpack[WorkOptions],
 ) -> None:
     """Work on the parts of the account's runs, beside any other workers, until told to stop.
 
@@ -46,8 +47,8 @@ async def work(
         parts: How many parts are worked on at a time.
         stop: Once it is set, this ends.
         until_done: Whether this ends, too, when nothing of the account is left to do.
-        options: Others of `submit_many`'s: max_wait, max_rate, grace, max_failures,
-            max_rejections, max_deferred.
+        options: Others of `submit_many`'s: max_wait, max_rate (of this worker), grace,
+            max_failures, max_rejections, max_deferred, retry_rejected, guard.
 
     Raises:
         InvalidRequest: An option can't be right, or the database is behind a transaction pooler.
@@ -57,11 +58,13 @@ async def work(
     check_count("concurrency", concurrency)
     check_count("parts", parts)
     parts = min(parts, concurrency)
-    options["concurrency"] = concurrency // parts
-    if options.get("max_rate") is not None:
-        options["max_rate"] /= parts
+    rate = options.get("max_rate")
+    if rate is not None:
+        options["max_rate"] = rate / parts
+    each = concurrency // parts
+    client.submit_many((), concurrency=each, **options)  # a wrong one is refused here, by no job
     async with Queue(ledger, client.account) as queue:
-        crew = _Crew(client, ledger, queue, parts, options, until_done=until_done)
+        crew = _Crew(client, ledger, queue, parts, each, options, until_done=until_done)
         task = asyncio.create_task(crew.run())
         stopping = asyncio.create_task((stop or asyncio.Event()).wait())
         stopping.add_done_callback(lambda _: crew.halt())
@@ -83,7 +86,8 @@ class _Crew:
         ledger: Ledger,
         queue: Queue,
         parts: int,
-        options: dict[str, Any],
+        concurrency: int,
+        options: WorkOptions,
         *,
         until_done: bool,
     ) -> None:
@@ -94,10 +98,11 @@ class _Crew:
         self._ledger = ledger
         self._queue = queue
         self._parts = parts
+        self._concurrency = concurrency
         self._options = options
         self._until_done = until_done
         self._halt = asyncio.Event()
-        self._halted = Signal()
+        self._news = Signal()
         self._working: set[asyncio.Task[PartEnd]] = set()
         self._worker: _Worker | None = None
         engine.register(queue.app, self._job)
@@ -105,7 +110,7 @@ class _Crew:
     def halt(self) -> None:
         """Begin nothing more, and give back what was begun."""
         self._halt.set()
-        self._halted.notify()
+        self._news.notify()
         self._engine.give_up(self._queue.app)
         if self._worker is not None:
             self._worker.stop()
@@ -125,18 +130,25 @@ class _Crew:
 
     async def run(self) -> None:
         """Work until halted; whatever goes away meanwhile is waited for."""
-        async for _ in self._halted.rounds(every=_ROUND):
+        async for _ in self._news.rounds(every=_ROUND):
             if self._halt.is_set():
                 break
             await self._guarded("take jobs", self._take_jobs)
         await self._guarded("give parts back", self._queue.defer_undone)
 
     async def _job(self, run: str, part: int) -> None:
-        working = run_part(self._client, self._ledger, run, part, stop=self._halt, **self._options)
+        each, options = self._concurrency, self._options
+        working = run_part(
+            self._client, self._ledger, run, part, stop=self._halt, concurrency=each, **options
+        )
         task = asyncio.create_task(working)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
-        _tell(run, part, await task)
+        try:
+            _tell(run, part, await task)
+        finally:
+            if self._until_done:  # it may have been the last one
+                self._news.notify()
 
     async def _take_jobs(self) -> None:
         app, name = self._queue.app, self._queue.name
@@ -151,7 +163,7 @@ class _Crew:
 
     async def _look_out(self, worker: _Worker) -> None:
         """Beat, fail the jobs of the dead, and defer what has none; without a beat, begin anew."""
-        async for _ in self._halted.rounds(every=_ROUND):
+        async for _ in self._news.rounds(every=_ROUND):
             going_on = not self._halt.is_set()
             if not (going_on and await self._guarded("look after the queue", self._round)):
                 worker.stop()
@@ -181,4 +193,5 @@ class _Crew:
 def _tell(run: str, part: int, end: PartEnd) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in end.counts.items() if count)
     state = "done" if end.done else f"stopped: {end.stopped}" if end.stopped else "given back"
-    tell(logger, logging.INFO, "part %d of %r is %s (%s)", part, run, state, counts)
+    shown = mask_numbers(state)  # a reason is people's own words
+    tell(logger, logging.INFO, "part %d of %r is %s (%s)", part, run, shown, counts)

@@ -62,7 +62,7 @@ def app_of(dsn: str, schema: str) -> procrastinate.App:
         kwargs={"prepare_threshold": None},
         configure=configure,
         min_size=1,
-        max_size=4,
+        max_size=2,
         timeout=_WAIT,
         reconnect_timeout=_WAIT,
     )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 import attrs
 
@@ -16,12 +16,33 @@ from ihuyi_voice.errors import (
     RunStopped,
     VoiceError,
 )
+from ihuyi_voice.guards import Guard
 from ihuyi_voice.ledger import HeldPart, Ledger
 from ihuyi_voice.models import Message, OutcomeStatus
 
 _LOOK: Final = 0.5  # seconds: those that only wait hear of a stop so soon
 _OURS: Final = (GuardUnavailable, LedgerUnavailable)
 _UNTOLD: Final = "the worker ended before this part was done"
+
+
+class WorkOptions(TypedDict, total=False):
+    """Options of `submit_many`, as workers take them."""
+
+    max_wait: float
+    max_rate: float | None
+    max_deferred: int
+    grace: float
+    max_failures: int | None
+    max_rejections: int | None
+    retry_rejected: bool
+    guard: Guard | None
+
+
+class PartOptions(WorkOptions, total=False):
+    """Options of `submit_many`, as a part takes them."""
+
+    concurrency: int
+    takeover: bool
 
 
 @attrs.frozen
@@ -46,7 +67,7 @@ async def run_part(
     part: int,
     *,
     stop: asyncio.Event | None = None,
-    **options: Any,  # noqa: ANN401 - those of submit_many
+    **options: Unpack[PartOptions],
 ) -> PartEnd:
     """Work on one part of a run until nothing of it is left to do, whatever engine says so.
 
@@ -60,7 +81,7 @@ async def run_part(
         part: The number of the part, from 1 on.
         stop: Once it is set, what is in flight ends, and the rest is given back.
         options: Those of `submit_many`: concurrency, max_wait, max_rate, grace, max_failures,
-            max_rejections, max_deferred.
+            max_rejections, max_deferred, retry_rejected, guard, takeover.
 
     Raises:
         RunInUse: Another living process works on the part, or has taken it over.

@@ -8,7 +8,7 @@ import attrs
 
 from ihuyi_voice import Message, RetryPolicy, Submission, VendorError
 from ihuyi_voice.bulk import BulkOptions, BulkRun
-from ihuyi_voice.calls import Delay, Job, Submitter
+from ihuyi_voice.calls import Delay, Events, Job, Submitter
 from ihuyi_voice.calls.retries import Tries
 from ihuyi_voice.errors import OutcomeUnknown, RateLimited
 from ihuyi_voice.models import Action, Operation
@@ -28,6 +28,7 @@ class Script:
         abandoned: The jobs that it was told of.
         in_flight: Attempts being made.
         most: The most of them at a time.
+        events: Is told how each ended.
     """
 
     answer: Callable[[Job], Submission | Delay] = attrs.field(factory=lambda: accept)
@@ -36,6 +37,7 @@ class Script:
     abandoned: list[Job] = attrs.field(factory=list[Job])
     in_flight: int = 0
     most: int = 0
+    events: Events = attrs.field(factory=Events)
 
     async def step(self, job: Job) -> Submission | Delay:
         """Make one attempt."""

@@ -21,8 +21,8 @@ from ihuyi_voice import (
 )
 from ihuyi_voice.bulk import BulkRun
 from ihuyi_voice.bulk.lookup import AHEAD
-from ihuyi_voice.calls.errands import PATIENCE
 from ihuyi_voice.calls.journaling import ASKING
+from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.bulk.support import others
 from tests.bulk.test_named_runs import ACCEPTED, NOT_SENT, RUN, all_of, messages, settled

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ihuyi_voice import Message, Outcome, OutcomeStatus, Submission
 from ihuyi_voice.bulk import BulkRun
-from ihuyi_voice.calls import Delay, Job
+from ihuyi_voice.calls import Delay, Events, Job
 from ihuyi_voice.errors import GuardUnavailable, NotSent, OutcomeUnknown, RateLimited, VoiceError
 from ihuyi_voice.models import Action, Operation
 from tests.bulk.support import others, refusal, run_of
@@ -43,6 +43,7 @@ class World:
     answered: bool = False
     early: int = 0
     abandoned: set[Job] = attrs.field(factory=set[Job])
+    events: Events = attrs.field(factory=Events)
 
     async def step(self, job: Job) -> Submission | Delay:
         """Hold the job back, or make an attempt."""

@@ -20,7 +20,7 @@ from ihuyi_voice import (
     SubmissionFailed,
     VoiceError,
 )
-from ihuyi_voice.calls.errands import PATIENCE
+from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.guards import MemoryGuard, Wait
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.guards import Manner, Method, Misbehaving

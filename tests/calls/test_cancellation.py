@@ -19,7 +19,7 @@ from ihuyi_voice import (
     VoiceClient,
     VoiceError,
 )
-from ihuyi_voice.calls.errands import PATIENCE
+from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.eager import eager_factory
 from tests.support.guards import SLOW, Manner, Method, Misbehaving

@@ -8,8 +8,9 @@ import pytest
 
 from ihuyi_voice import InvalidRequest, LedgerUnavailable
 from ihuyi_voice.calls.batches import MOST, Batches
-from ihuyi_voice.calls.errands import PATIENCE, Errands, all_ended, ended, result, waited
+from ihuyi_voice.calls.errands import Errands, result
 from ihuyi_voice.calls.flights import Flights
+from ihuyi_voice.calls.waiting import PATIENCE, all_ended, ended, waited
 from ihuyi_voice.models import Draft
 from tests.support.virtual_time import VirtualLoop, loop_time, run_virtual
 

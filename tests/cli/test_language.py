@@ -4,6 +4,7 @@ import ast
 import re
 import string
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer import rich_utils
 
+from ihuyi_voice import (
+    InvalidRequest,
+    LedgerUnavailable,
+    NotSent,
+    Operation,
+    OutcomeUnknown,
+    RateLimited,
+    RunStopped,
+    VendorError,
+    VoiceError,
+)
 from ihuyi_voice.cli import language, speech
-from ihuyi_voice.cli.language import Language, choose, language_of, text, word
+from ihuyi_voice.cli.advice import advice, key_of
+from ihuyi_voice.cli.language import Language, choose, language_first, language_of, text, word
 from ihuyi_voice.cli.texts import TEXTS
 from ihuyi_voice.common import redaction
 from ihuyi_voice.models import Action, DeliveryStatus, OutcomeStatus
+from ihuyi_voice.protocol.codes import TABLES
 from ihuyi_voice.pushes import PushState
 from ihuyi_voice.simulator import Simulator
 from tests.cli.test_usage import COMMANDS
@@ -51,7 +65,9 @@ def test_every_text_is_there_in_both_languages(key: str) -> None:
     english, chinese = TEXTS[key]
     assert english.strip()
     assert chinese.strip()
-    if key != "error.voice":  # which names the family beside the class
+    if key.startswith("reason."):  # which may leave out what nobody needs
+        assert set(fields(chinese)) <= set(fields(english))
+    elif key != "error.voice":  # which names the family beside the class
         assert fields(english) == fields(chinese)
     if key.endswith(".help"):
         assert CHINESE.search(chinese)
@@ -126,9 +142,11 @@ def test_every_text_is_used() -> None:
         "fate",
         "todo",
         "run",
+        *("mark", "thing", "check", "next", "reason"),
     )
     unused = [key for key in TEXTS if key not in used and key.partition(".")[0] not in families]
     commands = {".".join((*command, "help")) for command in COMMANDS}
+    commands |= {f"{group}.help" for group, *_ in COMMANDS}
     assert set(unused) == {key for key in unused if key in commands}
 
 
@@ -153,7 +171,9 @@ def test_a_value_without_a_word_is_shown_as_it_is() -> None:
         ((), {}, "en"),
         (("--lang", "zh", "balance"), {"IHUYI_LANG": "en"}, "zh"),
         (("--lang=en", "balance"), {"IHUYI_LANG": "zh"}, "en"),
-        (("submit", "--lang", "zh"), {}, "en"),
+        (("submit", "--lang", "zh"), {}, "zh"),
+        (("submit", "x", "--lang=zh"), {}, "zh"),
+        (("submit", "--", "--lang", "zh"), {}, "en"),
         (("--lang",), {}, "en"),
         (("--lang", "fr", "balance"), {"LANG": "zh_CN"}, "zh"),
         ((), {"IHUYI_LANG": "zh"}, "zh"),
@@ -170,8 +190,8 @@ def test_a_value_without_a_word_is_shown_as_it_is() -> None:
 def test_the_language_is_asked_for_or_the_environments(
     args: tuple[str, ...], environ: dict[str, str], spoken: str
 ) -> None:
-    """First --lang before the command, then IHUYI_LANG, then the locale; English otherwise."""
-    assert language_of(args, environ) is Language(spoken)
+    """First --lang, wherever it stands, then IHUYI_LANG, then the locale; English otherwise."""
+    assert language_of(language_first(args), environ) is Language(spoken)
 
 
 @given(st.text())
@@ -182,14 +202,17 @@ def test_what_is_filled_in_never_breaks_a_text(value: str) -> None:
 
 
 @pytest.mark.parametrize("args", [(), ("template",), ("inbox",), *COMMANDS], ids=" ".join)
-def test_help_is_chinese_altogether(monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]) -> None:
-    """No English text of the table is left in it, and nothing is cut off at 80 columns."""
-    monkeypatch.setenv("COLUMNS", "80")
+@pytest.mark.parametrize("columns", [80, 100, 33])
+def test_help_is_chinese_altogether(
+    monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], columns: int
+) -> None:
+    """No English text of the table is left in it, and nothing is cut off at 80 columns or more."""
+    monkeypatch.setenv("COLUMNS", str(columns))
     result = run("--lang", "zh", *args, "--help")
     assert (result.exit_code, result.stderr) == (0, "")
     assert "用法：" in result.stdout
-    assert "显示本帮助并退出。" in result.stdout
-    assert "…" not in result.stdout
+    assert columns < 80 or "显示本帮助并退出。" in result.stdout
+    assert columns < 80 or "…" not in result.stdout
     shown = " ".join(re.sub(r"[│─╭╮╰╯]", " ", result.stdout).split())
     english = (words for key, (words, _) in TEXTS.items() if key.endswith((".help", "_TITLE")))
     assert not [words for words in english if words in shown]
@@ -275,7 +298,7 @@ def test_answers_and_errors_are_chinese_too(vendor: Simulator) -> None:
     assert run("--lang", "zh", "submit", MOBILE, CONTENT).stdout.startswith("已受理，voice_id ")
     refused = run("--lang", "zh", "submit", MOBILE, "x")
     assert refused.exit_code == 3
-    assert refused.stderr.startswith("供应商拒绝（TemplateMismatch）：Submit 4072: ")
+    assert refused.stderr.startswith("供应商拒绝（TemplateMismatch）：Submit 4072：")
     wrong = run("--lang", "zh", "submit", "12", CONTENT)
     assert (wrong.exit_code, wrong.stderr[:21]) == (2, "输入有误（InvalidRequest）：")
 
@@ -283,3 +306,47 @@ def test_answers_and_errors_are_chinese_too(vendor: Simulator) -> None:
 def test_json_is_the_same_in_every_language(vendor: Simulator) -> None:
     """Programs read it."""
     assert run("--lang", "zh", "balance", "--json").stdout == run("balance", "--json").stdout
+
+
+def test_every_code_of_the_vendors_says_what_to_do_next() -> None:
+    """In both languages, each operation's own; one that is in no table has its words, too."""
+    for operation, table in TABLES.items():
+        for code in table:
+            key = key_of(code, operation)
+            assert key != "next.unlisted"
+            assert CHINESE.search(TEXTS[key][1])
+    assert key_of(408, Operation.ADD_TEMPLATE) == "next.AddTemplate.408"
+    assert key_of(408) == "advice.408"
+    assert key_of(12_345) == "next.unlisted"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            VendorError(405, "x", Operation.BALANCE, Action.STOP),
+            "检查 IHUYI_ACCOUNT 和 IHUYI_API_KEY",
+        ),
+        (NotSent("x"), "检查网络"),
+        (OutcomeUnknown("x"), "等待回执"),
+        (InvalidRequest("x"), ""),
+        (LedgerUnavailable("x"), ""),
+        (RunStopped("x"), "检查网络"),
+        (VoiceError("x"), ""),
+    ],
+    ids=repr,
+)
+def test_an_error_says_what_to_do_next(error: VoiceError, told: str) -> None:
+    """By its code or its family; where its own words say it, nothing is added."""
+    choose(Language.ZH)
+    assert told in advice(error)
+    assert bool(advice(error)) == bool(told)
+
+
+def test_what_is_held_back_says_until_when() -> None:
+    """In this machine's time."""
+    held = RateLimited(4081, "x", Operation.SUBMIT, Action.WAIT)
+    held.source = "guard"
+    assert advice(held) == ""
+    held.retry_at = datetime(2026, 11, 26, 1, 2, 3, tzinfo=UTC)
+    assert advice(held).startswith("send it again after 2026-11-2")

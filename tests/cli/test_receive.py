@@ -4,9 +4,7 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
-import errno
 import json
-import os
 import re
 import signal
 import socket
@@ -138,7 +136,7 @@ def test_a_port_that_is_taken_is_no_refusal_of_the_vendor(inbox: str, command: s
             [*PROGRAM, command, "--port", port], check=False, capture_output=True, text=True
         )
     assert (done.returncode, done.stdout) == (6, "")
-    assert os.strerror(errno.EADDRINUSE).lower() in done.stderr.lower()
+    assert f"port {port} on 127.0.0.1 is taken" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -160,7 +158,7 @@ def test_an_answer_does_not_wait_for_itself(inbox: str) -> None:
     from ihuyi_voice.cli import serving  # noqa: PLC0415
 
     async def listen() -> list[int]:
-        bound = await serving._listen("127.0.0.1", 0)
+        bound = await serving.listen("127.0.0.1", 0)
         protocols = [each.proto for each in bound]
         for each in bound:
             each.close()

@@ -15,6 +15,7 @@ from tests.support.command import CONTENT, MOBILE, PROGRAM, run
 
 COMMANDS = (
     ("demo",),
+    ("check",),
     ("submit",),
     ("balance",),
     ("send",),
@@ -36,6 +37,9 @@ COMMANDS = (
     ("ledger", "unknown"),
     ("ledger", "settle"),
     ("ledger", "reconcile"),
+    ("ledger", "stop"),
+    ("ledger", "resume"),
+    ("work",),
 )
 
 

@@ -1,6 +1,7 @@
 """A client opens on first use, closes once, and belongs to one event loop."""
 
 import asyncio
+import inspect
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from ihuyi_voice import InvalidRequest, VoiceClient
+from ihuyi_voice.calls import ClientOptions
 from ihuyi_voice.simulator import Simulator
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE
 
@@ -159,3 +161,29 @@ def test_the_shared_client_is_there_before_any_loop() -> None:
     client = VoiceClient("a", "k", base_url="http://127.0.0.1:9/v.php")
     assert isinstance(client.http_client, httpx.AsyncClient)
     assert client.http_client is client.http_client
+
+
+def test_from_env_takes_each_option_of_the_class() -> None:
+    """A new one is typed there as well."""
+    given = set(inspect.signature(VoiceClient.__init__).parameters) - {"self"}
+    assert set(ClientOptions.__annotations__) ^ given <= {"on_event"}
+
+
+def test_what_is_given_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Account, key and address; and without them, the environment needs to have nothing."""
+    for name in ("IHUYI_ACCOUNT", "IHUYI_API_KEY", "IHUYI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    client = VoiceClient.from_env(account="VM1", api_key="key", base_url="http://else.test/v.php")
+    assert client.account == "VM1"
+    assert "http://else.test/v.php" in repr(client)
+
+
+def test_no_frame_shows_a_key_that_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When another option is refused."""
+    with pytest.raises(InvalidRequest) as caught:
+        VoiceClient.from_env(account="VM1", api_key="very-secret", max_connections=0)
+    traceback = caught.value.__traceback__
+    while traceback is not None:
+        if "ihuyi_voice" in traceback.tb_frame.f_code.co_filename:
+            assert "very-secret" not in str(traceback.tb_frame.f_locals)
+        traceback = traceback.tb_next

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
-from ihuyi_voice.guards import Guard, Lease, Limits, MemoryGuard, Wait
+from ihuyi_voice.guards import Guard, Lease, Limits, MemoryGuard, QuietHours, Wait
 from tests.support.redis_servers import ClockedGuard
 
 A, B = "13900000000", "02151000029"
@@ -29,11 +29,19 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "redis"])
+NOON = 1_764_129_600.0  # in China
+
+
+@pytest.fixture(params=["memory", "redis", "quiet hours"])
 async def make_guard(request: pytest.FixtureRequest) -> AsyncGenerator[MakeGuard]:
     """A way to make a guard of each backend."""
     if request.param == "memory":
         yield lambda limits, clock: MemoryGuard(limits, clock=clock)
+        return
+    if request.param == "quiet hours":
+        yield lambda limits, clock: QuietHours(
+            "22:00-08:00", guard=MemoryGuard(limits, clock=clock), clock=lambda: NOON
+        )
         return
     url, prefix = request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")
     made: list[ClockedGuard] = []

@@ -43,6 +43,7 @@ def _as_tests(code: str, folder: Path) -> None:
     (folder / "test_block.py").write_text(code, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_block.py"]
     options = ["-o", "asyncio_mode=auto", "-W", "ignore::pytest.PytestUnraisableExceptionWarning"]
+    options += ["-p", "ihuyi_voice.testing.plugin"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(  # noqa: S603 - our own words
         [*command, *options],

@@ -24,7 +24,7 @@ def run(mark: str) -> ModuleType:
 async def test_the_web_app_calls_and_tells_its_own_caller_what_became_of_it(
     vendor: Simulator,
 ) -> None:
-    """An order rings; a second call at once is a 503, a lost reply a 504."""
+    """An order rings; a wrong number is 422, a busy one and 4051 are 503, a lost reply is 202."""
     app = run("# app.py").app
     web = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://app.test")
     async with app.router.lifespan_context(app), web:
@@ -38,7 +38,13 @@ async def test_the_web_app_calls_and_tells_its_own_caller_what_became_of_it(
         vendor.clear_faults()
         vendor.add_fault(Fault("disconnect_after"))
         lost = await web.post("/orders/9633/call", json={"mobile": "13922222222"})
-        assert lost.status_code == 504
+        assert lost.status_code == 202
+        vendor.clear_faults()
+        wrong = await web.post("/orders/9633/call", json={"mobile": "1390000"})
+        assert wrong.status_code == 422
+        vendor.vendor.balance = 0
+        empty = await web.post("/orders/9633/call", json={"mobile": "13933333333"})
+        assert (empty.status_code, empty.json()["code"]) == (503, 4051)
 
 
 def test_the_bulk_example_sends_a_thousand(
@@ -67,7 +73,7 @@ async def test_the_orders_example_rings_once_however_often_it_is_asked(
             vendor.add_fault(Fault("disconnect_after"))
             for _ in range(2):
                 lost = await web.post("/orders/9634/shipped", json={"mobile": "13922222222"})
-                assert lost.status_code == 504
+                assert lost.status_code == 202
             vendor.clear_faults()
     assert sorted(vendor.rung().values()) == [1, 1]
 

@@ -249,9 +249,22 @@ async def test_a_late_end_leaves_the_lease_of_another_alone(
     assert await is_let_in_beside(ending, place, without(line, instead=instead))
 
 
+def test_a_missing_lock_would_be_found(place: tuple[str, str]) -> None:
+    """While a call is in flight, nobody knows when it arrives."""
+    unlocked = without("if record.token and record.lapses > now then", instead="if false then")
+    uncounted = without("count_call(record, record.lapses)")
+    assert found(place, 60, mend=lambda script: uncounted(unlocked(script)))
+
+
 def test_a_lock_that_lapses_uncounted_would_be_found(place: tuple[str, str]) -> None:
     """A process that died may have made its call."""
     assert found(place, 60, mend=without("count_call(record, record.lapses)"))
+
+
+def test_a_number_that_is_not_locked_in_flight_would_be_found(place: tuple[str, str]) -> None:
+    """Who asks while a call is being made finds it neither made nor locked."""
+    waits = "return answer('W', math.min(look, record.lapses - now))"
+    assert found(place, 60, mend=without(waits, instead="record.token = nil"))
 
 
 def test_clocks_of_the_processes_would_be_found(place: tuple[str, str]) -> None:

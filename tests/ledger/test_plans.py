@@ -4,22 +4,22 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from ihuyi_voice.ledger import commits, entries, matching, owners, recall, runs
+from ihuyi_voice.ledger.batch import FLOWN, NEW
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.schema import Spelling, Timing
-from ihuyi_voice.storage.statements import DIALECTS, Query, numbered
+from ihuyi_voice.storage.statements import DIALECTS, Query, Table, arrays, by_rows, numbered
 
 pytestmark = pytest.mark.long
 
 KEY, MOBILE, STATE = "ihuyi_entries_key", "ihuyi_entries_mobile", "ihuyi_entries_state"
 PLANS = [
-    (commits._SETTLE, KEY),
     (commits._ROWS, KEY),
     (commits._GRANTED, KEY),
     (owners._LOST, KEY),
@@ -35,7 +35,6 @@ PLANS = [
     (runs._LOST, STATE),
     (runs._ANY, "ihuyi_entries_"),
     (entries._COUNTS["sqlite"], STATE),
-    (entries._ORPHANS, STATE),
     (entries._SOME["sqlite"], STATE),
     (entries._ALL, "INTEGER PRIMARY KEY"),
 ]
@@ -83,6 +82,16 @@ def test_each_statement_goes_by_its_index(
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
 
+@pytest.mark.parametrize("size", [1, 64])
+def test_outcomes_find_their_entries_by_key(on: sqlite3.Connection, size: int) -> None:
+    """However many go into one statement."""
+    rows = [tuple(range(len(FLOWN)))] * size
+    ((sql, given),) = by_rows(Table(SAY(commits._SETTLE), FLOWN, rows, {"now": 1.0}))
+    plan = [row[3] for row in on.execute(f"EXPLAIN QUERY PLAN {sql}", given)]
+    assert [step for step in plan if step.startswith("SEARCH e ") and KEY in step], plan
+    assert not [step for step in plan if "TEMP B-TREE" in step or "SCAN e" in step], plan
+
+
 GROWN = (
     "INSERT INTO {entries} (run, key, part, mobile, content, state, epoch, ticket, attempts, at)"
     " SELECT 1, CAST(n AS TEXT), 0, CAST(n AS TEXT), '', 6, 1, 1, 1, 0"
@@ -95,29 +104,52 @@ SQL = {
 }
 
 
-@pytest.mark.parametrize("asked", SQL)
-async def test_postgresql_goes_by_the_index_without_any_statistics(
-    postgres: str, asked: str
-) -> None:
-    """Of a table that has grown since nobody looked at it, for a hundred values at once."""
-    dialect = DIALECTS["postgresql"]
-    say = Spelling(dialect, "test", own_clock=False)
+DIALECT = DIALECTS["postgresql"]
+SAID = Spelling(DIALECT, "test", own_clock=False)
+
+
+@pytest.fixture
+async def grown(postgres: str) -> AsyncGenerator[asyncpg.Connection]:
+    """Tables that have grown since nobody looked at them, in a transaction of ours."""
     connection = await asyncpg.connect(postgres)
     transaction = connection.transaction()
     await transaction.start()
-    for statement in say.schema("test").create(dialect):
+    for statement in SAID.schema("test").create(DIALECT):
         await connection.execute(statement)
-    await connection.execute(say(GROWN))
+    await connection.execute(SAID(GROWN))
+    (pin,) = Owners(SAID, Timing(), float).pinned()
+    assert isinstance(pin, Query)
+    await connection.execute(pin.sql)
+    yield connection
+    await transaction.rollback()
+    await connection.close()
+
+
+@pytest.mark.parametrize("asked", SQL)
+async def test_postgresql_goes_by_the_index_without_any_statistics(
+    grown: asyncpg.Connection, asked: str
+) -> None:
+    """For a hundred values at once."""
     template, index = SQL[asked]
     for column in ("key", "mobile"):
         listed = "ANY(CAST(:values AS TEXT[]))"
         template = template.replace(f"{{among_{column}s}}", f"{column} = {listed}")
-    sql, names = numbered(say(template))
+    sql, names = numbered(SAID(template))
     given = {"values": [str(n) for n in range(100)], "run": 1}
-    (pin,) = Owners(say, Timing(), float).pinned()
-    assert isinstance(pin, Query)
-    await connection.execute(pin.sql)
-    plan = await connection.fetch(f"EXPLAIN {sql}", *[given[name] for name in names])
-    await transaction.rollback()
-    await connection.close()
+    plan = await grown.fetch(f"EXPLAIN {sql}", *[given[name] for name in names])
     assert index in str(plan), plan
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+async def test_postgresql_settles_by_the_index_what_comes_with_new_intents(
+    grown: asyncpg.Connection, *, keyed: bool
+) -> None:
+    """A hundred outcomes and a hundred intents, in one statement."""
+    ended = [(1, str(n), 1, 1, n, 6, 1, None, "", "1", 2, None, None) for n in range(100)]
+    new = [(f"k{n}", "139", "", None, n) for n in range(100)]
+    where = {"run": 1, "part": 0, "epoch": 1, "owner": 1, "opens": 3}
+    sql, names = numbered(SAID(commits._AT_ONCE[keyed]))
+    given = where | arrays("ended", FLOWN, ended) | arrays("new", NEW, new)
+    plan = await grown.fetch(f"EXPLAIN {sql}", *[given[name] for name in names])
+    assert "test_entries_key on test_entries e" in str(plan), plan
+    assert "Seq Scan on test_entries" not in str(plan), plan

@@ -19,7 +19,7 @@ from ihuyi_voice.protocol import RawPush
 from ihuyi_voice.pushes.claims import Terms, Verdict
 from ihuyi_voice.pushes.store import Store
 from ihuyi_voice.pushes.table import PushState
-from ihuyi_voice.storage import Address, Many, Query, Work
+from ihuyi_voice.storage import Address, Copy, Many, Query, Work
 from tests.pushes.support import Place, audit, report
 
 pytestmark = pytest.mark.long
@@ -67,6 +67,7 @@ class Explainer:
                 statement = next(work) if rows is None else work.send(rows)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]  # it is the work's T
+            assert not isinstance(statement, Copy)  # no plan is made of one
             parameters = statement.rows[0] if isinstance(statement, Many) else statement.parameters
             if "set_config" not in statement.sql:
                 lines = yield Query(f"{self._explain} {statement.sql}", parameters)

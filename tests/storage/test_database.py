@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 from ihuyi_voice.errors import InvalidRequest, StorageClosed, StorageUnavailable
-from ihuyi_voice.storage import Address, Database, Many, Query, Schema, ToldAs, Work
+from ihuyi_voice.storage import Address, Database, Many, Query, Schema, Table, ToldAs, Work
+from ihuyi_voice.storage.statements import by_columns
 from tests.support.databases import Place
 from tests.support.gates import Gate, gate_at
 
@@ -93,6 +94,25 @@ async def test_a_statement_takes_its_parameters_by_name(place: Place, database: 
         return [(row["note"], row[1]) for row in rows]
 
     assert await database.write(work) == [("n2", 22), ("n4", 24)]
+
+
+@pytest.mark.parametrize("many", [0, 1, 3, 300])
+async def test_a_table_of_values_goes_in_as_one(
+    place: Place, database: Database, many: int
+) -> None:
+    """Into a statement with parameters of its own, and what it returns comes back."""
+    adding = (
+        f"INSERT INTO {place.table} (value, note) SELECT new.value + CAST(:more AS INTEGER), note"
+        " FROM new WHERE CAST(:more AS INTEGER) > 0 RETURNING value, note"
+    )
+    rows = [(n, None if n % 2 else f"n{n}") for n in range(many)]
+
+    def work() -> Work[list[tuple[int, str | None]]]:
+        columns = {"value": "INTEGER", "note": "TEXT"}
+        back = yield Table(adding, columns, rows, {"more": 10})
+        return [(row["value"], row["note"]) for row in back]
+
+    assert await database.write(work) == [(n + 10, note) for n, note in rows]
 
 
 async def test_the_databases_own_clock_tells_the_time(place: Place, database: Database) -> None:
@@ -216,6 +236,8 @@ async def test_an_error_quotes_neither_numbers_nor_parameters(
     assert "s4" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__cause__}"
     assert "s4" not in repr(Query("SELECT :given", {"given": "s4"}))
     assert "s4" not in repr(Many("SELECT :given", [{"given": "s4"}]))
+    table = Table("SELECT :given", {"a": "TEXT"}, [("s4",)], {"given": "s4"})
+    assert "s4" not in repr(table) + repr(by_columns(table))
 
     def full() -> Work[None]:
         yield from ()

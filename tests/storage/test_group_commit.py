@@ -9,6 +9,7 @@ import pytest
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable
 from ihuyi_voice.storage import Address, Database, GroupCommit, Query, Schema, Work
 from tests.support.databases import Place
+from tests.support.virtual_time import run_virtual
 
 
 class Disk:
@@ -207,3 +208,45 @@ def insert(table: str, rows: Sequence[int]) -> Work[list[bool]]:
         found = yield Query(adding, {"number": row})
         new.append(bool(found))
     return new
+
+
+@asynccontextmanager
+async def lingering(disk: Disk, coming: list[int]) -> AsyncGenerator[GroupCommit[str, int]]:
+    """Open a group commit that lingers for 2 ms, as long as more rows are coming."""
+    group_commit = GroupCommit[str, int](disk, linger=0.002, coming=lambda: coming[0])
+    group_commit.open()
+    yield group_commit
+    await group_commit.close()
+
+
+def test_a_group_waits_a_moment_for_what_is_likely_to_come() -> None:
+    """Until it has come, or the moment is over; where nothing is likely to come, not at all."""
+
+    async def main() -> None:
+        disk, coming, loop = Disk(), [3], asyncio.get_running_loop()
+        async with lingering(disk, coming) as group_commit:
+            began = loop.time()
+            first = await put_all(group_commit, "a")
+            await put_all(group_commit, "b", "c")
+            await first[0]
+            assert (disk.groups, loop.time()) == ([["a", "b", "c"]], began)
+            await group_commit.put("d")
+            assert loop.time() == pytest.approx(began + 0.002)
+            coming[0] = 1
+            await group_commit.put("e")
+            assert loop.time() == pytest.approx(began + 0.002)
+
+    run_virtual(main())
+
+
+def test_a_group_that_is_closed_waits_for_nothing_more() -> None:
+    """What was put is written at once."""
+
+    async def main() -> None:
+        disk, loop = Disk(), asyncio.get_running_loop()
+        began = loop.time()
+        async with lingering(disk, [9]) as group_commit:
+            (task,) = await put_all(group_commit, "a")
+        assert (await task, disk.groups, loop.time()) == (1, [["a"]], began)
+
+    run_virtual(main())

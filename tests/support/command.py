@@ -7,13 +7,14 @@ import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from ihuyi_voice.cli.app import app
 from ihuyi_voice.simulator import Simulator
+from tests.support.servers import Certificate
 
 PROGRAM = (sys.executable, "-m", "ihuyi_voice.cli")
 KEY = "1q784322ba1d9bb88d50cf5cdfd89k7d"
@@ -23,10 +24,17 @@ MOBILE = "13900000000"
 
 
 class ServedVendor:
-    """A simulator that serves from a thread of its own, because the command owns the main one."""
+    """A simulator that serves from a thread of its own, because the command owns the main one.
 
-    def __init__(self) -> None:
+    Args:
+        tls: The certificate of a server that speaks https.
+    """
+
+    def __init__(self, tls: Certificate | None = None) -> None:
         self.simulator = Simulator(api_key=KEY, templates=[TEMPLATE], balance=856, limits=())
+        self._tls: dict[str, Any] = (
+            {"ssl_certfile": str(tls.chain), "ssl_keyfile": str(tls.key)} if tls else {}
+        )
         self.url = ""
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
@@ -43,20 +51,33 @@ class ServedVendor:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        async with self.simulator.serve() as self.url:
+        async with self.simulator.serve(**self._tls) as self.url:
             self._ready.set()
             await self._stop.wait()
 
 
 class Answering:
-    """A vendor in another thread that answers in JSON whatever a function makes of the form."""
+    """A vendor in another thread that answers in JSON whatever a function makes of the form.
 
-    def __init__(self, answer: Callable[[str], dict[str, object]]) -> None:
+    Args:
+        answer: The function.
+        date: The reply's Date; empty for none, None for the right one.
+    """
+
+    def __init__(self, answer: Callable[[str], dict[str, object]], date: str | None = None) -> None:
+        self.asked = asked = list[str]()
+
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 data = json.dumps(answer(sent)).encode()
-                self.send_response(200)
+                asked.append(self.path)
+                if date is None:
+                    self.send_response(200)
+                else:
+                    self.send_response_only(200)
+                if date:
+                    self.send_header("Date", date)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -76,13 +97,16 @@ class Answering:
         self._thread.join()
         self._server.server_close()
 
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        return self._server.server_port
+
     def point(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the environment point here."""
         monkeypatch.setenv("IHUYI_ACCOUNT", "VM00000000")
         monkeypatch.setenv("IHUYI_API_KEY", KEY)
-        monkeypatch.setenv(
-            "IHUYI_BASE_URL", f"http://127.0.0.1:{self._server.server_port}/voice.php"
-        )
+        monkeypatch.setenv("IHUYI_BASE_URL", f"http://127.0.0.1:{self.port}/voice.php")
 
 
 def run(*args: str) -> Result:

@@ -139,6 +139,13 @@ async def _answers(url: str) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Generator[Path]:
     """Yield the data of a new server, to be copied."""
+    with new_cluster() as data:
+        yield data
+
+
+@contextmanager
+def new_cluster() -> Generator[Path]:
+    """Yield the data of a new server."""
     initdb = _needed("initdb", _PLACES)
     with _folder() as folder:
         data = folder / "data"

@@ -5,7 +5,7 @@ Only public names are used, as a user's own module would.
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any, Literal, assert_type
 
@@ -26,6 +26,7 @@ from ihuyi_voice import (
     OutcomeStatus,
     OutcomeUnknown,
     Progress,
+    QuietHours,
     RateLimited,
     RawReply,
     RetryEvent,
@@ -48,7 +49,16 @@ from ihuyi_voice.pushes import (
     PushState,
     TemplateAudit,
 )
-from ihuyi_voice.simulator import Arrival, Fault, ManualClock, PushFault, PushTry, Simulator
+from ihuyi_voice.simulator import (
+    Arrival,
+    Fault,
+    ManualClock,
+    PushFault,
+    PushTry,
+    RunningClock,
+    Simulator,
+)
+from ihuyi_voice.testing import ServedSimulator, SharedClock, accept, drop_after_send, reject
 
 
 class OwnGuard:
@@ -78,6 +88,8 @@ class NarrowGuard(OwnGuard):
 
 
 guards: list[Guard] = [OwnGuard(), NarrowGuard(), MemoryGuard(), MemoryGuard(Limits(per_day=5))]
+guards.append(QuietHours((time(22), time(8)), guard=OwnGuard()))
+assert_type(QuietHours("22:00-08:00").guard, Guard)
 
 
 def told(event: RetryEvent) -> None:
@@ -113,6 +125,7 @@ def clients(guard: Guard, context: ssl.SSLContext) -> None:
     VoiceClient("VM12345678", "api-key", timeout=None, retry=None, http_client=None, proxy=None)
     VoiceClient("VM12345678", "api-key", proxy="http://127.0.0.1:3128", verify=False)
     assert_type(VoiceClient.from_env(guard=None), VoiceClient)
+    VoiceClient.from_env(account="VM12345678", timeout=5, method="GET", clock=ManualClock())
 
 
 class OwnClient(VoiceClient):
@@ -313,3 +326,35 @@ async def simulators(web: httpx.AsyncClient) -> None:
 
 
 handler: Callable[[DeliveryReport], Awaitable[object]] = on_report
+
+
+def kept(outcome: Outcome, submission: Submission, report: DeliveryReport) -> None:
+    """Values become dicts, and are made of them again."""
+    assert_type(Outcome.from_dict(outcome.to_dict()), Outcome)
+    assert_type(Submission.from_dict(submission.to_dict()), Submission)
+    assert_type(DeliveryReport.from_dict(report.to_dict()), DeliveryReport)
+    assert_type(report.to_dict(), dict[str, Any])
+
+
+async def kit(
+    ihuyi_simulator: ServedSimulator, ihuyi_client: VoiceClient, ihuyi_clock: SharedClock
+) -> None:
+    """The fixtures, as tests annotate them."""
+    assert_type(ihuyi_simulator.url, str)
+    ihuyi_simulator.add_fault(Fault("silence"))
+    ihuyi_simulator.pushes_to("http://127.0.0.1:8000", "/ihuyi/s3cret")
+    ihuyi_simulator.pushes_to(PushReceiver(Inbox.open("x"), token="s3cret"))
+    assert_type(await ihuyi_simulator.deliver(), int)
+    assert_type(ihuyi_simulator.deliver_now(timeout=5), int)
+    ihuyi_simulator.wait_pushed(2)
+    ihuyi_clock.advance(60)
+    assert_type(ihuyi_clock(), float)
+    ihuyi_simulator.clock.advance(1)
+    assert_type(Simulator().clock, ManualClock | RunningClock)
+    assert_type(await ihuyi_client.balance(), int)
+
+
+def mocks() -> None:
+    """Each is a function of a request."""
+    for reaction in (accept(), accept("7"), reject(4072), drop_after_send()):
+        httpx.MockTransport(reaction)

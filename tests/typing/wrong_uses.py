@@ -128,3 +128,10 @@ def simulators() -> None:
     Simulator(templates=5)  # type: ignore[arg-type]
     Simulator(latency="slow")  # type: ignore[arg-type]
     Fault("disconnect_after", times="once")  # type: ignore[arg-type]
+
+
+def settings() -> None:
+    """Options that the client doesn't have, or of another type."""
+    VoiceClient.from_env(tiemout=5)  # type: ignore[call-arg]
+    VoiceClient.from_env(timeout="soon")  # type: ignore[arg-type]
+    VoiceClient.from_env(retry=3)  # type: ignore[arg-type]

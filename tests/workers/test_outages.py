@@ -24,7 +24,11 @@ async def restart(server: Server) -> None:
     await server.start()
 
 
-@pytest.mark.parametrize("strike", [restart, Server.terminate_others], ids=["restart", "backends"])
+@pytest.mark.parametrize(
+    "strike",
+    [pytest.param(restart, marks=pytest.mark.long), Server.terminate_others],
+    ids=["restart", "backends"],
+)
 async def test_a_worker_outlasts_its_database(
     server: Server, strike: Callable[[Server], Awaitable[None]]
 ) -> None:
@@ -42,6 +46,7 @@ async def test_a_worker_outlasts_its_database(
     assert len(set(rung(simulator))) == len(rung(simulator)) == 120
 
 
+@pytest.mark.long
 async def test_a_worker_ends_though_its_database_is_gone(server: Server) -> None:
     """What it had is told when the ledger is there again, or is UNKNOWN."""
     simulator = Simulator(limits=(), latency=0.02)

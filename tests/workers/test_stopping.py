@@ -2,10 +2,11 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
-from ihuyi_voice import GuardUnavailable, Message, OutcomeStatus, VoiceClient
+from ihuyi_voice import GuardUnavailable, InvalidRequest, Message, OutcomeStatus, VoiceClient
 from ihuyi_voice.guards import Lease, Limits, MemoryGuard, Wait, Window
 from ihuyi_voice.ledger import Ledger, RunProgress
 from ihuyi_voice.simulator import Fault, FaultKind, Simulator
@@ -159,6 +160,18 @@ async def test_a_guard_that_goes_away_is_waited_for(postgres: str) -> None:
         assert (progress.counts, progress.stopped) == ({OutcomeStatus.ACCEPTED: 20}, False)
 
 
+@pytest.mark.parametrize("wrong", [{"max_wait": -1.0}, {"concurrency": 0}, {"parts": 0}])
+async def test_an_option_that_cant_be_right_is_refused_at_once(
+    postgres: str, wrong: dict[str, Any]
+) -> None:
+    """By the worker, not by its jobs, which would fail again and again."""
+    async with own_ledger(postgres) as (ledger, _), client_of(Simulator()) as client:
+        with pytest.raises(InvalidRequest, match=next(iter(wrong))):
+            await work(client, ledger, **wrong)
+        with pytest.raises(TypeError, match="max_weight"):
+            await work(client, ledger, max_weight=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - a slip
+
+
 async def test_an_error_of_the_program_stops_the_run(postgres: str) -> None:
     """It would come again and again; so it is raised, and stands on the run."""
     async with own_ledger(postgres) as (ledger, _):
@@ -186,7 +199,7 @@ async def test_a_worker_that_is_told_to_end_lets_what_is_in_flight_end(postgres:
         assert counts[OutcomeStatus.ACCEPTED] == len(rung(simulator))
 
 
-@pytest.mark.parametrize("cancellations", [2, 3])
+@pytest.mark.parametrize("cancellations", [2, pytest.param(3, marks=pytest.mark.long)])
 @pytest.mark.parametrize("stopped", [False, True])
 async def test_a_worker_that_is_cancelled_again_lets_go(
     postgres: str, cancellations: int, *, stopped: bool

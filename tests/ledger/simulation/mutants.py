@@ -1,10 +1,18 @@
 """Ledgers that break a promise, so that the simulation can show that it notices."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+from unittest.mock import patch
 
 from ihuyi_voice.calls import Ending
 from ihuyi_voice.errors import CallInFlight, NotSent, OutcomeUnknown, RunStopped
+from ihuyi_voice.ledger import commits, matching
+from ihuyi_voice.ledger.entries import report_of
+from ihuyi_voice.ledger.states import State
 from ihuyi_voice.models import Draft, Submission
 from tests.ledger.simulation.watched import WatchedJournal
 
@@ -88,6 +96,53 @@ class AnotherId(WatchedJournal):
         await super().settling(draft, end)
 
 
+class ReportsGuessed(WatchedJournal):
+    """A report settles one of several calls that it may be of."""
+
+    @classmethod
+    def altered(cls) -> AbstractContextManager[object]:
+        """Take the first that fits."""
+        return patch.object(matching, "_match_one", _guess)
+
+
+class PersonsWordLast(WatchedJournal):
+    """Who was asleep is not heard any more when a person has decided."""
+
+    @classmethod
+    def altered(cls) -> AbstractContextManager[object]:
+        """Write to what is in flight or unknown only, and drop what comes when it is neither."""
+        settle = commits._SETTLE.partition(" AND (state IN")[0]
+        stack = ExitStack()
+        statement = settle + " AND state IN ({INTENT}, {UNKNOWN})"
+        stack.enter_context(patch.object(commits, "_SETTLE", statement))
+        stack.enter_context(patch.object(commits, "kept_apart", _dropped))
+        return stack
+
+
+class LateAcceptancesDropped(WatchedJournal):
+    """An acceptance is silently dropped if its key was opened again meanwhile."""
+
+    @classmethod
+    def altered(cls) -> AbstractContextManager[object]:
+        """Drop it."""
+        return patch.object(commits, "kept_apart", _dropped)
+
+
+def _guess(calls: Any, told: Any, found: Any) -> None:
+    known = {row["voice_id"] for row in calls if row["voice_id"]}
+    free = [row for row in told if row["voice_id"] not in known]
+    for call in calls:
+        if free and call["state"] == State.UNKNOWN:
+            place = (call["run"], call["key"])
+            found.candidates[place] = [report_of(free.pop(0))]
+            found.settled.append(place)
+
+
+def _dropped(*_: object) -> Any:
+    yield from ()
+    return list[str]()
+
+
 def _is_unknown(end: Ending) -> bool:
     return isinstance(end, OutcomeUnknown)
 
@@ -101,4 +156,7 @@ ALL = (
     NothingSettled,
     NothingRecalled,
     AnotherId,
+    ReportsGuessed,
+    PersonsWordLast,
+    LateAcceptancesDropped,
 )

@@ -16,6 +16,7 @@ import httpx
 from ihuyi_voice.simulator import Fault, FaultKind, Simulator
 from ihuyi_voice.simulator.http import PATH, Form
 from ihuyi_voice.simulator.vendor import Answer
+from tests.ledger.inboxes import FakeInbox
 from tests.ledger.simulation.fate import Fate
 from tests.ledger.simulation.processes import Process, current
 
@@ -40,6 +41,7 @@ class Attempt:
         over: When its sender heard of it, or gave it up; None if it died first.
         given: Whether that code was given by a fault, and the vendor didn't act.
         understood: Whether the vendor's reply got through to the process, unspoilt.
+        on_its_way: Whether it may yet arrive.
     """
 
     process: Process
@@ -53,6 +55,7 @@ class Attempt:
     given: bool = False
     spoilt: bool = False
     understood: bool = False
+    on_its_way: bool = True
 
     @property
     def may_have_rung(self) -> bool:
@@ -64,9 +67,21 @@ _carried: contextvars.ContextVar[Attempt] = contextvars.ContextVar("attempt")
 
 
 class Vendor(Simulator):
-    """The simulator, which notes what it made of each attempt."""
+    """The simulator, which notes what it made of each attempt, and may tell how each call ended."""
 
     fate: Fate
+    inbox: FakeInbox | None = None
+
+    def _report(self, attempt: Attempt) -> None:
+        if self.inbox is not None and attempt.voice_id is not None:
+            ringing = 1.0 + 60.0 * self.fate.chance.random()
+            self.fate.loop.spawn(None, self._push(self.inbox, attempt, ringing))
+
+    async def _push(self, inbox: FakeInbox, attempt: Attempt, ringing: float) -> None:
+        await asyncio.sleep(ringing)
+        assert attempt.voice_id is not None
+        self.fate.note("reports", attempt.mobile, attempt.voice_id)
+        inbox.tell(attempt.voice_id, self.fate.loop.unix(), attempt.mobile)
 
     def _act(self, operation: str, form: Form, fault: Fault | None) -> Answer:
         attempt, times = _carried.get(), len(self.arrivals)
@@ -76,6 +91,7 @@ class Vendor(Simulator):
         attempt.arrived, attempt.code = self.fate.loop.time(), answer.code
         if arrival.processed:
             attempt.voice_id = answer.value
+            self._report(attempt)
         attempt.given = arrival.fault is FaultKind.CODE
         attempt.spoilt = arrival.fault not in {None, FaultKind.CODE, FaultKind.LATENCY}
         self.fate.note("arrives", arrival.mobile, arrival.content, arrival.code, arrival.fault)
@@ -144,6 +160,14 @@ class Network(httpx.AsyncBaseTransport):
     ) -> httpx.Response:
         """Be the way there, the vendor, and the way back; a task of the world's."""
         _carried.set(attempt)
+        try:
+            return await self._delivered(attempt, scope, body)
+        finally:
+            attempt.on_its_way = False
+
+    async def _delivered(
+        self, attempt: Attempt, scope: dict[str, Any], body: bytes
+    ) -> httpx.Response:
         await self.fate.pause(self.slow)
         if self.fate.happens(self.breaks):
             raise httpx.WriteError("broken on the way there")

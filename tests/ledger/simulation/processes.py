@@ -12,6 +12,7 @@ sets of tasks, of random numbers, of time.
 import asyncio
 import contextvars
 import heapq
+import inspect
 import itertools
 import logging
 import random
@@ -34,7 +35,8 @@ EPOCH: Final = 1_767_225_600.0
 """What Unix time it is when a world begins."""
 
 _MOST_STEPS: Final = 400_000
-_CLOSINGS: Final = 50
+_CLOSINGS: Final = 500
+_CLOSED: Final = inspect.CORO_CLOSED
 
 
 class Stuck(AssertionError):
@@ -210,16 +212,27 @@ class WorldLoop(asyncio.SelectorEventLoop):
 
 
 def _close(coroutine: Any) -> None:
-    """Close a coroutine; each closing goes up to the next await in its cleanup."""
+    """Close a coroutine from the inside out; each closing goes up to a cleanup's next await."""
     for _ in range(_CLOSINGS):
+        innermost = _innermost(coroutine)
         try:
-            if coroutine is not None:
-                coroutine.close()
+            if innermost is not None:
+                innermost.close()
         except RuntimeError:
             continue
         except BaseException:  # noqa: BLE001, S110 - of a cleanup that nobody wanted
             pass
-        return
+        if innermost is coroutine:
+            return
+
+
+def _innermost(coroutine: Any) -> Any:
+    """Return the one that awaits no coroutine that could be closed before it."""
+    while True:
+        inner = getattr(coroutine, "cr_await", None)
+        if not inspect.iscoroutine(inner) or inspect.getcoroutinestate(inner) == _CLOSED:
+            return coroutine
+        coroutine = inner
 
 
 def run_world(seed: int, main: Callable[[WorldLoop], Coroutine[Any, Any, T]]) -> T:

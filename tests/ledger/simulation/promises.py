@@ -48,25 +48,47 @@ class Judge:
 
     def _of_one(self, content: str, message: Message, attempts: Sequence[Attempt]) -> Iterator[str]:
         rung = [attempt for attempt in attempts if attempt.voice_id is not None]
-        if len(rung) > 1:
-            yield f"{content}: rung {len(rung)} times"
-        for earlier, later in pairwise(attempts):
-            if earlier.may_have_rung:
-                yield f"{content}: sent at {later.began:.3f}, though it may have rung before"
         entry = self.entries.get(content)
         if entry is None:
             yield f"{content}: lost, no entry"
+        elif content in self.world.erred:
+            yield from self._is_not_silent(content, entry, rung)
+        else:
+            yield from self._is_sent_once(content, attempts)
+            yield from self._agrees(content, entry, attempts, rung)
+
+    def _is_sent_once(self, content: str, attempts: Sequence[Attempt]) -> Iterator[str]:
+        times = sum(attempt.voice_id is not None for attempt in attempts)
+        if times > 1:
+            yield f"{content}: rung {times} times"
+        if content in self.world.cleared:
             return
-        yield from self._agrees(content, entry, attempts, rung)
+        for earlier, later in pairwise(attempts):
+            if earlier.may_have_rung:
+                yield f"{content}: sent at {later.began:.3f}, though it may have rung before"
+
+    def _is_not_silent(self, content: str, entry: Entry, rung: Sequence[Attempt]) -> Iterator[str]:
+        """Look at what a person settled as not sent without knowing: it may ring again, loudly."""
+        known = {entry.voice_id, *entry.also} - {None}
+        wrong = not known <= {each.voice_id for each in rung}
+        if wrong and not self._is_of_one_who_was_denied(entry):
+            yield f"{content}: known as {known}, and the vendor knows nothing of it"
+        for each in rung:
+            heard = each.understood and self.world.watch.told(each.process, content, each.began)
+            if heard and each.voice_id not in known:
+                yield f"{content}: rung as {each.voice_id}, which was told, and {entry!r} hides it"
 
     def _agrees(
         self, content: str, entry: Entry, attempts: Sequence[Attempt], rung: Sequence[Attempt]
     ) -> Iterator[str]:
         status = str(entry.status).upper()
         if status == "ACCEPTED":
-            if not rung or rung[0].voice_id != entry.voice_id:
+            wrong = not rung or rung[0].voice_id != entry.voice_id
+            if wrong and not self._is_of_one_who_was_denied(entry):
                 yield f"{content}: ACCEPTED as {entry.voice_id}, and the vendor knows nothing of it"
         elif status == "UNKNOWN":
+            if self._can_be_of_no_other(content, entry):
+                yield f"{content}: UNKNOWN, though its report has come"
             sure = all(attempt.understood for attempt in attempts)
             if sure and not self.world.watch.interrupted(content):
                 yield f"{content}: UNKNOWN for no reason"
@@ -77,6 +99,28 @@ class Judge:
                 yield f"{content}: REJECTED, though the vendor said {codes}"
         else:
             yield f"{content}: {status} in the end"
+
+    def _is_of_one_who_was_denied(self, entry: Entry) -> bool:
+        """Say whether an id is of a call that a person denied: its report then seems another's."""
+        return any(
+            attempt.voice_id == entry.voice_id and attempt.content in self.world.erred
+            for attempt in self.world.network.attempts
+        )
+
+    def _can_be_of_no_other(self, content: str, entry: Entry) -> bool:
+        """Say whether a report must have settled an entry: its own, and no other's."""
+        if not self.world.talks:
+            return False
+        mobile = entry.message.mobile
+        same = [each for each in self.entries.values() if each.message.mobile == mobile]
+        known = {each for entry in same for each in (entry.voice_id, *entry.also)}
+        free = [
+            each.content
+            for each in self.world.network.attempts
+            if each.mobile == mobile and each.voice_id is not None and each.voice_id not in known
+        ]
+        unsure = [each for each in same if each.status is OutcomeStatus.UNKNOWN]
+        return free == [content] and unsure == [entry]
 
     def _sure_and_sent(self) -> Iterator[str]:
         """Yield where a run told that a message was not sent, and it may have rung."""
@@ -98,8 +142,9 @@ class Judge:
                 by_key.setdefault(told.key, set()).add(told.voice_id)
                 if told.voice_id not in ids:
                     yield f"{told.content}: told of {told.voice_id}, which the vendor never gave"
+        erred = {told.key for told in self.world.told if told.content in self.world.erred}
         for key, several in by_key.items():
-            if len(several) > 1:
+            if len(several) > 1 and key not in erred:
                 yield f"{key}: told of {several}"
 
     def _too_often(self) -> Iterator[str]:
@@ -124,7 +169,7 @@ class Judge:
 
     def _is_out_of_sight(self, each: Attempt, refused: Attempt) -> bool:
         assert each.arrived is not None
-        if each.arrived >= self._given_up(each):
+        if each.arrived >= self._given_up(each) or each.content in self.world.erred:
             return True
         if each.process is refused.process:
             return False

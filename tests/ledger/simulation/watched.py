@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import attrs
@@ -67,6 +67,22 @@ class Watch:
             if bracket.content == content
         )
 
+    def may_send(self, content: str) -> bool:
+        """Say whether somebody who lives, or may wake, has been granted a call and not ended it."""
+        return any(
+            bracket.settled is None and not bracket.process.dead
+            for bracket in self.brackets
+            if bracket.content == content
+        )
+
+    def told(self, process: Process, content: str, began: float) -> bool:
+        """Say whether a process has had the outcome of a request written that it sent then."""
+        return any(
+            bracket.settled is not None and bracket.begun <= began <= bracket.settled
+            for bracket in self.brackets
+            if (bracket.process, bracket.content) == (process, content)
+        )
+
     def _was_taken_over(self, bracket: Bracket) -> bool:
         assert bracket.settled is not None
         return (
@@ -124,6 +140,11 @@ class WatchedJournal:
         await self.settling(draft, end)
         for bracket in mine:
             bracket.settled = bracket.settled or self.watch.fate.loop.time()
+
+    @classmethod
+    def altered(cls) -> AbstractContextManager[object]:
+        """Return a context in which the ledger itself is otherwise: a mutant's."""
+        return nullcontext()
 
     async def recall(self, mobiles: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """Return the ages of calls."""

@@ -22,11 +22,12 @@ import attrs
 import httpx
 
 from ihuyi_voice import Message, OutcomeStatus, RetryPolicy, VoiceClient
-from ihuyi_voice.errors import LedgerUnavailable, RunInUse, VoiceError
+from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, RunInUse, VoiceError
 from ihuyi_voice.guards import MemoryGuard
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.models import Submission, digest
 from ihuyi_voice.simulator import Fault, FaultKind
+from tests.ledger.inboxes import FakeInbox
 from tests.ledger.simulation.disk import Disk
 from tests.ledger.simulation.fate import LONGEST_STOP, Fate, Plan
 from tests.ledger.simulation.network import URL, Network, Vendor
@@ -47,6 +48,7 @@ _SPOILING: Final = (
 _GIVEN: Final = (0, 4051, 4010, 405, 4080, 4072)  # codes: retry, stop, wait, stop, wait, fix
 _LONGEST_LIFE: Final = 3_600.0
 _DEAD_FOR_SURE, _MOST_A_DAY = 60.0, 6
+_ALL_REPORTED: Final = 120.0
 
 
 @attrs.frozen
@@ -89,6 +91,11 @@ class World:
         born: When each process was started.
         gone: When it had ended, or was dead.
         broken: The promises that were broken, in words.
+        talks: Whether there are delivery reports, and people who settle entries.
+        inbox: The reports.
+        cleared: The contents of which a person said rightly that they were not sent.
+        erred: Those of which a person said so without knowing.
+        errs: How often they do.
     """
 
     seed: int
@@ -105,6 +112,11 @@ class World:
     gone: dict[Process, float] = attrs.field(factory=dict[Process, float])
     broken: list[str] = attrs.field(factory=list[str])
     journals: type[WatchedJournal] = WatchedJournal
+    talks: bool = False
+    inbox: FakeInbox = attrs.field(factory=FakeInbox)
+    cleared: set[str] = attrs.field(factory=set[str])
+    erred: set[str] = attrs.field(factory=set[str])
+    errs: float = 0.0
     watch: Watch = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -123,6 +135,9 @@ class World:
             latency=chance.choice((0.0, 0.05, 1.0)), jitter=chance.choice((0.0, 0.5, 5.0)),
         )  # fmt: skip
         self.vendor.fate = fate
+        if self.talks:
+            self.vendor.inbox = self.inbox
+            self.errs = chance.choice((0.0, 0.1, 0.8))
         self.network = Network(fate, self.vendor, chance.choice((0.01, 0.1, 2.0)), risk)
         self._add_faults(chance, risk)
         self._write_messages(chance)
@@ -161,6 +176,8 @@ class World:
         self.vendor.clear_faults()
         self.fate.note("is calm")
         await asyncio.sleep(_DEAD_FOR_SURE)
+        if self.talks:
+            await self._live(Process("clerk"), self._reconcile_everything)
         for last in ("last", "again"):
             await self._live(Process(last), self._send_everything)
 
@@ -203,12 +220,12 @@ class World:
     # --- a program
 
     @asynccontextmanager
-    async def _client(self) -> AsyncGenerator[VoiceClient]:
+    async def _client(self, *, follows: bool = False) -> AsyncGenerator[tuple[VoiceClient, Ledger]]:
         chance = self.fate.chance
         http = httpx.AsyncClient(transport=self.network, trust_env=False)
         policy = RetryPolicy(attempts=chance.randint(1, 4), initial=0.5 * chance.random())
         async with (
-            Ledger.open("calls.db") as ledger,
+            Ledger.open("calls.db", inbox=self.inbox if follows else None) as ledger,
             VoiceClient(
                 self.vendor.account, self.vendor.api_key, base_url=URL, http_client=http,
                 timeout=10.0, guard=MemoryGuard(clock=self.loop.time), retry=policy,
@@ -216,14 +233,17 @@ class World:
                 ledger=WatchedLedger(ledger, self.watch, self.journals),
             ) as client,
         ):  # fmt: skip
-            yield client
+            yield client, ledger
 
     async def _send_something(self, process: Process) -> None:
         """Send some of the run and some keyed calls, side by side."""
         chance = self.fate.chance
         with suppress(LedgerUnavailable):
-            async with self._client() as client:
+            follows = self.talks and chance.random() < 0.4
+            async with self._client(follows=follows) as (client, ledger):
                 jobs: list[Any] = []
+                if self.talks:
+                    jobs += self._talk(process, client, ledger)
                 if chance.random() < 0.8:
                     jobs.append(self._some_of_the_run(process, client))
                 for _ in range(chance.choice((0, 0, 2, 6))):
@@ -233,10 +253,76 @@ class World:
 
     async def _send_everything(self, process: Process) -> None:
         """Send all there is, without any trouble."""
-        async with self._client() as client:
+        async with self._client() as (client, _):
             await self._run(process, client, self.run_messages, concurrency=5)
             for message in self.keyed_messages:
                 await self._call(process, client, message, max_wait=200.0)
+
+    # --- people, and reports
+
+    def _talk(self, process: Process, client: VoiceClient, ledger: Ledger) -> list[Any]:
+        jobs: list[Any] = []
+        if self.fate.chance.random() < 0.3:
+            jobs.append(self._reconcile(ledger))
+        if self.fate.chance.random() < 0.5:
+            jobs.append(self._settle(process, client, ledger))
+        return jobs
+
+    async def _reconcile_everything(self, process: Process) -> None:
+        """Take in every report, when nobody is at work."""
+        await asyncio.sleep(_ALL_REPORTED)
+        async with Ledger.open("calls.db") as ledger:
+            await self._reconcile(ledger)
+
+    async def _reconcile(self, ledger: Ledger) -> None:
+        if not self.fate.calm:
+            await asyncio.sleep(60.0 * self.fate.chance.random())
+        with suppress(LedgerUnavailable):
+            found = await ledger.reconcile(self.inbox)
+            self.fate.note("reconciles", [entry.key for entry in found.settled])
+
+    async def _settle(self, process: Process, client: VoiceClient, ledger: Ledger) -> None:
+        """Be a person who looks at what is uncertain now and then, and settles some of it.
+
+        What they say was not sent they mostly have sent again.
+        """
+        keyed = {message.content: message for message in self.keyed_messages}
+        for _ in range(6):
+            await asyncio.sleep(8.0 * self.fate.chance.random())
+            with suppress(LedgerUnavailable):
+                for content in await self._settle_some(ledger):
+                    if content in keyed and self.fate.chance.random() < 0.7:
+                        await self._call(process, client, keyed[content])
+
+    async def _settle_some(self, ledger: Ledger) -> list[str]:
+        settled: list[str] = []
+        for info in await ledger.runs():
+            async for entry in ledger.entries(info.key, OutcomeStatus.UNKNOWN):
+                told = self._says(entry.message.content)
+                if told is None:
+                    continue
+                status, voice_id = told
+                with suppress(InvalidRequest):  # somebody was faster
+                    await ledger.settle(info.key, entry.key, status, voice_id)
+                    self.fate.note("settles", entry.key, status.name, voice_id)
+                    settled.append(entry.message.content)
+        return settled
+
+    def _says(self, content: str) -> tuple[OutcomeStatus, str | None] | None:
+        """Return what a person says of a call: mostly what they have found out, or nothing."""
+        attempts = self.network.by_content().get(content, [])
+        rung = [each.voice_id for each in attempts if each.voice_id is not None]
+        if self.fate.chance.random() < self.errs:
+            self.erred.add(content)
+            return OutcomeStatus.NOT_SENT, None
+        if rung:
+            return OutcomeStatus.ACCEPTED, rung[0]
+        if self.watch.may_send(content) or any(each.on_its_way for each in attempts):
+            return None
+        self.cleared.add(content)
+        return OutcomeStatus.NOT_SENT, None
+
+    # ---
 
     async def _impatient(self, job: Awaitable[None]) -> None:
         """Do something, and perhaps cancel it on the way."""

@@ -1,0 +1,50 @@
+"""What is held back: how long to wait, or the error of what would have to wait for too long."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ihuyi_voice.calls.job import Delay, Job
+from ihuyi_voice.errors import RateLimited
+from ihuyi_voice.guards import Wait
+from ihuyi_voice.models import Action, Operation
+from ihuyi_voice.protocol import window_of
+
+_CODE_OF_WINDOW: Final[dict[float | None, int]] = {
+    window_of(code): code for code in (4080, 4081, 4082)
+}
+_HELD_TEXT: Final = "此号码的提交频率已达上限; this number may not be called again yet"
+_ACCOUNT_TEXT: Final = "账户的提交频率已达上限; the account may not call anybody yet"
+BEHIND: Final = "an earlier call to its number"
+
+
+def wait_or_hold(clock: Callable[[], float], job: Job, wait: Wait, now: float) -> Delay:
+    """Return how long a job waits for its guard.
+
+    Raises:
+        RateLimited: Longer than its caller has patience for.
+    """
+    seconds = wait.seconds
+    if now + seconds <= job.patience and job.patience > now:
+        return Delay(seconds, whole_account=wait.whole_account, waits_for=wait.waits_for)
+    code = 4010 if wait.whole_account else _CODE_OF_WINDOW.get(wait.window, 4080)
+    text = wait.reason or (_ACCOUNT_TEXT if wait.whole_account else _HELD_TEXT)
+    raise held_back(clock, code, max(seconds, 0.0), text)
+
+
+def held_back(
+    clock: Callable[[], float], code: int, seconds: float, text: str = _HELD_TEXT
+) -> RateLimited:
+    """Return the error of a number that may be called again after so many seconds."""
+    error = RateLimited(code, text, Operation.SUBMIT, Action.WAIT)
+    error.source = "guard"
+    error.retry_at = after(clock, seconds)
+    return error
+
+
+def after(clock: Callable[[], float], seconds: float) -> datetime | None:
+    """Return when so many seconds are over; None if the caller's clock doesn't tell the time."""
+    try:
+        return datetime.fromtimestamp(clock(), UTC) + timedelta(seconds=seconds)
+    except Exception:  # noqa: BLE001 - the clock is the caller's; the answer matters more
+        return None

@@ -1,0 +1,238 @@
+"""Waiting for a future that the waiting task's own cancellation leaves alone, with a time limit.
+
+`asyncio.wait` does it at six times the cost: a future and a timer for each wait. Here the task
+waits for a `Wait`, which is woken by the future itself, by a cancellation, or by a watchdog that
+all waits of an event loop share.
+
+Patience is time in which this process ran. One that was stopped, or whose machine slept, finds all
+its deadlines passed when it wakes, and what it waited for about to come: so it looks again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Generator
+from contextvars import Context
+from math import inf
+from typing import Any, Final, Self, TypeAlias
+from weakref import WeakKeyDictionary
+
+PATIENCE: Final = 5.0
+"""How long anybody waits for foreign code that doesn't answer, in seconds."""
+
+_SLICE: Final = 1.0  # seconds to wait at once
+_OVERSLEPT: Final = 1.0  # seconds that a wait may take too long while a process runs
+_TINY: Final = 1e-3
+
+Wake: TypeAlias = "Callable[[Wait], object]"
+
+
+class Wait:
+    """What a task yields to wait: as much of a future as tasks make use of.
+
+    A task asks for the loop, gives a callback by which it is woken, and then for the result, which
+    is None, or the cancellation that it asked for meanwhile.
+
+    Attributes:
+        is_over: Whether the task has been woken, or is about to be.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_future", "_wake",
+                 "is_over", "until")  # fmt: skip
+
+    def __init__(self, future: "asyncio.Future[Any]", until: float) -> None:
+        self._asyncio_future_blocking = False
+        self._future = future
+        self._wake: Wake | None = None
+        self._context: Context | None = None
+        self._cancelled: asyncio.CancelledError | None = None
+        self.until = until
+        self.is_over = False
+
+    def __await__(self) -> Generator["Wait", None, None]:
+        """Return when the future is done, or the time over."""
+        self._asyncio_future_blocking = True
+        yield self
+
+    # --- what a task asks of it
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the future's."""
+        return self._future.get_loop()
+
+    def add_done_callback(self, wake: Wake, *, context: Context | None = None) -> None:
+        """Note how the task is woken."""
+        self._wake, self._context = wake, context
+        self._future.add_done_callback(self._ended, context=context)
+
+    def cancel(self, msg: object = None) -> bool:
+        """Wake the task with a cancellation; say whether it was not awake already."""
+        if self.is_over:
+            return False
+        self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        self.expire()
+        return True
+
+    def result(self) -> None:
+        """Return, if it was not cancelled."""
+        if self._cancelled is not None:
+            raise self._cancelled
+
+    # ---
+
+    def expire(self) -> None:
+        """Wake the task although the future is not done."""
+        if not self.is_over and self._wake is not None:
+            self.is_over = True
+            self._future.remove_done_callback(self._ended)
+            self.get_loop().call_soon(self._wake, self, context=self._context)
+
+    def _ended(self, _: "asyncio.Future[Any]") -> None:
+        if not self.is_over and self._wake is not None:
+            self.is_over = True
+            self._wake(self)  # it is a turn of the loop already
+
+
+class Watchdog:
+    """Ends the waits of one event loop whose time is over, with one timer for all of one length."""
+
+    def __init__(self) -> None:
+        self._waits: dict[float, deque[Wait]] = {}  # by length, and so in the order of their ends
+
+    def watch(self, wait: Wait, seconds: float) -> None:
+        """End a wait after so many seconds."""
+        waits = self._waits.get(seconds)
+        if waits is None:
+            waits = self._waits[seconds] = deque()
+            wait.get_loop().call_at(wait.until, self._look, seconds, waits)
+        while waits and waits[0].is_over:
+            waits.popleft()
+        waits.append(wait)
+
+    def _look(self, seconds: float, waits: deque[Wait]) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while waits and (waits[0].is_over or waits[0].until <= now):
+            waits.popleft().expire()
+        if waits:
+            loop.call_at(waits[0].until, self._look, seconds, waits)
+        else:
+            del self._waits[seconds]
+
+
+_watchdogs: WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog] = WeakKeyDictionary()
+
+
+class Patience:
+    """How much longer somebody waits, who may be asleep meanwhile.
+
+    Attributes:
+        left: Seconds in which this process runs; 0 when there are none.
+
+    Args:
+        seconds: How many there are.
+    """
+
+    __slots__ = ("_begun", "_some", "left")
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+        self._some = self._begun = 0.0
+
+    def slice(self) -> Self:
+        """Return a context for a part of the wait, which gives its seconds."""
+        self._some = self.left if self.left in {0.0, inf} else min(self.left, _SLICE)
+        return self
+
+    def __enter__(self) -> float:
+        self._begun = asyncio.get_running_loop().time()
+        return self._some
+
+    def __exit__(self, *_: object) -> None:
+        self.take(self._some, self._begun)
+
+    def take(self, some: float, begun: float) -> None:
+        """Take what has passed; of a part that was slept through half, so that one looks again.
+
+        Args:
+            some: How long one wanted to wait.
+            begun: Since when.
+        """
+        passed = asyncio.get_running_loop().time() - begun
+        left = self.left - (some / 2 if passed > some + _OVERSLEPT else min(passed, some))
+        self.left = left if left > _TINY else 0.0
+
+
+async def waited(future: "asyncio.Future[Any]", seconds: float) -> bool:
+    """Wait for a future, no longer than so many seconds, and leave it alone; say if it is done."""
+    if future.done() or not seconds:
+        return future.done()
+    some = seconds if seconds == inf else min(seconds, _SLICE)
+    begun = await _once(future, some)
+    if future.done():  # as it is, nearly always
+        return True
+    patience = Patience(seconds)
+    patience.take(some, begun)
+    while not future.done() and patience.left:
+        with patience.slice() as some:
+            await _once(future, some)
+    return future.done()
+
+
+async def _once(future: "asyncio.Future[Any]", seconds: float) -> float:
+    """Wait once; return when that began."""
+    loop = future.get_loop()
+    begun = loop.time()
+    wait = Wait(future, begun + seconds)
+    if seconds < inf:
+        watchdog = _watchdogs.get(loop)
+        if watchdog is None:
+            watchdog = _watchdogs[loop] = Watchdog()
+        watchdog.watch(wait, seconds)
+    await wait
+    return begun
+
+
+async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
+    """Wait for a task to its end, however often cancelled, but no longer than `PATIENCE`.
+
+    Returns:
+        The last cancellation, which was not heeded; None if there was none.
+    """
+    begun = asyncio.get_running_loop().time()
+    try:
+        await waited(task, PATIENCE)
+    except asyncio.CancelledError as exc:
+        patience = Patience(PATIENCE)
+        patience.take(PATIENCE, begun)
+        return await _ended(task, patience, exc)
+    return None
+
+
+async def _ended(
+    task: "asyncio.Future[Any]", patience: Patience, cancelled: asyncio.CancelledError
+) -> asyncio.CancelledError:
+    while not task.done() and patience.left:
+        try:
+            with patience.slice() as seconds:
+                await _once(task, seconds)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    return cancelled
+
+
+async def all_ended(tasks: "Collection[asyncio.Future[Any]]", seconds: float | None = None) -> bool:
+    """Wait for several, no longer than so many seconds; a cancellation passes through.
+
+    Args:
+        tasks: They.
+        seconds: How long; None for `PATIENCE`.
+
+    Returns:
+        Whether all have ended.
+    """
+    patience = Patience(PATIENCE if seconds is None else seconds)
+    late = set(tasks)
+    while late and patience.left:
+        with patience.slice() as some:
+            _, late = await asyncio.wait(late, timeout=None if some == inf else some)
+    return not late

@@ -1,0 +1,124 @@
+"""What the library says in English, the command says in Chinese; what it says new is found."""
+
+import ast
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ihuyi_voice
+from ihuyi_voice.cli.language import Language, choose, text
+from ihuyi_voice.cli.reasons import in_chinese
+from ihuyi_voice.cli.texts_reasons import TEXTS
+from tests.cli.test_language import CHINESE
+from tests.support.command import run
+
+HOME = Path(ihuyi_voice.__file__).parent
+RAISED = {"InvalidRequest", "NotSent", "OutcomeUnknown", "GuardUnavailable", "RunStopped"}
+PLACES = (  # whose errors people meet at the command, whatever they do
+    *("inputs/numbers.py", "inputs/content.py", "inputs/recipients.py", "inputs/workbook.py"),
+    *("inputs/tables.py", "inputs/templates.py", "inputs/columns.py", "http/sending.py"),
+    *("calls/environment.py", "protocol/signing.py", "protocol/requests.py", "bulk/attempts.py"),
+    *("calls/guarding.py", "guards/quiet_hours.py", "calls/submission.py"),
+)
+OF_PROGRAMS = (  # who gives such a thing writes a program, and reads its traceback
+    "max_value_length is",
+    "value 7",
+    "zone must be",
+    "clock is 7",
+    "the clock says 7",
+    "the guard gave",
+    "{path.name} is",
+)
+
+
+def raised(path: Path) -> Iterator[str]:
+    """Yield what a module raises, with 7 filled in for whatever it fills in."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in RAISED and node.args:
+            words = filled(node.args[0])
+            if words:
+                yield words
+
+
+def filled(node: ast.expr) -> str:
+    """Return a text with 7 in its gaps; empty for what is no text here."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(each.value) if isinstance(each, ast.Constant) else "7" for each in node.values
+        )
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_is_raised_has_its_chinese(name: str) -> None:
+    """Every text of these modules, as it stands in the code today."""
+    for words in raised(HOME / name):
+        if words.startswith(OF_PROGRAMS) or not any(char.isalpha() for char in words):
+            continue
+        assert CHINESE.search(in_chinese(words)), words
+
+
+@pytest.mark.parametrize("name", ["inputs/numbers.py"])
+def test_every_reason_why_a_number_is_none_has_its_chinese(name: str) -> None:
+    """They stand in tables and functions there, as sentences."""
+    tree = ast.parse((HOME / name).read_text(encoding="utf-8"))
+    quiet = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    inside = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in node.values
+    }
+    for node in ast.walk(tree):
+        if id(node) in quiet | inside or not isinstance(node, ast.Constant | ast.JoinedStr):
+            continue
+        words = filled(node)
+        if words.count(" ") > 2 and "[" not in words and "(?" not in words:
+            assert CHINESE.search(in_chinese(words)), words
+
+
+def test_each_text_of_the_table_is_recognised_as_itself() -> None:
+    """No one before it takes it for its own."""
+    for english, chinese in TEXTS.values():
+        names = [name for _, name, _, _ in string.Formatter().parse(english) if name]
+        values = {name: f"x{place}" for place, name in enumerate(names)}
+        assert in_chinese(english.format(**values)) == chinese.format(**values), english
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("'12': a mobile has 11 digits, this has 2", "'12'：手机号应为 11 位，这里是 2 位"),
+        (
+            "the request never went out (ConnectError: [Errno 111] Connect call failed ('::1', 9))",
+            "请求未能发出（连接失败：对方拒绝连接 ('::1', 9)）",
+        ),
+        (
+            "Submit 4010: quiet hours until 08:00 [wait]",
+            "Submit 4010：免打扰时段，到 08:00 为止",
+        ),
+        ("Brand new", "Brand new"),
+        ("Brand: new: words", "Brand: new: words"),
+        ("", ""),
+    ],
+)
+def test_a_reason_inside_a_reason_is_said_too(english: str, chinese: str) -> None:
+    """And what nobody knows stays as it is."""
+    assert in_chinese(english) == chinese
+
+
+def test_english_stays_as_the_library_says_it() -> None:
+    """Also in the next command of the same process."""
+    choose(Language.EN)
+    assert text("error.system", reason="the content is empty").endswith("the content is empty")
+    choose(Language.ZH)
+    assert text("error.system", reason="the content is empty").endswith("内容为空")
+
+
+def test_errors_are_chinese_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong and what to do; the names of the environment's variables stay."""
+    monkeypatch.delenv("IHUYI_ACCOUNT", raising=False)
+    told = run("--lang", "zh", "balance")
+    assert told.stderr == "输入有误（InvalidRequest）：没有设置环境变量 IHUYI_ACCOUNT\n"

@@ -1,0 +1,214 @@
+"""Spans and metrics by OpenTelemetry's own SDK, in memory."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, get_current_span
+
+from ihuyi_voice import DeliveryReport, VoiceClient, VoiceError
+from ihuyi_voice.otel import Telemetry
+from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE, in_process, vendor
+from tests.support.virtual_time import run_virtual
+
+
+class Seen:
+    """A Telemetry, and what came of it."""
+
+    def __init__(self) -> None:
+        self._spans = InMemorySpanExporter()
+        self.traces = traces = TracerProvider()
+        traces.add_span_processor(SimpleSpanProcessor(self._spans))
+        self._reader = InMemoryMetricReader()
+        meters = MeterProvider(metric_readers=[self._reader])
+        self.telemetry = Telemetry(tracer_provider=traces, meter_provider=meters)
+
+    @property
+    def spans(self) -> Sequence[ReadableSpan]:
+        """Those that have ended, in that order."""
+        return self._spans.get_finished_spans()
+
+    def metrics(self) -> dict[str, list[tuple[dict[str, Any], float]]]:
+        """Return each instrument's points: attributes, and value or count."""
+        data = self._reader.get_metrics_data()
+        if data is None:
+            return {}
+        return {
+            metric.name: [
+                (dict(point.attributes or {}), getattr(point, "count", getattr(point, "value", 0)))
+                for point in metric.data.data_points
+            ]
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+
+async def call(seen: Seen, *faults: Fault) -> None:
+    """Make one call."""
+    async with in_process(vendor(*faults), on_event=seen.telemetry) as client:
+        with suppress(VoiceError):
+            await client.submit(MOBILE, CONTENT)
+
+
+def test_a_submission_is_a_span_and_its_attempts_are_its_children() -> None:
+    """By the conventions for HTTP; no number, no query, no secret."""
+    seen = Seen()
+    run_virtual(call(seen, Fault("code", code=0, times=1)))
+    first, second, whole = seen.spans
+    assert (whole.name, first.name, second.name) == ("ihuyi submit", "POST", "POST")
+    assert first.parent is not None
+    assert whole.context is not None
+    assert first.parent.span_id == whole.context.span_id
+    attributes = dict(second.attributes or {})
+    assert second.kind is SpanKind.CLIENT
+    assert attributes == {
+        "http.request.method": "POST",
+        "server.address": "vendor.test",
+        "server.port": 80,
+        "url.full": BASE_URL,
+        "http.request.resend_count": 1,
+        "http.response.status_code": 200,
+    }
+    assert dict(first.attributes or {})["error.type"] == "SubmissionFailed"
+    told = dict(whole.attributes or {})
+    assert (told["ihuyi.status"], told["ihuyi.code"], told["ihuyi.attempts"]) == ("ACCEPTED", 2, 2)
+    assert {"ihuyi.wait.guard", "ihuyi.wait.pool"} <= set(told)
+    assert [event.name for event in whole.events] == ["retry"]
+    everything = "".join(span.to_json() for span in seen.spans)
+    assert MOBILE not in everything
+    assert "simulator-key" not in everything
+
+
+def test_outcomes_waits_and_attempts_are_counted() -> None:
+    """By status and code; nothing is left in flight."""
+    seen = Seen()
+    run_virtual(call(seen, Fault("code", code=4072)))
+    run_virtual(call(seen))
+    metrics = seen.metrics()
+    counted = [(told["status"], told["code"], n) for told, n in metrics["ihuyi.voice.submissions"]]
+    assert sorted(counted) == [("ACCEPTED", 2, 1), ("REJECTED", 4072, 1)]
+    assert metrics["ihuyi.voice.in_flight"] == [({}, 0)]
+    assert sum(count for _, count in metrics["ihuyi.voice.submission.duration"]) == 2
+
+
+async def test_spans_of_an_instrumented_httpx_are_children_of_our_attempts() -> None:
+    """Through our own pool; nothing stays attached afterwards."""
+    seen = Seen()
+    simulator = Simulator(limits=())
+    instrumentor = HTTPXClientInstrumentor()
+    instrumentor.instrument(tracer_provider=seen.traces)
+    try:
+        async with simulator.serve() as url:
+            options: dict[str, Any] = {"base_url": url, "on_event": seen.telemetry}
+            async with VoiceClient(simulator.account, simulator.api_key, **options) as client:
+                await client.submit(MOBILE, CONTENT)
+                async with client.submit_many([("13900000001", CONTENT)]) as run:
+                    assert [each.voice_id async for each in run] != [None]
+    finally:
+        instrumentor.uninstrument()
+    for httpx_span, attempt, whole in (seen.spans[:3], seen.spans[3:]):
+        assert (httpx_span.name, attempt.name, whole.name) == ("POST", "POST", "ihuyi submit")
+        assert httpx_span.parent == attempt.context
+        assert attempt.parent == whole.context
+    assert not get_current_span().is_recording()
+
+
+def test_a_submission_is_a_child_of_what_its_caller_does() -> None:
+    """A run's as well, however late they start."""
+    seen = Seen()
+
+    async def main() -> None:
+        async with in_process(vendor(), on_event=seen.telemetry) as client:
+            with seen.traces.get_tracer("shop").start_as_current_span("order"):
+                await client.submit(MOBILE, CONTENT)
+            with seen.traces.get_tracer("shop").start_as_current_span("reminders"):
+                async with client.submit_many([(MOBILE, CONTENT)] * 2) as run:
+                    assert len([each async for each in run]) == 2
+
+    run_virtual(main())
+    named = {span.context.span_id: span.name for span in seen.spans if span.context}
+    parents = [
+        named[span.parent.span_id]
+        for span in seen.spans
+        if span.name == "ihuyi submit" and span.parent is not None
+    ]
+    assert parents == ["order", "reminders", "reminders"]
+
+
+def test_a_run_is_watched_until_it_ends() -> None:
+    """What it holds back is a gauge."""
+    seen = Seen()
+    deferred: list[float] = []
+
+    async def main() -> None:
+        messages = [(MOBILE, f"您的订单号是：{n}。") for n in range(3)]
+        async with in_process(vendor(), on_event=seen.telemetry) as client:
+            async with client.submit_many(messages) as run:
+                deferred.extend([seen.metrics()["ihuyi.voice.deferred"][0][1] async for _ in run])
+
+    run_virtual(main())
+    assert deferred[0] >= 1
+    assert seen.metrics()["ihuyi.voice.deferred"] == [({}, 0)]
+    assert seen.metrics()["ihuyi.voice.runs"] == [({}, 0)]
+
+
+def test_a_caller_that_is_cancelled_ends_its_span() -> None:
+    """And is counted."""
+    seen = Seen()
+
+    async def main() -> None:
+        async with in_process(vendor(Fault("silence")), on_event=seen.telemetry) as client:
+            task = asyncio.create_task(client.submit(MOBILE, CONTENT))
+            await asyncio.sleep(1.0)
+            task.cancel()
+            await asyncio.wait({task})
+
+    run_virtual(main())
+    assert [span.name for span in seen.spans] == ["POST", "ihuyi submit"]
+    assert seen.metrics()["ihuyi.voice.cut_off"] == [({"in_flight": True}, 1)]
+    assert not get_current_span().is_recording()
+
+
+async def test_pushes_are_counted_on_their_way_to_the_handler() -> None:
+    """By kind and status."""
+    seen, handled = Seen(), list[str]()
+
+    async def on_report(report: DeliveryReport) -> None:
+        handled.append(report.voice_id)
+
+    counted = seen.telemetry.pushed(on_report)
+    await counted(DeliveryReport("7", 2, MOBILE))
+    assert handled == ["7"]
+    assert seen.metrics()["ihuyi.voice.pushes"] == [({"kind": "report", "status": "answered"}, 1)]
+
+
+def test_without_the_extra_its_name_is_said() -> None:
+    """Not a missing module of somebody else's."""
+    code = "import sys; sys.modules['opentelemetry'] = None; import ihuyi_voice.otel"
+    done = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "ihuyi-voice[otel]" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["structlog", "json"])
+def test_formatters_that_write_fields_find_the_facts(form: str) -> None:
+    """Of structlog, and of the many that dump a record's attributes."""
+    from tests.client.formatters import written  # noqa: PLC0415 - it imports structlog
+
+    line = written(form)
+    assert line["voice_status"] == "REJECTED"
+    assert line["voice_code"] == 4072
+    assert MOBILE not in str(line)
