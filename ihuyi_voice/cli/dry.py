@@ -17,8 +17,7 @@ from ihuyi_voice.cli.output import print_json, say
 from ihuyi_voice.cli.tally import Report, print_causes
 from ihuyi_voice.common.redaction import mask_mobile, shown
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.guards import Limits
-from ihuyi_voice.guards.limits import Window
+from ihuyi_voice.guards import Limits, Window
 from ihuyi_voice.inputs import BadRow, Recipient, check_above_zero, validate_content
 from ihuyi_voice.models import OutcomeStatus
 

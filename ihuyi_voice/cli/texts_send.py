@@ -330,8 +330,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "下一步：清理磁盘或换个位置；既不在 {out} 中、也未在上面列出的行没有发送。",
     ),
     "send.what_is_left": (
-        "To send what is left: ihuyi-voice send {out} --only held,not_sent --out NEW_FILE",
-        "发送其余部分：ihuyi-voice send {out} --only held,not_sent --out 新文件名",
+        "To send what is left: ihuyi-voice send {out} --only {only} --out NEW_FILE",
+        "发送其余部分：ihuyi-voice send {out} --only {only} --out 新文件名",
     ),
     "send.uncertain": (
         "What is UNKNOWN is not sent again by itself: ihuyi-voice ledger unknown {run}",
