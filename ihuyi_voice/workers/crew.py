@@ -14,7 +14,7 @@ from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import LedgerUnavailable
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
-from ihuyi_voice.workers.parts import PartEnd, PartOptions, WorkOptions, run_part
+from ihuyi_voice.workers.parts import PartEnd, WorkOptions, run_part
 from ihuyi_voice.workers.queue import STALLED, Queue
 
 logger: Final = logging.getLogger("ihuyi_voice.workers")
@@ -58,13 +58,13 @@ async def work(
     check_count("concurrency", concurrency)
     check_count("parts", parts)
     parts = min(parts, concurrency)
-    each = PartOptions(concurrency=concurrency // parts, **options)
-    rate = each.get("max_rate")
+    rate = options.get("max_rate")
     if rate is not None:
-        each["max_rate"] = rate / parts
-    client.submit_many((), **each)  # what can't be right is refused here, and by no job
+        options["max_rate"] = rate / parts
+    each = concurrency // parts
+    client.submit_many((), concurrency=each, **options)  # a wrong one is refused here, by no job
     async with Queue(ledger, client.account) as queue:
-        crew = _Crew(client, ledger, queue, parts, each, until_done=until_done)
+        crew = _Crew(client, ledger, queue, parts, each, options, until_done=until_done)
         task = asyncio.create_task(crew.run())
         stopping = asyncio.create_task((stop or asyncio.Event()).wait())
         stopping.add_done_callback(lambda _: crew.halt())
@@ -86,7 +86,8 @@ class _Crew:
         ledger: Ledger,
         queue: Queue,
         parts: int,
-        options: PartOptions,
+        concurrency: int,
+        options: WorkOptions,
         *,
         until_done: bool,
     ) -> None:
@@ -97,6 +98,7 @@ class _Crew:
         self._ledger = ledger
         self._queue = queue
         self._parts = parts
+        self._concurrency = concurrency
         self._options = options
         self._until_done = until_done
         self._halt = asyncio.Event()
@@ -135,7 +137,10 @@ class _Crew:
         await self._guarded("give parts back", self._queue.defer_undone)
 
     async def _job(self, run: str, part: int) -> None:
-        working = run_part(self._client, self._ledger, run, part, stop=self._halt, **self._options)
+        each, options = self._concurrency, self._options
+        working = run_part(
+            self._client, self._ledger, run, part, stop=self._halt, concurrency=each, **options
+        )
         task = asyncio.create_task(working)
         self._working.add(task)
         task.add_done_callback(self._working.discard)

@@ -78,11 +78,14 @@ def test_no_command_loses_anything(
         ("demo", "--count", "20"),
         ("receive", "--token", "短"),
         ("nonsense é",),
+        ("check",),
+        ("simulate", "--balance", "-5"),
+        ("simulate", "--fault", ODD),
         ("--help",),
         ("inbox", "purge", "--help"),
     )
     ended = [int(line[2:]) for line in out.splitlines() if line.startswith("= ")]
-    assert ended == [0, 0, 0, 0, 3, 1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 2, 2, 0, 0]
+    assert ended == [0, 0, 0, 0, 3, 1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 2, 2, 0, 2, 2, 0, 0]
     assert "Traceback" not in told
     for whole in (MSG, ODD, "没有 voiceid"):
         spelled = whole.encode(encoding, "backslashreplace").decode(encoding)

@@ -26,11 +26,11 @@ def recipients(tmp_path: Path) -> Path:
 @pytest.fixture
 def at_night(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let it be half past eleven in China."""
-    monkeypatch.setattr(send_module, "QuietHours", lambda hours: QuietHours(hours, clock=_night))
+    monkeypatch.setattr(send_module, "QuietHours", _at_night)
 
 
-def _night() -> float:
-    return NIGHT
+def _at_night(hours: str) -> QuietHours:
+    return QuietHours(hours, clock=lambda: NIGHT)
 
 
 @pytest.mark.usefixtures("at_night")

@@ -169,7 +169,7 @@ async def test_an_option_that_cant_be_right_is_refused_at_once(
         with pytest.raises(InvalidRequest, match=next(iter(wrong))):
             await work(client, ledger, **wrong)
         with pytest.raises(TypeError, match="max_weight"):
-            await work(client, ledger, max_weight=1.0)  # type: ignore[arg-type]
+            await work(client, ledger, max_weight=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - a slip
 
 
 async def test_an_error_of_the_program_stops_the_run(postgres: str) -> None:

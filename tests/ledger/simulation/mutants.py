@@ -140,7 +140,7 @@ def _guess(calls: Any, told: Any, found: Any) -> None:
 
 def _dropped(*_: object) -> Any:
     yield from ()
-    return []
+    return list[str]()
 
 
 def _is_unknown(end: Ending) -> bool:

@@ -70,10 +70,11 @@ class Judge:
     def _is_not_silent(self, content: str, entry: Entry, rung: Sequence[Attempt]) -> Iterator[str]:
         """Look at what a person settled as not sent without knowing: it may ring again, loudly."""
         known = {entry.voice_id, *entry.also} - {None}
-        if not known <= {each.voice_id for each in rung}:
+        wrong = not known <= {each.voice_id for each in rung}
+        if wrong and not self._is_of_one_who_was_denied(entry):
             yield f"{content}: known as {known}, and the vendor knows nothing of it"
         for each in rung:
-            heard = each.understood and self.world.watch.told(each.process, content)
+            heard = each.understood and self.world.watch.told(each.process, content, each.began)
             if heard and each.voice_id not in known:
                 yield f"{content}: rung as {each.voice_id}, which was told, and {entry!r} hides it"
 

@@ -75,10 +75,10 @@ class Watch:
             if bracket.content == content
         )
 
-    def told(self, process: Process, content: str) -> bool:
-        """Say whether a process has had an outcome of a message written."""
+    def told(self, process: Process, content: str, began: float) -> bool:
+        """Say whether a process has had the outcome of a request written that it sent then."""
         return any(
-            bracket.settled is not None
+            bracket.settled is not None and bracket.begun <= began <= bracket.settled
             for bracket in self.brackets
             if (bracket.process, bracket.content) == (process, content)
         )
