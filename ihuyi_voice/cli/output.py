@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ihuyi_voice.calls.events import ENDED
 from ihuyi_voice.cli.advice import advice
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
@@ -161,6 +162,8 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message on one line, and a traceback below it."""
+        if record.msg == ENDED:  # the command tells of it itself, those that ended alike together
+            return
         message = record.getMessage()
         traceback = self.format(record).removeprefix(message)
         for line in (message, *traceback.split("\n")[1:]):
