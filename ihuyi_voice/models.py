@@ -37,6 +37,7 @@ __all__ = [  # noqa: RUF022 - sorted as all of ours are
     "StatusRow",
     "Submission",
     "TemplateAudit",
+    "Timing",
     "digest",
 ]
 

@@ -29,9 +29,6 @@ logger = logging.getLogger("ihuyi_voice.outcomes")
 
 _ACCEPTED: Final = 2  # the vendor's code
 _NOTICED: Final = 0.001  # seconds of waiting that are worth an event
-ENDED: Final = "a call to %s ended %s: %s"
-"""The line of the log that tells how a submission ended."""
-
 _LEVELS: Final = {
     OutcomeStatus.ACCEPTED: logging.DEBUG,
     OutcomeStatus.HELD: logging.INFO,
@@ -330,15 +327,8 @@ def _code(status: OutcomeStatus, error: VoiceError | None) -> int | None:
 
 def _log(level: int, event: Settled) -> None:
     said = mask_numbers(str(event.voice_id if event.error is None else event.error))
-    tell(
-        logger,
-        level,
-        ENDED,
-        mask_mobile(event.mobile),
-        event.status.value,
-        said,
-        extra=event.facts(),
-    )
+    text, masked = "a call to %s ended %s: %s", mask_mobile(event.mobile)
+    tell(logger, level, text, masked, event.status.value, said, extra=event.facts())
 
 
 def call_hook(hook: Callable[[Any], object], event: object) -> BaseException | None:

@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ihuyi_voice.calls.events import ENDED
 from ihuyi_voice.cli.advice import advice
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
@@ -55,6 +54,9 @@ _PLAIN: Final[dict[str, Any]] = {
     "emoji": False,
     "soft_wrap": True,
 }
+
+
+_TOLD_ANYWAY: Final = "ihuyi_voice.outcomes"
 
 
 class OutputClosed(BrokenPipeError):
@@ -158,11 +160,14 @@ def error_words(error: VoiceError) -> dict[str, str]:
 
 
 class _Warnings(logging.Handler):
-    """Shows log lines on stderr as Python does by itself, but harmless and with masked numbers."""
+    """Shows log lines on stderr as Python does by itself, but harmless and with masked numbers.
+
+    Not how each call ended: that is what the command itself tells, in its user's language.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message on one line, and a traceback below it."""
-        if record.msg == ENDED:  # the command tells of it itself, those that ended alike together
+        if record.name == _TOLD_ANYWAY:
             return
         message = record.getMessage()
         traceback = self.format(record).removeprefix(message)

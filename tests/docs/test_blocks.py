@@ -78,7 +78,8 @@ def test_a_command_and_its_options_exist(line: str) -> None:
     for word in words:
         if word in getattr(commands[-1], "commands", {}):
             commands.append(commands[-1].commands[word])
-    known = {name for command in commands for option in command.params for name in option.opts}
+    whole = [getattr(command, "loaded", lambda command=command: command)() for command in commands]
+    known = {name for command in whole for option in command.params for name in option.opts}
     given = {word.split("=")[0] for word in words if word.startswith("--")}
     assert given <= known | {"--help", "--version"}
 
