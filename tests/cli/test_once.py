@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ihuyi_voice.cli.growing import GrowingFile
-from ihuyi_voice.simulator import Simulator
+from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.command import CONTENT, MOBILE, PROGRAM, run
 
 ROWS = 300
@@ -300,3 +300,20 @@ def test_json_ends_with_what_it_came_to(vendor: Simulator, tmp_path: Path) -> No
     result = run("send", str(write(tmp_path, 2)), "--json")
     told = json.loads(result.stdout.splitlines()[-1])
     assert (told["exit_code"], told["interrupted"], told["duplicates"]) == (0, False, 0)
+
+
+def test_refusals_are_told_together_and_not_one_by_one(vendor: Simulator, tmp_path: Path) -> None:
+    """The log has a line for each, which would flood the screen."""
+    vendor.add_fault(Fault("code", code=4030, times=None))
+    _, _, complained = Sending(write(tmp_path, 30)).end()
+    assert "30 × REJECTED: Submit 4030" in complained
+    assert complained.count("REJECTED") == 1
+
+
+def test_a_code_that_stops_is_the_cause_on_the_last_row_too(
+    vendor: Simulator, tmp_path: Path
+) -> None:
+    """Nothing is left to be stopped, and the account is empty all the same."""
+    vendor.add_fault(Fault("code", code=4051))
+    code, said, _ = Sending(write(tmp_path, 1)).end()
+    assert (code, said.startswith("Stopped: 4051 ")) == (3, True)
