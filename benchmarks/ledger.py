@@ -6,8 +6,9 @@
   each in a fresh process; the vendor is a stub of 0 and of 20 ms. Medians, and beside them the
   median of the ratios to the run without, of the same repeat each.
 - keys: `submit(key=)` from one process and from eight, 50 callers in all.
-- rows: a run with many settled rows: how long until it sends, what a replayed row costs, how
-  much memory it takes, its summary, and the size of the file.
+- rows: a run with many settled rows: how long until it sends, if the first one is open and if only
+  the one behind half of them is; what a replayed row costs, and what it would if it were only told,
+  to a consumer that does nothing; how much memory it takes, its summary, and the size of the file.
 - kills: 3,000 messages under five SIGKILLs, by a run and by dbos (a workflow a message, on
   PostgreSQL), and how many phones rang twice.
 
@@ -25,7 +26,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -34,7 +35,7 @@ from typing import Any, Final
 import asyncpg
 
 from benchmarks.vendor import rung, vendor
-from ihuyi_voice import Message, VoiceClient
+from ihuyi_voice import Message, Outcome, OutcomeStatus, VoiceClient
 from ihuyi_voice.ledger import Ledger
 
 ACCOUNT: Final = "VM00000000"
@@ -116,23 +117,51 @@ async def keys(url: str, where: str, many: int, first: int, callers: int) -> lis
 async def rows(url: str, where: str, many: int) -> dict[str, float]:
     """Resume a run whose first message is open and all others are settled."""
     async with Ledger.open(where) as ledger, client_of(url, ledger, 100) as client:
-        before, started = peak_mb(), time.perf_counter()
-        first = 0.0
-        messages = (message(place) for place in range(many))
-        async with client.submit_many(messages, run="benchmark", total=many) as bulk:
-            async for outcome in bulk:
-                if not first and not outcome.replayed:
-                    first = time.perf_counter() - started
-        seconds = time.perf_counter() - started
+        half = [*range(1, many // 2), many]  # the last of them is new
+        sooner = await _first_sent(client, (message(place) for place in half))
+        before, cpu, started = peak_mb(), time.process_time(), time.perf_counter()
+        first = await _first_sent(client, (message(place) for place in range(many)), stays=True)
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+        told = await _only_told(many)
         after, started = peak_mb(), time.perf_counter()
         await ledger.summary("benchmark")
         summary = time.perf_counter() - started
     return {
         "sending_after_s": first,
+        "sending_after_half_s": sooner,
         "replayed_row_us": seconds / many * 1e6,
+        "replayed_row_cpu_us": cpu / many * 1e6,
+        "only_told_row_us": told / many * 1e6,
         "memory_mb": after - before,
         "summary_s": summary,
     }
+
+
+async def _first_sent(
+    client: VoiceClient, messages: Iterable[Message], *, stays: bool = False
+) -> float:
+    """Return after how many seconds of a run something was sent that was not replayed."""
+    began, first = time.perf_counter(), 0.0
+    async with client.submit_many(messages, run="benchmark") as bulk:
+        async for outcome in bulk:
+            if not first and not outcome.replayed:
+                first = time.perf_counter() - began
+                if not stays:
+                    break
+    return first
+
+
+async def _only_told(many: int) -> float:
+    """Return how long it takes to make so many messages and outcomes, and to hand them over."""
+
+    async def told() -> AsyncGenerator[Outcome]:
+        for place in range(many):
+            yield Outcome(message(place), OutcomeStatus.ACCEPTED, str(place), replayed=True)
+
+    began = time.perf_counter()
+    async for _ in told():
+        pass
+    return time.perf_counter() - began
 
 
 async def resumable(url: str, where: str, many: int) -> None:

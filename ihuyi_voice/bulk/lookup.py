@@ -3,7 +3,8 @@
 Theory of operation. One task reads up to `AHEAD` messages, asks the journal for all of them at
 once, and sorts them out: what was settled earlier has its outcome at once, *replayed*, whatever
 slow start, rate, guard and breaker say; what may be sent waits for `take`, in order. It asks again
-when half of them have been taken. In a journal that was new there is nothing to look up, and no
+when half of them have been taken. Where all were settled it reads the next ones while it asks, for
+what is to be sent may be far down. In a journal that was new there is nothing to look up, and no
 message waits here: a key that comes a second time is found by its intent.
 
 With the same batch go the numbers that the guard doesn't remember, if the journal has recent calls:
@@ -79,6 +80,7 @@ class JournaledIntake(Intake):
         self._ready: deque[Item] = deque()
         self._waiting: deque[Item | Invalid] = deque()  # read, and not yet in a batch
         self._batch: list[Item | Invalid] = []
+        self._all_settled = False  # in the batch before
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
@@ -156,7 +158,8 @@ class JournaledIntake(Intake):
         whole = False
         try:
             while self._waiting or self._is_low():
-                await self._read()
+                if self._is_low():
+                    await self._read(AHEAD)
                 self._batch = list(self._waiting)
                 self._waiting.clear()
                 await self._sort_out(self._batch)
@@ -181,10 +184,10 @@ class JournaledIntake(Intake):
             task.exception()  # an interruption: the event loop has raised it, so it is no news
         self._desk.pump()
 
-    async def _read(self) -> None:
-        """Read a batch, as far as the source has one."""
+    async def _read(self, most: int) -> None:
+        """Read a batch of so many, as far as the source has one."""
         count = 0
-        while not self._passes and super().ready and len(self._ready) + len(self._waiting) < AHEAD:
+        while not self._passes and super().ready and len(self._ready) + len(self._waiting) < most:
             given = self._given()
             item = None if given is NOTHING else self._item(given)
             if item is not None:
@@ -198,8 +201,9 @@ class JournaledIntake(Intake):
         invalid = [each for each in batch if isinstance(each, Invalid)]
         ends: Sequence[Ending | None] = [None] * len(items)
         if items and self._looks:
-            ends = await self._journaling.look_all([_draft(item) for item in items])
+            ends = await self._looked([_draft(item) for item in items])
         open_ones = [item.job for item, end in zip(items, ends, strict=True) if end is None]
+        self._all_settled = not open_ones
         if open_ones:
             await self._remember(open_ones)
         if invalid:
@@ -209,6 +213,19 @@ class JournaledIntake(Intake):
             self._place(item, end)
         for each in invalid:
             self._place(each, None)
+
+    async def _looked(self, drafts: Sequence[Draft]) -> Sequence[Ending | None]:
+        """Look messages up, and read more meanwhile, where all have been settled so far."""
+        if not (self._all_settled and self._is_low()):
+            return await self._journaling.look_all(drafts)
+        asking = asyncio.Task(self._journaling.look_all(drafts), loop=self._loop)
+        try:
+            await self._read(AHEAD // 2)  # so that no more than two batches lie before a consumer
+            return await asking
+        except BaseException:
+            asking.cancel()
+            asking.add_done_callback(_forgotten)
+            raise
 
     def _place(self, each: Item | Invalid, end: Ending | None) -> None:
         if isinstance(each, Invalid):
@@ -236,6 +253,12 @@ class JournaledIntake(Intake):
             return
         self._waiting.append(Invalid(message, error, draft))
         self.fill()
+
+
+def _forgotten(task: "asyncio.Task[Any]") -> None:
+    """See what a task raised that nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _draft(item: Item) -> Draft:

@@ -3,12 +3,17 @@
 import attrs
 from attrs.validators import optional
 
+from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.inputs import above_zero, counted, not_negative, waited
 
 
 @attrs.frozen
 class BulkOptions:
-    """The options of `submit_many`, which documents them."""
+    """The options of `submit_many`, which documents them.
+
+    Attributes:
+        fatal: Errors of one message that end the run at once; see `BulkRun.ending_at`.
+    """
 
     concurrency: int = attrs.field(default=100, validator=counted)
     max_wait: float = attrs.field(default=120.0, validator=waited)
@@ -18,3 +23,4 @@ class BulkOptions:
     total: int | None = attrs.field(default=None, validator=not_negative)
     max_failures: int | None = attrs.field(default=20, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
     max_rejections: int | None = attrs.field(default=200, validator=optional(counted))  # type: ignore[arg-type]  # attrs infers it
+    fatal: tuple[type[VoiceError], ...] = ()

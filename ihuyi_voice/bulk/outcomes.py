@@ -141,23 +141,24 @@ def stopped(reason: str, cause: VoiceError | None) -> RunStopped:
     return error
 
 
-def accepted(message: Message, submission: Submission) -> Outcome:
+def accepted(message: Message, submission: Submission, *, replayed: bool = False) -> Outcome:
     """Return the outcome of a message that the vendor took."""
     return Outcome(
         message,
         OutcomeStatus.ACCEPTED,
         submission.voice_id,
         attempts=submission.attempts,
+        replayed=replayed,
         timing=submission.timing,
     )
 
 
-def ended(message: Message, error: VoiceError) -> Outcome:
+def ended(message: Message, error: VoiceError, *, replayed: bool = False) -> Outcome:
     """Return the outcome of a message that ended in an error, which loses its frames here."""
     retry_at = error.retry_at if isinstance(error, RateLimited) else None
     forget_frames(error)
     return Outcome(
-        message, error.status, None, error, error.attempts, retry_at, timing=error.timing
+        message, error.status, None, error, error.attempts, retry_at, replayed, error.timing
     )
 
 
@@ -165,5 +166,6 @@ def outcome_of(
     message: Message, end: Submission | VoiceError, *, replayed: bool = False
 ) -> Outcome:
     """Return the outcome of a message by its end, which it may have had before this run."""
-    outcome = accepted(message, end) if isinstance(end, Submission) else ended(message, end)
-    return attrs.evolve(outcome, replayed=True) if replayed else outcome
+    if isinstance(end, Submission):
+        return accepted(message, end, replayed=replayed)
+    return ended(message, end, replayed=replayed)

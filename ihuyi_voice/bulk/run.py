@@ -61,6 +61,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
+import attrs
+
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
@@ -221,6 +223,14 @@ class BulkRun:
         """What the caller's iterable raised, or what broke the run; None if nothing did."""
         failure = None if self._scheduler is None else self._scheduler.failure
         return failure or (None if self._source is None else self._source.error)
+
+    def ending_at(self, *kinds: type[VoiceError]) -> Self:
+        """Let a message that ends in such an error end the run at once, before it is entered.
+
+        Then nothing overtakes that message: what is to the same number starts no more.
+        """
+        self._options = attrs.evolve(self._options, fatal=kinds)
+        return self
 
     @property
     def stopped_by(self) -> tuple[str, VoiceError | None] | None:

@@ -264,6 +264,8 @@ class Scheduler:
         if begun and is_answer(error):
             self._pace.answered()
         reason = self._pace.reason_to_stop(error, item.job.tries.refused)
+        if error is not None and isinstance(error, self._options.fatal):
+            reason = "the run was stopped", error
         if reason is not None:
             self._stop(*reason)
         self._finish(item, outcome_of(item.message, end))

@@ -210,11 +210,13 @@ class Journaling:
         return answer
 
     def _checked(self, end: object) -> Ending | None:
+        if end is None or isinstance(end, Submission):
+            return end
         if isinstance(end, RunStopped | LedgerUnavailable):
             self._failed(end)
         if isinstance(end, LedgerUnavailable):
             raise end
-        if end is None or isinstance(end, Submission | VoiceError):
+        if isinstance(end, VoiceError):
             return end
         raise self._unavailable(f"it gave {end!r:.80}: no end of a call")
 

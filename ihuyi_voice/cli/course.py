@@ -139,7 +139,7 @@ class Course:
     def _find_cause(self, error: VoiceError | None) -> None:
         if isinstance(error, RunStopped) and isinstance(error.__cause__, VoiceError):
             self.cause = error.__cause__
-        elif isinstance(error, LedgerUnavailable):
+        elif isinstance(error, LedgerUnavailable) or _stops(error):
             self.cause = error
 
     def bad(self, row: BadRow) -> None:
@@ -194,7 +194,7 @@ class Course:
             return Exit.NOT_WRITTEN
         if self.interrupts:
             return Exit.INTERRUPTED
-        if isinstance(self.cause, VendorError) and self.cause.action is Action.STOP:
+        if _stops(self.cause):
             return Exit.REFUSED
         if isinstance(self.cause, NotSent):
             return Exit.NOT_REACHED
@@ -202,6 +202,11 @@ class Course:
             return Exit.SETTLED
         done = counts.total() == counts[OutcomeStatus.ACCEPTED]
         return Exit.DONE if done else Exit.NOT_ALL
+
+
+def _stops(error: VoiceError | None) -> bool:
+    """Say whether it ends a run: also on its last row, when nothing is left to be stopped."""
+    return isinstance(error, VendorError) and error.action is Action.STOP
 
 
 def tell_unsaved(told: Told) -> None:

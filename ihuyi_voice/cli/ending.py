@@ -1,7 +1,7 @@
 """What is told at the end of a run: its cause first, what to do next, then the counts."""
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from rich.console import Console
 
@@ -15,6 +15,8 @@ from ihuyi_voice.models import OutcomeStatus
 
 Said: TypeAlias = tuple[str, dict[str, Any]]
 """A key of the table, and what is filled in."""
+
+_SAFE: Final = (OutcomeStatus.HELD, OutcomeStatus.NOT_SENT, OutcomeStatus.REJECTED)
 
 
 def tell(course: Course, plan: Plan, *, as_json: bool) -> None:
@@ -105,8 +107,11 @@ def _next(course: Course, plan: Plan) -> Iterator[Said]:
             yield "send.uncertain", run
         if course.interrupts or course.cause is not None or counts[OutcomeStatus.HELD]:
             yield "send.go_on", run
-    elif plan.out is not None and (counts[OutcomeStatus.HELD] or counts[OutcomeStatus.NOT_SENT]):
-        yield "send.what_is_left", {"out": str(plan.out)}
+    elif plan.out is not None and course.unwritten is None:
+        left = [status for status in _SAFE if counts[status]]
+        if left:
+            only = ",".join(status.value.lower() for status in left)
+            yield "send.what_is_left", {"out": str(plan.out), "only": only}
 
 
 def _advice(course: Course) -> Iterator[Said]:

@@ -53,8 +53,13 @@ def keeping(plan: Plan, course: Course) -> Generator[None]:
             _turn_into_workbook(file.path, out, course)
 
 
+def beside(out: Path) -> Path:
+    """Return where the rows grow: the file itself, or a CSV beside a workbook."""
+    return out.with_name(f"{out.name}.csv") if is_workbook(out) else out
+
+
 def _begun(out: Path, header: Sequence[str], *, force: bool) -> GrowingFile:
-    path = out.with_name(f"{out.name}.csv") if is_workbook(out) else out
+    path = beside(out)
     taken = next((each for each in (out, path) if each.exists()), None)
     if taken is not None and not force:
         raise InvalidRequest(text("send.out.exists", out=str(taken)))

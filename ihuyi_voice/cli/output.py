@@ -56,6 +56,9 @@ _PLAIN: Final[dict[str, Any]] = {
 }
 
 
+_TOLD_ANYWAY: Final = "ihuyi_voice.outcomes"
+
+
 class OutputClosed(BrokenPipeError):
     """Nobody reads our output any more."""
 
@@ -157,10 +160,15 @@ def error_words(error: VoiceError) -> dict[str, str]:
 
 
 class _Warnings(logging.Handler):
-    """Shows log lines on stderr as Python does by itself, but harmless and with masked numbers."""
+    """Shows log lines on stderr as Python does by itself, but harmless and with masked numbers.
+
+    Not how each call ended: that is what the command itself tells, in its user's language.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message on one line, and a traceback below it."""
+        if record.name == _TOLD_ANYWAY:
+            return
         message = record.getMessage()
         traceback = self.format(record).removeprefix(message)
         for line in (message, *traceback.split("\n")[1:]):

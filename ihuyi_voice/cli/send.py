@@ -5,22 +5,21 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ihuyi_voice.cli import feeding, once, work
+from ihuyi_voice.cli import dry, feeding, once, work
 from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.exits import Exit
+from ihuyi_voice.cli.keeping import beside
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
 from ihuyi_voice.cli.output import reporting
+from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards import QuietHours
 from ihuyi_voice.inputs import RecipientsFile, Template, named_values, readable_twice
-
-if TYPE_CHECKING:
-    from ihuyi_voice.client import VoiceClient
 
 
 class Duplicates(StrEnum):
@@ -54,6 +53,8 @@ def send(
     ),
     takeover: Annotated[bool, typer.Option("--takeover", help="send.takeover.help")] = False,
     force: Annotated[bool, typer.Option("--force", help="send.force.help")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="send.dry.help")] = False,
+    ask_balance: Annotated[bool, typer.Option("--ask-balance", help="send.balance.help")] = False,
     distribute: Annotated[bool, typer.Option("--distribute", help="send.distribute.help")] = False,
     quiet_hours: Annotated[str | None, typer.Option(help="send.quiet.help")] = None,
     as_json: Json = False,
@@ -62,6 +63,8 @@ def send(
     with reporting(as_json=as_json), readable_twice(recipients) as path:
         if ledger is not None and run is None and path != recipients:
             raise InvalidRequest(text("send.run.needed"))
+        if ask_balance and not dry_run:
+            raise InvalidRequest(text("send.balance.alone"))
         if ledger is None and (run is not None or retry_rejected or takeover):
             raise InvalidRequest(text("send.needs_ledger"))
         file = recipients_file(path, template, column or (), delimiter)
@@ -82,18 +85,32 @@ def send(
         )
         _spare_the_recipients(plan)
         guard = None if quiet_hours is None else QuietHours(quiet_hours)
+        client = partial(make_client, account, base_url, guard=guard)
         if distribute and guard is not None:
             raise InvalidRequest(text("send.quiet.distribute"))
-        if distribute:
+        if dry_run:
+            code = _try_dry(plan, client() if ask_balance else None, as_json=as_json)
+        elif distribute:
             code = asyncio.run(work.distribute(plan, ledger, account, as_json=as_json))
         else:
-            client = partial(make_client, account, base_url, guard=guard)
             code = asyncio.run(_send(plan, ledger, client, as_json=as_json))
     raise typer.Exit(code)
 
 
+def _try_dry(plan: Plan, client: VoiceClient | None, *, as_json: bool) -> Exit:
+    """Tell what would be sent, and the balance if there is somebody to ask for it."""
+
+    async def ask(opened: VoiceClient) -> int:
+        async with opened:
+            return await opened.balance()
+
+    found = dry.survey(plan)
+    balance = None if client is None else asyncio.run(ask(client))
+    return dry.tell(found, balance, as_json=as_json)
+
+
 async def _send(
-    plan: Plan, ledger: str | None, make: "Callable[..., VoiceClient]", *, as_json: bool
+    plan: Plan, ledger: str | None, make: Callable[..., VoiceClient], *, as_json: bool
 ) -> Exit:
     """Send what a plan says, with a ledger or without, and return the exit code."""
     if ledger is None:
@@ -138,5 +155,6 @@ def _pair(option: str) -> tuple[str, str]:
 
 def _spare_the_recipients(plan: Plan) -> None:
     out = plan.out
-    if out is not None and out.exists() and out.samefile(plan.recipients.path):
+    places = () if out is None else (out, beside(out))
+    if any(each.exists() and each.samefile(plan.recipients.path) for each in places):
         raise InvalidRequest(text("send.out.wrong"))

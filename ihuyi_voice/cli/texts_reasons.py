@@ -333,5 +333,21 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.earlier": ("an earlier call to its number", "同一号码的前一条"),
     "reason.rate": ("the account's rate", "账号频率限制"),
     "reason.next_try": ("its next try", "下一次重试"),
+    "reason.held": (
+        "held back by the guard, nothing was sent: {reason}; not before {when} UTC [{code}]",
+        "本地暂缓，没有发送：{reason}（UTC {when} 之后可发）",
+    ),
+    "reason.held_on": (
+        "held back by the guard, nothing was sent: {reason} [{code}]",
+        "本地暂缓，没有发送：{reason}",
+    ),
+    "reason.of_number": (
+        "此号码的提交频率已达上限; this number may not be called again yet",
+        "此号码的提交频率已达上限",
+    ),
+    "reason.of_account": (
+        "账户的提交频率已达上限; the account may not call anybody yet",
+        "账户的提交频率已达上限",
+    ),
     "reason.vendor": ("{operation} {code}: {text} [{action}]", "{operation} {code}：{text}"),
 }

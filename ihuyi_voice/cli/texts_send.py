@@ -42,6 +42,50 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "--out is the recipients' own file, which it would overwrite",
         "--out 就是名单文件本身，会将其覆盖",
     ),
+    "send.dry.help": (
+        "Say what would be sent and what it takes; send nothing.",
+        "只说明将发送的内容和所需条数、时间，不发送。",
+    ),
+    "send.balance.help": (
+        "With --dry-run: ask the vendor for the balance.",
+        "与 --dry-run 同用：向供应商查询余额。",
+    ),
+    "send.balance.alone": ("--ask-balance needs --dry-run", "--ask-balance 需要与 --dry-run 同用"),
+    "dry.title": ("A dry run: nothing was sent.", "试运行：没有发送。"),
+    "dry.rows": (
+        (
+            "{rows:,} rows: {messages:,} messages, {bad:,} that can't be sent, {same:,} that say "
+            "the same as a row before"
+        ),
+        "共 {rows:,} 行：将发送 {messages:,} 条，{bad:,} 行无法发送，{same:,} 行与前面的行相同",
+    ),
+    "dry.carried": (
+        "{count:,} rows are left as an earlier run left them",
+        "{count:,} 行保留此前的结果，不发送",
+    ),
+    "dry.text": ("line {line}, {mobile}: {content}", "第 {line} 行，{mobile}：{content}"),
+    "dry.length": (
+        "length: {shortest:,} to {longest:,} characters",
+        "长度：{shortest:,} 至 {longest:,} 个字",
+    ),
+    "dry.time": ("time: about {time}", "时间：约 {time}"),
+    "dry.repeated": (
+        "{count:,} numbers are called several times, and wait for their limits",
+        "{count:,} 个号码要拨打多次，须等待频率限制",
+    ),
+    "dry.held": (
+        "{count:,} messages would be HELD: their numbers' limits last longer than --max-wait",
+        "{count:,} 条会暂缓 HELD：号码的频率限制超过 --max-wait",
+    ),
+    "dry.needed": (
+        "balance needed: {count:,}, one a message",
+        "所需条数：{count:,}，每条通知一条",
+    ),
+    "dry.enough": ("balance: {balance:,}, enough", "余额：{balance:,}，足够"),
+    "dry.short": ("balance: {balance:,}, not enough", "余额：{balance:,}，不足"),
+    "duration.hours": ("{count} h", "{count} 小时"),
+    "duration.minutes": ("{count} min", "{count} 分"),
+    "duration.seconds": ("{count} s", "{count} 秒"),
     "send.only.help": (
         "Of a results file, send the rows of these statuses: held,not_sent.",
         "对结果文件，只发送这些状态的行：held,not_sent。",
@@ -286,8 +330,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "下一步：清理磁盘或换个位置；既不在 {out} 中、也未在上面列出的行没有发送。",
     ),
     "send.what_is_left": (
-        "To send what is left: ihuyi-voice send {out} --only held,not_sent --out NEW_FILE",
-        "发送其余部分：ihuyi-voice send {out} --only held,not_sent --out 新文件名",
+        "To send what is left: ihuyi-voice send {out} --only {only} --out NEW_FILE",
+        "发送其余部分：ihuyi-voice send {out} --only {only} --out 新文件名",
     ),
     "send.uncertain": (
         "What is UNKNOWN is not sent again by itself: ihuyi-voice ledger unknown {run}",

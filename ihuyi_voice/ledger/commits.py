@@ -82,7 +82,10 @@ _GRANTED: Final = (
     "SELECT key, ticket FROM {entries}{by_key} WHERE run = :run AND {among_keys} AND owner = :owner"
     " AND state = {INTENT}"
 )
-_ROWS: Final = "SELECT * FROM {entries}{by_key} WHERE run = :run AND {among_keys}"
+_ROWS: Final = (
+    "SELECT key, mobile, content, state, epoch, owner, ticket, attempts, retry_at, voice_id, code,"
+    " kind, action, text FROM {entries}{by_key} WHERE run = :run AND {among_keys}"
+)
 _PART: Final = "SELECT epoch, state FROM {parts} WHERE run = :run AND part = :part{share}"
 USED: Final = (  # unless somebody has it locked, who may be asleep
     "UPDATE {runs} SET used_at = {now} WHERE id IN"

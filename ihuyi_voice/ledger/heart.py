@@ -151,8 +151,10 @@ class Heart:
         if self._owed:
             await self._pay()
         found = await self.read(lambda: self._commits.look(book, drafts, opens))
+        if not book.keyed:
+            return found
         keys = [draft.key for draft, end in zip(drafts, found, strict=True) if _flies(end)]
-        if not book.keyed or not keys:
+        if not keys:
             return found
         owner = self.owner
         if not await self.read(lambda: self._commits.orphans(book, keys, owner)):

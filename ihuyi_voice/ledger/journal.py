@@ -68,7 +68,10 @@ class Journal:
         wrong = {place: error for place, each in enumerate(drafts) if (error := _wrong(each))}
         right = [draft for place, draft in enumerate(drafts) if place not in wrong]
         book = await self._find()
-        found = iter(await self._desk.look(book, right, self._opens) if right else ())
+        ends = await self._desk.look(book, right, self._opens) if right else ()
+        if not wrong:
+            return ends
+        found = iter(ends)
         return [wrong.get(place) or next(found) for place in range(len(drafts))]
 
     def intend(self, draft: Draft) -> Awaitable[Ending | None]:

@@ -157,7 +157,7 @@ class Spelling:
 
     def _to_2(self, _: Dialect) -> Work[None]:
         for column in _SINCE_2:
-            yield Query(self("ALTER TABLE {entries} " + column))
+            yield Query(self("ALTER TABLE {entries} " + column), patient=True)
 
     def _create(self, dialect: Dialect) -> Sequence[str]:
         by_state = (_BY_STATE,) if dialect.name == "sqlite" else ()

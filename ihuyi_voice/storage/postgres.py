@@ -197,7 +197,10 @@ async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 
     if isinstance(statement, Many):
         await on.executemany(sql, [[row[name] for name in names] for row in statement.rows])
         return []
-    seconds = _PATIENCE if statement.patient else None  # None is what the connection has
+    seconds = None  # which is what the connection has
+    if statement.patient:
+        seconds = _PATIENCE
+        await on.execute("SET LOCAL lock_timeout TO 0")
     arguments = [statement.parameters[name] for name in names]
     if counts:
         done: str = await on.execute(sql, *arguments)

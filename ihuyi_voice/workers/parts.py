@@ -93,6 +93,7 @@ async def run_part(
         return PartEnd(done=True, counts=dict.fromkeys(OutcomeStatus, 0))
     journals = _OnePart(ledger, part)
     bulk = client.submit_many(journals.messages(), run=run, ledger=journals, **options)
+    bulk.ending_at(GuardUnavailable)  # or later messages to its number would overtake it
     try:
         async with bulk:
             await _Pass(bulk, journals, stop or asyncio.Event()).work()

@@ -115,7 +115,8 @@ def test_a_run_that_is_settled_sends_nothing_and_is_soon_told() -> None:
     assert all(outcome.replayed for outcome in second)
     by_message = {outcome.message: outcome.voice_id for outcome in first}
     assert {outcome.message: outcome.voice_id for outcome in second} == by_message
-    assert asked == [AHEAD] * 4
+    assert (sum(asked), max(asked)) == (2_000, AHEAD)
+    assert len(asked) <= 6  # some are read while others are looked up, and then not as many
     assert (progress.replayed, progress.finished, progress.rate) == (2_000, 2_000, 0.0)
 
 

@@ -49,7 +49,7 @@ DATA = {  # of the demo
 }
 PARTS = {part for key in TEXTS for part in (key.partition(".")[0], key.rpartition(".")[2])}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-SQL = re.compile(r"PRAGMA |CREATE TABLE |INSERT (OR REPLACE )?INTO |SELECT \w+ FROM ")
+SQL = re.compile(r"PRAGMA |CREATE TABLE |INSERT (OR REPLACE )?INTO |SELECT [\w, ()*]+ FROM ")
 SENTENCE = re.compile(r"[\u4e00-\u9fff]|[A-Za-z]{2,}[,;:.]? [A-Za-z]{2,}")
 
 

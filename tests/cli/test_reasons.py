@@ -1,6 +1,7 @@
 """What the library says in English, the command says in Chinese; what it says new is found."""
 
 import ast
+import logging
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,12 @@ import pytest
 
 import ihuyi_voice
 from ihuyi_voice.cli.language import Language, choose, text
+from ihuyi_voice.cli.output import reporting
 from ihuyi_voice.cli.reasons import in_chinese
 from ihuyi_voice.cli.texts_reasons import TEXTS
+from ihuyi_voice.simulator import Simulator
 from tests.cli.test_language import CHINESE
-from tests.support.command import run
+from tests.support.command import MOBILE, run
 
 HOME = Path(ihuyi_voice.__file__).parent
 RAISED = {"InvalidRequest", "NotSent", "OutcomeUnknown", "GuardUnavailable", "RunStopped"}
@@ -96,6 +99,13 @@ def test_each_text_of_the_table_is_recognised_as_itself() -> None:
             "请求未能发出（连接失败：对方拒绝连接 ('::1', 9)）",
         ),
         (
+            (
+                "held back by the guard, nothing was sent: 此号码的提交频率已达上限; this number"
+                " may not be called again yet; not before 2026-11-26 00:00:00 UTC [4080]"
+            ),
+            "本地暂缓，没有发送：此号码的提交频率已达上限（UTC 2026-11-26 00:00:00 之后可发）",
+        ),
+        (
             "Submit 4010: quiet hours until 08:00 [wait]",
             "Submit 4010：免打扰时段，到 08:00 为止",
         ),
@@ -115,6 +125,19 @@ def test_english_stays_as_the_library_says_it() -> None:
     assert text("error.system", reason="the content is empty").endswith("the content is empty")
     choose(Language.ZH)
     assert text("error.system", reason="the content is empty").endswith("内容为空")
+
+
+def test_how_a_call_ended_is_told_once(
+    vendor: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command, in its language; the log's line of it would say it again, in English."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with reporting(as_json=False):
+        logging.getLogger("ihuyi_voice.outcomes").warning("a call ended")
+        logging.getLogger("ihuyi_voice").warning("something else")
+    assert capsys.readouterr().err == "something else\n"
+    told = run("--lang", "zh", "submit", MOBILE, "x").stderr.splitlines()
+    assert [line[:4] for line in told] == ["供应商拒", "处理办法"]
 
 
 def test_errors_are_chinese_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

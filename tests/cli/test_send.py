@@ -102,6 +102,7 @@ def test_programs_get_counts_and_codes_on_one_line(vendor: Simulator, tmp_path: 
         "outcomes": {**counts, "ACCEPTED": 1},
         "codes": {"2": 1},
         "duplicates": 0,
+        "carried": 0,
         "interrupted": False,
         "cause": None,
         "exit_code": 0,

@@ -126,6 +126,17 @@ def test_more_rows_than_are_shown_are_counted(
     assert "5" in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("vendor")
+def test_a_key_of_another_message_is_told_by_its_line(ledger: str, tmp_path: Path) -> None:
+    """The run keeps what it has."""
+    path = tmp_path / "list.csv"
+    for content, code in (("您好1", 0), ("您好2", 1)):
+        path.write_text(f"mobile,content,reference\n13900000000,{content},a\n", encoding="utf-8")
+        result = run("send", str(path), "--distribute", "--run", "nightly", "--ledger", ledger)
+        assert result.exit_code == code, result.output
+    assert "line 2: NOT_SENT: the key was used with another number or content" in result.stderr
+
+
 def part(number: int, owner: str | None, *, alive: bool = True, done: bool = False) -> PartInfo:
     """Return a part of a run."""
     beat = None if owner is None else 0.5 if alive else 12.0

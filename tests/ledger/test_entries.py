@@ -28,6 +28,7 @@ from tests.support.ledgers import (
     draft,
     held,
     refused,
+    status_of,
     unknown,
 )
 
@@ -141,7 +142,7 @@ async def test_the_vendors_answer_wins_over_a_persons_word(
     assert entry.settled_at is not None
     await sleeper.calls().settle(draft(), end)
     (entry,) = await keyed(other)
-    assert (entry.status, entry.settled_at, entry.also) == (end_status(end), None, ())
+    assert (entry.status, entry.settled_at, entry.also) == (status_of(end), None, ())
     assert entry.voice_id == getattr(end, "voice_id", None)
 
 
@@ -224,11 +225,6 @@ async def late(sleeper: Process, end: Ending) -> None:
 async def keyed(process: Process) -> list[Entry]:
     """Return the keyed calls."""
     return [entry async for entry in process.ledger.entries("")]
-
-
-def end_status(end: Ending) -> OutcomeStatus:
-    """Return which outcome an end is."""
-    return OutcomeStatus.ACCEPTED if isinstance(end, Submission) else end.status
 
 
 async def test_a_persons_word_leaves_the_time_of_the_call(world: World) -> None:

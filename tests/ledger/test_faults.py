@@ -209,6 +209,38 @@ async def test_an_intent_whose_commit_nobody_knows_of_is_granted_again(
 
 
 @pytest.mark.parametrize("after", [False, True])
+async def test_a_commit_whose_connection_was_lost_is_made_once_more(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    """Whether it had been made or not: it is granted once, and ends once, to whoever asked."""
+    process, other = await world.process(), await world.process()
+    journal = process.calls()
+    await journal.look([draft()])
+    cut_off(monkeypatch, process, after=after)
+    assert await journal.intend(draft()) is None
+    assert isinstance((await other.calls().look([draft()]))[0], CallInFlight)
+    cut_off(monkeypatch, process, after=after)
+    await journal.settle(draft(), accepted())
+    assert await other.calls().look([draft()]) == [accepted()]
+
+
+def cut_off(monkeypatch: pytest.MonkeyPatch, process: Process, *, after: bool) -> None:
+    """Have the next transaction lose its connection, before or after its commit."""
+    heart = process.desk.heart
+    write = heart._database.write
+
+    async def fail(make: Any, *, durable: bool = True) -> Any:
+        monkeypatch.setattr(heart._database, "write", write)
+        if after:
+            await write(make, durable=durable)
+        raise StorageUnavailable(
+            "database failed: ConnectionResetError"
+        ) from ConnectionResetError()
+
+    monkeypatch.setattr(heart._database, "write", fail)
+
+
+@pytest.mark.parametrize("after", [False, True])
 async def test_an_outcome_that_was_not_written_is_written_by_the_next_beat(
     world: World, monkeypatch: pytest.MonkeyPatch, *, after: bool
 ) -> None:

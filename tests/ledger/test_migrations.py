@@ -1,18 +1,22 @@
 """Ledgers of earlier versions are brought to this one when they are opened, with all they hold."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+import asyncpg
 import pytest
 
 from ihuyi_voice import OutcomeStatus
 from ihuyi_voice.ledger import Ledger, LedgerUnavailable
 from ihuyi_voice.storage import Query, Work
+from tests.ledger.killing import own_database
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, unknown
 
 if TYPE_CHECKING:
     from ihuyi_voice.ledger.states import Ending
 
 SINCE_2: Final = ("settled_at", "also")
+WAITS: Final = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
 
 
 async def made_older(process: Process) -> None:
@@ -45,6 +49,32 @@ async def test_a_ledger_of_version_1_is_migrated(world: World) -> None:
     assert found["done"].settled_at is None
     assert found["unsure"].settled_at is not None
     assert found["unsure"].also == ()
+
+
+async def test_a_migration_waits_for_whoever_reads(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long report, say: longer than a commit would wait for a lock."""
+    monkeypatch.setattr("ihuyi_voice.ledger.ledger.LOCK_TIMEOUT", 0.02)
+    async with own_database(postgres) as url:
+        async with Ledger.open(url):
+            pass
+        reader, admin = await asyncpg.connect(url), await asyncpg.connect(url)
+        for column in SINCE_2:
+            await admin.execute(f"ALTER TABLE ihuyi_entries DROP COLUMN {column}")
+        await admin.execute("UPDATE ihuyi_schema SET version = 1")
+        async with reader.transaction():
+            await reader.fetch("SELECT count(*) FROM ihuyi_entries")
+            ledger = Ledger.open(url)
+            opening = asyncio.create_task(ledger.__aenter__())
+            while not await admin.fetchval(WAITS):
+                assert not opening.done(), opening
+            await admin.execute("SELECT pg_sleep(0.1)")  # several times as long as a commit waits
+            assert not opening.done()
+        await opening
+        await ledger.__aexit__(None, None, None)
+        await reader.close()
+        await admin.close()
 
 
 async def test_a_ledger_that_is_not_to_be_written_is_not_migrated(world: World) -> None:

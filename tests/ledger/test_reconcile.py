@@ -6,14 +6,25 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ihuyi_voice import DeliveryStatus, OutcomeStatus, Submission
+from ihuyi_voice import Action, DeliveryStatus, OutcomeStatus, Submission
 from ihuyi_voice.errors import InboxUnavailable
 from ihuyi_voice.ledger import Entry, Ledger
 from ihuyi_voice.ledger.matching import marked
+from ihuyi_voice.ledger.states import Ending
 from ihuyi_voice.protocol.pushes import parse_push
 from ihuyi_voice.pushes import Inbox
 from tests.ledger.inboxes import FakeInbox
-from tests.support.ledgers import A, B, Process, World, accepted, draft, unknown
+from tests.support.ledgers import (
+    A,
+    B,
+    Process,
+    World,
+    accepted,
+    draft,
+    refused,
+    status_of,
+    unknown,
+)
 
 
 async def uncertain(process: Process, *keys: str, mobile: str = A) -> None:
@@ -159,6 +170,24 @@ async def test_what_the_dead_had_in_flight_is_settled_too(world: World) -> None:
     assert (await heir.ledger.summary("run"))[OutcomeStatus.UNKNOWN] == 1
     found = await heir.ledger.reconcile(inbox)
     assert {entry.key for entry in found.settled} == {"keyed", "of a run"}
+
+
+@pytest.mark.parametrize(
+    "end", [accepted("V1"), refused(Action.RETRY), refused(Action.FIX_REQUEST)]
+)
+async def test_the_vendors_answer_wins_over_a_report(world: World, end: Ending) -> None:
+    """Its process was only asleep: the report was of a call that this ledger knows nothing of."""
+    sleeper, heir, inbox = await world.process(), await world.process(), FakeInbox()
+    assert await sleeper.calls().intend(draft("a")) is None
+    inbox.tell("V9", world.now)
+    world.now += 11.0
+    await heir.ledger.reconcile(inbox)
+    assert (await one(heir)).voice_id == "V9"
+    assert (await one(heir)).settled_at is not None
+    await sleeper.calls().settle(draft("a"), end)
+    entry = await one(heir)
+    assert (entry.status, entry.settled_at) == (status_of(end), None)
+    assert entry.voice_id == getattr(end, "voice_id", None)
 
 
 async def test_many_reports_are_taken_in(world: World) -> None:

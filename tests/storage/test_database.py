@@ -115,6 +115,31 @@ async def test_a_table_of_values_goes_in_as_one(
     assert await database.write(work) == [(n + 10, note) for n, note in rows]
 
 
+async def test_a_table_of_values_takes_every_text(place: Place, database: Database) -> None:
+    """Whatever may have a meaning in an array's own spelling."""
+    texts = ['"', "\\", '\\"', "NULL", "", " ", "{,}", "'", "您\n好", "\t", "a,b", None]
+    adding = f"INSERT INTO {place.table} (value, note) SELECT value, note FROM new RETURNING note"
+
+    def work() -> Work[list[str | None]]:
+        back = yield Table(adding, {"value": "INTEGER", "note": "TEXT"}, list(enumerate(texts)))
+        return [row["note"] for row in back]
+
+    assert await database.write(work) == texts
+
+
+async def test_a_table_of_values_says_how_many_rows_it_touched(
+    place: Place, database: Database
+) -> None:
+    """If it returns none."""
+    adding = f"INSERT INTO {place.table} (value) SELECT value FROM new WHERE value > 4"
+
+    def work() -> Work[int]:
+        (touched,) = yield Table(adding, {"value": "INTEGER"}, [(n,) for n in range(200)])
+        return int(touched["changes"])
+
+    assert await database.write(work) == 195
+
+
 async def test_the_databases_own_clock_tells_the_time(place: Place, database: Database) -> None:
     """In Unix seconds, and it goes on within a transaction."""
     asked = f"SELECT {database.dialect.clock} AS now"

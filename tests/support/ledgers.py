@@ -14,10 +14,12 @@ import pytest
 from ihuyi_voice import (
     Action,
     Operation,
+    OutcomeStatus,
     OutcomeUnknown,
     RateLimited,
     Submission,
     VendorError,
+    VoiceError,
 )
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.ledger.desk import Desk
@@ -138,6 +140,11 @@ def held() -> RateLimited:
 def unknown() -> OutcomeUnknown:
     """Return an end that nobody knows."""
     return OutcomeUnknown("no reply within 30 s")
+
+
+def status_of(end: Submission | VoiceError) -> OutcomeStatus:
+    """Return which outcome an end is."""
+    return OutcomeStatus.ACCEPTED if isinstance(end, Submission) else end.status
 
 
 @pytest.fixture

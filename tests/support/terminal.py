@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 if sys.platform != "win32":
     import fcntl
@@ -14,9 +15,13 @@ if sys.platform != "win32":
 
 
 def at_terminal(
-    command: Sequence[str], *, columns: int, environ: dict[str, str] | None = None
+    command: Sequence[str],
+    *,
+    columns: int,
+    environ: dict[str, str] | None = None,
+    folder: Path | None = None,
 ) -> tuple[int, str]:
-    """Run a program at a terminal so wide, to its end.
+    """Run a program at a terminal so wide, in a folder, to its end.
 
     Returns:
         Its exit code, and all that it wrote to the terminal.
@@ -26,7 +31,7 @@ def at_terminal(
     clean = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
     environment = clean | {"TERM": "xterm-256color"} | (environ or {})
     with subprocess.Popen(  # noqa: S603 - our own program
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=folder
     ) as process:
         os.close(theirs)
         shown = _all(ours)

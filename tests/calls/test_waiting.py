@@ -1,0 +1,170 @@
+"""Waiting for somebody else's future: who wakes the task, and what is left behind."""
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+from ihuyi_voice.calls.waiting import PATIENCE, Wait, waited
+from tests.support.virtual_time import loop_time, run_virtual
+
+
+def later(seconds: float, future: "asyncio.Future[str]") -> None:
+    """Let a future be done then."""
+    asyncio.get_running_loop().call_later(seconds, future.set_result, "done")
+
+
+def test_a_wait_ends_with_its_future() -> None:
+    """At once, whether it gives something, fails or is cancelled: that is for whoever looks."""
+
+    async def ends(how: str) -> "asyncio.Future[int]":
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        error = LookupError()
+        what = {"set_result": (1,), "set_exception": (error,), "cancel": ()}[how]
+        asyncio.get_running_loop().call_later(0.5, getattr(future, how), *what)
+        began = loop_time()
+        assert await waited(future, PATIENCE)
+        assert loop_time() == began + 0.5
+        return future
+
+    async def main() -> None:
+        assert (await ends("set_result")).result() == 1
+        assert isinstance((await ends("set_exception")).exception(), LookupError)
+        assert (await ends("cancel")).cancelled()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.25, 1.0, 3.5])
+def test_a_wait_ends_with_its_time(seconds: float) -> None:
+    """The future goes on."""
+
+    async def main() -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        later(9.0, future)
+        began = loop_time()
+        assert not await waited(future, seconds)
+        assert loop_time() == pytest.approx(began + seconds, abs=0.01)
+        assert await future == "done"
+
+    run_virtual(main())
+
+
+def test_a_cancelled_wait_leaves_the_future_alone() -> None:
+    """The cancellation has its words, and the future is done in its own time."""
+
+    async def main() -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(waited(future, PATIENCE))
+        await asyncio.sleep(0)
+        task.cancel("enough")
+        with pytest.raises(asyncio.CancelledError, match="enough"):
+            await task
+        assert not future.done()
+        later(0.1, future)
+        assert await future == "done"
+
+    run_virtual(main())
+
+
+def test_a_cancellation_beside_the_end_is_not_lost() -> None:
+    """In the same turn of the loop, before it or after it."""
+
+    async def main() -> None:
+        for first, second in ((True, False), (False, True)):
+            future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            task = asyncio.ensure_future(waited(future, PATIENCE))
+            await asyncio.sleep(0)
+            for cancels in (first, second):
+                if cancels:
+                    task.cancel()
+                else:
+                    future.set_result("done")
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert future.result() == "done"
+
+    run_virtual(main())
+
+
+def test_who_is_cancelled_before_the_wait_begins_does_not_wait() -> None:
+    """As with any other await."""
+
+    async def main() -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def cancelled_before() -> None:
+            current = asyncio.current_task()
+            assert current is not None
+            current.cancel()
+            await waited(future, PATIENCE)
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.ensure_future(cancelled_before())
+        assert loop_time() == 1_000.0
+
+    run_virtual(main())
+
+
+def test_a_timeout_ends_a_wait() -> None:
+    """It cancels, and takes its cancellation back."""
+
+    async def main() -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await waited(future, PATIENCE)
+        assert not await waited(future, 0.1)
+
+    run_virtual(main())
+
+
+def test_many_wait_side_by_side() -> None:
+    """Each to its own end, whatever the others do, and one after the other in a task."""
+
+    async def main() -> list[bool]:
+        async def one(number: int) -> bool:
+            future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            if number % 3:
+                later(number / 100, future)
+            return await waited(future, 0.5 if number % 2 else PATIENCE)
+
+        return await asyncio.gather(*(one(number) for number in range(100)))
+
+    found = run_virtual(main())
+    assert found == [n % 3 > 0 and (n % 2 == 0 or n <= 50) for n in range(100)]
+
+
+def test_an_event_loop_is_forgotten_with_its_waits() -> None:
+    """The watchdog belongs to it, and keeps it from nothing."""
+    loop = asyncio.new_event_loop()
+
+    async def main() -> bool:
+        return await waited(asyncio.get_running_loop().create_future(), 0.001)
+
+    assert loop.run_until_complete(main()) is False
+    loop.close()
+    gone = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_wait_that_nobody_waits_for_is_woken_by_nothing() -> None:
+    """It may be told of its end, or of a cancellation, after it was over."""
+
+    async def main() -> None:
+        wait = Wait(asyncio.get_running_loop().create_future(), 0.0)
+        wait.expire()
+        assert not wait.is_over
+        woken: list[Wait] = []
+        wait.add_done_callback(woken.append)
+        assert wait.cancel()
+        assert not wait.cancel()
+        await asyncio.sleep(0)
+        assert woken == [wait]
+        with pytest.raises(asyncio.CancelledError):
+            wait.result()
+
+    run_virtual(main())
