@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, TypeVar, cast
 
@@ -23,6 +24,7 @@ VARIABLE: Final = "IHUYI_FORBID_NETWORK"
 _OFF: Final = frozenset({"", "0", "false", "no", "off"})
 _RESOLVING: Final = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
 _CONNECTING: Final = ("connect", "connect_ex")
+_CLIENTS: Final = {"httpcore": "httpx", "httpcore2": "httpx2"}
 _POOLS: Final = ("ConnectionPool", "HTTPProxy", "SOCKSProxy")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,10 +94,12 @@ def stand_guard() -> None:
         _replace(socket, name, _checking_host)
     for name in _CONNECTING:
         _replace(socket.socket, name, _checking_address)
-    for package in ("httpcore", "httpcore2"):
-        module = sys.modules.get(package)
-        if module is not None:
-            _watch_pools(module)
+    for package, client in _CLIENTS.items():
+        if client in sys.modules:  # which imports the other one only when it connects
+            _watch_pools(import_module(package))
+    if "uvloop" in sys.modules:  # it resolves names by itself
+        _replace(sys.modules["uvloop"].Loop, "getaddrinfo", _checking_name)
+        _replace(sys.modules["uvloop"].Loop, "create_connection", _checking_connection)
 
 
 def _watch_pools(module: ModuleType) -> None:
@@ -130,6 +134,24 @@ def _checking_address(original: F) -> F:
         if isinstance(address, tuple):
             check(next(iter(cast("tuple[object, ...]", address)), None))
         return original(self, address, *args)
+
+    return connect  # type: ignore[return-value]
+
+
+def _checking_name(original: F) -> F:
+    @wraps(original)
+    def getaddrinfo(self: object, host: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        check(host)
+        return original(self, host, *args, **kwargs)
+
+    return getaddrinfo  # type: ignore[return-value]
+
+
+def _checking_connection(original: F) -> F:
+    @wraps(original)
+    def connect(self: object, make: object, host: object = None, *rest: Any, **kw: Any) -> Any:  # noqa: ANN401
+        check(host)
+        return original(self, make, host, *rest, **kw)
 
     return connect  # type: ignore[return-value]
 

@@ -47,6 +47,12 @@ def pytest_runtest_setup() -> None:
     network.stand_guard()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """And what its fixtures imported, an event loop for one."""
+    network.stand_guard()
+
+
 @pytest.fixture(scope="session")
 def _ihuyi_home() -> "Iterator[Home]":  # pyright: ignore[reportUnusedFunction] - pytest finds it
     from ihuyi_voice.testing.home import home  # noqa: PLC0415 - not before it is needed

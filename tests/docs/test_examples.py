@@ -94,7 +94,7 @@ def test_the_nightly_example_goes_on_by_being_run_again(
 
 async def test_the_simulator_example_is_a_test_that_passes() -> None:
     """As it would in a user's own suite."""
-    await run("test_the_customer_is_called_once").test_the_customer_is_called_once()
+    await run("test_a_lost_reply_without").test_a_lost_reply_without_a_plugin()
 
 
 async def test_the_reports_example_tells_how_a_call_ended(
@@ -129,4 +129,4 @@ def test_the_chinese_example_calls_and_asks_for_the_balance(
 
 async def test_the_mocked_example_sends_nothing_and_has_its_answer() -> None:
     """On the client as it comes, at the vendor's own address."""
-    await run("reject(4072)").test_a_content_that_follows_no_template()
+    await run("respx.mock").test_a_content_that_follows_no_template()

@@ -21,7 +21,7 @@ from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.testing import NetworkForbidden, accept
 from tests.support.proxies import running
 from tests.support.vendor import CONTENT, MOBILE
-from tests.testing.projects import ran
+from tests.testing.projects import python, ran
 
 REAL = "https://api.vm.ihuyi.com/webservice/voice.php"
 
@@ -86,6 +86,38 @@ async def test_whoever_asks_is_told(url: str) -> None:
         plain.connect((host, 443))
     with pytest.raises(NetworkForbidden):
         await asyncio.open_connection(host, 443)
+
+
+ON_UVLOOP = """
+import asyncio, aiohttp, httpx, uvloop
+from ihuyi_voice import VoiceClient
+from ihuyi_voice.common import network
+
+async def asked(what):
+    try:
+        await what
+    except Exception as error:
+        return type(error).__name__
+
+async def main():
+    url, host = "https://api.vm.ihuyi.com/", "api.vm.ihuyi.com"
+    async with httpx.AsyncClient() as web, aiohttp.ClientSession() as session:
+        print(
+            await asked(VoiceClient("VM1", "api-key").balance()),
+            await asked(web.get(url)),
+            await asked(session.get(url)),
+            await asked(asyncio.open_connection(host, 443)),
+        )
+
+network.forbid()
+uvloop.run(main())
+"""
+
+
+def test_a_loop_that_resolves_names_by_itself_is_watched_too(tmp_path: Path) -> None:
+    """That of uvloop doesn't ask Python's socket module."""
+    done = python(tmp_path, "-c", ON_UVLOOP)
+    assert done.stdout.split() == ["NetworkForbidden"] * 4, done.stderr
 
 
 @pytest.mark.parametrize(
