@@ -27,8 +27,8 @@ DEAD: Final = (
 _COUNTS: Final = {
     "sqlite": "SELECT state, NULL AS owner, count(*) AS entries FROM {entries}{by_state}"
     " WHERE run = :run AND state <> {INTENT} GROUP BY state"
-    " UNION ALL SELECT state, owner, count(*) FROM {entries}{by_state}"
-    " WHERE run = :run AND state = {INTENT} GROUP BY owner",
+    " UNION ALL SELECT state, owner, 1 FROM {entries}{by_state}"  # few: those in flight
+    " WHERE run = :run AND state = {INTENT}",
     "postgresql": "SELECT state, CASE WHEN state = {INTENT} THEN owner END AS owner,"
     " count(*) AS entries FROM {entries} WHERE run = :run GROUP BY 1, 2",
 }

@@ -42,7 +42,7 @@ _CALLS: Final = (
     " FROM {entries} AS e{by_mobile} WHERE {among_mobiles} AND e.state >= {INTENT}"
 )
 _UNSURE: Final = (
-    "SELECT DISTINCT e.mobile FROM {entries} AS e{by_state}"
+    "SELECT e.mobile FROM {entries} AS e{by_state}"
     " WHERE e.run IN (SELECT id FROM {runs}) AND e.state IN ({INTENT}, {UNKNOWN})"
     " AND EXISTS (SELECT 1 FROM {reports} AS r WHERE r.mobile = e.mobile)"
 )
@@ -88,7 +88,8 @@ def store(owners: Owners, name: str, reports: Sequence[DeliveryReport], seq: int
 
 def unsure(owners: Owners) -> Work[list[str]]:
     """Return the numbers that have reports, and calls whose end nobody knows yet."""
-    return [row["mobile"] for row in (yield Query(owners.say(_UNSURE)))]
+    rows = yield Query(owners.say(_UNSURE))
+    return list(dict.fromkeys(row["mobile"] for row in rows))
 
 
 def match(owners: Owners, mobiles: Iterable[str], *, settling: bool = True) -> Work[Matched]:
