@@ -47,7 +47,7 @@ def statuses(path: Path) -> list[object]:
     return [row[place] for row in rows]
 
 
-def evening(vendor: Simulator, folder: Path, language: str) -> list[str]:
+def evening(vendor: Simulator, folder: Path, language: str, columns: int = 80) -> list[str]:
     """Run each line of a page, after the last but one of which the account is recharged."""
     vendor.vendor.check_templates, vendor.vendor.balance = False, 2
     write(folder)
@@ -59,7 +59,7 @@ def evening(vendor: Simulator, folder: Path, language: str) -> list[str]:
         if number == len(lines):
             vendor.vendor.balance = 856
         command = [*PROGRAM, *shlex.split(line)]
-        code, screen = at_terminal(command, columns=80, environ=environ, folder=folder)
+        code, screen = at_terminal(command, columns=columns, environ=environ, folder=folder)
         assert code == int(expected), screen
         screens.append(f"$ ihuyi-voice {line}\n{screen}")
     return screens
@@ -88,6 +88,30 @@ def test_a_list_with_everything_wrong_is_sent_to_its_end(
     accepted, left = "ACCEPTED", "NOT_SENT"
     assert statuses(tmp_path / "结果.xlsx") == [accepted, accepted, left, accepted, "REJECTED"]
     assert statuses(tmp_path / "结果2.xlsx") == [*[accepted] * 2, left, *[accepted] * 2]
-    keep = os.environ.get("IHUYI_SCREENS")
-    if keep:
-        Path(keep, f"screens.{language}.txt").write_text(told, encoding="utf-8")
+
+
+SCREENS = Path(__file__).parent / "screens"
+_BAR = re.compile(r"^.*(?:Sending|发送中).*\n?", re.MULTILINE)
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+_TIMES = re.compile(r"\d+(?:\.\d+)?(?= ?(?:s\b|秒|a second|行$))", re.MULTILINE)
+
+
+def still(screens: list[str]) -> str:
+    """Return screens without what differs each time: the bar as it moves, and times."""
+    shown = "\n".join(screens).replace("\r\n", "\n").replace("\r", "\n")
+    shown = _ESCAPES.sub("", shown)
+    lines = [line.rstrip() for line in _TIMES.sub("N", _BAR.sub("", shown)).splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("columns", [80, 48])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_screens_are_those_that_were_looked_at(
+    vendor: Simulator, tmp_path: Path, language: str, columns: int
+) -> None:
+    """IHUYI_SCREENS=1 writes them anew, to be looked at again."""
+    shown = still(evening(vendor, tmp_path, language, columns))
+    kept = SCREENS / f"evening.{language}.{columns}.txt"
+    if os.environ.get("IHUYI_SCREENS"):
+        kept.write_text(shown, encoding="utf-8")
+    assert shown == kept.read_text(encoding="utf-8")
