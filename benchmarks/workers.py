@@ -26,7 +26,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from subprocess import PIPE, Popen
 from typing import Any, Final
 
@@ -175,9 +175,12 @@ async def idle(options: argparse.Namespace) -> dict[str, float]:
 def server_cpu(pid: int) -> float:
     """Return the CPU that a server has taken, and all of its processes, also those that ended."""
     server = psutil.Process(pid)
-    times = [each.cpu_times() for each in (server, *server.children(recursive=True))]
-    ended = server.cpu_times().children_user + server.cpu_times().children_system
-    return ended + sum(each.user + each.system for each in times)
+    own, seconds = server.cpu_times(), 0.0
+    for each in server.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            times = each.cpu_times()
+            seconds += times.user + times.system
+    return seconds + own.user + own.system + own.children_user + own.children_system
 
 
 async def done(ledger: Ledger) -> None:
