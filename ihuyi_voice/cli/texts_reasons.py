@@ -7,6 +7,8 @@ special ones come first.
 from typing import Final
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
+    # Records of a table
+    "reason.record.quote": ("a quote that is closed nowhere", "有一个引号没有结束"),
     # Numbers
     "reason.number.empty": ("the number is empty", "号码为空"),
     "reason.number.cell": ("the cell held no number", "单元格中没有号码"),
@@ -179,7 +181,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "reason.list.columns": (
         "{file} has several columns for the {wanted}: {columns}; say which by {option}=…",
-        "{file} 有多列可作 {wanted}：{columns}；请用 {option}=… 指定",
+        "{file} 有多列可作 {wanted}：{columns}；请用 --column {option}=… 指定",
     ),
     "reason.list.values": (
         (
