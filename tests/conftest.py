@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ LONG = os.environ.get("IHUYI_LONG_TESTS") == "1"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hold the coverage against its bound only where all tests run."""
-    coverage = config.pluginmanager.getplugin("_cov")
+    coverage: Any = config.pluginmanager.getplugin("_cov")
     if coverage is not None and not LONG:
         coverage.options.cov_fail_under = 0
 
