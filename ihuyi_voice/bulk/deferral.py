@@ -44,11 +44,15 @@ class Item:
 
 
 class _Heap:
-    """Items by ready time. An item that is put in anew leaves its older entry behind, invalid."""
+    """Items by ready time. An item that is put in anew leaves its older entry behind, invalid.
 
-    def __init__(self) -> None:
+    Args:
+        tickets: Numbers that no other heap of these items gives out.
+    """
+
+    def __init__(self, tickets: Iterator[int]) -> None:
         self._entries: list[tuple[float, int, Item]] = []
-        self._tickets = count(1)
+        self._tickets = tickets
         self.latest = 0.0
         self.size = 0
 
@@ -98,8 +102,9 @@ class Deferral:
     """
 
     def __init__(self) -> None:
-        self._held = _Heap()
-        self._kept = _Heap()
+        tickets = count(1)
+        self._held = _Heap(tickets)
+        self._kept = _Heap(tickets)
         self._busy: dict[str, deque[Item] | None] = {}
         self._behind = 0
 

@@ -1,6 +1,9 @@
 """What may not go yet: by ready time, and in order behind a busy number."""
 
-from typing import Any
+from typing import Any, Final
+
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ihuyi_voice import Message
 from ihuyi_voice.bulk.deferral import Deferral, Item
@@ -109,3 +112,42 @@ def test_who_waits_for_a_turn_says_nothing_of_how_long_the_run_will_take() -> No
     turn: Any = object()
     deferral.put_aside(item("2", turn=turn), 500.0)
     assert deferral.last_time == 10.0
+
+
+_STEPS = st.tuples(
+    st.sampled_from(["held", "kept", "hasten", "pop", "look"]), st.integers(0, 3), st.integers(0, 9)
+)
+_ONE_IN_BOTH_HEAPS: Final = [
+    ("held", 0, 9), ("hasten", 0, 1), ("pop", 0, 1), ("kept", 0, 9), ("look", 0, 0), ("held", 1, 9),
+    ("pop", 0, 9), ("pop", 0, 9),
+]  # fmt: skip
+"""One whose older entry was taken for the newer one, in the other heap: a run spun, or hung."""
+
+
+@given(st.lists(_STEPS))
+@example(_ONE_IN_BOTH_HEAPS)
+def test_what_waits_is_known_whatever_was_put_in_hastened_and_taken_before(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    """An older entry of an item counts in neither heap, whichever it waits in now."""
+    deferral, waiting = Deferral(), dict[Item, float]()
+    items = [item(str(number)) for number in range(4)]
+    for step, number, time in steps:
+        one = items[number]
+        if step in {"held", "kept"} and one not in waiting:
+            one.keeps_place = step == "kept"
+            deferral.put_aside(one, time)
+            waiting[one] = time
+        elif step == "hasten":
+            assert deferral.hasten(one, time) is (one in waiting)
+            waiting |= {one: time} if one in waiting else {}
+        elif step == "pop":
+            taken = deferral.pop_ready(time, room=True)
+            due = {each for each, when in waiting.items() if when <= time}
+            assert (taken in due) if due else (taken is None)
+            if taken is not None:
+                del waiting[taken]
+        assert len(deferral) == len(waiting)
+        assert deferral.places == sum(each.keeps_place for each in waiting)
+        if step == "look":  # which tidies up, too
+            assert deferral.next_time(room=True) == min(waiting.values(), default=None)
