@@ -118,7 +118,7 @@ _STEPS = st.tuples(
     st.sampled_from(["held", "kept", "hasten", "pop", "look"]), st.integers(0, 3), st.integers(0, 9)
 )
 _ONE_IN_BOTH_HEAPS: Final = [
-    ("held", 0, 9), ("hasten", 0, 1), ("pop", 0, 1), ("kept", 0, 9), ("look", 0, 0), ("held", 1, 9),
+    ("held", 0, 5), ("hasten", 0, 1), ("pop", 0, 1), ("kept", 0, 9), ("look", 0, 0), ("held", 1, 9),
     ("pop", 0, 9), ("pop", 0, 9),
 ]  # fmt: skip
 """One whose older entry was taken for the newer one, in the other heap: a run spun, or hung."""

@@ -52,8 +52,8 @@ async def took(simulator: Simulator, ledger: FakeLedger | None) -> tuple[float, 
     entrance = Entrance(simulator)
     async with client_of(simulator, entrance, ledger) as client:
         began = loop_time()
-        run = {} if ledger is None else {"run": RUN}
-        async with client.submit_many(messages(600), concurrency=10, **run) as bulk:
+        run = None if ledger is None else RUN
+        async with client.submit_many(messages(600), concurrency=10, run=run) as bulk:
             ends = [outcome.status async for outcome in bulk]
     assert ends == [ACCEPTED] * 600
     return loop_time() - began, entrance.most
@@ -83,7 +83,7 @@ def test_one_in_flight_is_one_from_its_intent_to_its_end() -> None:
 def test_who_waits_at_the_gate_of_a_run_that_stops_is_not_sent(ending: str) -> None:
     """Its intent is taken back, so that the next run sends it; its number is free again."""
 
-    async def main() -> tuple[Counter[OutcomeStatus], Counter[Any], Counter[Any], int]:
+    async def main() -> tuple[Counter[OutcomeStatus], Counter[Any], Counter[tuple[str, str]], int]:
         simulator, store = vendor(latency=1.0), Store()
         entrance, ledger = Entrance(simulator), FakeLedger(store, latency=0.001)
         guard = MemoryGuard(clock=loop_time)
@@ -101,7 +101,9 @@ def test_who_waits_at_the_gate_of_a_run_that_stops_is_not_sent(ending: str) -> N
         assert guard.statistics().in_flight == 0
         found = Counter(outcome.status for outcome in first)
         states = Counter(
-            status_of(row.end) for (_, run, _), row in store.rows.items() if run == "second"
+            row.end and status_of(row.end)
+            for (_, run, _), row in store.rows.items()
+            if run == "second"
         )
         return found, states, simulator.rung(), len(simulator.arrivals) - left
 
