@@ -95,8 +95,12 @@ class Entry:
         return await self.journaling.settled(self.draft, task)
 
     async def close(self, end: VoiceError) -> None:
-        """Have an end written that no attempt came to, unless the journal knows it."""
-        if self.closed or end is self.settled:
+        """Have an end written that no attempt came to, unless the journal knows it.
+
+        Who only waited for another call of its key has nothing to say: that one is in flight.
+        """
+        only_waited = self.flights is not None and self._flight is None
+        if self.closed or only_waited or end is self.settled:
             return
         cancelled = await self.written(self.settle(end))
         if cancelled is not None:

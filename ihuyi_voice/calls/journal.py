@@ -59,7 +59,8 @@ class Journal(Protocol):
     def settle(self, draft: Draft, end: Ending) -> Awaitable[object]:
         """Write durably how a call ended: one that was granted, or that was never intended.
 
-        An end of what was never intended never takes the place of one that says it was sent.
+        An end of what was never intended never takes the place of one that says it was sent, nor
+        of an attempt in flight at another message of the same key.
 
         Raises:
             LedgerUnavailable: It is not written.

@@ -210,7 +210,7 @@ class Heart:
         if row.withdrawn:
             self._put_later(row.given_up(answer, "it was cancelled before it was sent"))
         else:
-            row.flights[row.draft.key] = Flight(answer, row.book.epoch, row.ticket)
+            row.flights[row.draft.key] = Flight(answer, row.book.epoch, row.ticket, row.draft)
         return None
 
     def _coming(self) -> int:

@@ -96,7 +96,8 @@ class Journal:
     def settle(self, draft: Draft, end: Ending) -> Awaitable[Ending | None]:
         """Write durably how a call ended: one that was granted, or that was never intended.
 
-        An end of what was never intended never takes the place of one that says it was sent.
+        An end of what was never intended never takes the place of one that says it was sent, nor
+        of an attempt in flight at another message of the same key.
 
         Raises:
             LedgerUnavailable: It is not written yet. That of a granted call is tried again as long
@@ -105,7 +106,11 @@ class Journal:
         book = self._known()
         if book is None:
             return self._found(self.settle, draft, end)
-        flight = self._flights.pop(draft.key, None)
+        flight = self._flights.get(draft.key)
+        if flight is not None and flight.draft == draft:
+            del self._flights[draft.key]
+        else:
+            flight = None
         if flight is None and _wrong(draft):
             return _done(None)
         return self._desk.put(Outcome(book, draft, end, flight))

@@ -40,11 +40,13 @@ class Flight:
         owner: Whose it is.
         epoch: Under which epoch of its part.
         ticket: The number of this intent among its owner's.
+        draft: What it says to whom.
     """
 
     owner: int
     epoch: int
     ticket: int
+    draft: Draft
 
 
 @attrs.define(eq=False)
@@ -78,7 +80,7 @@ class Intent:
 
     def given_up(self, owner: int, reason: str) -> "Outcome":
         """Return the outcome of an intent that was not made use of."""
-        flight = Flight(owner, self.book.epoch, self.ticket)
+        flight = Flight(owner, self.book.epoch, self.ticket, self.draft)
         return Outcome(self.book, self.draft, NotSent(reason), flight)
 
 

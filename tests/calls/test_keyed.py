@@ -359,6 +359,26 @@ def test_who_waits_for_another_process_keeps_nobody_from_the_number() -> None:
     assert isinstance(run_virtual(main()), Submission)
 
 
+def test_a_timeout_of_who_waits_for_a_key_leaves_the_call_in_flight_alone() -> None:
+    """Its entry stays in flight: said to be not sent, it would ring again after a crash."""
+
+    async def main() -> tuple[Any, dict[str, str], Any, list[str]]:
+        ledger, simulator = FakeLedger(), vendor(latency=5.0)
+        async with in_process(simulator, ledger=ledger) as client:
+            first = asyncio.create_task(client.submit(MOBILE, CONTENT, key=KEY))
+            await asyncio.sleep(1.0)
+            (second,) = await ends(client, 1, max_wait=9.0, timeout=0.5)
+            between = ledger.store.states()
+            end = await first
+        return second, between, end, ledger.told
+
+    second, between, end, told = run_virtual(main())
+    assert isinstance(second, CallInFlight)
+    assert between == {KEY: "INTENT"}
+    assert isinstance(end, Submission)
+    assert told == ["look", "intend", "settle"]
+
+
 def test_a_retry_settles_each_attempt_and_intends_the_next() -> None:
     """A process that dies between two attempts leaves nothing UNKNOWN."""
     policy = RetryPolicy(initial=5.0, jitter=0.0)

@@ -130,6 +130,21 @@ async def test_what_may_pass_later_opens_again(world: World, end: VoiceError) ->
     assert await looked(journal) == accepted()
 
 
+@pytest.mark.parametrize("end", [held(), InvalidRequest("no number")], ids=lambda end: end.status)
+async def test_another_message_of_a_key_in_flight_ends_beside_it(
+    world: World, end: VoiceError
+) -> None:
+    """What it comes to is not written on the attempt: that one would ring again after a crash."""
+    process, other = await world.process(), await world.process()
+    async with process.ledger.run(ACCOUNT, "nightly") as run:
+        for journal, name in ((process.calls(), ""), (run, "nightly")):
+            await granted(journal, draft())
+            await journal.settle(draft(mobile=B), end)
+            assert (await other.ledger.summary(name))["OPEN"] == 1
+            await journal.settle(draft(), accepted())
+            assert await looked(journal) == accepted()
+
+
 async def test_a_refusal_of_the_request_opens_again_only_if_asked(world: World) -> None:
     """By `retry_rejected`, and then it is what it comes to now."""
     process = await world.process()

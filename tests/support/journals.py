@@ -219,7 +219,8 @@ class FakeJournal:
         """Write it, unless an earlier end says that it was sent."""
         late = await self.ledger.misbehave("settle")
         row = self.ledger.store.rows.get(self.name(draft.key))
-        mine = row is not None and row.end is None and row.owner is self.ledger
+        ours = row is not None and row.end is None and row.owner is self.ledger
+        mine = ours and row is not None and row.draft == draft
         if row is None or mine or row.is_open(retry_rejected=False):
             self.ledger.store.rows[self.name(draft.key)] = Row(draft, self.ledger, end, loop_time())
         _raise_if(late)
