@@ -37,8 +37,9 @@ class Entry:
         journaling: The journal that it is in.
         flights: The keyed calls in flight in this process; None in a run, which nobody shares.
         looked: Whether it has been looked up, so that it may go to the guard.
-        unsure: Whether that was some time ago, and a message of the same key may have been sent
-            since: then it is looked up again before it waits for the guard.
+        unsure: Whether a message of the same key may have been sent since, as another process
+            may have done at any time, and this run some time ago: then it is looked up again
+            before it waits for the guard, which may hold it back for that very call.
         recalled: Whether the number's calls have been asked for.
         closed: Whether its end comes from the journal, or the journal is of no use.
         settled: The end that the journal was told last.
@@ -124,7 +125,7 @@ class Entry:
         turn = self._ahead()
         if turn is not None:  # another was faster while we looked
             return self._elsewhere(job, turn)
-        self.looked, self.unsure = True, False
+        self.looked, self.unsure = True, self.flights is not None
         if self.flights is not None and self._flight is None:
             self._flight = self.flights.take_off(self.draft)
         return None

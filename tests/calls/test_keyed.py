@@ -359,6 +359,33 @@ def test_who_waits_for_another_process_keeps_nobody_from_the_number() -> None:
     assert isinstance(run_virtual(main()), Submission)
 
 
+@pytest.mark.parametrize("max_wait", [0.0, 9.0])
+def test_who_is_held_back_for_the_very_call_it_asks_for_is_told_of_that(max_wait: float) -> None:
+    """Another process made it just after this one had looked, before the guard that they share."""
+
+    class Early(FakeLedger):
+        async def misbehave(self, method: Asked) -> bool:
+            if not self.told:
+                rows, self.store.rows = self.store.rows, {}
+                asyncio.get_running_loop().call_soon(setattr, self.store, "rows", rows)
+            return await super().misbehave(method)
+
+    async def main() -> tuple[list[Any], int, float]:
+        store, simulator, began = Store(), vendor(), loop_time()
+        guard = MemoryGuard(clock=loop_time)
+        async with in_process(simulator, ledger=FakeLedger(store), guard=guard) as there:
+            found = await ends(there, 1)
+        async with in_process(simulator, ledger=Early(store), guard=guard) as here:
+            found += await ends(here, 1, max_wait=max_wait)
+        return found, len(simulator.arrivals), loop_time() - began
+
+    found, requests, took = run_virtual(main())
+    assert isinstance(found[0], Submission)
+    assert found == [found[0]] * 2
+    assert requests == 1
+    assert took == 0.0
+
+
 def test_a_timeout_of_who_waits_for_a_key_leaves_the_call_in_flight_alone() -> None:
     """Its entry stays in flight: said to be not sent, it would ring again after a crash."""
 
