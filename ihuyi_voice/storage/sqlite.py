@@ -48,7 +48,8 @@ class Sqlite:
     dialect: Dialect = DIALECTS["sqlite"]
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path = os.path.abspath(path)  # noqa: PTH100 - a program may change its folder later
+        self._log = f"{self._path}-wal"
         self._writers = ThreadPoolExecutor(1, "ihuyi-sqlite-writer")
         self._readers = ThreadPoolExecutor(_READERS, "ihuyi-sqlite-reader")
         self._writer: sqlite3.Connection | None = None
@@ -89,6 +90,7 @@ class Sqlite:
             on = _connect(self._path)
             try:
                 _keep_a_log(on)
+                self._log = f"{os.path.realpath(self._path)}-wal"  # where SQLite has it
                 self._files = self._identity()
             except BaseException:
                 on.close()
@@ -139,7 +141,7 @@ class Sqlite:
             raise OSError("the file, or its -wal, was deleted or replaced while it was open")
 
     def _identity(self) -> _Identity:
-        found = (os.stat(path) for path in (self._path, f"{self._path}-wal"))  # noqa: PTH116 - fast
+        found = (os.stat(path) for path in (self._path, self._log))  # noqa: PTH116 - fast
         return tuple((each.st_dev, each.st_ino) for each in found)
 
     def _close(self) -> None:

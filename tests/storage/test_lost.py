@@ -60,6 +60,36 @@ async def test_what_a_deleted_or_replaced_file_was_given_is_not_kept(
     await again.close()
 
 
+async def test_a_file_behind_a_link_is_opened_and_watched(tmp_path: Path) -> None:
+    """SQLite has its log beside the file; a link that points elsewhere is a replaced file."""
+    (tmp_path / "data").mkdir()
+    link = tmp_path / "calls.db"
+    link.symlink_to(tmp_path / "data" / "calls.db")
+    database = Database(Address.parse(link), None)
+    await database.open(SCHEMA)
+    await database.write(lambda: adding(1))
+    link.unlink()
+    link.symlink_to(tmp_path / "other.db")
+    (tmp_path / "other.db").touch()
+    with pytest.raises(StorageUnavailable, match="deleted or replaced while it was open"):
+        await database.write(lambda: adding(2))
+    await database.close()
+
+
+async def test_a_program_may_change_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is that of the opening, for who writes and for who reads."""
+    monkeypatch.chdir(tmp_path)
+    database = Database(Address.parse("calls.db"), None)
+    await database.open(SCHEMA)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    await database.write(lambda: adding(1))
+    assert await asyncio.gather(*(database.read(listed) for _ in range(4))) == [[1]] * 4
+    await database.close()
+
+
 async def test_a_file_that_can_have_no_log_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
