@@ -57,6 +57,7 @@ _SOME: Final = {
     " ORDER BY e.id LIMIT :most",
 }
 _ONE: Final = _SHOWN + "{by_key}" + _TOLD + " WHERE e.run = :run AND e.key = :key"
+_LOCKED: Final = "SELECT 1 AS found FROM {entries}{by_key} WHERE run = :run AND key = :key{update}"
 _DECIDE: Final = (
     "UPDATE {entries}{by_key} SET state = :state, voice_id = :voice_id, code = :code, kind = :kind,"
     " action = NULL, retry_at = NULL, text = :text, settled_at = {now}"
@@ -215,6 +216,7 @@ def settle(
     if status not in _BY_A_PERSON:
         raise InvalidRequest("a person can say ACCEPTED or NOT_SENT", field="status")
     where = _where(owners, run) | {"key": key}
+    yield Query(owners.say(_LOCKED), where)  # before it is looked at: its call may end just now
     rows = yield Query(owners.say(_ONE), where)
     if not rows:
         raise InvalidRequest("the run has no entry of this key", field="key")

@@ -1,7 +1,11 @@
 """The entries of a run: counted, streamed, settled by a person."""
 
+# ruff: noqa: S608 - the table is the test's own
+
+import asyncio
 import re
 
+import asyncpg
 import pytest
 
 from ihuyi_voice import (
@@ -17,7 +21,7 @@ from ihuyi_voice import (
 from ihuyi_voice.ledger import Entry
 from ihuyi_voice.ledger.entries import PAGE
 from ihuyi_voice.ledger.journal import Journal
-from ihuyi_voice.ledger.states import Ending
+from ihuyi_voice.ledger.states import Ending, State
 from ihuyi_voice.models import Draft
 from tests.support.ledgers import (
     ACCOUNT,
@@ -114,6 +118,26 @@ async def test_a_person_settles_what_is_unknown(world: World) -> None:
         await process.ledger.settle("run", "nobody", OutcomeStatus.NOT_SENT)
     with pytest.raises(InvalidRequest, match="ACCEPTED or NOT_SENT"):
         await process.ledger.settle("run", "rang", OutcomeStatus.HELD)
+
+
+async def test_a_persons_word_waits_for_what_is_being_written(world: World) -> None:
+    """It is not lost silently if the call ends just then: who said it hears how it ended."""
+    process = await world.process()
+    assert await process.calls().intend(draft()) is None
+    await process.calls().settle(draft(), unknown())
+    if not world.place.is_postgres:  # which has one writer at a time
+        return
+    other = await asyncpg.connect(world.place.url)
+    async with other.transaction():
+        table = f'"{world.place.table}_entries"'
+        await other.execute(f"UPDATE {table} SET state = {State.ACCEPTED:d}, voice_id = 'V1'")
+        said = asyncio.create_task(process.ledger.settle("", "k", OutcomeStatus.NOT_SENT))
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
+        while not await other.fetchval(waiting, other.get_server_pid()):  # noqa: ASYNC110 - only the server knows
+            await asyncio.sleep(0)
+    with pytest.raises(InvalidRequest, match="the entry is ACCEPTED"):
+        await said
+    await other.close()
 
 
 async def test_what_is_in_flight_with_the_living_is_not_for_a_person(world: World) -> None:
