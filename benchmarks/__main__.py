@@ -1,7 +1,7 @@
 """Measure the clients side by side, the server in another process.
 
     python -m benchmarks [--connections 10 50 200 1000] [--server-ms 0 50] [--repeats 5]
-        [--clients "ours, submit_many" …] [--json] [--chart FILE]
+        [--clients "ours, submit_many" …] [--json]
 
 Each measurement runs in a fresh process, interleaved over the repeats; medians are shown. CPU is
 the client process's own, all its threads, user and system, a submission, after a warm-up by the
@@ -157,29 +157,6 @@ def show(row: dict[str, Any]) -> None:
     )
 
 
-def draw(rows: list[dict[str, Any]], path: str) -> None:
-    """Draw CPU a submission over the number of connections, one panel for each server time."""
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - only charts need it
-
-    times = sorted({row["server_ms"] for row in rows})
-    figure, panels = plt.subplots(1, len(times), figsize=(5 * len(times) + 2.5, 4), squeeze=False)
-    for panel, server_ms in zip(panels[0], times, strict=True):
-        for name in dict.fromkeys(row["client"] for row in rows):
-            mine = [row for row in rows if (row["client"], row["server_ms"]) == (name, server_ms)]
-            panel.plot(
-                [row["connections"] for row in mine],
-                [row["cpu_us"] for row in mine],
-                marker="o",
-                label=name,
-            )
-        panel.set(xscale="log", yscale="log", xlabel="connections", ylabel="µs CPU a submission")
-        panel.set_title(f"server time {server_ms:.0f} ms")
-        panel.grid(visible=True, alpha=0.3)
-    panels[0][-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
-    figure.tight_layout()
-    figure.savefig(path)  # pyright: ignore[reportUnknownMemberType] - matplotlib half types it
-
-
 def main() -> None:
     """Run everything and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -189,7 +166,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--requests", type=int, default=8_000)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--chart", help="write a chart to this SVG or PNG file")
     parser.add_argument("--child", nargs=4)
     parser.add_argument("--serve", type=float)
     options = parser.parse_args()
@@ -205,8 +181,6 @@ def main() -> None:
             file=sys.stderr,
         )
         rows = compare(options)
-        if options.chart:
-            draw(rows, options.chart)
         if options.json:
             print(json.dumps(rows, indent=2))
 

@@ -1,5 +1,6 @@
 """Sphinx's settings, of both languages; the tag `zh` says which."""
 
+import re
 from importlib.metadata import version as version_of
 from typing import Any
 
@@ -16,6 +17,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "ihuyi_voice.docs.docstrings",
+    "ihuyi_voice.docs.figures",
+    "ihuyi_voice.docs.pictures",
     "ihuyi_voice.docs.tables",
 ]
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
@@ -32,10 +35,25 @@ html_theme = "furo"
 html_title = "ihuyi-voice"
 html_copy_source = False
 html_show_sourcelink = False
-html_css_files: list[str] = []
-html_theme_options: dict[str, Any] = {
-    "announcement": '<a href="../en/index.html">English</a>'
-    if chinese
-    else '<a href="../zh/index.html">中文</a>',
-    "navigation_with_keys": True,
-}
+html_static_path = ["static"]
+html_css_files = ["pictures.css"]
+html_theme_options: dict[str, Any] = {"announcement": ".", "navigation_with_keys": True}
+
+
+def other_language(_app: Any, page: str, _template: str, context: dict[str, Any], *_: Any) -> None:
+    """Let each page lead to itself in the other language."""
+    folder, name = ("en", "English") if chinese else ("zh", "中文")
+    context["theme_announcement"] = f'<a href="../{folder}/{page}.html">{name}</a>'
+
+
+def without_blanks(_app: Any, _page: str, source: list[str]) -> None:
+    """Join the lines of Chinese paragraphs: a line's end would be shown as a blank."""
+    source[0] = re.sub(r"(?<=[、。，；：！？）”])\n(?=[^\n\s#:|`>-]|`(?!``))", "", source[0])
+    source[0] = re.sub(r"(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff（“])", "", source[0])
+
+
+def setup(app: Any) -> None:
+    """Hear of each page before it is read, and before it is written."""
+    app.connect("html-page-context", other_language)
+    if chinese:
+        app.connect("source-read", without_blanks)

@@ -1,11 +1,8 @@
 """Every block of code in README and on the pages runs; every command in them exists."""
 
 import asyncio
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +13,14 @@ import typer.main
 
 from ihuyi_voice.cli.app import app
 from ihuyi_voice.simulator import Simulator
-from tests.docs.examples import PAGES, README, ROOT, Example, examples
+from tests.docs.examples import PAGES, README, ROOT, Example, examples, without_comments
 
 # The two languages share most of their code: what is the same runs once.
-PYTHON = list({block.code: block for block in examples(README, *PAGES, language="python")}.values())
+_ALL = {
+    without_comments(block.code): block for block in examples(README, *PAGES, language="python")
+}.values()
+_TESTS = [block for block in _ALL if re.search(r"^(async )?def test_", block.code, re.MULTILINE)]
+PYTHON = [block for block in _ALL if block not in _TESTS]
 SHELL = examples(README, *PAGES, language="sh")
 COMMANDS = [
     pytest.param(line[line.index("ihuyi-voice ") :], id=f"{block.place}:{line[:60]}")
@@ -27,6 +28,15 @@ COMMANDS = [
     for line in block.code.replace("\\\n", " ").splitlines()
     if re.match(r"(\$ )?(\w+=\S+ )*ihuyi-voice ", line)
 ]
+
+# What a page shows as a test is one of ours, with the fixtures that a user's would have.
+for _block in _TESTS:
+    _place = re.sub(r"\W+", "_", _block.place)
+    globals().update(
+        (f"test_{_place}_{name}", made)
+        for name, made in vars(_block.execute()).items()
+        if name.startswith("test_")
+    )
 
 
 async def _start_and_stop(module: ModuleType) -> None:
@@ -38,35 +48,14 @@ async def _start_and_stop(module: ModuleType) -> None:
                 pass
 
 
-def _as_tests(code: str, folder: Path) -> None:
-    """Run a block of tests as a user would, with pytest."""
-    (folder / "test_block.py").write_text(code, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_block.py"]
-    options = ["-o", "asyncio_mode=auto", "-W", "ignore::pytest.PytestUnraisableExceptionWarning"]
-    options += ["-p", "ihuyi_voice.testing.plugin"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(  # noqa: S603 - our own words
-        [*command, *options],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.place)
 def test_a_block_of_python_runs(
     block: Example, vendor: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As a program, as an application that starts and ends, or as tests that pass."""
+    """As a program, or as an application that starts and ends."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IHUYI_PUSH_TOKEN", "s3cret")
-    if re.search(r"^(async )?def test_", block.code, re.MULTILINE):
-        _as_tests(block.code, tmp_path)
-    else:
-        asyncio.run(_start_and_stop(block.execute()))
+    asyncio.run(_start_and_stop(block.execute()))
     assert vendor.account
 
 
