@@ -60,7 +60,8 @@ _ONE: Final = _SHOWN + "{by_key}" + _TOLD + " WHERE e.run = :run AND e.key = :ke
 _LOCKED: Final = "SELECT 1 AS found FROM {entries}{by_key} WHERE run = :run AND key = :key{update}"
 _DECIDE: Final = (
     "UPDATE {entries}{by_key} SET state = :state, voice_id = :voice_id, code = :code, kind = :kind,"
-    " action = NULL, retry_at = NULL, text = :text, settled_at = {now}"
+    " action = NULL, retry_at = NULL, text = :text, settled_at = {now}, "
+    " at = CASE WHEN state = {INTENT} THEN {now} ELSE at END"
     " WHERE run = :run AND key = :key AND state IN ({UNKNOWN}, {INTENT})"
 )
 _STATES_OF: Final[Mapping[Status, tuple[State, ...]]] = {
@@ -86,7 +87,8 @@ class Entry:
         message: The message.
         status: Which of the five outcomes it has; OPEN if it has none yet.
         voice_id: The vendor's serial number, if it was accepted.
-        at: When its call ended, or was begun or given up if nobody knows, aware and in UTC.
+        at: When its call ended, or was begun or given up if nobody knows, aware and in UTC; if
+            a report or a person told of it before anybody gave it up, that time.
         begun_at: When its last call was about to be made; None if none ever was.
         attempts: How many requests were begun for it.
         error: Why it was not accepted; None if it was, or is open.

@@ -52,7 +52,8 @@ _TIME: Final = (
 _TALLY: Final = (
     "SELECT slice, state, wait, count(*) AS messages FROM (SELECT state, CASE"  # noqa: S608 - constants
     " WHEN begun_at IS NOT NULL THEN {slice} END AS slice, CASE"
-    f" WHEN begun_at IS NULL OR at < begun_at OR state NOT IN ({_ANSWERED}) THEN NULL"
+    f" WHEN begun_at IS NULL OR at < begun_at OR state NOT IN ({_ANSWERED})"
+    " OR settled_at IS NOT NULL THEN NULL"
     " WHEN at - begun_at < 0.1 THEN {ms} WHEN at - begun_at < 1 THEN {cs} * 10"
     " WHEN at - begun_at < 10 THEN {ds} * 100 ELSE {s} * 1000 END AS wait"
     " FROM {entries} WHERE run = :run) AS each_message GROUP BY slice, state, wait"

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import pytest
 
-from ihuyi_voice import NotSent, OutcomeUnknown, VendorError, VoiceError
-from ihuyi_voice.ledger import Fate, Ledger
+from ihuyi_voice import NotSent, OutcomeStatus, OutcomeUnknown, VendorError, VoiceError
+from ihuyi_voice.ledger import Fate, Ledger, RunReport
 from ihuyi_voice.models import Action, DeliveryReport, Draft, Operation, Submission
 from tests.support.command import CONTENT, run
 
@@ -213,6 +213,17 @@ def test_what_is_not_there_is_told(ledger: str, args: tuple[str, ...], shown: st
     """Exit code 2, and no database is made."""
     result = run("ledger", *args)
     assert (result.exit_code, shown in result.stderr) == (2, True)
+
+
+def test_what_a_person_told_of_says_nothing_of_how_long_calls_take(ledger: str) -> None:
+    """The vendor's answer never came, so it has no time."""
+
+    async def told(opened: Ledger) -> RunReport:
+        await opened.settle("nightly", "k4", OutcomeStatus.ACCEPTED, voice_id="V4")
+        return await opened.report("nightly")
+
+    report = with_ledger(ledger, told)
+    assert sum(count for each in report.slices for _, count in each.waits) == 3
 
 
 def test_a_report_counts_the_whole_run(ledger: str) -> None:

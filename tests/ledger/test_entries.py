@@ -266,6 +266,16 @@ async def test_a_persons_word_leaves_the_time_of_the_call(world: World) -> None:
     assert (await process.calls().recall([A]))[A] == pytest.approx([3_600.0])
 
 
+async def test_what_nobody_had_given_up_counts_from_when_it_was_told_of(world: World) -> None:
+    """Its request may have arrived long after it was begun, and then its window began."""
+    dead, heir = await world.process(), await world.process()
+    assert await dead.calls().intend(draft()) is None
+    await dead.dies()
+    world.now += 60.0
+    await heir.ledger.settle("", "k", OutcomeStatus.ACCEPTED, voice_id="V7")
+    assert (await heir.calls().recall([A]))[A] == pytest.approx([0.0])
+
+
 async def test_a_run_of_several_accounts_needs_one(world: World) -> None:
     """The error names them; a run that nobody has is refused, too."""
     process = await world.process()
