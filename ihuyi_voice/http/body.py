@@ -4,7 +4,8 @@ What an exception says proves nothing about a transport that we did not write: a
 httpx-aiohttp, calls a server that took the request and hung up a ConnectTimeout. So a request
 carries its body as a stream, and whoever wants to send it has to take it from there:
 
-- nobody took it: nothing was sent, whatever went wrong;
+- nobody took it: nothing was sent, whatever went wrong. Once that was found it can't be taken any
+  more: a transport may go on in a task of its own when we have given up;
 - it is taken a second time, by a transport that sends again behind our back: that is refused, and
   nobody's phone rings twice;
 - it is signed when it is taken, so that no wait for a connection makes a signature old;

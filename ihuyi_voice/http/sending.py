@@ -4,8 +4,9 @@ Every request goes through the `send` of an httpx client, ours or an injected on
 means is decided by proof (`body.py`), not by the exception's class:
 
 - the transport told that it began, or the body was taken: OutcomeUnknown;
-- neither: nothing was sent. A trouble of the network is NotSent, and anything else is raised as
-  what it is: a closed client, a hook that fails, a mock without a route.
+- neither: nothing was sent, and nothing will be, for what the transport left behind gets no body
+  any more. A trouble of the network is NotSent, and anything else is raised as what it is: a closed
+  client, a hook that fails, a mock without a route.
 
 A reply is kept in `Sent.reply` the moment it is whole, and nothing that fails afterwards, a hook,
 a close, a log handler, takes its place. A cancellation passes through untouched; whoever cancelled
@@ -140,6 +141,7 @@ class Sender:
         try:
             await self._through(way, request)
         except BaseException as exc:
+            sent.over = True  # before it is asked how far it got
             # Others may have put a stream of their own in place of ours, which nobody watches.
             if request.stream is not request.body and not sent.mocked:
                 sent.lost = True
@@ -147,6 +149,7 @@ class Sender:
                 raise
             return self._in_spite_of(exc, sent)
         finally:
+            sent.over = True
             self._in_flight -= 1
             if sent.bodyless:
                 self._warn_of_get(sent)

@@ -25,6 +25,7 @@ _ADAPTER: Final = "ihuyi_voice.http.pool.adapter"  # reads only to show mocks a 
 _POOL: Final = foreign.__name__  # where our pool takes what isn't its own
 _BODY: Final = "ihuyi_voice.http.body"
 _BETWEEN: Final = frozenset({_BODY, "httpx._models", "httpx2._models"})
+_TOO_LATE: Final = "the call has ended without this request; it is not sent any more"
 _CODED: Final = len(b"content-encoding")
 
 
@@ -57,6 +58,8 @@ class Sent:
         lost: Whether the body may have gone a way that nobody watches.
         mocked: Whether a mock that we know has the request.
         denied: Whether a mock's error says that nothing went out.
+        over: Whether the attempt has ended: what was not taken by then is never taken, by whatever
+            a transport left behind (a task that was shielded from our cancellation, for one).
         bodyless: Whether there is no body, whose taking would tell.
         lapsed: Says, when the request is about to go out, whether it may not any more; None if it
             always may.
@@ -77,6 +80,7 @@ class Sent:
     lost: bool = False
     mocked: bool = False
     denied: bool = False
+    over: bool = False
     bodyless: bool = False
     lapsed: Callable[..., object] | None = attrs.field(default=None, repr=False)
     on_start: Callable[[], None] | None = attrs.field(default=None, repr=False)
@@ -117,22 +121,26 @@ class Sent:
         """Take note that the first byte goes out now; our own pool tells so, without a trace.
 
         Raises:
-            ResendRefused: It did before.
+            ResendRefused: It did before, or the attempt has ended.
         """
         self.told = True
         if self.started:
             raise ResendRefused("this request was sent before; it is not sent again")
+        if self.over:
+            raise ResendRefused(_TOO_LATE)
         self.begin()
 
     def take(self, reader: FrameType | None) -> None:
         """Take note that the body goes out now.
 
         Raises:
-            ResendRefused: It did before.
+            ResendRefused: It did before, or the attempt has ended.
         """
         if self.taken:
             raise ResendRefused("the body of this request was taken before; it is not sent again")
         self.taken = True
+        if self.over:  # looked at last: in whatever thread this is, one of both sees the other
+            raise ResendRefused(_TOO_LATE)
         self._leave()
         name = _module_of(reader)
         if name == _POOL:

@@ -14,6 +14,7 @@ from httpx_retries import Retry, RetryTransport
 
 from ihuyi_voice import NotSent, OutcomeStatus, OutcomeUnknown, VoiceClient
 from tests.http.servers import accept, counting, hang_up, refuse, reset, silence
+from tests.support.sockets import until
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE
 
 NOWHERE = "http://127.0.0.1:9/voice.php"
@@ -369,6 +370,56 @@ async def test_what_a_hook_read_is_not_sent_by_that() -> None:
             client = VoiceClient("a", "key", base_url=NOWHERE, http_client=http_client, retry=ONCE)
             with pytest.raises(NotSent):
                 await client.submit(MOBILE, CONTENT)
+
+
+class Stubborn(httpx.AsyncBaseTransport):
+    """Goes on in a task of its own, shielded from whoever waits, once it is let.
+
+    Attributes:
+        go: Set when it may.
+        left: What goes on.
+    """
+
+    def __init__(self, inner: Any, *, bare: bool) -> None:
+        self.go, self.left = asyncio.Event(), list["asyncio.Task[httpx.Response]"]()
+        self._inner, self._bare = inner, bare
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it later."""
+        self.left.append(asyncio.create_task(self._later(request)))
+        return await asyncio.shield(self.left[0])
+
+    async def _later(self, request: httpx.Request) -> httpx.Response:
+        await self.go.wait()
+        if self._bare:
+            request.extensions = {}
+        response: httpx.Response = await self._inner.handle_async_request(request)
+        return response
+
+    async def aclose(self) -> None:
+        """Close what it wraps."""
+        await self._inner.aclose()
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["traced", "untraced"])
+@pytest.mark.parametrize("make", [httpx.AsyncHTTPTransport, AiohttpTransport])
+@pytest.mark.parametrize("seconds", [0.01, None], ids=["timeout", "cancellation"])
+async def test_what_was_not_sent_is_never_sent_by_what_a_transport_left_behind(
+    seconds: float | None, make: Any, *, bare: bool
+) -> None:
+    """NOT_SENT may be sent again at once; the first request, which goes on, gets no body."""
+    stubborn = Stubborn(make(), bare=bare)
+    async with counting(accept) as vendor, over(stubborn, vendor.url, retry=ONCE) as client:
+        call = asyncio.create_task(client.submit(MOBILE, CONTENT, timeout=seconds))
+        if seconds is None:
+            await until(lambda: stubborn.left)
+            call.cancel()
+        (end,) = await asyncio.gather(call, return_exceptions=True)
+        assert isinstance(end, asyncio.CancelledError if seconds is None else NotSent)
+        stubborn.go.set()
+        (late,) = await asyncio.gather(*stubborn.left, return_exceptions=True)
+        assert isinstance(late, Exception)
+        assert vendor.arrivals == 0
 
 
 async def test_an_authentication_that_asks_twice_sends_once() -> None:
