@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable
 
 from ihuyi_voice.calls import Delay, Job, Submitter
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.errors import OutcomeUnknown, RunStopped, VoiceError
 from ihuyi_voice.models import Submission
 
 
 async def attempt(
-    submitter: Submitter, job: Job, broken: Callable[[Exception], VoiceError]
+    submitter: Submitter, job: Job, broken: Callable[[BaseException], VoiceError]
 ) -> Submission | Delay | VoiceError:
     """Step a job.
 
@@ -24,8 +25,10 @@ async def attempt(
         return error
     except asyncio.CancelledError:  # by the run, by others, or of foreign code's own making
         ended_by: VoiceError = RunStopped("the attempt was cut short")
+    except (GeneratorExit, *ENDING):
+        raise
     # A programming error: the run can't go on, but no outcome is lost.
-    except Exception as exc:  # noqa: BLE001
+    except BaseException as exc:  # noqa: BLE001
         ended_by = broken(exc)
     submitter.abandon(job)
     return job.verdict(ended_by)

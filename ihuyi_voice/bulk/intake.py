@@ -33,7 +33,7 @@ class Desk(Protocol):
         """Take the outcome of a message that isn't submitted; it may have a job nevertheless."""
         ...
 
-    def broken(self, exc: Exception) -> VoiceError:
+    def broken(self, exc: BaseException) -> VoiceError:
         """Hear of an error that is no outcome's; return what the message comes to."""
         ...
 

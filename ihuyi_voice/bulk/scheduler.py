@@ -61,7 +61,7 @@ class Scheduler:
     ) -> None:
         self.outcomes: deque[Outcome] = deque()
         self.changed = asyncio.Event()
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._submitter = submitter
         self._events = submitter.events
         self._make_job = make_job
@@ -124,10 +124,14 @@ class Scheduler:
         """Take the first outcome from the queue."""
         full = len(self.outcomes) == self._options.concurrency
         outcome = self.outcomes.popleft()
-        if full or self._stopped:
-            self.pump()
-        elif self._intake is not None:
-            self._intake.fill()
+        try:
+            if full or self._stopped:
+                self.pump()
+            elif self._intake is not None:
+                self._intake.fill()
+        except BaseException:  # of the caller's iterable, which ends the program
+            self.outcomes.appendleft(outcome)
+            raise
         return outcome
 
     def leave(self) -> None:
@@ -152,17 +156,19 @@ class Scheduler:
     def pump(self) -> None:
         """Start whatever may start now, and see to it that this is called again in time."""
         self._budget = _READ_AT_ONCE
-        self._heed_journal()
-        self._gate.admit()
-        if self._intake is not None:
-            self._intake.fill()
-        while not self._stopped and (item := self._next()) is not None:
-            self._working[self._hire(item)] = item
-        if self._stopped:
-            self._refuse_all(*self._stopped)
-        self._alarm.set(self._wake_up())
-        if self.finished:
-            self.changed.set()
+        try:
+            self._heed_journal()
+            self._gate.admit()
+            if self._intake is not None:
+                self._intake.fill()
+            while not self._stopped and (item := self._next()) is not None:
+                self._working[self._hire(item)] = item
+            if self._stopped:
+                self._refuse_all(*self._stopped)
+        finally:  # the caller's iterable, or a hook, may end the program, and that may go on
+            self._alarm.set(self._wake_up())
+            if self.finished:
+                self.changed.set()
 
     def _hire(self, item: Item) -> Worker:
         # Not by the loop's factory: an eager one would run attempts inside the pump. And in the
@@ -350,7 +356,7 @@ class Scheduler:
         if self._journaling is not None and self._journaling.failure is not None:
             self._stop("the run was stopped", self._journaling.failure)
 
-    def broken(self, exc: Exception) -> VoiceError:
+    def broken(self, exc: BaseException) -> VoiceError:
         """Stop for an error that is no outcome's; return what its message comes to."""
         self.failure = self.failure or exc
         reason = f"the run broke ({type(exc).__name__}: {mask_numbers(str(exc))})"
@@ -380,11 +386,11 @@ class Scheduler:
 
     def _over(self, worker: Worker) -> None:
         """Look after a task that ended without a word: cancelled before it began, or killed."""
-        if not worker.cancelled():
-            worker.exception()  # an interruption: the event loop has raised it, so it is no news
-        if worker in self._working:
+        # An interruption is no news: the event loop has raised it.
+        if worker.cancelled() or worker.exception() is not None:
             self.interrupted()
-            self._lose(worker)
+            if worker in self._working:
+                self._lose(worker)
             self.pump()
 
     def _lose(self, worker: Worker) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from inspect import isasyncgen, isgenerator
 from typing import Any, Final, Protocol, TypeAlias
 
+from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import Message
 
@@ -191,7 +192,7 @@ class AsyncSource:
             if self._close is not None:
                 await self._close()
         except asyncio.CancelledError:
-            logger.info("closing the messages of a run was cut short")
+            tell(logger, logging.INFO, "closing the messages of a run was cut short")
         except Exception as exc:  # noqa: BLE001 - as above
             self._told(exc)
 

@@ -15,6 +15,7 @@ from ihuyi_voice.calls.flights import flights_of
 from ihuyi_voice.calls.journal import Journal, Journals
 from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.calls.waiting import ended, waited
+from ihuyi_voice.common.foreign import ENDING, PASSING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, VoiceError
 from ihuyi_voice.models import Draft
@@ -114,9 +115,9 @@ class JournalOfRun:
         try:
             manager = self._opening()
             journal = await self._entered(manager)
-        except VoiceError:
+        except (VoiceError, *PASSING):
             raise
-        except Exception as exc:
+        except BaseException as exc:
             raise LedgerUnavailable(f"the run could not be opened ({words(exc)})") from exc
         self._opened = manager
         return Journaling(lambda: journal, self._errands)
@@ -156,7 +157,9 @@ class JournalOfRun:
         await self._errands.aclose()
         try:
             await manager.__aexit__(None, None, None)
-        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - a ledger is foreign code
+        except (GeneratorExit, *ENDING):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - a ledger is foreign code
             tell(logger, logging.WARNING, "a run was not released (%s)", words(exc))
 
 

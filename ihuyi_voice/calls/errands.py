@@ -14,6 +14,7 @@ from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
 from ihuyi_voice.calls.waiting import PATIENCE, Patience, waited
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.redaction import mask_numbers
 
 _FEW: Final = 500  # futures that are kept before it is looked whether they are done
@@ -57,7 +58,9 @@ class Errands:
             done: asyncio.Future[T] = loop.create_future()
             done.set_result(end.value)
             return done
-        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - told by the future
+        except ENDING:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - told by the future
             return failed(exc)
         return self.begin(_rest(steps, waits_for))
 
@@ -85,7 +88,7 @@ class Errands:
 
         Raises:
             TimeoutError: It did not answer in time.
-            RuntimeError: It was cancelled from inside.
+            RuntimeError: It was cancelled from inside, or ended by what is no Exception.
             Exception: Whatever it raised.
         """
         taken = False
@@ -125,11 +128,14 @@ def result(task: "asyncio.Future[T]") -> T:
     """Return what an errand gave.
 
     Raises:
-        RuntimeError: It was cancelled from inside.
+        RuntimeError: It was cancelled from inside, or ended by what is no Exception.
         Exception: Whatever it raised.
     """
     if task.cancelled():
         raise RuntimeError("it was cancelled from inside")
+    exc = task.exception()
+    if exc is not None and not isinstance(exc, Exception):
+        raise RuntimeError(f"it was ended by {type(exc).__name__}") from exc
     return task.result()
 
 
@@ -165,8 +171,8 @@ def failed(exc: BaseException) -> "asyncio.Future[Any]":
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     if isinstance(exc, asyncio.CancelledError):
         future.cancel()
-    else:
-        future.set_exception(exc)
+    else:  # no future takes a StopIteration
+        future.set_exception(RuntimeError(words(exc)) if isinstance(exc, StopIteration) else exc)
         future.exception()  # seen: whoever still cares has it from the future
     return future
 

@@ -13,13 +13,13 @@ warning, and whatever it does changes no outcome; while it blocks, the event loo
 
 import inspect
 import logging
-from asyncio import CancelledError
 from collections.abc import Callable
 from itertools import count
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import attrs
 
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
 from ihuyi_voice.errors import InvalidRequest, VendorError, VoiceError
@@ -311,7 +311,7 @@ class Events:
         if self.hook is None and not is_logged:
             return
         told = voice_id, attempts, error, timing, replayed
-        event = Settled(status, str(mobile), call, _code(status, error), *told)
+        event = Settled(status, _text(mobile), call, _code(status, error), *told)
         if is_logged:
             _log(level, event)
         self.tell(event)
@@ -323,6 +323,14 @@ def _code(status: OutcomeStatus, error: VoiceError | None) -> int | None:
     if status is OutcomeStatus.REJECTED and isinstance(error, VendorError):
         return error.code
     return None
+
+
+def _text(mobile: object) -> str:
+    """Return a number as text; what is none may be anything, which the message's outcome says."""
+    try:
+        return str(mobile)
+    except Exception:  # noqa: BLE001 - an int of 5,000 digits, a class of the caller's
+        return f"<{type(mobile).__name__}>"
 
 
 def _log(level: int, event: Settled) -> None:
@@ -338,6 +346,8 @@ def call_hook(hook: Callable[[Any], object], event: object) -> BaseException | N
         if inspect.iscoroutine(given):
             given.close()
             return TypeError("a hook is called, not awaited; give a plain function")
-    except (Exception, CancelledError) as exc:  # noqa: BLE001 - it is the caller's code
+    except ENDING:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - it is the caller's code
         return exc
     return None

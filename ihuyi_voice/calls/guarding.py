@@ -8,13 +8,14 @@ suspends is called without a task.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from sys import float_info
 from typing import Any, Final, TypeAlias
 
 from ihuyi_voice.calls.errands import Errands, words
 from ihuyi_voice.calls.lines import Lines, lines_of
 from ihuyi_voice.calls.waiting import PATIENCE, ended
+from ihuyi_voice.common.foreign import ENDING, PASSING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import GuardUnavailable
 from ihuyi_voice.guards import Guard, Lease, Wait
@@ -82,7 +83,9 @@ class Guarding:
             return False
         try:
             return not remembers(self._account, mobile)
-        except Exception as exc:
+        except ENDING:
+            raise
+        except BaseException as exc:
             raise GuardUnavailable(f"the guard could not be asked ({words(exc)})") from exc
 
     def restore(self, mobile: str, ages: Sequence[float]) -> None:
@@ -95,7 +98,9 @@ class Guarding:
             return
         try:
             self._restore(self._account, mobile, ages)
-        except Exception as exc:
+        except ENDING:
+            raise
+        except BaseException as exc:
             raise GuardUnavailable(f"the guard could not be told ({words(exc)})") from exc
 
     async def reserve(self, mobile: str) -> Lease | Wait | None:
@@ -112,9 +117,9 @@ class Guarding:
                 given = await guard.reserve(self._account, mobile)
             else:
                 given = await self._reserved(guard, mobile)
-        except GuardUnavailable:  # it says why in words of its own
+        except (GuardUnavailable, *PASSING):  # the first says why in words of its own
             raise
-        except Exception as exc:
+        except BaseException as exc:
             raise GuardUnavailable(f"the guard could not be asked ({words(exc)})") from exc
         if not _is_usable(given):
             raise GuardUnavailable(f"the guard gave {given!r}: no lease, no wait")
@@ -174,6 +179,21 @@ class Guarding:
         return bool(self._never_suspend)
 
 
+def lapsing(lease: object) -> Callable[[], object] | None:
+    """Return what says whether a lease has lapsed; None if it never does.
+
+    Raises:
+        GuardUnavailable: It could not be had.
+    """
+    try:
+        lapsed = getattr(lease, "lapsed", None)
+    except ENDING:
+        raise
+    except BaseException as exc:
+        raise GuardUnavailable(f"the lease could not be asked ({words(exc)})") from exc
+    return lapsed if callable(lapsed) else None
+
+
 def _that_never_suspend(guard: object) -> tuple[object, ...]:
     """Return a guard and those it passes on to, if all say that they never suspend; else none."""
     chain: list[object] = []
@@ -191,7 +211,9 @@ async def _made(guard: Guard, method: str, *args: object) -> None:
     """Call a guard; what it raises is logged, for the call has ended as it has."""
     try:
         await getattr(guard, method)(*args)
-    except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - a guard is foreign code
+    except (GeneratorExit, *ENDING):
+        raise
+    except BaseException as exc:  # noqa: BLE001 - a guard is foreign code
         tell(logger, logging.WARNING, "the guard failed to settle a call: %s", type(exc).__name__)
 
 

@@ -20,6 +20,7 @@ from ihuyi_voice.calls.batches import Batches
 from ihuyi_voice.calls.errands import Errands, failed, words
 from ihuyi_voice.calls.journal import Ending, Journal
 from ihuyi_voice.calls.waiting import PATIENCE, all_ended, ended
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
@@ -185,7 +186,9 @@ class Journaling:
         """Call the journal in the caller's task, up to its first wait."""
         try:
             return self._errands.start(getattr(self._journal, method)(*given))
-        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - a ledger is foreign code
+        except ENDING:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - a ledger is foreign code
             return failed(exc)
 
     async def _asked(self, method: str, question: object) -> object:

@@ -4,6 +4,7 @@ import asyncio
 
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.retries import RetryPolicy, Tries
+from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.errors import TemplateNotFound, VoiceError
 from ihuyi_voice.http import Sent
 from ihuyi_voice.protocol import Answer, Call
@@ -31,7 +32,9 @@ async def repeat(endpoint: Endpoint, policy: RetryPolicy, call: Call) -> tuple[A
             delay = tries.next_delay(error, loop.time())
             if delay is None:
                 raise tries.verdict(error)  # noqa: B904 - it is that error, or has it as its cause
-        except Exception as exc:  # noqa: BLE001 - raised again
+        except PASSING:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - raised again
             final = tries.broken(exc)
             raise final from final.__cause__
         await asyncio.sleep(delay)

@@ -195,7 +195,7 @@ class Tries:
         final.attempts = self.attempts
         return final
 
-    def broken(self, exc: Exception) -> Exception:
+    def broken(self, exc: BaseException) -> BaseException:
         """Return what the caller is told if something breaks that is none of our errors.
 
         That is the exception itself where nothing was sent, or else what the attempts came to.

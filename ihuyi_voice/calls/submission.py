@@ -28,12 +28,13 @@ from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.errands import put_off
 from ihuyi_voice.calls.events import Events, next_number
-from ihuyi_voice.calls.guarding import Guarding, Settled
+from ihuyi_voice.calls.guarding import Guarding, Settled, lapsing
 from ihuyi_voice.calls.holding import BEHIND, after, held_back, wait_or_hold
 from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Gate, Job
 from ihuyi_voice.calls.lines import Lines
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
+from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.errors import (
     CallInFlight,
     NotSent,
@@ -44,7 +45,7 @@ from ihuyi_voice.errors import (
 from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Operation, Submission
-from ihuyi_voice.protocol import Call, closes_the_account, window_of
+from ihuyi_voice.protocol import Answer, Call, closes_the_account, window_of
 
 _LONGEST_LOOK: Final = 3_600.0
 _SOON: Final = 1.0
@@ -141,7 +142,7 @@ class Submitter:
 
         Raises:
             VoiceError: The job has ended, and not in an acceptance.
-            Exception: Something is wrong with the program; nothing was sent.
+            BaseException: Something is wrong with the program; nothing was sent.
         """
         kept = False
         try:
@@ -155,7 +156,9 @@ class Submitter:
             if job.entry is not None:
                 await job.entry.close(final)
             raise final from final.__cause__
-        except Exception as exc:  # noqa: BLE001 - raised again
+        except PASSING:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - raised again
             told = job.tries.broken(exc)
             raise told from told.__cause__
         finally:
@@ -237,7 +240,6 @@ class Submitter:
         job.waits_for = ON_CONNECTION
         if job.gate is not None:
             await self._enter(job, job.gate, lease)
-        telling.let_go(self.events, job, self.endpoint.voice)
         try:
             return await self._attempt(job, lease)
         except VoiceError as error:
@@ -300,21 +302,30 @@ class Submitter:
     # --- the attempt, and after it
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
-        lapsed = getattr(lease, "lapsed", None)
-        sent = Sent(lapsed=lapsed if callable(lapsed) else None, now=self._now)
-        began = self._now()
+        sent, began = Sent(now=self._now), self._now()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
+            telling.let_go(self.events, job, self.endpoint.voice)
+            began = self._now()
+            sent.lapsed = lapsing(lease)
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
             if isinstance(error, VoiceError):
                 self._note(job, error)
-            telling.over(self.events, job, sent, began, error)
-            cancelled = await self._settle_failed(job, lease, error, sent)
+            try:
+                telling.over(self.events, job, sent, began, error)
+            finally:
+                cancelled = await self._settle_failed(job, lease, error, sent)
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
-        telling.over(self.events, job, sent, began, None)
+        try:
+            telling.over(self.events, job, sent, began, None)
+        finally:
+            told = await self._accepted(job, lease, answer)
+        return told
+
+    async def _accepted(self, job: Job, lease: Lease | None, answer: Answer) -> Submission:
         told = Submission(
             answer.value, job.mobile, answer.msg, job.attempts, answer.raw, job.timing()
         )

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.redaction import shown
 
 
@@ -23,8 +23,12 @@ def tell(
     """
     if not logger.isEnabledFor(level):
         return
-    with suppress(Exception):  # there is no place left to say so
+    try:
         logger.log(level, message, *map(_harmless, args), extra=extra)
+    except ENDING:
+        raise
+    except BaseException:  # noqa: BLE001, S110 - there is no place left to say so
+        pass
 
 
 def _harmless(arg: object) -> object:

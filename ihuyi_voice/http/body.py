@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import httpx
 
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.errors import GuardUnavailable, NotSent, VoiceError
 from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.protocol import WireRequest
@@ -85,7 +86,9 @@ class OneBody(_Stream):
             if not lapsed():
                 return
             error = NotSent("it was ready too late: the guard's lease had lapsed")
-        except Exception as exc:  # noqa: BLE001 - a lease is the guard's, and foreign code
+        except ENDING:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - a lease is the guard's, and foreign code
             error = GuardUnavailable(f"the lease could not be asked ({type(exc).__name__})")
             error.__cause__ = exc
         self._sent.error = error

@@ -25,6 +25,7 @@ from typing import Final, NoReturn
 import httpx
 
 from ihuyi_voice.common import network
+from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import Redactor, quiet_httpx
 from ihuyi_voice.errors import NotSent, OutcomeUnknown
@@ -128,7 +129,7 @@ class Sender:
             NotSent: It surely never reached the vendor.
             OutcomeUnknown: It may have, and no whole reply came.
             RuntimeError: The client is closed, or belongs to another event loop.
-            Exception: Something is wrong with the program, a hook or a mock; nothing was sent.
+            BaseException: Something is wrong with the program, a hook or a mock; nothing was sent.
         """
         self.open()
         way = self._way
@@ -145,7 +146,7 @@ class Sender:
             # Others may have put a stream of their own in place of ours, which nobody watches.
             if request.stream is not request.body and not sent.mocked:
                 sent.lost = True
-            if not (isinstance(exc, Exception) or _is_nobodys(exc)):
+            if isinstance(exc, PASSING) and not _is_nobodys(exc):
                 raise
             return self._in_spite_of(exc, sent)
         finally:

@@ -404,7 +404,7 @@ def test_the_run_is_free_however_it_is_left(leaving: str) -> None:
     assert "INTENT" not in states
 
 
-@pytest.mark.parametrize("manner", ["raises", "is cancelled", "hangs"])
+@pytest.mark.parametrize("manner", ["raises", "raises no Exception", "is cancelled", "hangs"])
 def test_a_run_that_cannot_be_released_loses_no_outcome(manner: Manner) -> None:
     """Its outcomes are told; the log tells of the rest."""
 
@@ -416,7 +416,7 @@ def test_a_run_that_cannot_be_released_loses_no_outcome(manner: Manner) -> None:
     assert run_virtual(main()) == 5
 
 
-@pytest.mark.parametrize("manner", ["raises", "is cancelled"])
+@pytest.mark.parametrize("manner", ["raises", "raises no Exception", "is cancelled"])
 def test_a_run_that_cannot_be_opened_says_so_and_sends_nothing(manner: Manner) -> None:
     """LedgerUnavailable, when it is entered."""
 

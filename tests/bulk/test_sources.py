@@ -314,6 +314,23 @@ def test_an_interruption_of_the_iterable_ends_the_loop_and_is_remembered(
     assert "never retrieved" not in caplog.text
 
 
+def test_an_interruption_of_the_iterable_takes_no_outcome_away() -> None:
+    """One that is about to be handed over when the next message is read is handed over later."""
+
+    async def main() -> None:
+        run = run_of(interrupted(), concurrency=1)
+        taken: list[Outcome] = []
+        async with run:
+            with pytest.raises(KeyboardInterrupt):
+                async for outcome in run:
+                    taken.append(outcome)  # noqa: PERF401 - what came before the end counts
+            taken += await run.drain()
+            assert [each.message.mobile for each in taken] == [mobile for mobile, _ in pairs(3)]
+
+    with pytest.raises(KeyboardInterrupt):  # of the iterable, when the block is left
+        run_virtual(main())
+
+
 class Closing:
     """An iterable whose iterators can be closed, and an iterator of its own."""
 

@@ -23,7 +23,7 @@ from ihuyi_voice import (
 from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.guards import MemoryGuard, Wait
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.guards import Manner, Method, Misbehaving
+from tests.support.guards import Manner, Method, Misbehaving, NoException
 from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -95,7 +95,7 @@ def test_a_guard_that_fails_to_settle_changes_no_outcome_of_a_run(
     assert (outcome.voice_id is None) is (expected is not OutcomeStatus.ACCEPTED)
 
 
-@pytest.mark.parametrize("manner", ["raises", "is cancelled", "hangs"])
+@pytest.mark.parametrize("manner", ["raises", "raises no Exception", "is cancelled", "hangs"])
 def test_a_guard_that_cannot_be_asked_sends_nothing(manner: Manner) -> None:
     """It fails closed, in words, and soon."""
 
@@ -246,7 +246,9 @@ def test_a_retry_hook_that_fails_hides_nothing(
     assert "on_retry failed" in caplog.text
 
 
-@pytest.mark.parametrize("error", [LookupError("in the hook"), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "error", [LookupError("in the hook"), asyncio.CancelledError(), NoException("in the hook")]
+)
 def test_a_retry_hook_that_fails_leaves_an_unknown_unknown(error: BaseException) -> None:
     """With resend_unknown it is called between two tries of what may ring."""
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 import pytest
@@ -257,7 +257,7 @@ def test_a_reservation_that_hangs_is_given_up_with_the_client() -> None:
 @given(
     seed=st.integers(0, 2**32),
     method=st.sampled_from(["reserve", "commit", "release", "block"]),
-    manner=st.sampled_from(["raises", "is cancelled", "hangs", "is slow"]),
+    manner=st.sampled_from(get_args(Manner)),
     fault=st.sampled_from(
         [None, Fault("silence"), Fault("code", code=4081), Fault("code", code=0), Fault("empty"),
          Fault("latency", seconds=1.5), Fault("disconnect_before"), Fault("disconnect_after")]

@@ -26,6 +26,8 @@ from ihuyi_voice.calls import (
     Waited,
 )
 from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.guards import Misbehaving, NoException
+from tests.support.journals import FakeLedger
 from tests.support.vendor import answering, in_process, vendor
 from tests.support.virtual_time import run_virtual
 
@@ -171,7 +173,12 @@ def closes(_: Event) -> None:
     task.uncancel()
 
 
-@pytest.mark.parametrize("hook", [raises, cancels, awaits])
+def fails(_: Event) -> None:
+    """Raise what is no Exception, as `pytest.fail` does."""
+    raise NoException
+
+
+@pytest.mark.parametrize("hook", [raises, fails, cancels, awaits])
 @pytest.mark.parametrize("fault", [None, Fault("code", code=4072), Fault("disconnect_after")])
 def test_a_hook_that_fails_changes_no_outcome(
     hook: Callable[[Event], Any], fault: Fault | None, caplog: pytest.LogCaptureFixture
@@ -190,6 +197,61 @@ def test_a_hook_that_fails_changes_no_outcome(
     assert run_virtual(main(hook)) == run_virtual(main(None))
     warned = [each for each in caplog.records if "on_event failed" in each.getMessage()]
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize("hook", [raises, fails, cancels, awaits])
+def test_a_hook_that_fails_ends_no_run(hook: Callable[[Event], Any]) -> None:
+    """Whatever it raises, at whatever event."""
+
+    async def main() -> list[OutcomeStatus]:
+        messages = [(f"139{n:08d}", CONTENT) for n in range(5)]
+        async with in_process(vendor(), on_event=hook) as client:
+            async with client.submit_many(messages) as run:
+                return [outcome.status async for outcome in run]
+
+    assert run_virtual(main()) == [OutcomeStatus.ACCEPTED] * 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [(AttemptStarted, "NOT_SENT"), (AttemptEnded, "ACCEPTED")]
+)
+def test_a_hook_that_ends_the_program_leaves_nothing_locked(kind: type[Event], state: str) -> None:
+    """Guard and ledger are told of the call before that: the next process has nothing to guess."""
+
+    def leave(event: Event) -> None:
+        if isinstance(event, kind):
+            raise SystemExit
+
+    async def main(guard: Misbehaving, ledger: FakeLedger) -> None:
+        client = in_process(vendor(), guard=guard, ledger=ledger, on_event=leave)
+        await client.submit(MOBILE, CONTENT, key="k")
+
+    guard, ledger = Misbehaving(), FakeLedger()
+    with pytest.raises(SystemExit):
+        run_virtual(main(guard, ledger))
+    assert (guard.in_flight, ledger.store.states()) == (0, {"k": state})
+
+
+@pytest.mark.parametrize(
+    "mobile", [10**5_000, 13_900_000_000, None], ids=["endless", "a number", "None"]
+)
+def test_a_number_that_is_no_text_is_told_in_words(mobile: Any) -> None:
+    """Whatever its class does when it is asked for a text, the run goes on."""
+
+    class Wordless:
+        def __str__(self) -> str:
+            raise LookupError
+
+    async def main() -> list[str]:
+        events: list[Event] = []
+        messages: list[Any] = [(each, CONTENT) for each in (mobile, Wordless(), MOBILE)]
+        async with in_process(vendor(), on_event=events.append) as client:
+            async with client.submit_many(messages) as run:
+                assert len([outcome async for outcome in run]) == len(messages)
+        return [event.mobile for event in events if isinstance(event, Settled)]
+
+    shown = "<int>" if mobile == 10**5_000 else str(mobile)
+    assert run_virtual(main()) == [shown, "<Wordless>", MOBILE]
 
 
 def test_what_can_not_be_called_is_refused() -> None:

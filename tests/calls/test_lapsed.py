@@ -1,6 +1,7 @@
 """A lease that has lapsed while its call waited: others may have the number, so nothing is sent."""
 
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -8,7 +9,10 @@ import pytest
 from ihuyi_voice import GuardUnavailable, MemoryGuard, NotSent, VoiceClient
 from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.simulator import Simulator
-from tests.support.vendor import CONTENT, MOBILE, ONCE
+from tests.support.guards import Misbehaving, NoException
+from tests.support.journals import FakeLedger
+from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
+from tests.support.virtual_time import run_virtual
 
 
 class Lapsing(Lease):
@@ -20,7 +24,7 @@ class Lapsing(Lease):
     def lapsed(self) -> bool:
         """Say whether it has lapsed."""
         self.asked += 1
-        if isinstance(self.says, Exception):
+        if isinstance(self.says, BaseException):
             raise self.says
         return bool(self.says)
 
@@ -45,6 +49,15 @@ class Standing(MemoryGuard):
     async def release(self, lease: Lease) -> None:
         """Take note."""
         self.ended.append("release")
+
+
+class Unaskable(Lease):
+    """A lease of which nobody can even have what says whether it has lapsed."""
+
+    @property
+    def lapsed(self) -> bool:
+        """Fail."""
+        raise LookupError("no such lease")
 
 
 async def submit(says: object, simulator: Simulator, *, foreign: bool = False) -> Standing:
@@ -82,12 +95,34 @@ async def test_a_lease_is_asked_once_and_goes_out_if_it_is_good() -> None:
     assert len(simulator.arrivals) == 1
 
 
-async def test_a_lease_that_fails_to_say_sends_nothing() -> None:
+@pytest.mark.parametrize("error", [OSError("gone"), NoException("gone")])
+async def test_a_lease_that_fails_to_say_sends_nothing(error: BaseException) -> None:
     """It is foreign code; its lease ends as that of a call that was not made."""
     simulator = Simulator()
-    with pytest.raises(GuardUnavailable, match="OSError"):
-        await submit(says=OSError("gone"), simulator=simulator)
+    with pytest.raises(GuardUnavailable, match=type(error).__name__):
+        await submit(says=error, simulator=simulator)
     assert not simulator.arrivals
+
+
+def test_a_lease_that_can_not_even_be_asked_sends_nothing() -> None:
+    """And locks nothing: neither its number nor its key."""
+
+    class Odd(Misbehaving):
+        async def reserve(self, account: str, mobile: str) -> Any:
+            self.given: Any = await super().reserve(account, mobile)
+            return Unaskable(account, mobile)
+
+        async def release(self, lease: Lease) -> None:
+            await super().release(self.given)
+
+    async def main() -> tuple[int, int, dict[str, str]]:
+        simulator, guard, ledger = vendor(), Odd(), FakeLedger()
+        async with in_process(simulator, guard=guard, ledger=ledger) as client:
+            with pytest.raises(GuardUnavailable, match="no such lease"):
+                await client.submit(MOBILE, CONTENT, key="k")
+        return len(simulator.arrivals), guard.in_flight, ledger.store.states()
+
+    assert run_virtual(main()) == (0, 0, {"k": "NOT_SENT"})
 
 
 async def test_a_lease_in_redis_lapses_by_this_processs_clock(

@@ -11,9 +11,18 @@ import httpx
 import httpx2
 import pytest
 
-from ihuyi_voice import InvalidRequest, NotSent, OutcomeUnknown, UnreadableReply, VoiceClient
+from ihuyi_voice import (
+    InvalidRequest,
+    NotSent,
+    Outcome,
+    OutcomeStatus,
+    OutcomeUnknown,
+    UnreadableReply,
+    VoiceClient,
+)
 from ihuyi_voice.http.sent import Sent
 from tests.http.servers import ACCEPTED, accept, counting, hang_up, sender_to, wire_to
+from tests.support.guards import NoException
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -56,7 +65,7 @@ async def test_a_close_that_fails_takes_nothing_away(caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.parametrize(
-    "error", [LookupError("x"), httpx.ReadError("x"), asyncio.CancelledError()]
+    "error", [LookupError("x"), httpx.ReadError("x"), asyncio.CancelledError(), NoException("x")]
 )
 async def test_a_stream_that_fails_behind_a_whole_body_takes_nothing_away(
     error: BaseException,
@@ -74,6 +83,22 @@ async def test_a_stream_that_fails_behind_a_whole_body_takes_nothing_away(
     client = over(Failing(error), headers={"Content-Length": str(len(ACCEPTED) + 1)})
     with pytest.raises(OutcomeUnknown):
         await client.submit(MOBILE, CONTENT)
+
+
+async def test_what_is_no_exception_and_breaks_a_run_is_raised_once() -> None:
+    """As what it is, from a hook of httpx's where nothing was sent; no outcome is lost by it."""
+
+    async def fail(_: httpx.Request) -> None:
+        raise NoException
+
+    client = over(Stream())
+    client.http_client.event_hooks["request"].append(fail)
+    outcomes: list[Outcome] = []
+    with pytest.raises(NoException):
+        async with client.submit_many([(MOBILE, CONTENT), ("13911111111", CONTENT)]) as run:
+            async for outcome in run:
+                outcomes.append(outcome)  # noqa: PERF401 - what came before the end counts
+    assert [outcome.status for outcome in outcomes] == [OutcomeStatus.NOT_SENT] * 2
 
 
 async def test_a_cancellation_that_nobody_wanted_is_an_outcome() -> None:

@@ -7,9 +7,13 @@ from ihuyi_voice.guards import Lease, MemoryGuard, Wait
 from tests.support.virtual_time import loop_time
 
 Method: TypeAlias = Literal["reserve", "commit", "release", "block"]
-Manner: TypeAlias = Literal["raises", "is cancelled", "hangs", "is slow"]
+Manner: TypeAlias = Literal["raises", "raises no Exception", "is cancelled", "hangs", "is slow"]
 
 SLOW = 2.0
+
+
+class NoException(BaseException):
+    """What pytest's `fail`, gevent's `Timeout` and others are: a BaseException of its own kind."""
 
 
 class Misbehaving:
@@ -65,6 +69,8 @@ class Misbehaving:
         self.begun.set()
         if self._manner == "raises":
             raise ConnectionError(f"no guard to {method}")
+        if self._manner == "raises no Exception":
+            raise NoException(method)
         if self._manner == "is cancelled":
             raise asyncio.CancelledError
         await asyncio.sleep(SLOW if self._manner == "is slow" else 1e9)

@@ -22,10 +22,13 @@ from ihuyi_voice import (
 )
 from ihuyi_voice.calls import Ending
 from ihuyi_voice.models import Draft
+from tests.support.guards import NoException
 from tests.support.virtual_time import loop_time
 
 Asked: TypeAlias = Literal["look", "intend", "settle", "recall", "enter", "leave"]
-Manner: TypeAlias = Literal["raises", "is cancelled", "hangs", "is slow", "raises late", "lies"]
+Manner: TypeAlias = Literal[
+    "raises", "raises no Exception", "is cancelled", "hangs", "is slow", "raises late", "lies"
+]
 
 SLOW = 2.0
 INTENT = "INTENT"
@@ -149,6 +152,8 @@ class FakeLedger:
         self.begun.set()
         if self.manner == "raises":
             raise ConnectionError(f"no database to {method}")
+        if self.manner == "raises no Exception":
+            raise NoException(method)
         if self.manner == "is cancelled":
             raise asyncio.CancelledError
         if self.manner in {"is slow", "hangs"}:
