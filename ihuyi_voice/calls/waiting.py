@@ -30,10 +30,13 @@ class Wait:
     """What a task yields to wait: as much of a future as tasks make use of.
 
     A task asks for the loop, gives a callback by which it is woken, and then for the result, which
-    is None, or the cancellation that it asked for meanwhile.
+    is None, or the cancellation that it asked for meanwhile. Whoever looks at what tasks wait for,
+    as anyio's `wait_all_tasks_blocked` does, asks whether it is done. Once it is over it refers to
+    nothing more, for the watchdog may keep it until its time has come, longer than the loop lives.
 
     Attributes:
         is_over: Whether the task has been woken, or is about to be.
+        until: When its time is over, by the loop's clock.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_future", "_wake",
@@ -72,24 +75,34 @@ class Wait:
         self.expire()
         return True
 
+    def done(self) -> bool:
+        """Return whether the task has been woken, or is about to be."""
+        return self.is_over
+
     def result(self) -> None:
         """Return, if it was not cancelled."""
-        if self._cancelled is not None:
-            raise self._cancelled
+        cancelled, self._cancelled = self._cancelled, None
+        if cancelled is not None:
+            raise cancelled
 
     # ---
 
     def expire(self) -> None:
         """Wake the task although the future is not done."""
-        if not self.is_over and self._wake is not None:
-            self.is_over = True
+        if self._wake is not None:
             self._future.remove_done_callback(self._ended)
-            self.get_loop().call_soon(self._wake, self, context=self._context)
+            loop, context = self.get_loop(), self._context
+            loop.call_soon(self._over(self._wake), self, context=context)
 
     def _ended(self, _: "asyncio.Future[Any]") -> None:
-        if not self.is_over and self._wake is not None:
-            self.is_over = True
-            self._wake(self)  # it is a turn of the loop already
+        if self._wake is not None:
+            self._over(self._wake)(self)  # it is a turn of the loop already
+
+    def _over(self, wake: Wake) -> Wake:
+        self.is_over = True
+        self._wake = self._context = None
+        del self._future
+        return wake
 
 
 class Watchdog:

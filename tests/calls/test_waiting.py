@@ -4,6 +4,7 @@ import asyncio
 import gc
 import weakref
 
+import anyio
 import pytest
 
 from ihuyi_voice.calls.waiting import PATIENCE, Wait, waited
@@ -136,19 +137,41 @@ def test_many_wait_side_by_side() -> None:
     assert found == [n % 3 > 0 and (n % 2 == 0 or n <= 50) for n in range(100)]
 
 
-def test_an_event_loop_is_forgotten_with_its_waits() -> None:
-    """The watchdog belongs to it, and keeps it from nothing."""
+@pytest.mark.parametrize("end", ["its time", "its future", "a cancellation"])
+def test_an_event_loop_is_forgotten_with_its_waits(end: str) -> None:
+    """However they ended: a program may run a loop for each call, and none is kept for it."""
     loop = asyncio.new_event_loop()
 
-    async def main() -> bool:
-        return await waited(asyncio.get_running_loop().create_future(), 0.001)
+    async def main() -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(waited(future, 0.001 if end == "its time" else PATIENCE))
+        await asyncio.sleep(0)
+        if end == "its future":
+            future.set_result("done")
+        elif end == "a cancellation":
+            task.cancel()
+        await asyncio.wait({task})
 
-    assert loop.run_until_complete(main()) is False
+    loop.run_until_complete(main())
     loop.close()
     gone = weakref.ref(loop)
     del loop
     gc.collect()
     assert gone() is None
+
+
+def test_whoever_looks_at_tasks_sees_one_that_waits() -> None:
+    """A library, as anyio, asks what a task waits for whether it is done, as of any future."""
+
+    async def main() -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(waited(future, PATIENCE))
+        await anyio.wait_all_tasks_blocked()
+        assert "wait_for=<" in repr(task)
+        task.cancel()
+        await asyncio.wait({task})
+
+    run_virtual(main())
 
 
 def test_a_wait_that_nobody_waits_for_is_woken_by_nothing() -> None:
@@ -161,6 +184,7 @@ def test_a_wait_that_nobody_waits_for_is_woken_by_nothing() -> None:
         woken: list[Wait] = []
         wait.add_done_callback(woken.append)
         assert wait.cancel()
+        assert wait.done()
         assert not wait.cancel()
         await asyncio.sleep(0)
         assert woken == [wait]
