@@ -13,7 +13,7 @@ from sys import float_info
 from typing import Any, Final, TypeAlias
 
 from ihuyi_voice.calls.errands import Errands, words
-from ihuyi_voice.calls.lines import Lines, lines_of
+from ihuyi_voice.calls.lines import Lines, Pause, lines_of, pause_of
 from ihuyi_voice.calls.waiting import PATIENCE, ended
 from ihuyi_voice.common.foreign import ENDING, PASSING
 from ihuyi_voice.common.logs import tell
@@ -36,13 +36,15 @@ class Guarding:
     Args:
         guard: The guard; None for none, and then nothing is ever held back.
         account: Whose calls they are.
-        errands: Where its calls that go on alone are kept; by default its own.
+        client: The client's own, if this stands in its place for a call or a run.
     """
 
-    def __init__(self, guard: Guard | None, account: str, errands: Errands | None = None) -> None:
+    def __init__(self, guard: Guard | None, account: str, client: "Guarding | None" = None) -> None:
         self._guard = guard
         self._account = account
-        self._errands = errands or Errands()
+        self._client = self if client is None else client
+        self._errands = Errands() if client is None else client._errands  # noqa: SLF001 - its own kind
+        self._pause = Pause()
         self._remembers = getattr(guard, "remembers", None)
         self._restore = getattr(guard, "restore", None) if self._remembers else None
         self._never_suspend = _that_never_suspend(guard)
@@ -54,7 +56,7 @@ class Guarding:
         """
         if guard is self._guard:
             return self
-        return Guarding(guard, self._account, self._errands)
+        return Guarding(guard, self._account, self._client)
 
     @property
     def is_on(self) -> bool:
@@ -71,6 +73,15 @@ class Guarding:
     def lines(self) -> Lines:
         """Return the lines before the guard, shared by its clients in the running event loop."""
         return Lines() if self._guard is None else lines_of(self._guard, self._account)
+
+    def pause(self) -> Pause:
+        """Return the account's pause, which the vendor asked for: a client's is that of its calls.
+
+        That of a client without a guard is its own.
+        """
+        if self._client is not self:
+            return self._client.pause()
+        return self._pause if self._guard is None else pause_of(self._guard, self._account)
 
     def forgot(self, mobile: str) -> bool:
         """Say whether the guard can be told of a number's calls, and knows none.

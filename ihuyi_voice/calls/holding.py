@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ihuyi_voice.calls.job import Delay, Job
-from ihuyi_voice.errors import RateLimited
+from ihuyi_voice.errors import CallInFlight, NotSent, RateLimited, VoiceError
 from ihuyi_voice.guards import Wait
 from ihuyi_voice.models import Action, Operation
 from ihuyi_voice.protocol import window_of
@@ -16,6 +16,9 @@ _CODE_OF_WINDOW: Final[dict[float | None, int]] = {
 _HELD_TEXT: Final = "此号码的提交频率已达上限; this number may not be called again yet"
 _ACCOUNT_TEXT: Final = "账户的提交频率已达上限; the account may not call anybody yet"
 BEHIND: Final = "an earlier call to its number"
+SOON: Final = 1.0
+"""Where the call in flight will end is anybody's guess; its window is a second at least."""
+_SHORTEST: Final = 0.001  # seconds until a guard is asked again, whatever it says
 
 
 def wait_or_hold(clock: Callable[[], float], job: Job, wait: Wait, now: float) -> Delay:
@@ -24,12 +27,32 @@ def wait_or_hold(clock: Callable[[], float], job: Job, wait: Wait, now: float) -
     Raises:
         RateLimited: Longer than its caller has patience for.
     """
-    seconds = wait.seconds
+    seconds = max(wait.seconds, _SHORTEST)
     if now + seconds <= job.patience and job.patience > now:
         return Delay(seconds, whole_account=wait.whole_account, waits_for=wait.waits_for)
     code = 4010 if wait.whole_account else _CODE_OF_WINDOW.get(wait.window, 4080)
     text = wait.reason or (_ACCOUNT_TEXT if wait.whole_account else _HELD_TEXT)
-    raise held_back(clock, code, max(seconds, 0.0), text)
+    raise held_back(clock, code, seconds, text)
+
+
+def too_late(clock: Callable[[], float], job: Job, timeout: float, ready_at: float) -> VoiceError:
+    """Return what a job comes to that its timeout ends before anything was sent.
+
+    Args:
+        clock: Returns Unix time in seconds, UTC.
+        job: The job.
+        timeout: Its timeout, in seconds.
+        ready_at: When the first in its number's line may go on; 0 if nobody knows.
+    """
+    delay = job.delay
+    if delay is not None and delay.elsewhere:
+        return CallInFlight(f"a call with this key is in flight, for more than {timeout:g} s")
+    if delay is not None and delay.error is None:  # others come first at that number
+        return held_back(clock, 4080, max(SOON, ready_at - job.now()))
+    reason = job.waits_for if delay is None else "its next try was not due yet"
+    error = NotSent(f"it was not sent within its timeout of {timeout:g} s: {reason}")
+    error.__cause__ = job.tries.failed
+    return error
 
 
 def held_back(

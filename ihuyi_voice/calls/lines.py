@@ -24,12 +24,29 @@ class Place:
     turn: "asyncio.Future[None] | None" = attrs.field(default=None, init=False)
 
 
+@attrs.define
+class Pause:
+    """The vendor takes no call of an account for a while, whatever its number.
+
+    Attributes:
+        until: For how long, by the event loop's clock.
+    """
+
+    until: float = 0.0
+
+    def left(self, now: float) -> float:
+        """Return how many seconds are left; 0 if none."""
+        return max(0.0, self.until - now)
+
+    def extend(self, until: float) -> None:
+        """Let it last until then, at least."""
+        self.until = max(self.until, until)
+
+
 class Lines:
     """The lines of one account before one guard, in one event loop."""
 
     def __init__(self) -> None:
-        self.closed_until = 0.0
-        """Until when the vendor takes no call of the whole account, by the event loop's clock."""
         self._first: dict[str, Place] = {}
         self._behind: dict[str, dict[Place, None]] = {}
         self._ready_at: dict[str, float] = {}
@@ -77,8 +94,14 @@ class Lines:
 
 
 _shared = Shared(Lines)
+_pauses = Shared(Pause)
 
 
 def lines_of(guard: object, account: str) -> Lines:
     """Return the lines before a guard: the same for all its clients in the running event loop."""
     return _shared.of(guard, account)
+
+
+def pause_of(guard: object, account: str) -> Pause:
+    """Return the pause of an account: the same for all clients of a guard in the running loop."""
+    return _pauses.of(guard, account)

@@ -29,27 +29,19 @@ from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.errands import put_off
 from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding, Settled, lapsing
-from ihuyi_voice.calls.holding import BEHIND, after, held_back, wait_or_hold
+from ihuyi_voice.calls.holding import BEHIND, SOON, after, held_back, too_late, wait_or_hold
 from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Gate, Job
-from ihuyi_voice.calls.lines import Lines
+from ihuyi_voice.calls.lines import Lines, Pause
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
 from ihuyi_voice.common.foreign import PASSING
-from ihuyi_voice.errors import (
-    CallInFlight,
-    NotSent,
-    OutcomeUnknown,
-    RateLimited,
-    VoiceError,
-)
+from ihuyi_voice.errors import NotSent, OutcomeUnknown, RateLimited, VoiceError
 from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Operation, Submission
 from ihuyi_voice.protocol import Answer, Call, closes_the_account, window_of
 
 _LONGEST_LOOK: Final = 3_600.0
-_SOON: Final = 1.0
-"""Where the call in flight will end is anybody's guess; its window is a second at least."""
 
 
 @attrs.define(eq=False)
@@ -74,6 +66,7 @@ class Submitter:
     recalling: Recalling
     events: Events = attrs.field(factory=Events)
     _lines: Lines | None = None
+    _pause: Pause | None = None
     _moved: Callable[[], float] | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -132,7 +125,8 @@ class Submitter:
             async with asyncio.timeout(timeout):
                 return await self._to_the_end(job)
         except TimeoutError:
-            final = job.verdict(self._too_late(job, timeout))
+            ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
+            final = job.verdict(too_late(self.clock, job, timeout, ready_at))
             if job.entry is not None and job.waits_for is not ON_LEDGER:
                 await job.entry.close(final)
             raise final from final.__cause__
@@ -209,13 +203,9 @@ class Submitter:
     def _stand_in_line(self, job: Job) -> Delay | None:
         """Return how long to wait for the account, or for others who want the same number."""
         lines = self._lines = self._lines or self.guarding.lines()
-        if lines.closed_until:
-            now = self._now()
-            if lines.closed_until > now:
-                return wait_or_hold(
-                    self.clock, job, Wait(lines.closed_until - now, whole_account=True), now
-                )
-            lines.closed_until = 0.0
+        pause = self._pause = self._pause or self.guarding.pause()
+        if pause.until and (left := pause.left(now := self._now())):
+            return wait_or_hold(self.clock, job, Wait(left, whole_account=True), now)
         if not self.guarding.is_on or lines.join(job.mobile, job):
             return None
         return self._behind(job, lines.ready_at(job.mobile))
@@ -226,7 +216,7 @@ class Submitter:
         left = job.patience - now
         if left > 0 and first_ready_at <= job.patience:
             return Delay(min(left, _LONGEST_LOOK), turn=job.turn, waits_for=BEHIND)
-        raise held_back(self.clock, 4080, max(_SOON, first_ready_at - now))
+        raise held_back(self.clock, 4080, max(SOON, first_ready_at - now))
 
     async def _attempt_if_free(self, job: Job) -> Submission | Delay:
         await self.recalling.before(job)
@@ -285,19 +275,6 @@ class Submitter:
             if cancelled is not None and not isinstance(error, asyncio.CancelledError):
                 put_off(cancelled)
             raise
-
-    def _too_late(self, job: Job, timeout: float) -> VoiceError:
-        """Return what a job comes to that its timeout ends before anything was sent."""
-        if job.delay is not None and job.delay.elsewhere:
-            return CallInFlight(f"a call with this key is in flight, for more than {timeout:g} s")
-        if job.delay is not None and job.delay.error is None:  # others come first at that number
-            now = self._now()
-            ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
-            return held_back(self.clock, 4080, max(_SOON, ready_at - now))
-        reason = job.waits_for if job.delay is None else "its next try was not due yet"
-        error = NotSent(f"it was not sent within its timeout of {timeout:g} s: {reason}")
-        error.__cause__ = job.tries.failed
-        return error
 
     # --- the attempt, and after it
 
@@ -388,8 +365,8 @@ class Submitter:
 
     def _until_window(self, job: Job, error: RateLimited, now: float) -> float | None:
         window = _window(error)
-        if closes_the_account(error.code) and self._lines is not None:
-            self._lines.closed_until = max(self._lines.closed_until, now + window)
+        if closes_the_account(error.code) and self._pause is not None:
+            self._pause.extend(now + window)
         if now + window > job.patience:
             return None
         return job.tries.window_delay(error, window)

@@ -19,6 +19,7 @@ from ihuyi_voice import (
 )
 from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.guards import Misbehaving
 from tests.support.vendor import CONTENT, MOBILE, ONCE, answering, in_process
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -307,3 +308,22 @@ def test_a_guard_that_says_why_it_is_not_there_is_quoted_as_it_is() -> None:
                 await client.submit(MOBILE, CONTENT)
 
     run_virtual(main())
+
+
+def test_a_guard_whose_waits_are_none_is_not_asked_without_end() -> None:
+    """There is a moment between two questions, whatever it says, so that others have their turn."""
+
+    class Hasty(Misbehaving):
+        async def reserve(self, account: str, mobile: str) -> Lease | Wait:
+            self.told.append("reserve")
+            assert len(self.told) < 1_000
+            return Wait(0.0)
+
+    async def main() -> int:
+        guard = Hasty()
+        async with in_process(vendor(), guard=guard) as client:
+            with pytest.raises(RateLimited):
+                await client.submit(MOBILE, CONTENT, max_wait=0.05)
+        return len(guard.told)
+
+    assert run_virtual(main()) <= 52

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihuyi_voice import Limits, MemoryGuard, OutcomeStatus, RateLimited, Submission
+from ihuyi_voice import Limits, MemoryGuard, OutcomeStatus, QuietHours, RateLimited, Submission
 from ihuyi_voice.calls.lines import Lines, Place, lines_of
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.vendor import CONTENT, MOBILE, in_process
@@ -249,3 +249,23 @@ def test_4010_closes_the_account_without_a_guard_as_well() -> None:
             return loop_time() - began
 
     assert run_virtual(main()) == 60.0
+
+
+@pytest.mark.parametrize("first", ["its own", "another", "none"])
+@pytest.mark.parametrize("then", ["its own", "another", "none"])
+def test_4010_closes_the_account_whatever_guard_a_call_is_given(first: str, then: str) -> None:
+    """An alarm that goes around quiet hours meets the same vendor."""
+    inside = MemoryGuard(clock=loop_time)
+    options: dict[str, Any] = {"its own": {}, "another": {"guard": inside}, "none": {"guard": None}}
+
+    async def main() -> int:
+        simulator = Simulator(clock=loop_time)
+        simulator.add_fault(Fault("code", code=4010, times=1))
+        noon = QuietHours("22:00-08:00", guard=inside, clock=lambda: 1_700_020_800.0)
+        async with in_process(simulator, guard=noon) as client:
+            for mobile, guard in ((MOBILE, first), ("13911111111", then)):
+                with pytest.raises(RateLimited):
+                    await client.submit(mobile, CONTENT, **options[guard])
+        return len(simulator.arrivals)
+
+    assert run_virtual(main()) == 1
