@@ -27,6 +27,7 @@ from ihuyi_voice.calls import (
     from_environment,
     repeat,
 )
+from ihuyi_voice.common.foreign import plain
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, MemoryGuard, Unset, check_guard
@@ -195,7 +196,12 @@ class VoiceClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Wait for what is in flight, tell guard and ledger, and close; safe to call twice."""
+        """Wait for what is in flight, tell guard and ledger, and close; safe to call twice.
+
+        Raises:
+            RuntimeError: It belongs to another event loop, and goes on there.
+        """
+        self._sender.check_loop()
         try:
             await self._sender.aclose()
         finally:
@@ -369,11 +375,11 @@ class VoiceClient:
             TemplateNotFound: The account has no such template.
             NotSent, OutcomeUnknown, VendorError: As for `submit`.
         """
-        given: object = template_id  # ids come from files and databases, as numbers or not at all
-        template_id = "" if given is None else str(given).strip()  # pyright: ignore[reportUnnecessaryComparison]
-        if not template_id:
+        given: Any = template_id  # ids come from files and databases, as numbers or not at all
+        written = plain(given) if isinstance(given, str) else str(given)
+        if given is None or not written.strip():
             raise InvalidRequest("template_id is empty", field="template_id")
-        await self._ask(Call(Operation.DELETE_TEMPLATE, {"templateid": template_id}))
+        await self._ask(Call(Operation.DELETE_TEMPLATE, {"templateid": written.strip()}))
 
     async def _ask(self, call: Call) -> tuple[Answer, int]:
         try:

@@ -15,7 +15,7 @@ from ihuyi_voice.calls.flights import flights_of
 from ihuyi_voice.calls.journal import Journal, Journals
 from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.calls.waiting import ended, waited
-from ihuyi_voice.common.foreign import ENDING, PASSING
+from ihuyi_voice.common.foreign import ENDING, PASSING, plain
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, VoiceError
 from ihuyi_voice.models import Draft
@@ -188,6 +188,7 @@ def check_key(name: str, key: object) -> str:
     """
     if not isinstance(key, str):
         raise InvalidRequest(f"{name} must be text, not of type {type(key).__name__}", field=name)
+    key = plain(key)
     if not key.strip():
         raise InvalidRequest(f"{name} is empty", field=name)
     if len(key) > _LONGEST_KEY:

@@ -43,7 +43,7 @@ class Guarding:
         self._guard = guard
         self._account = account
         self._client = self if client is None else client
-        self._errands = Errands() if client is None else client._errands  # noqa: SLF001 - its own kind
+        self._errands: Errands = Errands() if client is None else client._errands  # noqa: SLF001 - its own kind
         self._pause = Pause()
         self._remembers = getattr(guard, "remembers", None)
         self._restore = getattr(guard, "restore", None) if self._remembers else None

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import httpx
 
@@ -28,6 +28,7 @@ from ihuyi_voice.common import network
 from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import Redactor, quiet_httpx
+from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.errors import NotSent, OutcomeUnknown
 from ihuyi_voice.http.body import OneRequest
 from ihuyi_voice.http.client import InjectedClient, OwnClient
@@ -91,8 +92,8 @@ class Sender:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._warned = False
-        self._in_flight = 0
-        self._landed: asyncio.Event | None = None
+        self._in_flight: list[asyncio.Task[Any] | None] = []  # through an injected client
+        self._landed = Signal()
         network.stand_guard()  # if the environment says so
         self._options = options
         self._route = options.route() if options.http_client is None else None
@@ -114,7 +115,7 @@ class Sender:
         Raises:
             RuntimeError: It is closed, or belongs to another event loop.
         """
-        self._check_loop()
+        self.check_loop()
         if self._closed:
             raise RuntimeError("this VoiceClient is closed; make a new one")
 
@@ -138,7 +139,6 @@ class Sender:
             request = way.request(wire, sent)
         except Exception as exc:  # noqa: BLE001 - an address that is too long, for one
             self._raise(exc, sent)
-        self._in_flight += 1
         try:
             await self._through(way, request)
         except BaseException as exc:
@@ -151,11 +151,8 @@ class Sender:
             return self._in_spite_of(exc, sent)
         finally:
             sent.over = True
-            self._in_flight -= 1
             if sent.bodyless:
                 self._warn_of_get(sent)
-            if self._landed is not None and not self._in_flight:
-                self._landed.set()
         return _kept(sent)
 
     async def aclose(self) -> None:
@@ -164,7 +161,7 @@ class Sender:
         Raises:
             RuntimeError: It belongs to another event loop; it stays as it was.
         """
-        self._check_loop()
+        self.check_loop()
         self._closed = True
         if "_way" not in vars(self):
             return
@@ -173,12 +170,16 @@ class Sender:
         await self._way.aclose()
 
     async def _land(self) -> None:
-        """Wait until no request is in flight."""
-        if self._in_flight:
-            self._landed = self._landed or asyncio.Event()
-            await self._landed.wait()
+        """Wait until no request is in flight but the one in whose hook this is called."""
+        own = asyncio.current_task()
+        await self._landed.wait_until(lambda: all(task is own for task in self._in_flight))
 
-    def _check_loop(self) -> None:
+    def check_loop(self) -> None:
+        """Bind this to the running event loop, if it is bound to none.
+
+        Raises:
+            RuntimeError: It belongs to another one.
+        """
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
@@ -192,10 +193,16 @@ class Sender:
                 async with bounded(request):
                     await finish(response, request)
             return
-        with quiet_httpx():
-            async with bounded(request):
-                response = await way.client.send(request, stream=True, follow_redirects=False)
-                await finish(response, request)
+        task = asyncio.current_task()
+        self._in_flight.append(task)
+        try:
+            with quiet_httpx():
+                async with bounded(request):
+                    response = await way.client.send(request, stream=True, follow_redirects=False)
+                    await finish(response, request)
+        finally:
+            self._in_flight.remove(task)
+            self._landed.notify()
 
     def _warn_of_get(self, sent: Sent) -> None:
         if sent.handed and not (sent.told or sent.mocked or self._warned):

@@ -2,13 +2,14 @@
 
 import unicodedata
 
+from ihuyi_voice.common.foreign import plain
 from ihuyi_voice.errors import InvalidRequest
 
 _ALLOWED_CONTROLS = frozenset("\n\r\t")
 
 
 def validate_content(content: str, max_length: int | None) -> str:
-    """Return `content` as it is, if it can be said.
+    """Return `content` with the characters that it has, if it can be said.
 
     Args:
         content: The whole text; it is not changed, because the dynamic password covers it.
@@ -21,6 +22,7 @@ def validate_content(content: str, max_length: int | None) -> str:
         raise InvalidRequest(
             f"the content is of type {type(content).__name__}, not text", field="content"
         )
+    content = plain(content)
     if not content.strip():
         raise InvalidRequest("the content is empty", field="content")
     if max_length is not None and len(content) > max_length:

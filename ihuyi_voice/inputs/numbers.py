@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from ihuyi_voice.common.foreign import plain
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import InvalidRequest
 
@@ -104,6 +105,7 @@ def normalise_mobile(number: str) -> str:
     """
     if not isinstance(number, str):  # pyright: ignore[reportUnnecessaryIsInstance] - user input
         raise InvalidRequest(_reason_for_type(number), field="mobile")
+    number = plain(number)
     if _MOBILE.fullmatch(number):
         return number
     groups = _unwrapped(_groups(number.translate(_FULL_WIDTH)))

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
+from ihuyi_voice.common.foreign import plain
 from ihuyi_voice.common.redaction import Redactor
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import Operation, RawReply
@@ -68,7 +69,8 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
 
 
 def _or_default(url: str | None) -> str:
-    return DEFAULT_BASE_URL if url is None else url
+    given: object = DEFAULT_BASE_URL if url is None else url
+    return plain(given) if isinstance(given, str) else given  # type: ignore[return-value]  # pyright: ignore[reportReturnType] - it is refused
 
 
 def _check_base_url(url: object) -> None:

@@ -13,7 +13,9 @@ import pytest
 from ihuyi_voice import InvalidRequest, VoiceClient
 from ihuyi_voice.calls import ClientOptions
 from ihuyi_voice.simulator import Simulator
-from tests.support.vendor import BASE_URL, CONTENT, MOBILE
+from tests.support.guards import Misbehaving
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE, in_process
+from tests.support.virtual_time import VirtualLoop, loop_time, run_virtual
 
 
 async def test_a_client_works_without_a_with_block() -> None:
@@ -43,6 +45,25 @@ def test_another_event_loop_is_a_clear_error() -> None:
     asyncio.run(enter())
     with pytest.raises(RuntimeError, match="another event loop"):
         asyncio.run(enter())
+
+
+def test_closing_in_another_event_loop_changes_nothing_where_it_belongs() -> None:
+    """What it is about to tell its guard goes on there, and nobody waits for it in vain."""
+    guard = Misbehaving("commit", "is slow")
+
+    async def close(client: VoiceClient) -> float:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await client.aclose()
+        return loop_time()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as here:
+        client = in_process(Simulator(clock=loop_time), guard=guard)
+        call = here.get_loop().create_task(client.submit(MOBILE, CONTENT))
+        here.run(guard.begun.wait())
+        assert run_virtual(close(client)) == 1_000.0
+        assert here.run(asyncio.wait_for(call, None)).voice_id
+        here.run(client.aclose())
+    assert guard.settled == ["commit"]
 
 
 def test_the_environment_makes_a_client(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from enum import Enum
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,42 @@ async def test_templates_are_added_once_and_deleted_once(simulator: Simulator, u
         for nothing in (" ", None):
             with pytest.raises(InvalidRequest, match="template_id is empty"):
                 await client.delete_template(nothing)
+
+
+class Texts(str, Enum):  # noqa: UP042 - a StrEnum writes itself otherwise
+    """Texts with names, which write themselves by their names."""
+
+    NUMBER = MOBILE
+    CONTENT = "9633"
+    TEMPLATE = "7"
+
+
+class Loud(str):
+    """A text that writes itself in a way of its own."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.upper()
+
+    def __format__(self, spec: str) -> str:
+        return self.upper()
+
+
+@pytest.mark.parametrize("form", [{}, {"method": "GET"}, {"auth": "plain"}])
+async def test_a_text_is_sent_by_its_characters_whatever_its_class(
+    simulator: Simulator, url: str, form: dict[str, Any]
+) -> None:
+    """Nobody is told "Texts.CONTENT", nor called by it."""
+    address = Loud(url)
+    async with VoiceClient(simulator.account, simulator.api_key, base_url=address, **form) as web:
+        await web.submit(Texts.NUMBER, Texts.CONTENT)
+        await web.submit("13911111111", Loud("abc"))
+        with pytest.raises(TemplateNotFound):
+            await web.delete_template(Texts.TEMPLATE)
+    said = [(each.mobile, each.content) for each in list(simulator.arrivals)[:2]]
+    assert said == [(MOBILE, "9633"), ("13911111111", "abc")]
+    assert simulator.arrivals[-1].fields["templateid"] == "7"
 
 
 async def test_invalid_input_costs_no_request(simulator: Simulator, url: str) -> None:

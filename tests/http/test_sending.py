@@ -129,6 +129,19 @@ async def test_closing_waits_for_those_in_flight_also_twice_at_once(
         await client.aclose()
 
 
+@pytest.mark.parametrize("when", ["request", "response"])
+async def test_a_hook_that_closes_the_client_does_not_wait_for_its_own_request(when: str) -> None:
+    """An injected client goes on, and the call ends."""
+
+    async def close(_: object) -> None:
+        await client.aclose()
+
+    async with counting(accept) as vendor, httpx.AsyncClient() as http_client:
+        http_client.event_hooks = {when: [close]}
+        client = VoiceClient("a", "key", base_url=vendor.url, http_client=http_client)
+        assert (await client.submit(MOBILE, CONTENT, timeout=20.0)).voice_id == "77"
+
+
 async def test_a_close_from_another_loop_fails_and_spoils_nothing() -> None:
     """The client goes on where it belongs, and is closed there."""
     async with counting(accept) as vendor:
