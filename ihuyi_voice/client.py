@@ -27,7 +27,6 @@ from ihuyi_voice.calls import (
     from_environment,
     repeat,
 )
-from ihuyi_voice.common.foreign import plain
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.guards import Guard, MemoryGuard, Unset, check_guard
@@ -39,6 +38,7 @@ from ihuyi_voice.inputs import (
     check_wait,
     normalise_mobile,
     validate_content,
+    validate_template_id,
 )
 from ihuyi_voice.models import AddedTemplate, Draft, Message, Operation, Submission
 from ihuyi_voice.protocol import (
@@ -196,12 +196,8 @@ class VoiceClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Wait for what is in flight, tell guard and ledger, and close; safe to call twice.
-
-        Raises:
-            RuntimeError: It belongs to another event loop, and goes on there.
-        """
-        self._sender.check_loop()
+        """Wait for what is in flight, tell guard and ledger, and close; safe to call twice."""
+        self._sender.check_loop()  # elsewhere it goes on where it belongs
         try:
             await self._sender.aclose()
         finally:
@@ -375,11 +371,8 @@ class VoiceClient:
             TemplateNotFound: The account has no such template.
             NotSent, OutcomeUnknown, VendorError: As for `submit`.
         """
-        given: Any = template_id  # ids come from files and databases, as numbers or not at all
-        written = plain(given) if isinstance(given, str) else str(given)
-        if given is None or not written.strip():
-            raise InvalidRequest("template_id is empty", field="template_id")
-        await self._ask(Call(Operation.DELETE_TEMPLATE, {"templateid": written.strip()}))
+        fields = {"templateid": validate_template_id(template_id)}
+        await self._ask(Call(Operation.DELETE_TEMPLATE, fields))
 
     async def _ask(self, call: Call) -> tuple[Answer, int]:
         try:

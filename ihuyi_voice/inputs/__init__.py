@@ -1,7 +1,7 @@
 """What a caller gives, checked before it costs a call."""
 
 from ihuyi_voice.inputs.columns import named_values
-from ihuyi_voice.inputs.content import validate_content
+from ihuyi_voice.inputs.content import validate_content, validate_template_id
 from ihuyi_voice.inputs.earlier import beside, earlier
 from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.options import (
@@ -39,5 +39,6 @@ __all__ = [
     "not_negative",
     "readable_twice",
     "validate_content",
+    "validate_template_id",
     "waited",
 ]

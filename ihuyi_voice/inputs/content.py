@@ -1,4 +1,4 @@
-"""What may be said: the check of a notification's content before it costs a call (section 2.3)."""
+"""What may be said: a notification's content, and a template's id, before they cost a call."""
 
 import unicodedata
 
@@ -33,6 +33,18 @@ def validate_content(content: str, max_length: int | None) -> str:
     if not content.isprintable():
         _check_characters(content)
     return content
+
+
+def validate_template_id(given: object) -> str:
+    """Return the id of a template; from files and databases it comes as a number, or not at all.
+
+    Raises:
+        InvalidRequest: There is none.
+    """
+    written = plain(given) if isinstance(given, str) else str(given)
+    if given is None or not written.strip():
+        raise InvalidRequest("template_id is empty", field="template_id")
+    return written.strip()
 
 
 def _check_characters(content: str) -> None:
