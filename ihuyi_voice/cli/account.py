@@ -1,13 +1,13 @@
 """`submit` and `balance`: one call, and what is left for more."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
+from ihuyi_voice.cli.calling import call
+from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait
 from ihuyi_voice.cli.output import print_json, reporting, say
-from ihuyi_voice.models import OutcomeStatus, Submission
+from ihuyi_voice.models import OutcomeStatus
 
 
 def submit(
@@ -20,13 +20,10 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Have one number called."""
-
-    async def run() -> Submission:
-        async with make_client(account, base_url) as client:
-            return await client.submit(mobile, content, max_wait=max_wait)
-
     with reporting(as_json=as_json):
-        submission = asyncio.run(run())
+        submission = call(
+            lambda client: client.submit(mobile, content, max_wait=max_wait), account, base_url
+        )
         if as_json:
             status = OutcomeStatus.ACCEPTED.value
             print_json({"status": status, "voice_id": submission.voice_id})
@@ -36,13 +33,8 @@ def submit(
 
 def balance(account: Account = None, base_url: BaseUrl = None, *, as_json: Json = False) -> None:
     """Print how many notifications are left on the account."""
-
-    async def run() -> int:
-        async with make_client(account, base_url) as client:
-            return await client.balance()
-
     with reporting(as_json=as_json):
-        left = asyncio.run(run())
+        left = call(lambda client: client.balance(), account, base_url)
         if as_json:
             print_json({"balance": left})
         else:

@@ -6,7 +6,6 @@ stderr. A signal does the same, and a second one cuts off what is in flight.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -20,10 +19,11 @@ from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.feeding import selected
 from ihuyi_voice.cli.interrupts import Interrupts
 from ihuyi_voice.cli.language import word
-from ihuyi_voice.cli.listing import Keyed, Row, keyed, told_apart
+from ihuyi_voice.cli.listing import Keyed, Row, Stamp, keyed, look_at, steady, told_apart
 from ihuyi_voice.cli.output import complain
 from ihuyi_voice.cli.tally import Report, progress_bar, trouble
 from ihuyi_voice.cli.told import Told, of_bad, of_outcome
+from ihuyi_voice.cli.verdicts import TOLD, exit_code
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import (
     InvalidRequest,
@@ -72,11 +72,21 @@ class Plan:
     max_wait: float = 120.0
     max_rate: float | None = None
     now: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    _seen: Stamp = attrs.field(init=False, repr=False)
+
+    @_seen.default  # pyright: ignore[reportAttributeAccessIssue, reportUntypedFunctionDecorator, reportUnknownMemberType] - attrs' way
+    def _look(self) -> Stamp:
+        return look_at(self.recipients.path)
 
     def rows(self) -> Iterator[Keyed]:
-        """Yield the rows of the list with their keys, always the same."""
+        """Yield the rows of the list with their keys, always the same.
+
+        Raises:
+            InvalidRequest: They are others than before, or it is no list that can be sent.
+            OSError, ImportError: It can't be read.
+        """
         kept = told_apart if self.run is None else keyed
-        return kept(self._rows(), again=self.again)
+        return kept(steady(self._rows(), self.recipients.path, self._seen), again=self.again)
 
     def _rows(self) -> Iterable[Row]:
         if self.only is None:
@@ -165,9 +175,8 @@ class Course:
         for keeper in tuple(keepers):
             try:
                 keeper(told)
-            except (OSError, sqlite3.Error) as error:
-                failed = error if isinstance(error, OSError) else OSError(str(error))
-                self.unwritten = self.unwritten or failed
+            except OSError as error:
+                self.unwritten = self.unwritten or error
                 keepers.remove(keeper)
         return bool(keepers)
 
@@ -188,20 +197,26 @@ class Course:
     @property
     def exit(self) -> Exit:
         """The exit code."""
-        counts = self.report.counts
+        return next(code for holds, code in self._ends() if holds)
+
+    def _ends(self) -> Iterator[tuple[bool, Exit]]:
+        """Yield the exit codes, the most urgent first, and whether each is right."""
+        counts, cause = self.report.counts, self.cause
         lost = self.closed or self.unwritten is not None
-        if lost or isinstance(self.cause, LedgerUnavailable):
-            return Exit.NOT_WRITTEN
-        if self.interrupts:
-            return Exit.INTERRUPTED
-        if _stops(self.cause):
-            return Exit.REFUSED
-        if isinstance(self.cause, NotSent):
-            return Exit.NOT_REACHED
-        if self.report.replayed and not self.fresh:
-            return Exit.SETTLED
-        done = counts.total() == counts[OutcomeStatus.ACCEPTED]
-        return Exit.DONE if done else Exit.NOT_ALL
+        yield lost or isinstance(cause, LedgerUnavailable), Exit.NOT_WRITTEN
+        yield bool(self.interrupts), Exit.INTERRUPTED
+        if self.failure is not None:
+            yield True, self._of_failure(self.failure)
+        yield _stops(cause), Exit.REFUSED
+        yield isinstance(cause, NotSent), Exit.NOT_REACHED
+        yield bool(self.report.replayed and not self.fresh), Exit.SETTLED
+        yield counts.total() == counts[OutcomeStatus.ACCEPTED], Exit.DONE
+        yield True, Exit.NOT_ALL
+
+    def _of_failure(self, failure: Exception) -> Exit:
+        """Return its own code, unless that says that nothing was sent, and something may be."""
+        code = exit_code(failure) if isinstance(failure, TOLD) else Exit.NOT_ALL
+        return Exit.NOT_ALL if code is Exit.USAGE and self.fresh else code
 
 
 def _stops(error: VoiceError | None) -> bool:

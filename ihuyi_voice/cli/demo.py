@@ -18,7 +18,8 @@ from ihuyi_voice.cli import once, tally
 from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.language import word
 from ihuyi_voice.cli.options import Json
-from ihuyi_voice.cli.output import add_row, console, print_json, reporting, say, table
+from ihuyi_voice.cli.output import add_row, print_json, reporting, say, table
+from ihuyi_voice.cli.streams import console
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.inputs import RecipientsFile, Template
 from ihuyi_voice.models import DELIVERY_STATUSES, DeliveryReport, DeliveryStatus, OutcomeStatus

@@ -4,7 +4,6 @@ No request is made, unless the balance is asked for.
 """
 
 from collections.abc import Iterable
-from contextlib import closing
 from typing import Any, Final
 
 import attrs
@@ -12,7 +11,7 @@ import attrs
 from ihuyi_voice.cli.course import Plan
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
-from ihuyi_voice.cli.listing import Keyed, scratch
+from ihuyi_voice.cli.listing import Keyed, Scratch
 from ihuyi_voice.cli.output import print_json, say
 from ihuyi_voice.cli.tally import Report, print_causes
 from ihuyi_voice.common.redaction import mask_mobile, shown
@@ -80,13 +79,12 @@ def survey(plan: Plan) -> Survey:
     found = Survey()
     if plan.max_rate is not None:
         check_above_zero("max_rate", plan.max_rate)
-    with closing(scratch()) as numbers:
-        numbers.execute(_TABLE)
+    with Scratch(_TABLE) as numbers:
         for each in plan.rows():
             row = _message(each, found)
             if row is not None:
-                numbers.execute(_NOTE, (row.mobile,))
-        often: list[tuple[int, int]] = numbers.execute(_HOW_OFTEN).fetchall()
+                numbers.run(_NOTE, (row.mobile,))
+        often: list[tuple[int, int]] = numbers.run(_HOW_OFTEN).fetchall()
     _foresee(found, often, plan)
     return found
 
@@ -176,8 +174,9 @@ def _say(found: Survey) -> None:
     for row in found.samples:
         content = shown(row.content)
         say("dry.text", line=row.line, mobile=mask_mobile(row.mobile), content=content)
-    say("dry.length", shortest=found.shortest, longest=found.longest)
-    say("dry.time", time=duration(found.seconds))
+    if found.messages:
+        say("dry.length", shortest=found.shortest, longest=found.longest)
+        say("dry.time", time=duration(found.seconds))
     if found.repeated:
         say("dry.repeated", count=found.repeated)
     if found.held:

@@ -8,9 +8,11 @@ from rich.console import Console
 from ihuyi_voice.cli.course import Course, Plan
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
-from ihuyi_voice.cli.output import OutputClosed, complain, console, errors, print_json, say
+from ihuyi_voice.cli.output import complain, print_json, report_error, say
+from ihuyi_voice.cli.streams import OutputClosed, console, errors
 from ihuyi_voice.cli.tally import cause_of, print_causes, print_report, report_values
 from ihuyi_voice.cli.texts import TEXTS
+from ihuyi_voice.cli.verdicts import TOLD
 from ihuyi_voice.models import OutcomeStatus
 
 Said: TypeAlias = tuple[str, dict[str, Any]]
@@ -20,15 +22,24 @@ _SAFE: Final = (OutcomeStatus.HELD, OutcomeStatus.NOT_SENT, OutcomeStatus.REJECT
 
 
 def tell(course: Course, plan: Plan, *, as_json: bool) -> None:
-    """Tell what a run came to; on stderr if nobody reads the output any more."""
+    """Tell what a run came to; on stderr if nobody reads the output any more.
+
+    Raises:
+        Exception: A fault of the program ended it, which has no words; what was done before it is
+            told.
+    """
     if not as_json:
         print_causes(course.report)
+    if isinstance(course.failure, TOLD):
+        report_error(course.failure, as_json=as_json)
     try:
         _tell(course, plan, console, as_json=as_json)
     except OutputClosed as closed:
         course.closed = True
         complain("error.system", "red", reason=str(closed))
         _tell(course, plan, errors, as_json=as_json)
+    if course.failure is not None and not isinstance(course.failure, TOLD):
+        raise course.failure
 
 
 def _tell(course: Course, plan: Plan, to: Console, *, as_json: bool) -> None:
@@ -58,7 +69,7 @@ def values(course: Course, run: str | None) -> dict[str, Any]:
             "duplicates": course.same,
             "carried": course.carried,
             "interrupted": bool(course.interrupts),
-            "cause": str(course.cause) if course.cause is not None else None,
+            "cause": str(why) if (why := course.cause or course.failure) else None,
             "exit_code": course.exit.value,
         }
     )
@@ -74,6 +85,8 @@ def _headline(course: Course) -> Iterator[Said]:
     elif cause is not None:
         kind, words = cause_of(str(cause), cause)
         yield _with_meaning(("send.stopped", "send.stopped_plainly"), kind, {"cause": words})
+    elif course.failure is not None:
+        yield "send.stopped_plainly", {"cause": str(course.failure)}
     elif course.interrupts:
         yield "send.interrupted", {"rows": rows, "bad": bad}
     elif count:
@@ -95,23 +108,34 @@ def _with_meaning(keys: tuple[str, str], kind: str, values: dict[str, Any]) -> S
 
 def _next(course: Course, plan: Plan) -> Iterator[Said]:
     """Yield what to do next."""
-    counts, run = course.report.counts, {"run": plan.run or ""}
     if course.exit is Exit.SETTLED:
-        yield "send.settled", run
+        yield "send.settled", {"run": plan.run or ""}
     if course.unwritten is not None and plan.out is not None and plan.run is None:
         yield "send.next_disk", {"out": str(plan.out)}
-    elif course.cause is not None or course.report.causes:
+    elif course.failure is None and (course.cause is not None or course.report.causes):
         yield from _advice(course)
     if plan.run is not None:
-        if counts[OutcomeStatus.UNKNOWN]:
-            yield "send.uncertain", run
-        if course.interrupts or course.cause is not None or counts[OutcomeStatus.HELD]:
-            yield "send.go_on", run
+        yield from _goes_on(course, {"run": plan.run})
     elif plan.out is not None and course.unwritten is None:
-        left = [status for status in _SAFE if counts[status]]
-        if left:
-            only = ",".join(status.value.lower() for status in left)
-            yield "send.what_is_left", {"out": str(plan.out), "only": only}
+        yield from _is_left(course, {"out": str(plan.out)})
+
+
+def _goes_on(course: Course, run: dict[str, Any]) -> Iterator[Said]:
+    """Yield what becomes of the rest of a run in a ledger."""
+    counts, stopped = course.report.counts, course.cause or course.failure
+    if counts[OutcomeStatus.UNKNOWN]:
+        yield "send.uncertain", run
+    if course.interrupts or stopped is not None or counts[OutcomeStatus.HELD]:
+        yield "send.go_on", run
+
+
+def _is_left(course: Course, out: dict[str, Any]) -> Iterator[Said]:
+    """Yield how the rest of a results file is sent."""
+    if course.failure is not None:
+        yield "send.next_list", out
+    left = [status.value.lower() for status in _SAFE if course.report.counts[status]]
+    if left:
+        yield "send.what_is_left", out | {"only": ",".join(left)}
 
 
 def _advice(course: Course) -> Iterator[Said]:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text, word
-from ihuyi_voice.cli.output import add_row, console, print_json, say, table
+from ihuyi_voice.cli.output import add_row, print_json, say, table
+from ihuyi_voice.cli.streams import console
 from ihuyi_voice.common.redaction import mask_numbers, shown
 from ihuyi_voice.models import OutcomeStatus
 

@@ -10,7 +10,8 @@ import typer
 
 from ihuyi_voice.cli.language import text, word
 from ihuyi_voice.cli.options import DEFAULT_INBOX, InboxAddress, Json
-from ihuyi_voice.cli.output import add_row, console, print_json, reporting, say, table
+from ihuyi_voice.cli.output import add_row, print_json, reporting, say, table
+from ihuyi_voice.cli.streams import console
 from ihuyi_voice.common.redaction import excerpt, mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 

@@ -1,4 +1,9 @@
-"""Ctrl-C and SIGTERM, counted: the first asks for an end in good order, the second for one now."""
+"""Signals that ask for an end, counted: the first for one in good order, the second for one now.
+
+Ctrl-C, SIGTERM, and SIGHUP, which comes when the terminal goes: an ssh connection that breaks must
+not lose what is in flight. It comes from the system and from the shell as well, and counts once.
+Under `nohup` it is ignored, and stays so.
+"""
 
 import asyncio
 import signal
@@ -6,7 +11,15 @@ from collections.abc import Coroutine
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
+_HANGUP: Final = getattr(signal, "SIGHUP", None)  # Windows has none
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def heeded() -> tuple[signal.Signals, ...]:
+    """Return the signals that ask this process for its end."""
+    if _HANGUP is None or signal.getsignal(_HANGUP) is signal.SIG_IGN:
+        return _SIGNALS
+    return (*_SIGNALS, _HANGUP)
 
 
 class Interrupts:
@@ -23,9 +36,10 @@ class Interrupts:
         self._came = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._before: dict[signal.Signals, Any] = {}
+        self._hung_up = False
 
     def __enter__(self) -> Self:
-        self._before = {name: signal.signal(name, self._note) for name in _SIGNALS}
+        self._before = {name: signal.signal(name, self._note) for name in heeded()}
         return self
 
     def __exit__(
@@ -37,10 +51,13 @@ class Interrupts:
         for name, handler in self._before.items():
             signal.signal(name, handler)
 
-    def _note(self, _: int, __: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._arrived)
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._arrived, number == _HANGUP)
 
-    def _arrived(self) -> None:
+    def _arrived(self, hung_up: bool) -> None:  # noqa: FBT001 - of a callback
+        if hung_up and self._hung_up:
+            return
+        self._hung_up |= hung_up
         self.count += 1
         self._came.set()
         if self.cancels is not None:

@@ -6,19 +6,18 @@ every row as soon as it has ended. It is taken away when the workbook is on the 
 
 import csv
 import json
-import sqlite3
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from ihuyi_voice.cli.course import Course, Plan
 from ihuyi_voice.cli.growing import GrowingFile
 from ihuyi_voice.cli.language import text
-from ihuyi_voice.cli.listing import scratch
+from ihuyi_voice.cli.listing import Scratch
 from ihuyi_voice.cli.output import complain
 from ihuyi_voice.cli.results import Headings
-from ihuyi_voice.cli.sheets import check_format, is_workbook, writing
+from ihuyi_voice.cli.sheets import beside, is_workbook, replacing, writing
 from ihuyi_voice.cli.told import Told
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs.earlier import OF_ONE_RUN
@@ -37,7 +36,6 @@ def keeping(plan: Plan, course: Course) -> Generator[None]:
     if out is None:
         yield
         return
-    check_format(out)
     headings = Headings.of(plan.recipients.names(), OF_ONE_RUN)
     file = _begun(out, (*headings.names, *headings.ours), force=plan.force)
 
@@ -51,11 +49,6 @@ def keeping(plan: Plan, course: Course) -> Generator[None]:
         _close(file, course)
         if is_workbook(out):
             _turn_into_workbook(file.path, out, course)
-
-
-def beside(out: Path) -> Path:
-    """Return where the rows grow: the file itself, or a CSV beside a workbook."""
-    return out.with_name(f"{out.name}.csv") if is_workbook(out) else out
 
 
 def _begun(out: Path, header: Sequence[str], *, force: bool) -> GrowingFile:
@@ -80,16 +73,12 @@ def _close(file: GrowingFile, course: Course) -> None:
 
 def _turn_into_workbook(rows: Path, out: Path, course: Course) -> None:
     """Make the workbook; if that fails, the rows stay where they are."""
-    part = out.with_name(f".{out.name}.part")
     try:
-        with writing(part, workbook=True) as write:
+        with replacing(out) as part, writing(part, workbook=True) as write:
             for cells in _in_order(rows):
                 write(cells)
-        part.replace(out)
         rows.unlink()
-    except (OSError, sqlite3.Error) as error:
-        with suppress(OSError):
-            part.unlink()
+    except OSError as error:
         course.unwritten = course.unwritten or OSError(str(error))
         if rows.exists():
             complain("send.out.beside", "red", out=str(out), rows=str(rows), reason=str(error))
@@ -97,15 +86,11 @@ def _turn_into_workbook(rows: Path, out: Path, course: Course) -> None:
 
 def _in_order(path: Path) -> Iterator[list[str]]:
     """Yield the header of a file of results, and its rows by their lines."""
-    known = scratch()
-    try:
-        known.execute(_TABLE)
+    with Scratch(_TABLE) as known:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)
             yield next(rows)
             told = ((int(cells[-1]), json.dumps(cells)) for cells in rows)
-            known.executemany("INSERT INTO rows VALUES (?, ?)", told)
-        for (cells,) in known.execute("SELECT cells FROM rows ORDER BY line"):
+            known.run_for_each("INSERT INTO rows VALUES (?, ?)", told)
+        for (cells,) in known.run("SELECT cells FROM rows ORDER BY line"):
             yield json.loads(cells)
-    finally:
-        known.close()

@@ -1,5 +1,6 @@
 """Which language the command speaks, and its words in that language."""
 
+import locale
 import os
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ class Language(StrEnum):
 
 
 _COLUMNS: Final = {language: place for place, language in enumerate(Language)}
+_CHINESE: Final = (Language.ZH, "chinese")  # as Windows calls it, a code page behind it
 _OPTION: Final = "--lang"
 _REASONS: Final = frozenset({"reason", "cause"})  # the library's words, which are English
 _VARIABLES: Final = ("IHUYI_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts
@@ -30,8 +32,10 @@ def language_of(args: Sequence[str], environ: Mapping[str, str]) -> Language:
     asked = _asked(args)
     if asked in _COLUMNS:
         return Language(asked)
-    said = next((environ[name] for name in _VARIABLES if environ.get(name)), "")
-    return Language.ZH if said.lower().startswith(Language.ZH) else Language.EN
+    said = next((environ[name] for name in _VARIABLES if environ.get(name)), None)
+    if said is None:  # as on Windows, whose setting Python has taken on at its start
+        said = locale.setlocale(locale.LC_CTYPE)
+    return Language.ZH if said.lower().startswith(_CHINESE) else Language.EN
 
 
 def language_first(args: Sequence[str]) -> list[str]:

@@ -20,8 +20,11 @@ from ihuyi_voice.cli.options import (
     InboxAddress,
     Json,
     LedgerAddress,
+    files_of,
 )
-from ihuyi_voice.cli.output import add_row, console, print_json, printing, reporting, say
+from ihuyi_voice.cli.output import add_row, print_json, printing, reporting, say
+from ihuyi_voice.cli.sheets import check_out, check_place, replacing
+from ihuyi_voice.cli.streams import console
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import OutcomeStatus
 
@@ -199,6 +202,7 @@ def csv(
         await _write(out, (*headings.names, *headings.ours), rows)
 
     with reporting(as_json=False):
+        check_out(out, *files_of(ledger), *([recipients] if recipients else []))
         asyncio.run(_with(ledger, work))
 
 
@@ -211,12 +215,14 @@ def html(
 ) -> None:
     """Write a run as one page of HTML, for a phone and a desk."""
     with reporting(as_json=False):
+        check_place(out, *files_of(ledger))
         page = sight.page()
         report = asyncio.run(_with(ledger, lambda opened: opened.report(run, account)))
         if lang is not None:
             choose(lang)
         written = page.render(report, datetime.now(UTC))
-        _replace(out, written)
+        with replacing(out) as part:
+            part.write_text(written, encoding="utf-8")
         say("ledger.html.written", out=str(out))
 
 
@@ -251,17 +257,6 @@ async def _write(
             await write_rows(csv_files.writer(output).writerow, header, rows)
     else:
         await replace(out, header, rows)
-
-
-def _replace(path: Path, page: str) -> None:
-    """Write a file whole, in the place of an older one."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(page, encoding="utf-8")
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 _NAMES: Final = ("runs", "show", "unknown", "settle", "reconcile", "csv", "html")

@@ -1,25 +1,33 @@
-"""The rows of a list and what each is known by: its reference, or a digest of number and content.
+"""The rows of a list, what each is known by and how it ended; all of it on the disk if it is long.
 
-Never the row's number: a list that was sorted, or has a row less, is the same list. The same rows
-have the same keys whenever they are read. Without a ledger nobody keeps keys, so there it is the
-digest alone: rows that say the same to the same number are one message, whatever their references.
+A row is known by its reference, or by a digest of number and content, never by the row's number:
+a list that was sorted, or has a row less, is the same list. The same rows have the same keys
+whenever they are read. Without a ledger nobody keeps keys, so there it is the digest alone: rows
+that say the same to the same number are one message, whatever their references.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing
-from typing import Final, TypeAlias
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self, TypeAlias, TypeVar
 
 import attrs
 
 from ihuyi_voice.cli.feeding import Carried
 from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.told import Told
+from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.models import digest
+
+T = TypeVar("T")
 
 _TABLE: Final = (
     "CREATE TABLE seen (key TEXT PRIMARY KEY, said TEXT, line INTEGER, times INTEGER) WITHOUT ROWID"
 )
+_ENDS: Final = "CREATE TABLE ends (line INTEGER PRIMARY KEY, result TEXT)"
 _NOTE: Final = (
     "INSERT INTO seen VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
     " RETURNING said, line, times"
@@ -61,7 +69,7 @@ def keyed(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
         rows: All rows of a list, in their order.
         again: Whether identical rows are messages of their own; their keys get an ordinal.
     """
-    with closing(_Seen()) as seen:
+    with _Seen() as seen:
         for row in rows:
             if isinstance(row, Carried):
                 yield _carried(row, seen, by_reference=True)
@@ -71,7 +79,7 @@ def keyed(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
 
 def told_apart(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
     """Yield each row; those that say the same to the same number as an earlier one name it."""
-    with closing(_Seen()) as seen:
+    with _Seen() as seen:
         for row in rows:
             if isinstance(row, Carried):
                 yield _carried(row, seen, by_reference=False)
@@ -109,11 +117,76 @@ def _keyed(row: Recipient, seen: "_Seen", *, again: bool) -> Keyed:
     return Keyed(row, key, first.line if first.times > 1 else 0)
 
 
-def scratch() -> sqlite3.Connection:
-    """Return a database that nobody else sees: in memory, and on the disk once it is large."""
-    found = sqlite3.connect("", isolation_level=None)
-    found.execute("PRAGMA cache_size = -32768")
-    return found
+Stamp: TypeAlias = tuple[int, int, int, int]
+"""What tells one state of a file from another: where it is on the disk, its size and its time."""
+
+
+def look_at(path: Path) -> Stamp:
+    """Return the state of a file."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def steady(rows: Iterable[T], path: Path, seen: Stamp) -> Iterator[T]:
+    """Yield the rows of a file, unless it becomes another one.
+
+    It is read more than once, and in the midst of being written over it would be read as rows that
+    nobody wrote. One that took its place does no harm to who has the old one open.
+
+    Raises:
+        InvalidRequest: It was changed; no row is a mixture.
+    """
+    if look_at(path) != seen:
+        raise InvalidRequest(text("send.changed", name=path.name))
+    for row in rows:
+        if _is_written_over(path, seen):
+            raise InvalidRequest(text("send.changed", name=path.name))
+        yield row
+
+
+def _is_written_over(path: Path, seen: Stamp) -> bool:
+    try:
+        now = look_at(path)
+    except OSError:  # it is gone, and is read on all the same
+        return False
+    return now != seen and now[:2] == seen[:2]
+
+
+class Scratch:
+    """A database that nobody else sees: in memory, and on the disk once it is large.
+
+    Raises:
+        OSError: At any time, that disk is full.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._known = sqlite3.connect("", isolation_level=None)
+        self.run("PRAGMA cache_size = -32768")
+        self.run(table)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._known.close()
+
+    def run(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Run a statement, and return its rows."""
+        with _told():
+            return self._known.execute(statement, values)
+
+    def run_for_each(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run a statement for each of many rows of values."""
+        with _told():
+            self._known.executemany(statement, rows)
+
+
+@contextmanager
+def _told() -> Generator[None]:
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise OSError(str(exc)) from exc
 
 
 @attrs.frozen
@@ -125,17 +198,29 @@ class _First:
     times: int
 
 
-class _Seen:
+class _Seen(Scratch):
     """The keys of a list."""
 
     def __init__(self) -> None:
-        self._keys = scratch()
-        self._keys.execute(_TABLE)
+        super().__init__(_TABLE)
 
     def note(self, key: str, said: str, line: int) -> _First:
         """Note a row of a key; return the first of them."""
-        return _First(*self._keys.execute(_NOTE, (key, said, line)).fetchone())
+        return _First(*self.run(_NOTE, (key, said, line)).fetchone())
 
-    def close(self) -> None:
-        """Forget them."""
-        self._keys.close()
+
+class Ends(Scratch):
+    """How rows have ended, by line."""
+
+    def __init__(self) -> None:
+        super().__init__(_ENDS)
+
+    def __call__(self, told: Told) -> None:
+        """Keep a row's end."""
+        row = told.row.line, json.dumps(told.result)
+        self.run("INSERT OR REPLACE INTO ends VALUES (?, ?)", row)
+
+    def of(self, line: int) -> tuple[str, ...] | None:
+        """Return how the row of a line has ended; None if it hasn't."""
+        found = self.run("SELECT result FROM ends WHERE line = ?", (line,)).fetchone()
+        return None if found is None else tuple(json.loads(found[0]))

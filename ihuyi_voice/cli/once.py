@@ -8,43 +8,46 @@ from contextlib import AsyncExitStack
 
 from ihuyi_voice.cli.course import Course, Plan, count_rows, follow, submissions
 from ihuyi_voice.cli.ending import tell
-from ihuyi_voice.cli.ends import Ends
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.interrupts import Interrupts
 from ihuyi_voice.cli.keeping import keeping
-from ihuyi_voice.cli.listing import Keyed
+from ihuyi_voice.cli.listing import Ends, Keyed
 from ihuyi_voice.cli.told import Told, not_begun, print_row, same
+from ihuyi_voice.cli.verdicts import TOLD
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.inputs import BadRow
 from ihuyi_voice.models import OutcomeStatus
 
 
-async def send(client: VoiceClient, plan: Plan, *, as_json: bool) -> Exit:
+async def send(client: VoiceClient, plan: Plan, total: int, *, as_json: bool) -> Exit:
     """Send everything in a list, tell of it, and return the exit code.
 
     Raises:
-        VoiceError, OSError: It could not begin, and nothing was sent. Or the list broke off, and
-            everything before was done.
+        VoiceError, OSError: It could not begin, and nothing was sent.
     """
-    course = await go(client, plan, hidden=as_json, streamed=as_json)
+    course = await go(client, plan, total, hidden=as_json, streamed=as_json)
     tell(course, plan, as_json=as_json)
-    if course.failure is not None:
-        raise course.failure
     return course.exit
 
 
 async def go(
-    client: VoiceClient, plan: Plan, *, hidden: bool = False, streamed: bool = False
+    client: VoiceClient,
+    plan: Plan,
+    total: int | None = None,
+    *,
+    hidden: bool = False,
+    streamed: bool = False,
 ) -> Course:
     """Send everything in a list, with its results in a file; see `send`.
 
     Args:
         client: Who sends.
         plan: What, and how.
+        total: How many rows there are, if `count_rows` has said it already.
         hidden: Whether there is no bar.
         streamed: Whether each row's end is printed as a line of JSON.
     """
-    total = count_rows(plan)
+    total = count_rows(plan) if total is None else total
     with Ends() as ends, Interrupts() as interrupts:
         course = Course(hearers=[ends], kept_elsewhere=plan.out is None and not streamed)
         if streamed:
@@ -63,9 +66,12 @@ def _tell_the_rest(plan: Plan, course: Course, ends: Ends) -> None:
     whole = not course.interrupts and not course.same
     if whole or course.unwritten is not None or course.failure is not None:
         return
-    for each in plan.rows():
-        if ends.of(each.row.line) is None:
-            _tell_of_one(each, course, ends)
+    try:
+        for each in plan.rows():
+            if ends.of(each.row.line) is None:
+                _tell_of_one(each, course, ends)
+    except TOLD as error:
+        course.failure = error
 
 
 def _tell_of_one(each: Keyed, course: Course, ends: Ends) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
@@ -39,6 +40,20 @@ LedgerAddress: TypeAlias = Annotated[
 DEFAULT_LEDGER: Final = "ihuyi-ledger.sqlite3"
 DEFAULT_INBOX: Final = "ihuyi-pushes.sqlite3"
 LOOPBACK: Final = "127.0.0.1"
+
+
+def files_of(database: str) -> list[Path]:
+    """Return the files of a database, which nothing may overwrite; a server's has none.
+
+    Raises:
+        InvalidRequest, ImportError: It is no address of a database, or needs an extra.
+    """
+    from ihuyi_voice.storage import Address  # noqa: PLC0415 - databases load slowly
+
+    address = Address.parse(database)
+    if address.dialect != "sqlite":
+        return []
+    return [Path(f"{address.target}{more}") for more in ("", "-wal", "-shm")]
 
 
 def make_client(

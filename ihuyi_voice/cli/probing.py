@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 import attrs
 
 from ihuyi_voice.calls import RetryPolicy
-from ihuyi_voice.cli.advice import key_of
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.options import make_client
 from ihuyi_voice.cli.texts import TEXTS
+from ihuyi_voice.cli.verdicts import key_of
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InvalidRequest, NotSent, VendorError, VoiceError
 from ihuyi_voice.guards import Limits

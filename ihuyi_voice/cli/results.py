@@ -5,10 +5,7 @@ looks at it sees the results of one moment, and a full disk costs nothing that w
 """
 
 import asyncio
-import os
-import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +14,7 @@ import attrs
 
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.listing import Keyed
-from ihuyi_voice.cli.sheets import Write, check_format, is_workbook, writing
+from ihuyi_voice.cli.sheets import Write, fresh, is_workbook, replacing, writing
 from ihuyi_voice.common.redaction import mask_numbers, shown
 from ihuyi_voice.errors import InvalidRequest, RateLimited, VendorError
 from ihuyi_voice.inputs import BadRow, TableFile, beside, earlier
@@ -79,12 +76,11 @@ class ResultsFile:
             InvalidRequest: There is somebody else's file.
             OSError: Nothing can be written there.
         """
-        check_format(self._path)
         if self._path is None:
             return
         if not self._force and self._path.exists() and not self._is_own(self._path):
             raise InvalidRequest(text("send.out.taken", out=str(self._path)))
-        _fresh(self._path).unlink()
+        fresh(self._path).unlink()
 
     def _is_own(self, path: Path) -> bool:
         """Say whether a file has this run's results, or none at all."""
@@ -108,27 +104,10 @@ class ResultsFile:
         await replace(self._path, (*self._headings.names, *self._headings.ours), rows)
 
 
-def _fresh(path: Path) -> Path:
-    """Make a file beside another one, and return its path."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    return Path(name)
-
-
 async def replace(path: Path, header: Sequence[str], rows: AsyncIterator[Sequence[Any]]) -> None:
     """Write a file that takes an older one's place when it is whole and on the disk."""
-    part = _fresh(path)
-    try:
-        with writing(part, workbook=is_workbook(path)) as write:
-            await write_rows(write, header, rows)
-        with suppress(OSError):  # as the old one, or as a new one would be
-            part.chmod(_mode(path))
-        part.replace(path)
-        _settle(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    with replacing(path) as part, writing(part, workbook=is_workbook(path)) as write:
+        await write_rows(write, header, rows)
 
 
 async def write_rows(
@@ -140,24 +119,6 @@ async def write_rows(
     write(header)
     async for row in rows:
         write(row)
-
-
-def _mode(path: Path) -> int:
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _settle(folder: Path) -> None:
-    """Have the file's new name on the disk, too, where folders can be opened."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 async def ended(

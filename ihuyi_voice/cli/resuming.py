@@ -11,15 +11,15 @@ from contextlib import AsyncExitStack, suppress
 from typing import Final
 
 from ihuyi_voice.bulk import BulkRun, Outcome
-from ihuyi_voice.cli.course import Course, Plan, count_rows, follow, submissions, tell_unsaved
+from ihuyi_voice.cli.course import Course, Plan, follow, submissions, tell_unsaved
 from ihuyi_voice.cli.ending import tell
-from ihuyi_voice.cli.ends import Ends
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.interrupts import Interrupts
-from ihuyi_voice.cli.listing import Keyed
+from ihuyi_voice.cli.listing import Ends, Keyed
 from ihuyi_voice.cli.output import complain, hearing
 from ihuyi_voice.cli.results import Headings, ResultsFile, ended, joined
 from ihuyi_voice.cli.told import Told, print_row
+from ihuyi_voice.cli.verdicts import TOLD
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import LedgerUnavailable, RunInUse, VoiceError
 from ihuyi_voice.inputs.earlier import OUTCOME
@@ -29,12 +29,13 @@ from ihuyi_voice.models import Message, OutcomeStatus, Submission, digest
 _LAST: Final = 2000  # many times what is in flight
 
 
-async def send(client: VoiceClient, ledger: Ledger, plan: Plan, *, as_json: bool) -> Exit:
+async def send(
+    client: VoiceClient, ledger: Ledger, plan: Plan, total: int, *, as_json: bool
+) -> Exit:
     """Send what is left of a run, write its results, tell of it, and return the exit code.
 
     Raises:
-        VoiceError, OSError: It could not begin, and nothing was sent; RunInUse, for example. Or
-            the list broke off, and everything before was done.
+        VoiceError, OSError: It could not begin, and nothing was sent; RunInUse, for example.
     """
     run = plan.run or plan.recipients.path.name
     headings = Headings.of(plan.recipients.names())
@@ -44,7 +45,7 @@ async def send(client: VoiceClient, ledger: Ledger, plan: Plan, *, as_json: bool
         course = Course([print_row] if as_json else [], [last, ends], kept_elsewhere=True)
         out.check()  # before anything is sent
         try:
-            await _go(client, plan, course, interrupts, as_json=as_json)
+            await _go(client, plan, total, course, interrupts, as_json=as_json)
         except asyncio.CancelledError:
             if not interrupts.count:
                 raise
@@ -55,26 +56,24 @@ async def send(client: VoiceClient, ledger: Ledger, plan: Plan, *, as_json: bool
         except (OSError, VoiceError) as error:
             complain("send.unwritten", "red", out=str(plan.out), reason=str(error))
             course.unwritten = course.unwritten or error
-        with suppress(VoiceError):  # which has been told by now
+        with suppress(*TOLD):  # which has been told by now
             await _tell_the_rest(course, ends, ended(ledger, run, client.account, plan.rows()))
         if isinstance(course.cause, LedgerUnavailable):
             await _tell_unsaved(last, ledger, run, client.account)
     tell(course, plan, as_json=as_json)
-    if course.failure is not None:
-        raise course.failure
     return course.exit
 
 
 async def _go(
     client: VoiceClient,
     plan: Plan,
+    total: int,
     course: Course,
     interrupts: Interrupts,
     *,
     as_json: bool,
 ) -> None:
     """Send what is left, until the end or until it is interrupted."""
-    total = count_rows(plan)
     bulk = submissions(client, plan, course, total)
     interrupts.cancels = asyncio.current_task()  # nothing is in flight yet
     stack = AsyncExitStack()

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from ihuyi_voice.cli import dry, feeding, once, work
-from ihuyi_voice.cli.course import Plan
+from ihuyi_voice.cli.course import Plan, count_rows
 from ihuyi_voice.cli.exits import Exit
-from ihuyi_voice.cli.keeping import beside
 from ihuyi_voice.cli.language import text
-from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, make_client
+from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, files_of, make_client
 from ihuyi_voice.cli.output import reporting
+from ihuyi_voice.cli.sheets import check_out
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards import QuietHours
@@ -83,7 +83,7 @@ def send(
             max_wait=max_wait,
             max_rate=max_rate,
         )
-        _spare_the_recipients(plan)
+        check_out(out, recipients, *(files_of(ledger) if ledger is not None else ()))
         guard = None if quiet_hours is None else QuietHours(quiet_hours)
         client = partial(make_client, account, base_url, guard=guard)
         if distribute and guard is not None:
@@ -93,7 +93,8 @@ def send(
         elif distribute:
             code = asyncio.run(work.distribute(plan, ledger, account, as_json=as_json))
         else:
-            code = asyncio.run(_send(plan, ledger, client, as_json=as_json))
+            total = count_rows(plan)  # where Ctrl-C is heard at once: a long list takes long
+            code = asyncio.run(_send(plan, total, ledger, client, as_json=as_json))
     raise typer.Exit(code)
 
 
@@ -110,19 +111,19 @@ def _try_dry(plan: Plan, client: VoiceClient | None, *, as_json: bool) -> Exit:
 
 
 async def _send(
-    plan: Plan, ledger: str | None, make: Callable[..., VoiceClient], *, as_json: bool
+    plan: Plan, total: int, ledger: str | None, make: Callable[..., VoiceClient], *, as_json: bool
 ) -> Exit:
     """Send what a plan says, with a ledger or without, and return the exit code."""
     if ledger is None:
         async with make() as client:
-            return await once.send(client, plan, as_json=as_json)
+            return await once.send(client, plan, total, as_json=as_json)
     from ihuyi_voice.cli import resuming  # noqa: PLC0415 - only here is a ledger needed
     from ihuyi_voice.ledger import Ledger  # noqa: PLC0415
 
     opened = Ledger.open(ledger)
     client = make(ledger=opened)
     async with opened, client:
-        return await resuming.send(client, opened, plan, as_json=as_json)
+        return await resuming.send(client, opened, plan, total, as_json=as_json)
 
 
 def recipients_file(
@@ -151,10 +152,3 @@ def _pair(option: str) -> tuple[str, str]:
     if not mark or not column:
         raise InvalidRequest(text("send.column.wrong", text=repr(option)))
     return name.strip(), column.strip()
-
-
-def _spare_the_recipients(plan: Plan) -> None:
-    out = plan.out
-    places = () if out is None else (out, beside(out))
-    if any(each.exists() and each.samefile(plan.recipients.path) for each in places):
-        raise InvalidRequest(text("send.out.wrong"))

@@ -1,4 +1,4 @@
-"""A server that says where it listens, and that SIGINT and SIGTERM end in good order."""
+"""A server that says where it listens, and that signals end in good order."""
 
 import asyncio
 import os
@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import uvicorn
 
+from ihuyi_voice.cli.interrupts import heeded
 from ihuyi_voice.cli.output import say
 from ihuyi_voice.pushes import PushReceiver
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LAST_WORDS: Final = 10  # seconds that requests in flight get when the server stops
 
 
@@ -26,7 +26,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        before = {name: signal.signal(name, self.handle_exit) for name in _SIGNALS}
+        before = {name: signal.signal(name, self.handle_exit) for name in heeded()}
         try:
             yield
         finally:

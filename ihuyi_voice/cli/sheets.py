@@ -1,11 +1,14 @@
 """Results as files of the two kinds that people open: CSV, and workbooks (.xlsx, an extra).
 
-In a workbook every cell is text: ids, numbers and what begins with `=` stay what they are.
+In a workbook every cell is text: ids, numbers and what begins with `=` stay what they are. A file
+takes an older one's place as a whole, and never that of what a command lives on: the list, the
+ledger, a pipe or a device.
 """
 
 import csv
 import importlib.util
 import os
+import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,18 +24,50 @@ _WORKBOOK: Final = ".xlsx"
 _OTHERS: Final = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".json", ".pdf", ".doc", ".docx"})
 
 
-def check_format(path: Path | None) -> None:
-    """See to it that a file of results can be of the kind that its name says.
+def check_out(path: Path | None, *spared: Path) -> None:
+    """See to it that a file of results can be written, and that nothing is lost by it.
+
+    Args:
+        path: The file; None for none.
+        spared: What it must not be.
 
     Raises:
-        InvalidRequest: It can't.
+        InvalidRequest: It is one of them, or no file, or can't be of the kind that its name says.
         ImportError: It needs an extra.
     """
-    suffix = "" if path is None else path.suffix.lower()
+    if path is None:
+        return
+    suffix = path.suffix.lower()
     if suffix in _OTHERS:
         raise InvalidRequest(text("send.out.format", suffix=suffix))
     if suffix == _WORKBOOK and importlib.util.find_spec("openpyxl") is None:
         raise ImportError(text("send.out.extra"))
+    check_place(path, *spared)
+    check_place(beside(path), *spared)
+
+
+def check_place(path: Path, *spared: Path) -> None:
+    """See to it that a file can be written at a place, and that nothing is lost by it.
+
+    Raises:
+        InvalidRequest: As `check_out`.
+    """
+    if path.exists() and not path.is_file():
+        raise InvalidRequest(text("send.out.special", out=str(path)))
+    needed = next((each for each in spared if _is_same(path, each)), None)
+    if needed is not None:
+        raise InvalidRequest(text("send.out.wrong", name=needed.name))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return path.resolve() == other.resolve()
+
+
+def beside(out: Path) -> Path:
+    """Return where rows grow: the file itself, or a CSV beside a workbook."""
+    return out.with_name(f"{out.name}.csv") if is_workbook(out) else out
 
 
 def is_workbook(path: Path) -> bool:
@@ -41,16 +76,61 @@ def is_workbook(path: Path) -> bool:
 
 
 @contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """Yield a new file beside another one, whose place it takes if all goes well.
+
+    Raises:
+        OSError: It can't be written; the old file stays.
+    """
+    part = fresh(path)
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        with suppress(OSError):  # as the old one, or as a new one would be
+            part.chmod(_mode(path))
+        part.replace(path)
+        _settle(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def fresh(path: Path) -> Path:
+    """Make a file beside another one, and return its path."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    return Path(name)
+
+
+def _mode(path: Path) -> int:
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _settle(folder: Path) -> None:
+    """Have the file's new name on the disk, too, where folders can be opened."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
 def writing(path: Path, *, workbook: bool) -> Generator[Write]:
-    """Yield what writes a row into a file, which is on the disk when this is left.
+    """Yield what writes a row into a file.
 
     Raises:
         OSError: It can't be written.
     """
     with _workbook(path) if workbook else _csv(path) as write:
         yield write
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 @contextmanager

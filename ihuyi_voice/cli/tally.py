@@ -1,6 +1,7 @@
 """What a bulk run has come to: counted row by row, shown under a bar, and told at the end."""
 
 import asyncio
+from bisect import insort
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager, nullcontext
@@ -14,7 +15,9 @@ from rich.text import Text
 
 from ihuyi_voice import bulk
 from ihuyi_voice.cli.language import text, word
-from ihuyi_voice.cli.output import add_row, complain, console, error_words, errors, say, table
+from ihuyi_voice.cli.output import add_row, complain, say, table
+from ihuyi_voice.cli.streams import console, errors
+from ihuyi_voice.cli.verdicts import error_words
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
 from ihuyi_voice.guards.quiet_hours import QUIET
@@ -37,7 +40,7 @@ class Group:
         status: How.
         reason: Why, as the first of them had it, numbers masked.
         count: How many they are.
-        lines: Where the first of them stand.
+        lines: Where the first of them stand, in the order of the list.
     """
 
     status: OutcomeStatus
@@ -48,8 +51,8 @@ class Group:
     def add(self, line: int) -> None:
         """Count a row."""
         self.count += 1
-        if len(self.lines) < _SHOWN_LINES:
-            self.lines.append(line)
+        insort(self.lines, line)
+        del self.lines[_SHOWN_LINES:]
 
 
 @attrs.define

@@ -1,16 +1,16 @@
 """`template add`, `delete` and `check`."""
 
-import asyncio
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
+from ihuyi_voice.cli.calling import call
 from ihuyi_voice.cli.language import text
-from ihuyi_voice.cli.options import Account, BaseUrl, Json, TemplateAuth, make_client
+from ihuyi_voice.cli.options import Account, BaseUrl, Json, TemplateAuth
 from ihuyi_voice.cli.output import print_json, reporting, say
 from ihuyi_voice.inputs import Template
-from ihuyi_voice.models import AddedTemplate
 
+_UNSURE: Final = "next.template"
 Variables: TypeAlias = Annotated[str, typer.Argument(help="template.content.help")]
 Auth: TypeAlias = Annotated[TemplateAuth | None, typer.Option(help="template.auth.help")]
 
@@ -24,13 +24,11 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Hand in a template for the vendor's audit."""
-
-    async def run() -> AddedTemplate:
-        async with make_client(account, base_url, template_auth) as client:
-            return await client.add_template(content)
-
-    with reporting(as_json=as_json):
-        added = asyncio.run(run())
+    with reporting(as_json=as_json, unsure=_UNSURE):
+        added = call(
+            lambda client: client.add_template(content),
+            account, base_url, template_auth, acts=True,
+        )  # fmt: skip
         if as_json:
             print_json({"template_id": added.template_id})
         else:
@@ -46,13 +44,11 @@ def delete(
     as_json: Json = False,
 ) -> None:
     """Delete a template."""
-
-    async def run() -> None:
-        async with make_client(account, base_url, template_auth) as client:
-            await client.delete_template(template_id)
-
-    with reporting(as_json=as_json):
-        asyncio.run(run())
+    with reporting(as_json=as_json, unsure=_UNSURE):
+        call(
+            lambda client: client.delete_template(template_id),
+            account, base_url, template_auth, acts=True,
+        )  # fmt: skip
         if as_json:
             print_json({"deleted": template_id})
         else:

@@ -77,7 +77,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the output was closed before everything was written",
         "输出已关闭，有内容未能写出",
     ),
+    "output.lost": ("the output could not be written: {reason}", "输出无法写入：{reason}"),
     "interrupted": ("Interrupted.", "已中断。"),
+    "interrupted.in_flight": (
+        "interrupted when the request was in flight",
+        "请求发出后、收到应答前被中断",
+    ),
     "log.line": ("{line}", "{line}"),
     "error.voice": ("{name}: {reason}", "{family}（{name}）：{reason}"),
     "family.InvalidRequest": ("wrong input", "输入有误"),

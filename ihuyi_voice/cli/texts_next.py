@@ -50,6 +50,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "ask the vendor; the code is in no table",
         "代码未列出，请咨询供应商",
     ),
+    "next.template": (
+        "look at the vendor's console: it may have been done",
+        "请到供应商控制台查看：可能已经生效",
+    ),
     "next.HELD": ("send it again after {when}", "{when} 之后再发"),
     "next.OutcomeUnknown": (
         "wait for its delivery report before it is sent again: the phone may ring already",

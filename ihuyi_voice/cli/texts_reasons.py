@@ -9,6 +9,26 @@ from typing import Final
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # Records of a table
     "reason.record.quote": ("a quote that is closed nowhere", "有一个引号没有结束"),
+    "reason.record.long": (
+        "field larger than field limit ({count})",
+        "单元格内容超过 {count} 个字",
+    ),
+    "reason.record.behind": ("'{mark}' expected after '\"'", "引号之后应为 {mark}"),
+    # What a file is that is no table
+    "reason.file.xls": (
+        "an .xls of Excel 97, or a workbook with a password",
+        "Excel 97 的 .xls，或有密码的工作簿",
+    ),
+    "reason.file.word": ("a text of Word", "Word 文本"),
+    "reason.file.docx": ("a document of Word", "Word 文档"),
+    "reason.file.ods": ("a sheet of OpenDocument (.ods)", "OpenDocument 表格（.ods）"),
+    "reason.file.xlsb": ("a binary workbook (.xlsb)", "二进制工作簿（.xlsb）"),
+    "reason.file.picture": ("a picture", "图片"),
+    "reason.file.sqlite": ("a database of SQLite", "SQLite 数据库"),
+    "reason.file.page": ("a web page, or a table of XML", "网页，或 XML 表格"),
+    "reason.file.cut": ("a .zip archive that was cut off", "不完整的 .zip 压缩包"),
+    "reason.file.archive": ("a {kind} archive", "{kind} 压缩包"),
+    "reason.none": ("none", "无"),
     # Numbers
     "reason.number.empty": ("the number is empty", "号码为空"),
     "reason.number.cell": ("the cell held no number", "单元格中没有号码"),
@@ -326,6 +346,35 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.read_error": ("ReadError: {reason}", "读取应答时连接中断：{reason}"),
     "reason.proxy": ("ProxyError: {reason}", "代理出错：{reason}"),
     "reason.refused": ("[Errno {number}] Connect call failed {address}", "对方拒绝连接 {address}"),
+    # What the system says
+    "reason.os.at": ("[Errno {number}] {reason}: {name}", "{reason}：{name}"),
+    "reason.os": ("[Errno {number}] {reason}", "{reason}"),
+    "reason.os.missing": ("No such file or directory", "没有这个文件或文件夹"),
+    "reason.os.forbidden": ("Permission denied", "没有权限"),
+    "reason.os.not_permitted": ("Operation not permitted", "不允许此操作"),
+    "reason.os.folder": ("Is a directory", "这是一个文件夹"),
+    "reason.os.no_folder": ("Not a directory", "不是文件夹"),
+    "reason.os.exists": ("File exists", "文件已存在"),
+    "reason.os.long": ("File name too long", "文件名太长"),
+    "reason.os.full": ("No space left on device", "磁盘空间不足"),
+    "reason.os.quota": ("Disk quota exceeded", "超出磁盘配额"),
+    "reason.os.large": ("File too large", "文件太大"),
+    "reason.os.read_only": ("Read-only file system", "文件系统只读"),
+    "reason.os.broken": ("Input/output error", "读写出错"),
+    "reason.os.no_host": ("Name or service not known", "找不到该主机"),
+    "reason.os.no_name": ("Temporary failure in name resolution", "暂时无法解析主机名"),
+    "reason.os.refused": ("Connection refused", "对方拒绝连接"),
+    "reason.os.reset": ("Connection reset by peer", "连接被对方重置"),
+    "reason.os.no_route": ("No route to host", "无法到达该主机"),
+    "reason.os.no_network": ("Network is unreachable", "网络不可用"),
+    "reason.os.scratch": ("database or disk is full", "临时文件夹的磁盘空间不足"),
+    "reason.forbidden": (
+        (
+            "a request was about to go to {host}, the vendor's real host, and nothing was sent. "
+            "{more}. It is forbidden by {whom}"
+        ),
+        "禁止连接供应商的主机 {host}，没有发送（由 {whom} 设定）",
+    ),
     # Held back, and what is waited for
     "reason.quiet": ("quiet hours until {time}", "免打扰时段，到 {time} 为止"),
     "reason.second": ("its second", "每秒限制"),

@@ -39,8 +39,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "--column {text}：请写成 mobile=手机号 或 1=姓名",
     ),
     "send.out.wrong": (
-        "--out is the recipients' own file, which it would overwrite",
-        "--out 就是名单文件本身，会将其覆盖",
+        "--out would overwrite {name}, which this command needs itself",
+        "--out 会覆盖本命令要用到的 {name}",
+    ),
+    "send.out.special": (
+        "--out {out} is no file, but a folder, a pipe or a device",
+        "--out {out} 不是文件，而是文件夹、管道或设备",
     ),
     "send.dry.help": (
         "Say what would be sent and what it takes; send nothing.",
@@ -328,6 +332,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
             "above was not sent."
         ),
         "下一步：清理磁盘或换个位置；既不在 {out} 中、也未在上面列出的行没有发送。",
+    ),
+    "send.next_list": (
+        "What does not stand in {out} was not sent.",
+        "未列在 {out} 中的行没有发送。",
+    ),
+    "send.changed": (
+        "{name} was changed while it was read: let nothing write to it during a run",
+        "{name} 在读取期间被修改：发送时请勿改动该文件",
     ),
     "send.what_is_left": (
         "To send what is left: ihuyi-voice send {out} --only {only} --out NEW_FILE",

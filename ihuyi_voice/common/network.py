@@ -59,7 +59,7 @@ def check(host: object) -> None:
     if not isinstance(host, str | bytes):
         return
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-    name = name.rstrip(".").lower()
+    name = _in_ascii(name).rstrip(".").lower()
     if name.endswith(DOMAINS) and is_forbidden() and _is_the_vendors(name):
         raise NetworkForbidden(
             f"a request was about to go to {name}, the vendor's real host, and nothing was sent. "
@@ -67,6 +67,16 @@ def check(host: object) -> None:
             "IHUYI_BASE_URL) or to a mock that is active when the request is made. "
             f"It is forbidden by {_by_whom()}"
         )
+
+
+def _in_ascii(name: str) -> str:
+    """Return a name as it is looked up: wide letters and dots become others."""
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode()
+    except UnicodeError:  # there is no such name
+        return name
 
 
 def forbid() -> None:
@@ -97,6 +107,12 @@ def stand_guard() -> None:
     for package, client in _CLIENTS.items():
         if client in sys.modules:  # which imports the other one only when it connects
             _watch_pools(import_module(package))
+    if "http.client" in sys.modules:  # urllib and requests: a proxy resolves names for them
+        connection = sys.modules["http.client"].HTTPConnection
+        _replace(connection, "putrequest", _checking_target)
+        _replace(connection, "set_tunnel", _checking_name)
+    if "aiohttp" in sys.modules:  # which may resolve names by itself, and asks proxies, too
+        _replace(sys.modules["aiohttp"].BaseConnector, "connect", _checking_request)
     if "uvloop" in sys.modules:  # it resolves names by itself
         _replace(sys.modules["uvloop"].Loop, "getaddrinfo", _checking_name)
         _replace(sys.modules["uvloop"].Loop, "create_connection", _checking_connection)
@@ -147,6 +163,26 @@ def _checking_name(original: F) -> F:
     return getaddrinfo  # type: ignore[return-value]
 
 
+def _checking_target(original: F) -> F:
+    from urllib.parse import urlsplit  # noqa: PLC0415 - who is watched here has loaded it
+
+    @wraps(original)
+    def putrequest(self: object, method: str, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        check(urlsplit(url).hostname if "://" in url else None)
+        return original(self, method, url, *args, **kwargs)
+
+    return putrequest  # type: ignore[return-value]
+
+
+def _checking_request(original: F) -> F:
+    @wraps(original)
+    def connect(self: object, req: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        check(req.url.host)
+        return original(self, req, *args, **kwargs)
+
+    return connect  # type: ignore[return-value]
+
+
 def _checking_connection(original: F) -> F:
     @wraps(original)
     def connect(self: object, make: object, host: object = None, *rest: Any, **kw: Any) -> Any:  # noqa: ANN401
@@ -170,7 +206,7 @@ def _is_the_vendors(name: str) -> bool:
 
 
 def _by_whom() -> str:
-    return "the pytest plugin of ihuyi-voice" if _State.holders else f"the variable {VARIABLE}"
+    return "the pytest plugin of ihuyi-voice" if _State.holders else VARIABLE
 
 
 stand_guard()

@@ -9,7 +9,7 @@ import attrs
 
 from ihuyi_voice.calls import RetryPolicy
 from ihuyi_voice.client import VoiceClient
-from ihuyi_voice.guards import MemoryGuard
+from ihuyi_voice.guards import MemoryGuard, QuietHours
 from ihuyi_voice.testing.client import LoopClient
 from ihuyi_voice.testing.clock import SharedClock
 from ihuyi_voice.testing.home import Home
@@ -61,10 +61,8 @@ class Kit:
     @property
     def clocks(self) -> list[dict[str, Any]]:
         """The defaults of what has a clock, so that clients made by the app share this one."""
-        return [
-            VoiceClient.__init__.__kwdefaults__ or {},
-            MemoryGuard.__init__.__kwdefaults__ or {},
-        ]
+        made = (VoiceClient, MemoryGuard, QuietHours)
+        return [cls.__init__.__kwdefaults__ or {} for cls in made]
 
 
 @contextmanager

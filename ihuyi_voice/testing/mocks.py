@@ -36,7 +36,13 @@ def accept(voice_id: str | None = None) -> Reaction:
 
 
 def reject(code: int) -> Reaction:
-    """Refuse every request with one of the vendor's codes, and its text for that."""
+    """Refuse every request with one of the vendor's codes, and its text for that.
+
+    Raises:
+        ValueError: With this code it accepts.
+    """
+    if code == _DONE:
+        raise ValueError(f"{code} is how the vendor accepts: use accept()")
 
     def react(request: httpx.Request) -> httpx.Response:
         return _reply(request, code, None)

@@ -67,6 +67,7 @@ def _ihuyi_kit(  # pyright: ignore[reportUnusedFunction] - pytest finds it
 ) -> "Iterator[Kit]":
     from ihuyi_voice.testing.kit import kit  # noqa: PLC0415 - not before it is needed
 
+    _need_asyncio(request)
     marks = [*request.node.iter_markers("ihuyi")]
     if any(mark.args for mark in marks):
         raise TypeError("pytest.mark.ihuyi takes options by name: pytest.mark.ihuyi(balance=0)")
@@ -76,6 +77,20 @@ def _ihuyi_kit(  # pyright: ignore[reportUnusedFunction] - pytest finds it
         for defaults in made.clocks:
             monkeypatch.setitem(defaults, "clock", made.simulator.clock)
         yield made
+
+
+def _need_asyncio(request: pytest.FixtureRequest) -> None:
+    """Say what to do where anyio's plugin runs a test under trio."""
+    if "anyio_backend" not in request.fixturenames:
+        return
+    backend = request.getfixturevalue("anyio_backend")
+    name = backend if isinstance(backend, str) else backend[0]
+    if name != "asyncio":
+        pytest.fail(
+            f"ihuyi-voice is made for asyncio, and this test runs under {name}: let a fixture "
+            '`anyio_backend` return "asyncio"',
+            pytrace=False,
+        )
 
 
 @pytest.fixture
@@ -89,7 +104,10 @@ def ihuyi_simulator(_ihuyi_kit: "Kit") -> "ServedSimulator":
 
 
 @pytest.fixture
-def ihuyi_client(_ihuyi_kit: "Kit") -> "Generator[VoiceClient]":
+def ihuyi_client(
+    _ihuyi_kit: "Kit",
+    ihuyi_simulator: "ServedSimulator",  # noqa: ARG001 - a project's own does more to it
+) -> "Generator[VoiceClient]":
     """Return a client of `ihuyi_simulator`, which is opened in the loop of its first use."""
     client = _ihuyi_kit.client()
     yield client

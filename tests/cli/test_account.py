@@ -16,7 +16,7 @@ from ihuyi_voice import (
     VoiceError,
 )
 from ihuyi_voice.cli.exits import epilogue
-from ihuyi_voice.cli.output import exit_code
+from ihuyi_voice.cli.verdicts import exit_code
 from ihuyi_voice.models import Action, Operation
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.command import CONTENT, KEY, MOBILE, Answering, run

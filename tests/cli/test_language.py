@@ -24,9 +24,9 @@ from ihuyi_voice import (
     VoiceError,
 )
 from ihuyi_voice.cli import language, speech
-from ihuyi_voice.cli.advice import advice, key_of
 from ihuyi_voice.cli.language import Language, choose, language_first, language_of, text, word
 from ihuyi_voice.cli.texts import TEXTS
+from ihuyi_voice.cli.verdicts import advice, key_of
 from ihuyi_voice.common import redaction
 from ihuyi_voice.models import Action, DeliveryStatus, OutcomeStatus
 from ihuyi_voice.protocol.codes import TABLES
@@ -192,6 +192,23 @@ def test_the_language_is_asked_for_or_the_environments(
 ) -> None:
     """First --lang, wherever it stands, then IHUYI_LANG, then the locale; English otherwise."""
     assert language_of(language_first(args), environ) is Language(spoken)
+
+
+@pytest.mark.parametrize(
+    ("setting", "spoken"),
+    [("Chinese (Simplified)_China.936", "zh"), ("zh-CN", "zh"), ("German_Germany.1252", "en")],
+)
+def test_where_no_variable_says_it_the_systems_setting_does(
+    monkeypatch: pytest.MonkeyPatch, setting: str, spoken: str
+) -> None:
+    """Windows has no such variables."""
+
+    def set_already(_: int) -> str:
+        return setting
+
+    monkeypatch.setattr("locale.setlocale", set_already)
+    assert language_of((), {}) is Language(spoken)
+    assert language_of((), {"LANG": "C"}) is Language.EN
 
 
 @given(st.text())

@@ -13,6 +13,8 @@ from ihuyi_voice.cli.language import Language, choose, text
 from ihuyi_voice.cli.output import reporting
 from ihuyi_voice.cli.reasons import in_chinese
 from ihuyi_voice.cli.texts_reasons import TEXTS
+from ihuyi_voice.inputs import tables
+from ihuyi_voice.inputs.records import csv_records
 from ihuyi_voice.simulator import Simulator
 from tests.cli.test_language import CHINESE
 from tests.support.command import MOBILE, run
@@ -80,6 +82,38 @@ def test_every_reason_why_a_number_is_none_has_its_chinese(name: str) -> None:
         words = filled(node)
         if words.count(" ") > 2 and "[" not in words and "(?" not in words:
             assert CHINESE.search(in_chinese(words)), words
+
+
+@pytest.mark.parametrize("what", [what for _, what in (*tables._STRANGE, *tables._IN_ZIPS)])  # pyright: ignore[reportPrivateUsage]
+def test_what_a_file_is_that_is_no_table_has_its_chinese(what: str) -> None:
+    """Whatever it turns out to be; what is called .pdf everywhere stays so."""
+    assert CHINESE.search(in_chinese(what)) or what == "a PDF"
+
+
+@pytest.mark.parametrize(
+    "record", ['"1"2,x', "x" * 200_000 + ",y", '"never closed,x'], ids=lambda record: record[:9]
+)
+def test_what_is_wrong_with_a_record_has_its_chinese(record: str) -> None:
+    """Also where the words are Python's."""
+    (_, bad) = csv_records(["a,b\n", f"{record}\n"])
+    assert bad.fault is not None
+    assert CHINESE.search(in_chinese(bad.fault)), bad.fault
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("send", "没有.csv"), "没有这个文件或文件夹：'没有.csv'"),
+        (("send", "."), "这是一个文件夹：'.'"),
+        (("ledger", "runs", "--ledger", "没有.db"), "没有"),
+    ],
+    ids=str,
+)
+def test_what_the_system_says_is_said_in_chinese(args: tuple[str, ...], told: str) -> None:
+    """The commonest of all: a file that isn't there."""
+    result = run("--lang", "zh", *args)
+    assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
+    assert "Errno" not in result.stderr
 
 
 def test_each_text_of_the_table_is_recognised_as_itself() -> None:

@@ -259,7 +259,7 @@ def test_results_that_cannot_be_written_at_the_end_are_not_lost(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("ihuyi_voice.cli.results.os.fsync", full)
+        patched.setattr("ihuyi_voice.cli.sheets.os.fsync", full)
         write(tmp_path, 3)
         code, said = sent(tmp_path, "--out", str(out))
     assert code == 6

@@ -290,3 +290,12 @@ def test_each_code_says_what_to_do(
         ]
         assert len(rows) == 1
         assert rows[0].rstrip("│ ").endswith(action)
+
+
+def test_rows_that_ended_alike_are_told_in_the_order_of_the_list() -> None:
+    """Whichever ended first: a person looks for them there."""
+    report = Report()
+    for line in (9, 4, 7, 2, 8, 3, 6):
+        report.note(line, OutcomeStatus.NOT_SENT, "x")
+    (group,) = report.groups.values()
+    assert (group.count, group.lines) == (7, [2, 3, 4, 6, 7])

@@ -1,9 +1,11 @@
 """The command as such: its help, wrong usage, and how it is started."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -185,3 +187,59 @@ def test_a_terminal_without_chinese_letters_loses_nothing() -> None:
     )
     told = "符合模板；变量：无".encode("unicode_escape").decode()
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{told}\n", "")
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=str)
+@pytest.mark.parametrize("args", [("balance",), ("submit", MOBILE, CONTENT), ("check",)], ids=str)
+def test_a_vendor_that_is_forbidden_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], more: tuple[str, ...]
+) -> None:
+    """By IHUYI_FORBID_NETWORK, or a plugin; nothing was sent, and a setting is wrong."""
+    monkeypatch.setenv("IHUYI_ACCOUNT", "VM1")
+    monkeypatch.setenv("IHUYI_API_KEY", "key")
+    monkeypatch.delenv("IHUYI_BASE_URL", raising=False)
+    for lang, words in (("en", "the vendor's real host"), ("zh", "禁止连接供应商的主机")):
+        result = run("--lang", lang, *args, *more)
+        assert result.exit_code == 2, result.output
+        if more:
+            assert json.loads(result.stdout)["error"] == "NetworkForbidden"
+        else:
+            assert (result.stdout, words in result.stderr) == ("", True)
+
+
+def test_a_run_to_a_vendor_that_is_forbidden_is_told_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its rows are NOT_SENT, and no traceback stands below them."""
+    monkeypatch.setenv("IHUYI_ACCOUNT", "VM1")
+    monkeypatch.setenv("IHUYI_API_KEY", "key")
+    monkeypatch.delenv("IHUYI_BASE_URL", raising=False)
+    file, out = tmp_path / "a.csv", tmp_path / "out.csv"
+    file.write_text(f"mobile,content\n{MOBILE},{CONTENT}\n", encoding="utf-8")
+    result = run("send", str(file), "--out", str(out))
+    assert (result.exit_code, result.exception) == (1, None) or isinstance(
+        result.exception, SystemExit
+    )
+    assert "NOT_SENT" in out.read_text(encoding="utf-8-sig")
+    assert "the vendor's real host" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (("send", "nothing.csv", "--json"), "FileNotFoundError"),
+        (("send", ".", "--json"), "IsADirectoryError"),
+        (("ledger", "runs", "--ledger", "nothing.db", "--json"), "InvalidRequest"),
+        (("report", "7", "--inbox", "nothing.db", "--json"), "InvalidRequest"),
+        (("send", "nothing.csv", "--column", "x", "--json"), "InvalidRequest"),
+    ],
+    ids=str,
+)
+def test_a_program_is_told_of_any_error_as_json(
+    vendor: Simulator, args: tuple[str, ...], error: str
+) -> None:
+    """One document on one line, and nothing else."""
+    result = run(*args)
+    assert (result.exit_code, result.stderr) == (2, "")
+    told = json.loads(result.stdout)
+    assert (told["error"], bool(told["message"])) == (error, True)

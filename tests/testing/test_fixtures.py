@@ -221,6 +221,57 @@ def test_synchronous_tests_have_them_too(tmp_path: Path) -> None:
     assert done.counts == {"passed": 5}, done.output
 
 
+OF_THE_PROJECT = """
+from ihuyi_voice import QuietHours
+
+@pytest.fixture
+def ihuyi_simulator(ihuyi_simulator):
+    ihuyi_simulator.vendor.blacklist = frozenset({MOBILE})
+    return ihuyi_simulator
+
+
+@pytest.mark.asyncio
+async def test_a_project_may_have_more_done_to_the_simulator(ihuyi_client):
+    with pytest.raises(VendorError, match="4030"):
+        await ihuyi_client.submit(MOBILE, CONTENT)
+
+
+@pytest.mark.asyncio
+async def test_quiet_hours_go_by_the_clock(ihuyi_simulator, ihuyi_clock):
+    guard = QuietHours("00:00-12:00")
+    ihuyi_clock.move_to(ihuyi_clock() // 86_400 * 86_400 + 86_400 - 8 * 3_600)  # midnight in China
+    assert guard.quiet_for() == 12 * 3_600
+    ihuyi_clock.advance(12 * 3_600)
+    assert guard.quiet_for() == 0
+"""
+
+
+def test_what_a_project_adds_is_the_clients_too(tmp_path: Path) -> None:
+    """A fixture of its own around ours; and guards of its own, whatever the hour of the test."""
+    text = COMMON.replace("RateLimited,", "RateLimited, VendorError,") + OF_THE_PROJECT
+    done = ran(tmp_path, text, "asyncio")
+    assert done.counts == {"passed": 2}, done.output
+
+
+ON_TRIO = """
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request):
+    return request.param
+
+
+@pytest.mark.anyio
+async def test_it(ihuyi_client):
+    await ihuyi_client.submit(MOBILE, CONTENT)
+"""
+
+
+def test_under_trio_it_is_told_what_to_do(tmp_path: Path) -> None:
+    """The plugin of anyio runs each test under both, if it can and nobody says otherwise."""
+    done = ran(tmp_path, COMMON + ON_TRIO, "anyio")
+    assert done.counts == {"passed": 1, "error": 1}, done.output
+    assert "let a fixture `anyio_backend` return" in done.output
+
+
 WRONG = """
 @pytest.mark.ihuyi(balanse=1)
 def test_a_misspelt_option(ihuyi_simulator):

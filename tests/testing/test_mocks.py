@@ -106,6 +106,12 @@ async def test_a_rejection_has_the_vendors_text() -> None:
             await client.balance()
 
 
+def test_an_acceptance_is_no_rejection() -> None:
+    """It would come without an id, and be no reply of the vendor's."""
+    with pytest.raises(ValueError, match=r"use accept\(\)"):
+        reject(2)
+
+
 async def test_what_asks_for_nothing_of_the_vendors_is_an_error_of_the_test() -> None:
     """Somebody mocked too much."""
     async with httpx.AsyncClient(transport=httpx.MockTransport(accept())) as web:

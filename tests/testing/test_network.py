@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import pytest
+import requests
 import respx
+from aiohttp.abc import AbstractResolver
 
 from ihuyi_voice import VoiceClient
 from ihuyi_voice.common import network
@@ -66,6 +69,49 @@ async def test_no_proxy_is_asked_to_get_there(url: str) -> None:
             with pytest.raises(NetworkForbidden):
                 await client.balance()
         assert not proxy.heads
+
+
+@pytest.mark.parametrize("url", [REAL, REAL.replace("https", "http")])
+async def test_no_proxy_is_asked_by_other_clients(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the environment's or a client's own: it would look the name up itself, and get there."""
+    async with running() as proxy:
+        address = f"http://127.0.0.1:{proxy.port}"
+        monkeypatch.setenv("http_proxy", address)
+        monkeypatch.setenv("https_proxy", address)
+        with pytest.raises(NetworkForbidden):
+            await asyncio.to_thread(urllib.request.urlopen, url)
+        with pytest.raises(NetworkForbidden):
+            await asyncio.to_thread(requests.get, url, timeout=5)
+        async with aiohttp.ClientSession() as web:
+            with pytest.raises(NetworkForbidden):
+                await web.get(url, proxy=address)
+        assert not proxy.heads
+
+
+async def test_who_looks_names_up_by_itself_is_told() -> None:
+    """Aiohttp does with aiodns, and asks nothing of Python's sockets for it."""
+
+    class Resolver(AbstractResolver):
+        async def resolve(self, *_: Any, **__: Any) -> Any:
+            raise AssertionError("the name was looked up")
+
+        async def close(self) -> None:
+            """Nothing is held."""
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Resolver())) as web:
+        with pytest.raises(NetworkForbidden):
+            await web.get(REAL)
+
+
+@pytest.mark.parametrize("name", ["api.vm.ｉｈｕｙｉ.com", "API。vm。ihuyi。com", "ihuyi.com."])
+def test_a_name_is_known_in_any_form_that_is_looked_up(name: str) -> None:
+    """Wide letters and dots mean the plain ones."""
+    with pytest.raises(NetworkForbidden):
+        network.check(name)
+    with pytest.raises(NetworkForbidden):
+        socket.getaddrinfo(name, 80)
 
 
 @pytest.mark.parametrize("url", [REAL, "http://106.ihuyi.com/", "https://API.ihuyi.cn./vm"])

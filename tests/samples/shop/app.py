@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from email.utils import format_datetime
 from typing import Annotated
 
-from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi import Body, FastAPI, HTTPException, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -26,6 +26,9 @@ from ihuyi_voice.pushes import DeliveryReport, Inbox, PushReceiver
 
 from .orders import Order, Orders
 from .settings import ShopSettings, VoiceSettings
+
+Number = Annotated[int, Path(ge=1, lt=2**63)]
+Seconds = Annotated[float, Query(ge=0, le=60)]
 
 
 def create_app() -> FastAPI:
@@ -68,7 +71,7 @@ async def add(request: Request, mobile: Annotated[str, Body(embed=True)]) -> dic
     return {"number": await run_in_threadpool(request.app.state.orders.add, mobile)}
 
 
-async def shipped(request: Request, number: int) -> Submission:
+async def shipped(request: Request, number: Number) -> Submission:
     """Call whose order it is. To ask again is the same call: it tells what became of it by now."""
     order, voice = await _found(request, number), request.app.state.voice
     submission: Submission = await voice.submit(
@@ -89,7 +92,7 @@ class View(BaseModel):
     report: DeliveryReport | None
 
 
-async def look(request: Request, number: int, wait: float = 0.0) -> View:
+async def look(request: Request, number: Number, wait: Seconds = 0.0) -> View:
     """Tell of an order, and how its call ended, if that is known within `wait` seconds."""
     order = await _found(request, number)
     return View(voice_id=order.voice_id, report=await _report(request, order, wait))

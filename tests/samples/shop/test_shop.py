@@ -3,16 +3,26 @@
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import respx
+from fastapi import Request
 from fastapi.testclient import TestClient
 
+from ihuyi_voice import (
+    Action,
+    InvalidRequest,
+    Operation,
+    OutcomeUnknown,
+    VendorError,
+    VoiceError,
+)
 from ihuyi_voice.simulator import Fault
 from ihuyi_voice.testing import ServedSimulator, SharedClock, drop_after_send, reject
 
-from .app import create_app
+from .app import create_app, tell
 
 VENDOR = "https://api.vm.ihuyi.com/webservice/voice.php"
 
@@ -111,6 +121,30 @@ def test_a_busy_number_is_503_and_says_when(
     assert when.timestamp() > ihuyi_clock() + 80_000
     ihuyi_clock.advance(86_400)
     assert web.post(f"{address}/shipped").status_code == 200
+
+
+def kinds(of: type[VoiceError] = VoiceError) -> Iterator[type[VoiceError]]:
+    """Yield every kind of error that a call may end in."""
+    yield of
+    for kind in of.__subclasses__():
+        yield from kinds(kind)
+
+
+@pytest.mark.parametrize("kind", [*kinds()], ids=lambda kind: kind.__name__)
+async def test_no_error_of_a_call_is_500(kind: type[VoiceError]) -> None:
+    """422 for what the caller can mend, 202 for what may ring, 503 for all else."""
+    vendors: Any = (4086, "x", Operation.SUBMIT, Action.WAIT)
+    error = kind(*vendors) if issubclass(kind, VendorError) else kind("x")
+    answer = await tell(Request({"type": "http"}), error)
+    mends, rings = issubclass(kind, InvalidRequest), issubclass(kind, OutcomeUnknown)
+    assert answer.status_code == (422 if mends else 202 if rings else 503)
+
+
+@pytest.mark.parametrize("path", [f"/orders/{2**63}", "/orders/1?wait=nan", "/orders/1?wait=-1"])
+def test_what_makes_no_sense_is_422(web: TestClient, path: str) -> None:
+    """Also what no database can hold."""
+    order(web)
+    assert web.get(path).status_code == 422
 
 
 @pytest.mark.parametrize(
