@@ -34,6 +34,9 @@ from ihuyi_voice.models import Message, Submission
 
 logger = logging.getLogger("ihuyi_voice.bulk")
 
+LEFT: Final = "the run was left early"
+"""Why nothing more starts, if nobody wants more."""
+
 _READ_AT_ONCE: Final = 64  # then the event loop gets a turn
 _ITEMS_A_TASK: Final = 16  # then another task goes on, for attempts may end without any wait
 _SOONEST: Final = 0.001  # seconds until a step is repeated, whatever a guard says
@@ -132,7 +135,8 @@ class Scheduler:
 
     def leave(self) -> None:
         """Start nothing more, and read nothing more."""
-        self._stop("the run was left early", None)
+        if not self.finished:
+            self._stop(LEFT, None)
         self._left = True
         if self._intake is not None:
             self._intake.give_up()
