@@ -3,56 +3,18 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, get_current_span
 
 from ihuyi_voice import DeliveryReport, VoiceClient, VoiceError
-from ihuyi_voice.otel import Telemetry
 from ihuyi_voice.simulator import Fault, Simulator
+from tests.otel.seen import Seen
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, in_process, vendor
 from tests.support.virtual_time import run_virtual
-
-
-class Seen:
-    """A Telemetry, and what came of it."""
-
-    def __init__(self) -> None:
-        self._spans = InMemorySpanExporter()
-        self.traces = traces = TracerProvider()
-        traces.add_span_processor(SimpleSpanProcessor(self._spans))
-        self._reader = InMemoryMetricReader()
-        meters = MeterProvider(metric_readers=[self._reader])
-        self.telemetry = Telemetry(tracer_provider=traces, meter_provider=meters)
-
-    @property
-    def spans(self) -> Sequence[ReadableSpan]:
-        """Those that have ended, in that order."""
-        return self._spans.get_finished_spans()
-
-    def metrics(self) -> dict[str, list[tuple[dict[str, Any], float]]]:
-        """Return each instrument's points: attributes, and value or count."""
-        data = self._reader.get_metrics_data()
-        if data is None:
-            return {}
-        return {
-            metric.name: [
-                (dict(point.attributes or {}), getattr(point, "count", getattr(point, "value", 0)))
-                for point in metric.data.data_points
-            ]
-            for resource in data.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
 
 
 async def call(seen: Seen, *faults: Fault) -> None:
