@@ -20,7 +20,7 @@ def _shown(text: str | None) -> str:
     return "None" if text is None else mask_numbers(repr(text))
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Submitted:
     """A call was asked for, and its number and content are right.
 
@@ -33,7 +33,7 @@ class Submitted:
     mobile: str = attrs.field(repr=mask_mobile)
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Waited:
     """A call has waited, and goes on.
 
@@ -48,7 +48,7 @@ class Waited:
     seconds: float
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class AttemptStarted:
     """A request is about to be made; it is told within the task that makes it.
 
@@ -65,7 +65,7 @@ class AttemptStarted:
     url: str
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class AttemptEnded:
     """A request has ended.
 
@@ -103,7 +103,7 @@ class RetryEvent:
     call: int | None = None
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Settled:
     """A submission has its outcome; each has one such event, unless it was cut off.
 

@@ -125,6 +125,6 @@ def _facts(event: Settled) -> Iterable[tuple[str, Any]]:
     yield "error.type", None if event.error is None else name_of(event.error)
     if event.timing is not None:
         yield "ihuyi.wait.guard", event.timing.guard
-        yield "ihuyi.wait.ledger", event.timing.ledger
         yield "ihuyi.wait.pool", event.timing.pool
-        yield "ihuyi.wait.backoff", event.timing.backoff
+        yield "ihuyi.wait.ledger", event.timing.ledger or None
+        yield "ihuyi.wait.backoff", event.timing.backoff or None
