@@ -64,9 +64,9 @@ from typing import Any, Final, Self
 import attrs
 
 from ihuyi_voice.bulk.options import BulkOptions
-from ihuyi_voice.bulk.outcomes import Outcome
+from ihuyi_voice.bulk.outcomes import LEFT, Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.bulk.scheduler import LEFT, Scheduler
+from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
 from ihuyi_voice.calls import (
     Job,

@@ -22,7 +22,7 @@ from ihuyi_voice.bulk.gate import Gate
 from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
-from ihuyi_voice.bulk.outcomes import Outcome, ended, outcome_of, stopped
+from ihuyi_voice.bulk.outcomes import LEFT, Outcome, ended, outcome_of, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import Source
@@ -33,9 +33,6 @@ from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import Message, Submission
 
 logger = logging.getLogger("ihuyi_voice.bulk")
-
-LEFT: Final = "the run was left early"
-"""Why nothing more starts, if nobody wants more."""
 
 _READ_AT_ONCE: Final = 64  # then the event loop gets a turn
 _ITEMS_A_TASK: Final = 16  # then another task goes on, for attempts may end without any wait
