@@ -1,10 +1,11 @@
 """What workers tell by their client's hook: passes over parts, looks at the queue, troubles."""
 
 import asyncio
+import logging
 
 import pytest
 
-from ihuyi_voice import Message
+from ihuyi_voice import Limits, MemoryGuard, Message
 from ihuyi_voice.errors import LedgerUnavailable, RunInUse
 from ihuyi_voice.events import (
     Event,
@@ -16,7 +17,7 @@ from ihuyi_voice.events import (
     WorkerTroubled,
 )
 from ihuyi_voice.ledger import PartInfo
-from ihuyi_voice.simulator import Simulator
+from ihuyi_voice.simulator import Fault, Simulator
 from ihuyi_voice.workers import distribute, run_part, work
 from ihuyi_voice.workers.queue import Queue, Seen
 from tests.workers.support import ACCOUNT, client_of, own_ledger
@@ -70,6 +71,33 @@ async def test_a_pass_that_fails_is_told_with_its_error(postgres: str) -> None:
     worked = [event for event in events if isinstance(event, PartWorked)]
     assert [each.end for each in worked] == ["failed", "given back", "stopped"]
     assert isinstance(worked[0].error, RunInUse)
+
+
+async def test_a_workers_log_warns_as_a_clients_does(
+    postgres: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of what was refused; what its guard held back says so, and when it may be sent."""
+    simulator = Simulator(limits=())
+    simulator.add_fault(Fault("code", code=4072, times=1))
+    messages = [Message("13900000000", f"您的验证码是：{number}。") for number in range(3)]
+    caplog.set_level(logging.INFO, "ihuyi_voice.outcomes")
+    async with (
+        own_ledger(postgres) as (ledger, _),
+        client_of(simulator, guard=MemoryGuard(Limits(per_second=1))) as client,
+    ):
+        await distribute(ledger, "r", messages, account=ACCOUNT)
+        await run_part(client, ledger, "r", 1, max_wait=0.0, concurrency=1)
+    lines = [
+        (line.levelno, vars(line)["voice_status"], line.getMessage())
+        for line in caplog.records
+        if "voice_status" in vars(line)
+    ]
+    (refused,) = [each for each in lines if each[1] == "REJECTED"]
+    assert refused[0] == logging.WARNING
+    held = [each for each in lines if each[1] == "HELD"]
+    assert held
+    assert all("held back by the guard, nothing was sent" in each[2] for each in held)
+    assert all("; not before 20" in each[2] for each in held)
 
 
 def part(number: int, owner: str | None, held: float | None, *, alive: bool) -> PartInfo:
