@@ -30,6 +30,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from benchmarks.clients import ACCOUNT, CONTENT, KEY
 from benchmarks.vendor import vendor
 from ihuyi_voice import VoiceClient
+from ihuyi_voice.events import Settled
 
 NOBODY: Final = "nobody"
 _CONCURRENCY: Final = 50
@@ -38,6 +39,15 @@ _numbers = count()
 
 def _takes(_: object) -> None:
     """Take an event, and do nothing."""
+
+
+class _Chooses:
+    """A hook that wants to hear of outcomes alone."""
+
+    kinds: Final = frozenset({Settled})
+
+    def __call__(self, event: object) -> None:
+        """Take an event, and do nothing."""
 
 
 def telemetry(*, sdk: bool) -> Callable[[Any], None]:
@@ -53,6 +63,7 @@ def telemetry(*, sdk: bool) -> Callable[[Any], None]:
 WAYS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     NOBODY: dict,
     "a hook that does nothing": lambda: {"on_event": _takes},
+    "a hook of outcomes alone": lambda: {"on_event": _Chooses()},
     "Telemetry, no SDK": lambda: {"on_event": telemetry(sdk=False)},
     "Telemetry, SDK": lambda: {"on_event": telemetry(sdk=True)},
 }

@@ -13,7 +13,6 @@ from ihuyi_voice.calls import (
     ClientOptions,
     Endpoint,
     Entry,
-    Event,
     Events,
     Guarding,
     Job,
@@ -23,12 +22,12 @@ from ihuyi_voice.calls import (
     Submitter,
     check_key,
     check_retry,
-    checked_hook,
     from_environment,
     repeat,
 )
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import InvalidRequest, VoiceError
+from ihuyi_voice.events import Hook, Stream, checked_hook
 from ihuyi_voice.guards import Guard, MemoryGuard, Unset, check_guard
 from ihuyi_voice.guards.contract import UNSET
 from ihuyi_voice.http import HttpOptions, Sender
@@ -93,8 +92,7 @@ class VoiceClient:
         max_content_length: The longest content in characters; None for any. Older vendor
             documents say 180.
         clock: Returns Unix time in seconds, UTC; requests are signed with it.
-        on_event: Called with each event of `ihuyi_voice.calls`, at once and within the event loop;
-            it must not block, and what it raises changes nothing.
+        on_event: Called with each of `ihuyi_voice.events`; it must not block the event loop.
 
     Raises:
         InvalidRequest: An option can't be right; the error says which and why.
@@ -121,7 +119,7 @@ class VoiceClient:
         verify: Any = True,  # noqa: ANN401 - whatever httpx takes
         max_content_length: int | None = None,
         clock: Callable[[], float] = time.time,
-        on_event: Callable[[Event], object] | None = None,
+        on_event: Hook | None = None,
     ) -> None:
         try:
             voice = VoicePhp(
@@ -131,9 +129,8 @@ class VoiceClient:
             raise forget_frames(error) from None
         finally:
             del api_key  # or a traceback's locals would show it
-        options = HttpOptions(
-            voice.base_url, timeout, max_connections, http_client, max_age, proxy, verify
-        )
+        wires = voice.base_url, timeout, max_connections, http_client, max_age, proxy, verify
+        options = HttpOptions(*wires)
         self._voice = voice
         self._sender = Sender(options, voice.redact)
         self._endpoint = Endpoint(voice, self._sender, clock)
@@ -145,11 +142,11 @@ class VoiceClient:
         if not callable(clock):
             raise InvalidRequest(f"clock is {clock!r:.80}, which can't be called", field="clock")
         self._policy = RetryPolicy() if retry is None else retry
-        self._guarding = Guarding(guard, voice.credentials.account)
-        self._books = Bookkeeping(ledger, voice.credentials.account)
+        self._guarding = Guarding(guard, self.account)
+        self._books = Bookkeeping(ledger, self.account)
         recalling = Recalling(self._guarding, self._books.calls())
-        told = recalling, Events(checked_hook(on_event))
-        self._submitter = Submitter(self._endpoint, self._guarding, self._policy, clock, *told)
+        parts = self._endpoint, self._guarding, self._policy, clock, recalling
+        self._submitter = Submitter(*parts, Events(checked_hook(on_event)))
         self._max_content_length = max_content_length
 
     @classmethod
@@ -173,6 +170,11 @@ class VoiceClient:
     def account(self) -> str:
         """The APIID, which together with a number is what guards count by."""
         return self._voice.credentials.account
+
+    @property
+    def events(self) -> Stream:
+        """What `on_event` is told by, also by those who have more to tell, such as workers."""
+        return self._submitter.events
 
     @property
     def http_client(self) -> "httpx.AsyncClient":
@@ -324,10 +326,8 @@ class VoiceClient:
             LedgerUnavailable: The run could not be opened; raised when it is entered.
             TypeError: `messages` are none: a str, a mapping, a table.
         """
-        options = BulkOptions(
-            concurrency, max_wait, max_rate, max_deferred, grace,
-            total, max_failures, max_rejections,
-        )  # fmt: skip
+        bounds = concurrency, max_wait, max_rate, max_deferred, grace
+        options = BulkOptions(*bounds, total, max_failures, max_rejections)
         submitter = self._submitter.guarded_by(guard)
         options = attrs.evolve(options, max_rate=submitter.guarding.cap(max_rate))
         if run is None and (ledger is not None or takeover or retry_rejected):

@@ -68,7 +68,7 @@ def test_the_heart_is_tested_best() -> None:
 def test_few_modules_lie_outside_a_room() -> None:
     """The client, the errors, the values and the reports; all else has its room."""
     floor = {path.stem for path in PACKAGE if path.parent == HOME}
-    assert floor == {"__init__", "client", "errors", "models", "otel", "reports"}
+    assert floor == {"__init__", "client", "errors", "models", "reports"}
 
 
 def rooms() -> set[str]:

@@ -13,6 +13,9 @@ from ihuyi_voice.common.schemas import Shape, dict_schema
 from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
 from ihuyi_voice.models import Message, OutcomeStatus, Submission, Timing
 
+LEFT: Final = "the run was left early"
+"""Why a run begins with nothing more, if nobody wants more of it."""
+
 _ACCEPTED: Final = 2  # the vendor's code
 _LARGEST: Final = 2**63 - 1  # of integers that every writer of JSON takes
 

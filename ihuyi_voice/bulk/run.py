@@ -64,7 +64,7 @@ from typing import Any, Final, Self
 import attrs
 
 from ihuyi_voice.bulk.options import BulkOptions
-from ihuyi_voice.bulk.outcomes import Outcome
+from ihuyi_voice.bulk.outcomes import LEFT, Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
@@ -73,14 +73,13 @@ from ihuyi_voice.calls import (
     Journaling,
     JournalOfRun,
     Patience,
-    RunStarted,
-    RunStopped,
     Submitter,
     all_ended,
     next_number,
 )
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import VoiceError
+from ihuyi_voice.events import RunStarted, RunStopped
 from ihuyi_voice.models import Message, OutcomeStatus
 
 logger = logging.getLogger("ihuyi_voice.bulk")
@@ -160,17 +159,16 @@ class BulkRun:
 
     def _tell_of_start(self, scheduler: Scheduler) -> None:
         events = self._submitter.events
-        if events.hook is not None:
+        if events.wants(RunStarted):
             events.tell(RunStarted(self._number, self._tally.total, scheduler.progress))
 
     def _tell_of_end(self, scheduler: Scheduler) -> None:
-        events = self._submitter.events
-        if events.hook is not None:
-            reason, cause = scheduler.stopped_by or (None, None)
-            elapsed = scheduler.progress().elapsed
-            events.tell(
-                RunStopped(self._number, self.summary, elapsed, reason, cause or self.error)
-            )
+        reason, cause = scheduler.stopped_by or (None, None)
+        told = reason, cause or self.error
+        elapsed = scheduler.progress().elapsed
+        by_choice = told[1] is None and reason in {None, LEFT}
+        event = RunStopped(self._number, self.summary, elapsed, *told)
+        self._submitter.events.stopped(event, by_choice=by_choice)
 
     def __aiter__(self) -> Self:
         return self

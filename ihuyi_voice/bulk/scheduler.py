@@ -22,7 +22,7 @@ from ihuyi_voice.bulk.gate import Gate
 from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
-from ihuyi_voice.bulk.outcomes import Outcome, ended, outcome_of, stopped
+from ihuyi_voice.bulk.outcomes import LEFT, Outcome, ended, outcome_of, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import Source
@@ -136,7 +136,8 @@ class Scheduler:
 
     def leave(self) -> None:
         """Start nothing more, and read nothing more."""
-        self._stop("the run was left early", None)
+        if not self.finished:
+            self._stop(LEFT, None)
         self._left = True
         if self._intake is not None:
             self._intake.give_up()

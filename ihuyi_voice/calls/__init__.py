@@ -4,21 +4,7 @@ from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
 from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.environment import ClientOptions, from_environment
-from ihuyi_voice.calls.events import (
-    AttemptEnded,
-    AttemptStarted,
-    CutOff,
-    Event,
-    Events,
-    RetryEvent,
-    RunStarted,
-    RunStopped,
-    Settled,
-    Submitted,
-    Waited,
-    checked_hook,
-    next_number,
-)
+from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.job import Delay, Job
 from ihuyi_voice.calls.journal import Ending, Journal, Journals
@@ -29,6 +15,18 @@ from ihuyi_voice.calls.retries import RetryPolicy, check_retry
 from ihuyi_voice.calls.submission import Submitter
 from ihuyi_voice.calls.telling import announce
 from ihuyi_voice.calls.waiting import Patience, all_ended
+from ihuyi_voice.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CutOff,
+    Event,
+    RetryEvent,
+    RunStarted,
+    RunStopped,
+    Settled,
+    Submitted,
+    Waited,
+)
 
 __all__ = [
     "AttemptEnded",
@@ -62,7 +60,6 @@ __all__ = [
     "announce",
     "check_key",
     "check_retry",
-    "checked_hook",
     "from_environment",
     "next_number",
     "repeat",

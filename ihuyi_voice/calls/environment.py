@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
-from ihuyi_voice.calls.events import Event
 from ihuyi_voice.calls.journal import Journals
 from ihuyi_voice.calls.retries import RetryPolicy
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.events import Hook
 from ihuyi_voice.guards import Guard
 from ihuyi_voice.protocol import Auth, Method, ReplyFormat, TemplateAuth
 
@@ -39,7 +39,7 @@ class ClientOptions(TypedDict, total=False):
     verify: Any
     max_content_length: int | None
     clock: Callable[[], float]
-    on_event: Callable[[Event], object] | None
+    on_event: Hook | None
 
 
 def from_environment(options: ClientOptions) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ihuyi_voice.calls.events import Events, RetryEvent, call_hook
+from ihuyi_voice.calls.events import Events
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import (
     InvalidRequest,
@@ -21,6 +21,7 @@ from ihuyi_voice.errors import (
     VendorError,
     VoiceError,
 )
+from ihuyi_voice.events import RetryEvent, call_hook
 from ihuyi_voice.inputs import counted, lasting, not_negative, waited
 from ihuyi_voice.models import Action, Operation
 
@@ -265,13 +266,13 @@ class Tries:
         }
         tell(logger, logging.INFO, text, operation.value, attempt, error, delay, extra=facts)
         hook, events = self.policy.on_retry, self.events
-        if hook is None and (events is None or events.hook is None):
+        if hook is None and (events is None or RetryEvent not in events.kinds):
             return
         event = RetryEvent(operation, attempt, delay, error, self.call)
         failure = None if hook is None else call_hook(hook, event)
         if failure is not None:
             tell(logger, logging.WARNING, "on_retry failed: %s", type(failure).__name__)
-        if events is not None:
+        if events is not None and RetryEvent in events.kinds:
             events.tell(event)
 
 

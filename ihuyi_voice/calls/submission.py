@@ -89,6 +89,8 @@ class Submitter:
 
     def job(self, mobile: str, content: str, max_wait: float) -> Job:
         """Return a new submission, whose number and content are checked already."""
+        if self.events.is_choosy:
+            self.events.ask()
         now = self._now()
         call = next_number()
         tries = Tries(Operation.SUBMIT, self.policy, events=self.events, call=call)

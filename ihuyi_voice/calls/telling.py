@@ -2,10 +2,11 @@
 
 import logging
 
-from ihuyi_voice.calls.events import AttemptEnded, AttemptStarted, CutOff, Events, Submitted
+from ihuyi_voice.calls.events import Events
 from ihuyi_voice.calls.job import Job
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
+from ihuyi_voice.events import AttemptEnded, AttemptStarted, CutOff, Submitted
 from ihuyi_voice.http import Sent
 from ihuyi_voice.protocol import VoicePhp
 
@@ -15,7 +16,7 @@ logger = logging.getLogger("ihuyi_voice")
 def announce(job: Job) -> None:
     """Tell that a call was asked for, once nothing is wrong with it."""
     events = job.tries.events
-    if events is not None and events.hook is not None:
+    if events is not None and Submitted in events.kinds:
         events.tell(Submitted(job.call, job.mobile))
 
 
@@ -25,8 +26,8 @@ def let_go(events: Events, job: Job, voice: VoicePhp) -> None:
     job.tries.begin(now)
     waited = max(0.0, now - job.since)
     job.guard_wait += waited
-    if events.hook is not None:
-        events.waited(job.call, "guard", waited)
+    events.waited(job.call, "guard", waited)
+    if AttemptStarted in events.kinds:
         events.tell(AttemptStarted(job.call, job.attempts, voice.method, voice.address))
 
 
@@ -42,9 +43,9 @@ def over(events: Events, job: Job, sent: Sent, began: float, error: BaseExceptio
     now = job.now()
     waited = max(0.0, (now if sent.left is None else sent.left) - began)
     job.pool_wait += waited
-    if events.hook is None:
-        return
     events.waited(job.call, "connection", waited)
+    if AttemptEnded not in events.kinds:
+        return
     status = None if sent.reply is None else sent.reply.status
     attempt = max(1, job.attempts)  # one that only waited for a connection counts as none
     events.tell(AttemptEnded(job.call, attempt, now - began, status, error))
@@ -52,6 +53,21 @@ def over(events: Events, job: Job, sent: Sent, began: float, error: BaseExceptio
 
 def may_ring(job: Job, error: BaseException) -> None:
     """Log that an attempt was cut off after the vendor may have seen its request."""
+    _log(logging.WARNING, "a call to %s was cut off in flight (%s): the phone may ring", job, error)
+
+
+def cut_off(events: Events, job: Job, error: BaseException) -> None:
+    """Tell that the caller was cancelled, or that something broke that is no outcome's."""
+    in_flight = job.tries.unknown is not None or job.answer is not None
+    if job.answer is not None:
+        _log(logging.WARNING, "a call to %s was accepted, and its caller cut off (%s)", job, error)
+    elif not in_flight:  # else it was said when it happened
+        _log(logging.INFO, "a call to %s was cut off (%s): none is in flight", job, error)
+    if CutOff in events.kinds:
+        events.tell(CutOff(job.call, in_flight, error))
+
+
+def _log(level: int, text: str, job: Job, error: BaseException) -> None:
     masked, kind = mask_mobile(job.mobile), type(error).__name__
     facts = {
         "voice_call": job.call,
@@ -59,12 +75,4 @@ def may_ring(job: Job, error: BaseException) -> None:
         "voice_attempts": job.attempts,
         "voice_error": kind,
     }
-    text = "a call to %s was cut off in flight (%s): the phone may ring"
-    tell(logger, logging.WARNING, text, masked, kind, extra=facts)
-
-
-def cut_off(events: Events, job: Job, error: BaseException) -> None:
-    """Tell that the caller was cancelled, or that something broke that is no outcome's."""
-    if events.hook is not None:
-        in_flight = job.tries.unknown is not None or job.answer is not None
-        events.tell(CutOff(job.call, in_flight, error))
+    tell(logger, level, text, masked, kind, extra=facts)

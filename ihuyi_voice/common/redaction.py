@@ -125,6 +125,20 @@ class Redactor:
         return _DIGEST_BYTES.sub(_HIDDEN_BYTES, content)
 
 
+_MASK: Final = Redactor()
+
+
+def shown_error(error: BaseException | None) -> str:
+    """Return the repr of anybody's error, with no number and no dynamic password in it."""
+    if error is None:
+        return "None"
+    try:
+        said = _MASK(str(error))
+    except Exception:  # noqa: BLE001 - it is somebody else's class
+        said = "..."
+    return f"{mask_numbers(type(error).__name__)}({said!r})"
+
+
 _sending: ContextVar[bool] = ContextVar("ihuyi_voice_sending", default=False)
 _PARTS = ("connection", "http11", "http2", "proxy", "socks")
 _LOGGERS = (

@@ -74,11 +74,16 @@ class Desk:
         check_name(key)
         place = (account, key, part)
         self._open[place] += 1
+        now, telling = asyncio.get_running_loop().time, self.heart.telling
+        asked = now()
         try:
             opened = await self._taken(*place, takeover=takeover)
+            began = now()
+            telling.opened(key, part, opened, began - asked)
             try:
                 yield opened.book, self._journal(account, opened, retry_rejected=retry_rejected)
             finally:
+                telling.left(key, part, now() - began)
                 await self._leave(opened.book)
         finally:
             self._open -= Counter([place])
@@ -153,7 +158,9 @@ class Desk:
         }
         if mobiles:
             work = partial(matching.match, self.owners, mobiles)
-            settled += (await self.heart.write(work)).settled
+            found = await self.heart.write(work)
+            self.heart.telling.reports(0, found)
+            settled += found.settled
         return settled
 
     async def _entry(self, run: int, key: str) -> Entry:
@@ -234,6 +241,7 @@ class Desk:
             await self.heart.write_or_owe(lambda: self.runs.leave(book))
         except LedgerUnavailable as exc:
             tell(logger, logging.WARNING, "a run could not be left yet: %s", exc)
+            self.heart.telling.failed("leave", exc)
 
 
 def _is_unknown(row: Row) -> bool:

@@ -19,6 +19,7 @@ from ihuyi_voice.ledger.recall import USED_EVERY, recall, recent
 from ihuyi_voice.ledger.rows import Book, Flight, Intent, Outcome, Put
 from ihuyi_voice.ledger.sleepers import end_sleepers, is_cut_off, is_locked_out, stuck
 from ihuyi_voice.ledger.states import Ending
+from ihuyi_voice.ledger.telling import Telling
 from ihuyi_voice.models import Draft
 from ihuyi_voice.storage import Database, GroupCommit, ToldAs, Work
 
@@ -45,13 +46,16 @@ class Heart:
     Attributes:
         owner: Who this process is; another one after it was buried alive.
         recent: The accounts that may have had calls within a day, when this was opened.
+        telling: Who is told what happens.
 
     Args:
         database: Where everything is.
         owners: Who lives.
+        telling: Who is told what happens; by default nobody.
     """
 
-    def __init__(self, database: Database, owners: Owners) -> None:
+    def __init__(self, database: Database, owners: Owners, telling: Telling | None = None) -> None:
+        self.telling = telling or Telling()
         self.owner = 0
         self.recent: set[str] = set()
         self._database = database
@@ -253,15 +257,20 @@ class Heart:
         """Write a group, after what could not be written before."""
         owed, self._owed = self._owed, []
         every, owner, used = [*owed, *rows], self.owner, self._in_use(rows)
+        began = asyncio.get_running_loop().time()
         try:
             done = await self._written(lambda: self._commits.commit(every, owner, used))
-        except BaseException:
+        except BaseException as error:
             self._owed += [again for row in every if (again := row.again(owner)) is not None]
+            self.telling.failed("commit", error, len(self._owed))
             raise
+        now = asyncio.get_running_loop().time()
+        self.telling.committed(every, len(owed), done, now - began)
+        self.telling.owner_is(owner, done.owner)
         self.owner = done.owner
         for warning in done.warnings:
             tell(logger, logging.WARNING, "%s", warning)
-        self._used |= dict.fromkeys(used, asyncio.get_running_loop().time())
+        self._used |= dict.fromkeys(used, now)
         return list(map(self._granted, rows, done.answers[len(owed) :]))
 
     def _in_use(self, rows: Sequence[Put]) -> set[int]:
@@ -279,6 +288,7 @@ class Heart:
         owner = self.owner
         try:
             now_owner = await self._database.write(lambda: self._owners.beat(owner), durable=False)
+            self.telling.owner_is(owner, now_owner)
             if self.owner == owner:
                 self.owner = now_owner
             if self._owed:
@@ -286,6 +296,7 @@ class Heart:
             await self._do_owed_work()
         except StorageUnavailable as exc:
             tell(logger, logging.WARNING, "the ledger could not beat: its %s", exc)
+            self.telling.failed("beat", exc, len(self._owed))
 
     async def _do_owed_work(self) -> None:
         while self._owed_work:

@@ -12,6 +12,7 @@ from typing import Final, Self
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest, LedgerClosed, LedgerUnavailable
+from ihuyi_voice.events import Hook, Stream, checked_hook
 from ihuyi_voice.ledger import entries
 from ihuyi_voice.ledger.desk import Desk
 from ihuyi_voice.ledger.entries import Entry, Status
@@ -24,6 +25,7 @@ from ihuyi_voice.ledger.report import Reporting, RunReport
 from ihuyi_voice.ledger.results import Kept, kept
 from ihuyi_voice.ledger.runs import RunInfo
 from ihuyi_voice.ledger.schema import Spelling, Timing
+from ihuyi_voice.ledger.telling import Telling
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.storage import Address, Database
 
@@ -50,6 +52,7 @@ class Ledger:
         prefix: str,
         timing: Timing,
         clock: Callable[[], float] | None,
+        on_event: Hook | None = None,
     ) -> None:
         self._address = address
         self._inbox = inbox
@@ -57,6 +60,7 @@ class Ledger:
         self._prefix = prefix
         self._timing = timing
         self._clock = clock
+        self._telling = Telling(Stream(checked_hook(on_event)))
         self._opening = False
         self._desk: Desk | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -72,6 +76,7 @@ class Ledger:
         prefix: str = "ihuyi",
         timing: Timing = _TIMING,
         clock: Callable[[], float] | None = None,
+        on_event: Hook | None = None,
     ) -> Self:
         """Return a ledger to be entered with `async with`.
 
@@ -84,6 +89,7 @@ class Ledger:
             timing: How the living are told from the dead.
             clock: Unix time in seconds, UTC, the same for all who share the database; None for
                 the database's clock on PostgreSQL, and this machine's on SQLite.
+            on_event: Called with what the ledger does; see `ihuyi_voice.events`.
 
         Raises:
             InvalidRequest: An argument can't be right.
@@ -92,7 +98,15 @@ class Ledger:
         if not (prefix.isascii() and prefix.isidentifier() and len(prefix) <= _LONGEST_PREFIX):
             raise InvalidRequest("the prefix must be an identifier", field="prefix")
         address = Address.parse(path_or_url)
-        return cls(address, inbox=inbox, create=create, prefix=prefix, timing=timing, clock=clock)
+        return cls(
+            address,
+            inbox=inbox,
+            create=create,
+            prefix=prefix,
+            timing=timing,
+            clock=clock,
+            on_event=on_event,
+        )
 
     @property
     def is_open(self) -> bool:
@@ -126,7 +140,7 @@ class Ledger:
         with as_ledger:
             await database.open(say.schema(self._prefix), create=self._create)
         owners = Owners(say, self._timing, self._clock or time.time)
-        heart = await closing.enter_async_context(Heart(database, owners))
+        heart = await closing.enter_async_context(Heart(database, owners, self._telling))
         if self._inbox is not None:
             await closing.enter_async_context(Follower(heart, owners, self._inbox))
         return Desk(heart, owners)

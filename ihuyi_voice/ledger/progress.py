@@ -13,7 +13,8 @@ from ihuyi_voice.ledger.sleepers import impatient
 from ihuyi_voice.storage import Query, Row, Work
 
 _LISTED: Final = (
-    "SELECT r.id AS run, r.key, p.part, p.done, p.epoch, o.host, o.pid, {now} - o.beat_at AS age"
+    "SELECT r.id AS run, r.key, p.part, p.done, p.epoch, o.host, o.pid, {now} - o.beat_at AS age,"
+    " {now} - p.opened_at AS held"
     " FROM {parts} p JOIN {runs} r ON r.id = p.run LEFT JOIN {owners} o ON o.id = p.owner"
     " WHERE p.part > 0"
 )
@@ -46,6 +47,7 @@ class PartInfo:
         owner: Who holds it, `host:pid`; None if nobody does.
         beat: The seconds since that one's last beat.
         alive: Whether that one lives.
+        held: The seconds since it was opened; None if nobody has it.
     """
 
     run: str
@@ -56,6 +58,7 @@ class PartInfo:
     owner: str | None
     beat: float | None
     alive: bool
+    held: float | None = None
 
 
 @attrs.frozen
@@ -124,4 +127,5 @@ def _info(row: Row, dead: float) -> PartInfo:
         owner,
         row["age"],
         alive,
+        None if owner is None else row["held"],
     )

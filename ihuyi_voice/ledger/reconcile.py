@@ -67,7 +67,9 @@ async def _stored(
     heart: Heart, owners: Owners, name: str, batch: Sequence[DeliveryReport]
 ) -> matching.Matched:
     seq = max((seq_of(report) for report in batch), default=0)
-    return await heart.write(lambda: matching.store(owners, name, batch, seq))
+    found = await heart.write(lambda: matching.store(owners, name, batch, seq))
+    heart.telling.reports(len(batch), found)
+    return found
 
 
 class Follower:
@@ -120,6 +122,7 @@ class Follower:
             except Exception as exc:  # noqa: BLE001 - an inbox is foreign code, and may be away
                 text = "no delivery reports for the ledger: %s"
                 tell(logger, logging.WARNING, text, type(exc).__name__)
+                self._heart.telling.failed("reports", exc)
 
     async def _read_from(self, since: int) -> None:
         async with aclosing(self._inbox.reports(since)) as reports:
@@ -135,6 +138,7 @@ class Follower:
                 await self._write(batch)
             except LedgerUnavailable as exc:
                 tell(logger, logging.WARNING, "reports wait for the ledger: %s", exc)
+                self._heart.telling.failed("reports", exc)
                 continue
             del self._read[: len(batch)]
             self._room.notify()
@@ -150,6 +154,7 @@ class Follower:
             self._wait_for(found.waiting)
         if again:
             found = await self._heart.write(lambda: matching.match(owners, again))
+            self._heart.telling.reports(0, found)
             for mobile in again:
                 del self._waiting[mobile]
             self._wait_for(found.waiting)

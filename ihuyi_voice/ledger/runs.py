@@ -51,7 +51,7 @@ _TAKE: Final = (
 )
 _LOST: Final = (
     "UPDATE {entries}{by_state} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
-    " at = {now} WHERE run = :run AND part = :part AND state = {INTENT}"
+    " at = {now} WHERE run = :run AND part = :part AND state = {INTENT} RETURNING 1"
 )
 _ANY: Final = "SELECT 1 AS found FROM {entries}{by_state} WHERE run = :run LIMIT 1"
 _FREE: Final = (
@@ -83,11 +83,15 @@ class Opened:
         book: Where its entries stand.
         is_new: Whether nothing was in it.
         has_recent: Whether its account may have had calls within a day.
+        taken_over: Whether another owner had it, dead by now or insisted against.
+        unknown: How many calls were in flight then, and are UNKNOWN now.
     """
 
     book: Book
     is_new: bool
     has_recent: bool
+    taken_over: bool = False
+    unknown: int = 0
 
 
 @attrs.frozen
@@ -205,11 +209,12 @@ class Runs:
         if holder is not None and not _counts_not(holder, insist):
             return holder
         (taken,) = yield Query(say(_TAKE), where | {"owner": owner} | now)
-        yield Query(say(_LOST), where | {"text": DIED} | now)
+        lost = yield Query(say(_LOST), where | {"text": DIED} | now)
         yield Query(say(USED), where | now)
         is_new = not (yield Query(say(_ANY), where))
         book = Book(where["run"], part, int(taken["epoch"]))
-        return Opened(book, is_new, account in recently)
+        taken_over = held["owner"] not in {None, owner}
+        return Opened(book, is_new, account in recently, taken_over, len(lost))
 
     def who_locks(self, account: str, key: str, part: int) -> Work[Held]:
         """Return who holds a part that could not be locked, dead or alive."""

@@ -11,12 +11,13 @@ import inspect
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.events import PushHandled, Stream
 from ihuyi_voice.protocol import PushKind, PushValue
 from ihuyi_voice.pushes.claims import Claim, Verdict
 from ihuyi_voice.pushes.options import Handling
@@ -28,6 +29,11 @@ logger = logging.getLogger("ihuyi_voice.pushes")
 Handler: TypeAlias = Callable[[Any], Awaitable[object]]
 
 _LONGEST_ERROR: Final = 500  # characters, as the table has it
+_ENDS: Final[Mapping[PushState, Literal["handled", "failed", "dead"]]] = {
+    PushState.HANDLED: "handled",
+    PushState.PENDING: "failed",
+    PushState.DEAD: "dead",
+}
 _Last: TypeAlias = SystemExit | KeyboardInterrupt
 
 
@@ -67,6 +73,7 @@ class Caller:
         handlers: By kind.
         handling: How they are called.
         wake: Called when a handler asks for the end of the program.
+        events: Who is told of each call.
     """
 
     def __init__(
@@ -74,12 +81,14 @@ class Caller:
         handlers: Mapping[PushKind, Handler],
         handling: Handling,
         wake: Callable[[], None],
+        events: Stream,
     ) -> None:
         self.cut_off = False
         self.last: _Last | None = None
         self._handlers = handlers
         self._handling = handling
         self._wake = wake
+        self._events = events
 
     async def run(self, call: Call) -> None:
         """Call the handler of a push, and keep what came of it."""
@@ -96,6 +105,13 @@ class Caller:
             call.verdict = self._failed(claim, exc)
             if isinstance(exc, SystemExit):
                 self._end(exc)
+        if self._events.wants(PushHandled):
+            self._tell(call, call.verdict)
+
+    def _tell(self, call: Call, verdict: Verdict) -> None:
+        took = asyncio.get_running_loop().time() - call.began
+        end = _ENDS[verdict.state] if verdict.counts else "interrupted"
+        self._events.tell(PushHandled(call.claim.push.kind, end, call.claim.tries, took))
 
     async def _handle(self, claim: Claim) -> Verdict:
         value = meaning(claim.push)

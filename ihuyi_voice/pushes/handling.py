@@ -31,6 +31,7 @@ import attrs
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended, to_its_end
+from ihuyi_voice.events import Stream
 from ihuyi_voice.protocol import PushKind
 from ihuyi_voice.pushes.calling import Call, Caller, Handler, interrupted
 from ihuyi_voice.pushes.claims import Claim, Terms, Verdict
@@ -86,10 +87,16 @@ class Dispatcher:
         handlers: By kind; may grow meanwhile (then call `wake`).
         handling: How they are called.
         poll: Seconds between two looks for what is due.
+        events: Who is told of each call.
     """
 
     def __init__(
-        self, store: Store, handlers: dict[PushKind, Handler], handling: Handling, poll: float
+        self,
+        store: Store,
+        handlers: dict[PushKind, Handler],
+        handling: Handling,
+        poll: float,
+        events: Stream,
     ) -> None:
         self._store = store
         self._handlers = handlers
@@ -99,7 +106,7 @@ class Dispatcher:
         self._outage = Outage("claim pushes")
         self._look = Signal()
         self._hungry = asyncio.Event()
-        self._caller = Caller(handlers, handling, self.wake)
+        self._caller = Caller(handlers, handling, self.wake, events)
         self._lanes = {kind.value: _Lane() for kind in PushKind}
         self._verdicts: dict[int, Verdict] = {}  # to be stored, by the numbers of their pushes
         self._renewed = 0.0

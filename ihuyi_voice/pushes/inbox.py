@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ihuyi_voice.errors import InboxClosed, InvalidRequest
+from ihuyi_voice.events import Hook, PushQuarantined, PushStored, Stream, checked_hook
 from ihuyi_voice.inputs import check_above_zero
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol import Push, PushKind, PushValue, RawPush
@@ -33,9 +34,13 @@ class Inbox:
     `async with Inbox.open("pushes.sqlite3") as inbox`, or give the unopened inbox to a
     `PushReceiver` that is an ASGI application by itself, which opens and closes it. It may be
     opened again after it was closed. Each process opens its own; many may share one database.
+
+    Attributes:
+        events: What `on_event` is told by.
     """
 
     def __init__(self, options: Options) -> None:
+        self.events = options.events
         self._options = options
         self._handlers: dict[PushKind, Handler] = {}
         self._opening = False
@@ -53,6 +58,7 @@ class Inbox:
         tries_within: float = 3600.0,
         keep: timedelta | None = None,
         create: bool = True,
+        on_event: Hook | None = None,
     ) -> Self:
         """Return an inbox to be entered with `async with`.
 
@@ -71,6 +77,7 @@ class Inbox:
                 opening and every hour.
             create: Whether the table is created if it is missing, and brought to this version if
                 it is older. If not, opening writes nothing, and fails if there is none.
+            on_event: Called with what becomes of pushes; see `ihuyi_voice.events`.
 
         Raises:
             InvalidRequest: An argument can't be right.
@@ -92,6 +99,7 @@ class Inbox:
                 tries_within,
                 keep,
                 create,
+                Stream(checked_hook(on_event)),
             )
         )
 
@@ -154,7 +162,10 @@ class Inbox:
         Raises:
             InboxUnavailable: It was not stored.
         """
+        began = time.perf_counter()
         await self._open_parts().store.put(push, self._options.clock())
+        if self.events.wants(PushStored):
+            self.events.tell(PushStored(push.kind.value, time.perf_counter() - began))
 
     async def quarantine(self, raw: RawPush) -> None:
         """Return once what can't be read has been stored durably, to be parsed again later.
@@ -162,7 +173,10 @@ class Inbox:
         Raises:
             InboxUnavailable: It was not stored.
         """
+        began = time.perf_counter()
         await self._open_parts().store.quarantine(raw, self._options.clock())
+        if self.events.wants(PushQuarantined):
+            self.events.tell(PushQuarantined(raw.reason, time.perf_counter() - began))
 
     async def report_of(self, voice_id: str, timeout: float | None = None) -> DeliveryReport:  # noqa: ASYNC109 - part of the surface
         """Return the latest report of a call, waiting for the first one if there is none yet.

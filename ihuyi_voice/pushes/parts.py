@@ -9,6 +9,7 @@ from typing import Self
 
 import attrs
 
+from ihuyi_voice.events import Stream
 from ihuyi_voice.protocol import PushKind
 from ihuyi_voice.pushes.calling import Handler
 from ihuyi_voice.pushes.handling import Dispatcher
@@ -31,6 +32,7 @@ class Options:
     tries_within: float = 3600.0
     keep: timedelta | None = None
     create: bool = True
+    events: Stream = attrs.field(factory=Stream)
 
     @property
     def kept(self) -> timedelta | None:
@@ -57,7 +59,7 @@ class Parts:
         )
         self.tail = Tail(self.store, poll)
         self.retention = Retention(self.store.purge, options.kept, options.clock, poll)
-        self.dispatcher = Dispatcher(self.store, handlers, options.handling, poll)
+        self.dispatcher = Dispatcher(self.store, handlers, options.handling, poll, options.events)
         self._closing: AsyncExitStack
 
     async def __aenter__(self) -> Self:

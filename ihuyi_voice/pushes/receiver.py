@@ -15,6 +15,7 @@ import attrs
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import excerpt, mask_numbers, shown
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest, VoiceError
+from ihuyi_voice.events import PushRefused
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol import Push, PushUnreadable, RawPush, parse_push
 from ihuyi_voice.pushes.access_logs import hide
@@ -152,6 +153,8 @@ class PushReceiver:
             if refused.status != HTTPStatus.NOT_FOUND:
                 told = "push refused, %d: %s"
                 tell(logger, logging.WARNING, told, refused.status, _loggable(refused.reason))
+            if self.inbox.events.wants(PushRefused):
+                self.inbox.events.tell(PushRefused(int(refused.status)))
             text = f"{refused.status.phrase}\n".encode()
             await _respond(send, refused.status, text, (*refused.headers, _CLOSE))
         else:

@@ -12,6 +12,7 @@ from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import LedgerUnavailable
+from ihuyi_voice.events import QueueSeen, WorkerTroubled
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.workers.parts import PartEnd, WorkOptions, run_part
@@ -101,6 +102,7 @@ class _Crew:
         self._concurrency = concurrency
         self._options = options
         self._until_done = until_done
+        self._events = client.events
         self._halt = asyncio.Event()
         self._news = Signal()
         self._working: set[asyncio.Task[PartEnd]] = set()
@@ -174,9 +176,11 @@ class _Crew:
         number = None if worker is None else worker.worker_id
         if worker is not None and number is not None and not await self._queue.beat(number):
             worker.stop()  # it was thought dead
-        await self._queue.sweep()
-        left = await self._queue.defer_undone()
-        if self._until_done and not left:
+        failed = await self._queue.sweep()
+        seen = await self._queue.look()
+        if self._events.wants(QueueSeen):
+            self._events.tell(seen.event(failed))
+        if self._until_done and not seen.undone:
             self.halt()
 
     async def _guarded(self, what: str, step: Callable[[], Awaitable[object]]) -> bool:
@@ -186,6 +190,8 @@ class _Crew:
         except (LedgerUnavailable, *self._engine.Failures) as exc:
             text = "a worker could not %s, and goes on trying (%s)"
             tell(logger, logging.WARNING, text, what, type(exc).__name__)
+            if self._events.wants(WorkerTroubled):
+                self._events.tell(WorkerTroubled(what, exc))
             return False
         return True
 

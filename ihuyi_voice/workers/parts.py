@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 import attrs
 
@@ -16,6 +16,7 @@ from ihuyi_voice.errors import (
     RunStopped,
     VoiceError,
 )
+from ihuyi_voice.events import PartWorked
 from ihuyi_voice.guards import Guard
 from ihuyi_voice.ledger import HeldPart, Ledger
 from ihuyi_voice.models import Message, OutcomeStatus
@@ -94,9 +95,43 @@ async def run_part(
     journals = _OnePart(ledger, part)
     bulk = client.submit_many(journals.messages(), run=run, ledger=journals, **options)
     bulk.ending_at(GuardUnavailable)  # or later messages to its number would overtake it
+    now = asyncio.get_running_loop().time
+    began = now()
+
+    def tell(end: PartEnd | None, error: BaseException | None = None) -> None:
+        if client.events.wants(PartWorked):
+            told = _name_of(end), now() - began, bulk.summary, error
+            client.events.tell(PartWorked(run, part, *told))
+
+    try:
+        end = await _worked(client, ledger, run, bulk, journals, stop or asyncio.Event())
+    except BaseException as error:
+        tell(None, error)
+        raise
+    tell(end)
+    return end
+
+
+def _name_of(end: PartEnd | None) -> Literal["done", "given back", "stopped", "failed"]:
+    if end is None:
+        return "failed"
+    if end.done:
+        return "done"
+    return "given back" if end.stopped is None else "stopped"
+
+
+async def _worked(
+    client: VoiceClient,
+    ledger: Ledger,
+    run: str,
+    bulk: BulkRun,
+    journals: "_OnePart",
+    stop: asyncio.Event,
+) -> PartEnd:
+    """Make a pass over a part."""
     try:
         async with bulk:
-            await _Pass(bulk, journals, stop or asyncio.Event()).work()
+            await _Pass(bulk, journals, stop).work()
     except RunStopped as error:
         return PartEnd(done=False, counts=bulk.summary, stopped=str(error))
     except VoiceError:

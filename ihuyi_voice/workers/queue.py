@@ -1,12 +1,16 @@
 """The jobs of an account: what is to be put into the queue, and what is to be taken out of it."""
 
 import importlib.util
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, LiteralString, Self
 
+import attrs
+
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.events import QueueSeen
+from ihuyi_voice.ledger import Ledger, PartInfo
 from ihuyi_voice.workers.schema import prepare
 
 if TYPE_CHECKING:
@@ -35,6 +39,27 @@ _FORGET: Final = (
 _BEAT: Final = (
     "UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = %(worker)s RETURNING id"
 )
+
+
+@attrs.frozen
+class Seen:
+    """How the parts of an account stand.
+
+    Attributes:
+        undone: Those that are not done, but for those of stopped runs.
+        deferred: How many have been given a job now.
+    """
+
+    undone: Sequence[PartInfo]
+    deferred: int
+
+    def event(self, failed: int) -> QueueSeen:
+        """Return what is told of it, and of so many jobs that were failed."""
+        held = [part for part in self.undone if part.alive]
+        stalled = [part for part in self.undone if part.owner is not None and not part.alive]
+        oldest = max((part.held or 0.0 for part in held), default=0.0)
+        counts = len(self.undone), len(held), len(stalled)
+        return QueueSeen(*counts, oldest, self.deferred, failed)
 
 
 class Queue:
@@ -87,10 +112,15 @@ class Queue:
         await self._closing.aclose()
 
     async def defer_undone(self) -> int:
-        """Give a job to each part that is not done, that nobody alive holds, and that has none.
+        """Do as `look` does; return how many parts of the account are not done.
 
-        Returns:
-            How many parts of the account are not done, but for those of stopped runs.
+        Raises:
+            LedgerUnavailable, engine.Failures: As for `look`.
+        """
+        return len((await self.look()).undone)
+
+    async def look(self) -> Seen:
+        """Give a job to each part that is not done, that nobody alive holds, and that has none.
 
         Raises:
             LedgerUnavailable: The ledger could not be asked.
@@ -108,16 +138,20 @@ class Queue:
         missing = [(name, given) for name, given in free.items() if name not in known]
         for first in range(0, len(missing), _AT_ONCE):
             await engine.defer(self.app, self.name, dict(missing[first : first + _AT_ONCE]))
-        return len(undone)
+        return Seen(undone, len(missing))
 
-    async def sweep(self) -> None:
+    async def sweep(self) -> int:
         """Fail the jobs of workers that are dead, and forget what failed long ago.
+
+        Returns:
+            How many jobs were failed.
 
         Raises:
             engine.Failures: The queue could not be asked.
         """
-        await self._all(_FAIL, stalled=STALLED)
+        failed = await self._all(_FAIL, stalled=STALLED)
         await self._all(_FORGET)
+        return len(failed)
 
     async def beat(self, worker: int) -> bool:
         """Beat for a worker; return whether it is still known.

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from ihuyi_voice.events import Stream
 from ihuyi_voice.protocol import Push, RawPush
 from ihuyi_voice.pushes import PushReceiver
 from tests.pushes.requests import TOKEN
@@ -15,6 +16,7 @@ class MemoryInbox:
         kept: What could not be read, likewise.
         is_open: Whether it takes any.
         error: What it raises instead of taking one.
+        events: What it tells nobody by.
     """
 
     def __init__(self) -> None:
@@ -22,6 +24,7 @@ class MemoryInbox:
         self.kept: list[RawPush] = []
         self.is_open = True
         self.error: BaseException | None = None
+        self.events = Stream()
 
     def handle(self, **_: object) -> None:
         """Take no handlers."""

@@ -19,11 +19,11 @@ CONTENT = "您的验证码是：1234。"
 
 
 @asynccontextmanager
-async def own_ledger(url: str) -> AsyncGenerator[tuple[Ledger, str]]:
+async def own_ledger(url: str, **options: Any) -> AsyncGenerator[tuple[Ledger, str]]:
     """Yield an open ledger whose tables, and queue, are dropped afterwards, and their prefix."""
     prefix = f"w{secrets.token_hex(4)}"
     try:
-        async with Ledger.open(url, prefix=prefix) as ledger:
+        async with Ledger.open(url, prefix=prefix, **options) as ledger:
             yield ledger, prefix
     finally:
         await _drop(url, prefix)

@@ -3,56 +3,46 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBased,
+    SamplingResult,
+)
 from opentelemetry.trace import SpanKind, get_current_span
 
-from ihuyi_voice import DeliveryReport, VoiceClient, VoiceError
+from ihuyi_voice import DeliveryReport, Operation, OutcomeStatus, VoiceClient, VoiceError
+from ihuyi_voice.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CutOff,
+    LedgerFailed,
+    PartOpened,
+    PartWorked,
+    PushQuarantined,
+    RetryEvent,
+    RunStopped,
+    Settled,
+    Submitted,
+    WorkerTroubled,
+)
+from ihuyi_voice.models import Timing
 from ihuyi_voice.otel import Telemetry
 from ihuyi_voice.simulator import Fault, Simulator
+from tests.otel.seen import Seen
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, in_process, vendor
 from tests.support.virtual_time import run_virtual
 
-
-class Seen:
-    """A Telemetry, and what came of it."""
-
-    def __init__(self) -> None:
-        self._spans = InMemorySpanExporter()
-        self.traces = traces = TracerProvider()
-        traces.add_span_processor(SimpleSpanProcessor(self._spans))
-        self._reader = InMemoryMetricReader()
-        meters = MeterProvider(metric_readers=[self._reader])
-        self.telemetry = Telemetry(tracer_provider=traces, meter_provider=meters)
-
-    @property
-    def spans(self) -> Sequence[ReadableSpan]:
-        """Those that have ended, in that order."""
-        return self._spans.get_finished_spans()
-
-    def metrics(self) -> dict[str, list[tuple[dict[str, Any], float]]]:
-        """Return each instrument's points: attributes, and value or count."""
-        data = self._reader.get_metrics_data()
-        if data is None:
-            return {}
-        return {
-            metric.name: [
-                (dict(point.attributes or {}), getattr(point, "count", getattr(point, "value", 0)))
-                for point in metric.data.data_points
-            ]
-            for resource in data.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
+SECRET = "0123456789abcdef0123456789abcdef"
 
 
 async def call(seen: Seen, *faults: Fault) -> None:
@@ -192,6 +182,70 @@ async def test_pushes_are_counted_on_their_way_to_the_handler() -> None:
     await counted(DeliveryReport("7", 2, MOBILE))
     assert handled == ["7"]
     assert seen.metrics()["ihuyi.voice.pushes"] == [({"kind": "report", "status": "answered"}, 1)]
+
+
+def test_nothing_of_an_errors_words_is_kept() -> None:
+    """Anybody may have written them: of an error its class is told alone, its numbers masked."""
+    seen = Seen()
+    odd = type(f"No{MOBILE}", (VoiceError,), {"__str__": lambda _: f"{MOBILE} {SECRET}"})()
+    for event in (
+        Submitted(1, MOBILE),
+        AttemptStarted(1, 1, "POST", BASE_URL),
+        AttemptEnded(1, 1, 0.1, None, odd),
+        RetryEvent(Operation.SUBMIT, 1, 0.5, odd, 1),
+        Settled(OutcomeStatus.UNKNOWN, MOBILE, 1, error=odd, timing=Timing(1, 1.0)),
+        Submitted(2, MOBILE),
+        CutOff(2, in_flight=True, error=odd),
+        RunStopped(3, {}, 1.0, f"broke at {MOBILE}", odd),
+        LedgerFailed(1, "commit", 1, odd),
+        WorkerTroubled("take jobs", odd),
+        PushQuarantined(f"{MOBILE} {SECRET}", 0.1),
+        PartWorked(f"to {MOBILE}", 1, "failed", 0.1, {}, odd),
+        PartOpened(1, f"to {MOBILE}", 1),
+    ):
+        seen.telemetry(event)
+    everything = "".join(span.to_json() for span in seen.spans) + str(seen.metrics())
+    assert "No139****0000" in everything
+    assert len(seen.spans) == 3
+    assert MOBILE not in everything
+    assert SECRET not in everything
+
+
+async def test_what_a_sampler_drops_is_dropped_with_its_children() -> None:
+    """Or the span of an instrumented httpx would be a trace of its own."""
+    exported = InMemorySpanExporter()
+    traces = TracerProvider(sampler=_Ours())
+    traces.add_span_processor(SimpleSpanProcessor(exported))
+    simulator = Simulator(limits=())
+    instrumentor = HTTPXClientInstrumentor()
+    instrumentor.instrument(tracer_provider=traces)
+    try:
+        async with simulator.serve() as url:
+            options: dict[str, Any] = {
+                "base_url": url,
+                "on_event": Telemetry(tracer_provider=traces),
+            }
+            async with VoiceClient(simulator.account, simulator.api_key, **options) as client:
+                await client.submit(MOBILE, CONTENT)
+    finally:
+        instrumentor.uninstrument()
+    assert not exported.get_finished_spans()
+
+
+class _Ours(ParentBased):
+    """Drops submissions, and keeps every other span that has no parent."""
+
+    def __init__(self) -> None:
+        super().__init__(ALWAYS_ON)
+
+    def should_sample(
+        self, parent_context: Context | None, trace_id: int, name: str, *args: Any, **kwargs: Any
+    ) -> SamplingResult:
+        """Say which."""
+        given = parent_context, trace_id, name, *args
+        if name == "ihuyi submit":
+            return ALWAYS_OFF.should_sample(*given, **kwargs)
+        return super().should_sample(*given, **kwargs)
 
 
 def test_without_the_extra_its_name_is_said() -> None:

@@ -1,0 +1,74 @@
+"""The hook: hands events to those who make spans and figures of them, if anybody keeps those."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from ihuyi_voice.events import Event, RunStarted, RunStopped
+from ihuyi_voice.events.every import EVERY
+from ihuyi_voice.models import DeliveryReport, TemplateAudit
+from ihuyi_voice.otel.api import NAME, does_something, metrics, trace
+from ihuyi_voice.otel.figures import Figures
+from ihuyi_voice.otel.spans import Spans
+
+_P = TypeVar("_P", DeliveryReport, TemplateAudit)
+_LOOK: Final = 1.0  # seconds
+_RUNS: Final[frozenset[type[Event]]] = frozenset({RunStarted, RunStopped})
+"""What is heard even without an SDK, for it may come while they go on."""
+
+
+class Telemetry:
+    """What `on_event` is told, as spans and metrics; one may serve clients, ledgers and inboxes.
+
+    Args:
+        tracer_provider: Makes the spans; None for OpenTelemetry's own choice.
+        meter_provider: Keeps the metrics; None for OpenTelemetry's own choice.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: "trace.TracerProvider | None" = None,
+        meter_provider: "metrics.MeterProvider | None" = None,
+    ) -> None:
+        self._providers = tracer_provider, meter_provider
+        self._spans = Spans(trace.get_tracer(NAME, tracer_provider=tracer_provider))
+        self._figures = Figures(metrics.get_meter(NAME, meter_provider=meter_provider))
+        self._is_kept = False
+        self._look_at = 0.0
+        of_spans, of_figures = self._spans.handlers, self._figures.handlers
+        self._handlers: dict[type, tuple[Callable[[Any], None], ...]] = {
+            kind: tuple(each[kind] for each in (of_figures, of_spans) if kind in each)
+            for kind in EVERY
+        }
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        for handle in self._handlers[type(event)]:
+            handle(event)
+
+    @property
+    def kinds(self) -> frozenset[type[Event]]:
+        """The events that are of use: all, or next to none where no SDK keeps what is made."""
+        return EVERY if self._is_kept or self._has_come() else _RUNS
+
+    def pushed(self, handler: Callable[[_P], Awaitable[None]]) -> Callable[[_P], Awaitable[None]]:
+        """Return a handler of pushes, for `PushReceiver`, that counts what it hands on."""
+
+        async def counted(push: _P) -> None:
+            self._figures.pushed(push)
+            await handler(push)
+
+        return counted
+
+    def _has_come(self) -> bool:
+        """Look for an SDK, once in a while; where one has come, it stays."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return False
+        self._look_at = now + _LOOK
+        traces, meters = self._providers
+        traces = trace.get_tracer_provider() if traces is None else traces
+        meters = metrics.get_meter_provider() if meters is None else meters
+        self._is_kept = does_something(traces) or does_something(meters)
+        return self._is_kept
