@@ -289,8 +289,9 @@ def test_a_key_in_flight_is_one_messages() -> None:
         assert flights.ahead(draft) is None
         first = flights.take_off(draft)
         assert flights.ahead(draft) is first.landed
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(InvalidRequest, match="another number or content") as caught:
             flights.ahead(other)
+        assert caught.value.field == "key"
         flights.land(first)
         assert first.landed.done()
         second = flights.take_off(other)

@@ -256,8 +256,9 @@ def test_a_number_that_is_no_text_is_told_in_words(mobile: Any) -> None:
 
 def test_what_can_not_be_called_is_refused() -> None:
     """When it is given."""
-    with pytest.raises(InvalidRequest, match="on_event"):
+    with pytest.raises(InvalidRequest, match="on_event") as caught:
         VoiceClient("VM1", "key", on_event="print")  # type: ignore[arg-type]
+    assert caught.value.field == "on_event"
 
 
 def test_a_caller_that_is_cancelled_in_flight_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

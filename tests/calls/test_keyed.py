@@ -179,7 +179,7 @@ def test_another_message_under_a_used_key_is_refused_in_words(mobile: str) -> No
 
     error, requests = run_virtual(main())
     assert "another number or content" in str(error)
-    assert requests == 1
+    assert (error.field, requests) == ("key", 1)
 
 
 def test_another_message_under_a_key_in_flight_is_refused_at_once() -> None:
@@ -459,8 +459,12 @@ def test_a_key_may_be_any_text_that_people_write(key: str) -> None:
 async def test_a_key_needs_a_ledger() -> None:
     """Without one nothing could keep the promise."""
     async with in_process(Simulator()) as client:
-        with pytest.raises(InvalidRequest, match="needs a ledger"):
+        with pytest.raises(InvalidRequest, match="needs a ledger") as caught:
             await client.submit(MOBILE, CONTENT, key=KEY)
+        assert caught.value.field == "key"
+        with pytest.raises(InvalidRequest, match="run needs a ledger") as caught:
+            client.submit_many([], run="nightly")
+        assert caught.value.field == "run"
         with pytest.raises(InvalidRequest, match="needs a key"):
             await client.submit(MOBILE, CONTENT, retry_rejected=True)
 

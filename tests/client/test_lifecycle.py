@@ -76,12 +76,18 @@ def test_the_environment_makes_a_client(monkeypatch: pytest.MonkeyPatch) -> None
     assert client.account == "VM1"
 
 
+@pytest.mark.parametrize("blank", [True, False])
 @pytest.mark.parametrize("missing", ["IHUYI_ACCOUNT", "IHUYI_API_KEY"])
-def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    """Before anything is sent."""
+def test_a_missing_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, missing: str, *, blank: bool
+) -> None:
+    """Before anything is sent, whether it is not set or has nothing in it."""
     monkeypatch.setenv("IHUYI_ACCOUNT", "VM1")
     monkeypatch.setenv("IHUYI_API_KEY", "k")
-    monkeypatch.setenv(missing, " ")
+    if blank:
+        monkeypatch.setenv(missing, " ")
+    else:
+        monkeypatch.delenv(missing)
     with pytest.raises(InvalidRequest, match=missing):
         VoiceClient.from_env()
 

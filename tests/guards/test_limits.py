@@ -22,15 +22,17 @@ def test_each_limit_can_be_set_or_dropped_and_more_added() -> None:
 @pytest.mark.parametrize("count", [1.5, "3"])
 def test_a_limit_that_is_no_whole_number_is_refused(count: Any) -> None:
     """Settings come from files and environments."""
-    with pytest.raises(InvalidRequest, match="whole number"):
+    with pytest.raises(InvalidRequest, match="whole number") as caught:
         Limits(per_day=count)
+    assert caught.value.field == "limits"
 
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_a_limit_of_nothing_is_refused(count: int) -> None:
     """It would hold everything for ever."""
-    with pytest.raises(InvalidRequest, match="can't be a limit"):
+    with pytest.raises(InvalidRequest, match="can't be a limit") as caught:
         Limits(per_minute=count)
+    assert caught.value.field == "limits"
 
 
 def test_a_window_of_no_length_is_refused() -> None:

@@ -233,8 +233,9 @@ async def test_a_url_may_choose_the_protocol(redis_url: str, prefix: str, protoc
 def test_a_blocking_client_is_refused() -> None:
     """It would block the event loop."""
     client = BLOCKING()
-    with pytest.raises(InvalidRequest, match=r"redis\.asyncio, not Redis"):
+    with pytest.raises(InvalidRequest, match=r"redis\.asyncio, not Redis") as told:
         RedisGuard(client)
+    assert told.value.field == "client"
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ async def test_a_report_settles_the_one_call_that_can_have_caused_it(world: Worl
 
 
 async def test_reports_of_accepted_calls_are_joined(world: World) -> None:
-    """The latest of them, and they settle nothing else."""
+    """The latest of them as the vendor told it, in China's time; they settle nothing else."""
     process, inbox = await world.process(), FakeInbox()
     assert await process.calls().intend(draft("known")) is None
     await process.calls().settle(draft("known"), accepted("V1"))
@@ -71,7 +71,9 @@ async def test_reports_of_accepted_calls_are_joined(world: World) -> None:
     entries = await listed(process.ledger)
     report = entries["known"].report
     assert report is not None
-    assert report.answered
+    assert report.report_time is not None
+    assert report == inbox.stored[-1]
+    assert report.report_time.isoformat().endswith("+08:00")
     assert entries["a"].status is OutcomeStatus.UNKNOWN
 
 

@@ -52,6 +52,12 @@ def test_a_submission_is_a_form_with_its_method_in_the_query() -> None:
     }
 
 
+def test_an_empty_field_stays_empty() -> None:
+    """The vendor says what it thinks of it; no percent sign stands in its place."""
+    wire = VoicePhp(CREDENTIALS).build(Call(Operation.DELETE_TEMPLATE, {"templateid": ""}), at(NOW))
+    assert b"&templateid=&" in body(wire)
+
+
 def test_the_target_of_a_get_request_is_ascii_whatever_the_address() -> None:
     """As that of a POST, which httpx escapes; what is escaped already stays."""
     url = "http://h/语音%20.php?q=甲"
