@@ -298,7 +298,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "it waited for one of our own connections, or for the vendor to take one",
         "一直在等待空闲连接，或等待平台接受连接",
     ),
-    "reason.guard_silent": ("the guard did not answer", "频率限制组件没有响应"),
+    "reason.guard_silent": ("the guard did not answer", "限流器没有响应"),
     "reason.ledger_silent": ("the ledger did not answer", "账本没有响应"),
     "reason.cut_off": ("the call was cut off in flight", "呼叫在提交途中被中断"),
     "reason.cut_off_unknown": (
@@ -309,10 +309,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the call was cut off before it was sent ({reason})",
         "呼叫在发出之前被中断（{reason}）",
     ),
+    "reason.cut_before_that": ("it was cut off before that", "在此之前已被中断"),
     "reason.cut_short": ("the attempt was cut short", "提交被中断"),
     "reason.guard_asked": (
         "the guard could not be asked ({reason})",
-        "无法查询频率限制（{reason}）",
+        "无法询问限流器（{reason}）",
     ),
     "reason.guard_told": ("the guard could not be told ({reason})", "无法更新频率限制（{reason}）"),
     "reason.ledger_asked": ("the ledger could not be asked ({reason})", "无法读取账本（{reason}）"),
