@@ -50,6 +50,12 @@ THEMES_WORDS = {
     "Search": "搜索",
     "Index": "索引",
 }
+SPHINXS_WORDS = get_translation("sphinx")
+
+
+def in_chinese(words: str) -> str:
+    """Return words of the theme's, as the reader's language has them."""
+    return THEMES_WORDS.get(words) or str(SPHINXS_WORDS(words))
 
 
 def other_language(_app: Any, page: str, _template: str, context: dict[str, Any], *_: Any) -> None:
@@ -57,8 +63,7 @@ def other_language(_app: Any, page: str, _template: str, context: dict[str, Any]
     folder, name = ("en", "English") if chinese else ("zh", "中文")
     context["theme_announcement"] = f'<a href="../{folder}/{page}.html">{name}</a>'
     if chinese:
-        translated = context.get("_", get_translation("sphinx"))
-        context["_"] = lambda words: THEMES_WORDS.get(words) or translated(words)
+        context["_"] = in_chinese
 
 
 def without_blanks(_app: Any, _page: str, source: list[str]) -> None:
