@@ -68,8 +68,10 @@ def other_language(_app: Any, page: str, _template: str, context: dict[str, Any]
 
 def without_blanks(_app: Any, _page: str, source: list[str]) -> None:
     """Join the lines of Chinese paragraphs: a line's end would be shown as a blank."""
-    source[0] = re.sub(r"(?<=[、。，；：！？）”])\n(?=[^\n\s#:|`>-]|`(?!``))", "", source[0])
-    source[0] = re.sub(r"(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff（“])", "", source[0])
+    source[0] = re.sub(
+        r"(?<=[、。，；：！？）”])\n *(?!\d+\. )(?=[^\n\s#:|`>-]|`(?!``))", "", source[0]
+    )
+    source[0] = re.sub(r"(?<=[\u4e00-\u9fff])\n *(?=[\u4e00-\u9fff（“])", "", source[0])
 
 
 def setup(app: Any) -> None:
