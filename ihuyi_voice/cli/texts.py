@@ -43,11 +43,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "exit.2": ("wrong usage or input; nothing was sent", "用法或输入有误；没有发送"),
     "exit.3": (
         "refused by the vendor; of a list, for the whole account",
-        "被供应商拒绝；批量发送时，是整个账号被拒绝",
+        "被平台拒绝；批量发送时，是整个账号被拒绝",
     ),
     "exit.4": (
         "the vendor was not reached, or the number is held back; safe to try again",
-        "未能连接供应商，或号码受频率限制；可以放心重试",
+        "未能连接平台，或号码受频率限制；可以放心重试",
     ),
     "exit.5": (
         "unknown: it may have arrived, do not just send it again",
@@ -87,7 +87,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "error.voice": ("{name}: {reason}", "{family}（{name}）：{reason}"),
     "family.InvalidRequest": ("wrong input", "输入有误"),
     "family.RateLimited": ("held back", "号码受频率限制"),
-    "family.VendorError": ("refused by the vendor", "供应商拒绝"),
+    "family.VendorError": ("refused by the vendor", "平台拒绝"),
     "family.NotSent": ("not sent", "未发送，可以重试"),
     "family.OutcomeUnknown": ("unknown", "结果未知，不要直接重发"),
     "family.StorageUnavailable": ("database failed", "数据库出错"),
@@ -95,7 +95,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "family.VoiceError": ("error", "出错"),
     # Options that commands share
     "json.help": ("Print JSON for programs.", "输出 JSON，供程序读取。"),
-    "account.help": ("APIID of the vendor's console.", "供应商控制台中的 APIID。"),
+    "account.help": ("APIID of the vendor's console.", "平台控制台中的 APIID。"),
     "base_url.help": (
         "Full address of voice.php, for example a simulator's.",
         "voice.php 的完整地址，例如模拟器的地址。",
@@ -118,7 +118,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "demo.count.help": ("How many rows the file has.", "文件的行数。"),
     "demo.vendor": (
         "The vendor, simulated, listens at {url}",
-        "模拟的供应商正在监听 {url}",
+        "模拟的平台正在监听 {url}",
     ),
     "demo.template": ("Template: {template}", "模板：{template}"),
     "demo.balance": (
@@ -153,7 +153,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "template.length.help": ("Longest value.", "变量内容的最大长度。"),
     "template.add.help": (
         "Hand in a template for the vendor's audit.",
-        "提交模板，由供应商审核。",
+        "提交模板，由平台审核。",
     ),
     "template.delete.help": ("Delete a template.", "删除模板。"),
     "template.check.help": (
@@ -202,7 +202,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "again.UNKNOWN": ("no, it may ring already", "不可以，电话可能已经响了"),
     "codes.title": ("Codes", "代码"),
     "table.code": ("code", "代码"),
-    "table.vendors_text": ("the vendor's text", "供应商说明"),
+    "table.vendors_text": ("the vendor's text", "平台说明"),
     "codes.action": ("what to do", "处理办法"),
     "codes.success": ("提交成功", "提交成功"),
     "codes.unlisted": ("in no table", "未列出的代码"),

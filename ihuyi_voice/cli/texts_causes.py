@@ -7,7 +7,7 @@ from typing import Final
 
 _KEY: Final = (
     "check IHUYI_ACCOUNT and IHUYI_API_KEY against the vendor's console",
-    "检查 IHUYI_ACCOUNT 和 IHUYI_API_KEY 是否与供应商控制台一致",
+    "检查 IHUYI_ACCOUNT 和 IHUYI_API_KEY 是否与平台控制台一致",
 )
 _CLOCK: Final = (
     "set this machine's clock, then send what is left",
@@ -15,11 +15,11 @@ _CLOCK: Final = (
 )
 _ADDRESS: Final = (
     "register this machine's address in the vendor's console, or send from one that is",
-    "在供应商控制台登记本机 IP，或改用已登记的机器发送",
+    "在平台控制台登记本机 IP，或改用已登记的机器发送",
 )
 _SERVICE: Final = (
     "call the vendor's service; nothing passes until then",
-    "联系供应商客服；解决之前所有通知都会失败",
+    "联系平台客服；解决之前所有通知都会失败",
 )
 _NUMBER: Final = (
     "correct the number or take the row out of the list",
@@ -48,7 +48,7 @@ _ROWS: Final = (
 )
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
-    "cause.0": ("the vendor could not take it this time", "供应商此次未能受理"),
+    "cause.0": ("the vendor could not take it this time", "平台此次未能受理"),
     "advice.0": _LATER,
     "cause.400": ("this machine's address may not use the account", "本机 IP 无权使用该账号"),
     "advice.400": _ADDRESS,
@@ -58,7 +58,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "advice.402": _KEY,
     "cause.403": ("no number was given", "没有提供号码"),
     "advice.403": _NUMBER,
-    "cause.4030": ("the number is on the vendor's black list", "号码在供应商黑名单中"),
+    "cause.4030": ("the number is on the vendor's black list", "号码在平台黑名单中"),
     "advice.4030": _NUMBER,
     "cause.404": ("the content is empty", "内容为空"),
     "advice.404": _TEXT,
@@ -84,7 +84,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "advice.4052": _ADDRESS,
     "cause.4053": ("there is no such account", "账号不存在"),
     "advice.4053": _KEY,
-    "cause.406": ("the vendor takes no such number", "供应商不接受该号码格式"),
+    "cause.406": ("the vendor takes no such number", "平台不接受该号码格式"),
     "advice.406": _NUMBER,
     "cause.407": ("the content has words that may not be said", "内容含有敏感词"),
     "advice.407": _TEXT,
@@ -96,7 +96,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "advice.40722": _TEMPLATE,
     "cause.4077": ("the content is not registered with the carrier", "内容未在运营商报备"),
     "advice.4077": _TEXT,
-    "cause.408": ("the vendor has frozen the account", "账号已被供应商冻结"),
+    "cause.408": ("the vendor has frozen the account", "账号已被平台冻结"),
     "advice.408": _SERVICE,
     "cause.4010": ("the account sends too fast", "账号发送过快"),
     "advice.4010": (
@@ -117,7 +117,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "send what is left tomorrow",
         "明天再发送其余部分",
     ),
-    "cause.NotSent": ("the vendor could not be reached", "无法连接供应商"),
+    "cause.NotSent": ("the vendor could not be reached", "无法连接平台"),
     "advice.NotSent": (
         "check the network, the proxy and --base-url; nothing rang, it is safe to send again",
         "检查网络、代理和 --base-url；没有拨打，可以放心重发",
@@ -126,7 +126,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "advice.OutcomeUnknown": _REPORTS,
     "cause.UnreadableReply": _NO_REPLY,
     "advice.UnreadableReply": _REPORTS,
-    "cause.LedgerUnavailable": ("the ledger could not be written", "台账无法写入"),
+    "cause.LedgerUnavailable": ("the ledger could not be written", "账本无法写入"),
     "advice.LedgerUnavailable": (
         "see to its disk or database, then run the same command again",
         "检查磁盘或数据库，然后再次运行同一命令",

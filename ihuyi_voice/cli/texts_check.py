@@ -38,7 +38,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "check.address.lost": ("{host} was not reached: {reason}", "未能连接 {host}：{reason}"),
     "check.address.strange": (
         "what answers at {host} is not the vendor's voice.php: {reason}",
-        "{host} 的应答不是供应商的 voice.php：{reason}",
+        "{host} 的应答不是平台的 voice.php：{reason}",
     ),
     "check.tls.works": (
         "works; the certificate is trusted",
@@ -50,17 +50,17 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "使用明文 http：内容在途中可被读取",
     ),
     "check.tls.unknown": ("can't be known, nothing was reached", "无法判断，未能连接"),
-    "check.key.right": ("the vendor takes it", "供应商认可"),
-    "check.key.refused": ("the vendor says {code}: {text}", "供应商返回 {code}：{text}"),
-    "check.key.unknown": ("can't be known, nobody was asked", "无法判断，未能询问供应商"),
+    "check.key.right": ("the vendor takes it", "平台认可"),
+    "check.key.refused": ("the vendor says {code}: {text}", "平台返回 {code}：{text}"),
+    "check.key.unknown": ("can't be known, nobody was asked", "无法判断，未能询问平台"),
     "check.balance.left": ("{left:,} notifications left", "剩余 {left:,} 条"),
     "check.balance.none": ("{left} left: nobody can be called", "剩余 {left} 条：无法呼叫"),
     "check.clock.right": (
         "right to the second (off by {seconds:g} s)",
         "准确到秒（偏差 {seconds:g} 秒）",
     ),
-    "check.clock.ahead": ("{seconds:g} s ahead of the vendor's", "比供应商快 {seconds:g} 秒"),
-    "check.clock.behind": ("{seconds:g} s behind the vendor's", "比供应商慢 {seconds:g} 秒"),
+    "check.clock.ahead": ("{seconds:g} s ahead of the vendor's", "比平台快 {seconds:g} 秒"),
+    "check.clock.behind": ("{seconds:g} s behind the vendor's", "比平台慢 {seconds:g} 秒"),
     "check.clock.unknown": (
         "can't be known, no reply named its time",
         "无法判断，没有应答说明其时间",
@@ -82,7 +82,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
             "IHUYI_BASE_URL only for another address"
         ),
         (
-            "请设置 IHUYI_ACCOUNT 和 IHUYI_API_KEY，均可在供应商控制台查看；"
+            "请设置 IHUYI_ACCOUNT 和 IHUYI_API_KEY，均可在平台控制台查看；"
             "仅在使用其他地址时设置 IHUYI_BASE_URL"
         ),
     ),

@@ -3,17 +3,17 @@
 from typing import Final
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
-    "family.LedgerUnavailable": ("ledger failed", "台账出错"),
+    "family.LedgerUnavailable": ("ledger failed", "账本出错"),
     # The group ledger
     "ledger.help": (
         "Look into a ledger: runs, results, reports, what is uncertain.",
-        "查看台账：任务、结果、报告以及结果未知的通知。",
+        "查看账本：任务、结果、报告以及结果未知的通知。",
     ),
     "ledger.option.help": (
         "The ledger: a file, or postgresql://…; the password belongs in the environment.",
-        "台账：文件或 postgresql:// 地址；密码请放在环境变量中。",
+        "账本：文件或 postgresql:// 地址；密码请放在环境变量中。",
     ),
-    "ledger.missing": ("there is no ledger {ledger}", "台账 {ledger} 不存在"),
+    "ledger.missing": ("there is no ledger {ledger}", "账本 {ledger} 不存在"),
     "ledger.run.help": (
         'The name of the run; "" for single calls.',
         '任务名称；"" 表示单次呼叫。',

@@ -23,7 +23,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "set this machine's clock by the network (NTP)",
         "通过网络校准本机时钟（NTP）",
     ),
-    "next.4051": ("buy more notifications at the vendor", "在供应商处充值"),
+    "next.4051": ("buy more notifications at the vendor", "在平台充值"),
     "next.406": _NUMBER,
     "next.4070": _WORDS,
     "next.4073": ("shorten the content", "缩短内容"),
@@ -48,7 +48,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "next.DelTemplate.404": ("check the template's id", "检查模板编号"),
     "next.unlisted": (
         "ask the vendor; the code is in no table",
-        "代码未列出，请咨询供应商",
+        "代码未列出，请咨询平台",
     ),
     "next.template": (
         "look at the vendor's console: it may have been done",

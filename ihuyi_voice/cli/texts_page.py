@@ -40,7 +40,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "page.stopped": (
         "The vendor refused the whole account with {code}: {text}. Mend that first.",
-        "供应商以 {code} 拒绝了整个账号：{text}。请先解决此问题。",
+        "平台以 {code} 拒绝了整个账号：{text}。请先解决此问题。",
     ),
     # What people have got
     "fate.called": ("called", "已拨打"),
@@ -52,10 +52,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "fate.not_called": ("not called", "未拨打"),
     # The parts of the page
     "page.outcomes": ("Outcomes", "结果"),
-    "page.codes": ("What the vendor said", "供应商返回的代码"),
+    "page.codes": ("What the vendor said", "平台返回的代码"),
     "page.reasons": ("Why others have no answer", "其余未得到答复的原因"),
     "page.pace": ("Messages that ended, over time", "各时段完成的条数"),
-    "page.waits": ("How long the vendor took", "供应商响应时间"),
+    "page.waits": ("How long the vendor took", "平台响应时间"),
     "page.ends": ("How calls ended", "呼叫结果"),
     "page.uncertain": ("Uncertain", "结果未知"),
     "page.reason": ("reason", "原因"),
@@ -94,7 +94,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         ),
         (
             "由 ihuyi-voice 于 {when}（北京时间）生成。号码已隐藏；本页不访问任何网络。"
-            "“已拨打”指供应商已受理；一人有多条通知时按最好的结果计。"
+            "“已拨打”指平台已受理；一人有多条通知时按最好的结果计。"
         ),
     ),
     # What to do about a code
@@ -109,7 +109,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "mend the account first; nothing passes until then",
         "先解决账号问题，否则都会失败",
     ),
-    "todo.ask": ("ask the vendor; the code is in no table", "代码未列出，请咨询供应商"),
+    "todo.ask": ("ask the vendor; the code is in no table", "代码未列出，请咨询平台"),
     # The state of an entry that has no outcome
     "outcome.OPEN": ("OPEN", "未开始 OPEN"),
     "again.OPEN": ("it is sent when the run goes on", "任务继续时会发送"),

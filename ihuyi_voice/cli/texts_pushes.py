@@ -6,7 +6,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # receive, report, replay, inbox
     "receive.help": (
         "Take the vendor's pushes until Ctrl-C: store each durably, answer, then print it.",
-        "接收供应商推送，按 Ctrl-C 结束：先可靠保存，再应答，然后显示。",
+        "接收平台推送，按 Ctrl-C 结束：先可靠保存，再应答，然后显示。",
     ),
     "receive.token.help": (
         "The secret that the address ends in; the environment keeps it out of sight.",
@@ -39,7 +39,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         ),
         (
             "少于 {least} 个字符的密钥容易被猜中：请设置 IHUYI_PUSH_TOKEN，例如 {proposal}，"
-            "并把新的地址告知供应商"
+            "并把新的地址告知平台"
         ),
     ),
     "receive.unheard": (
@@ -77,7 +77,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "inbox.missing": ("there is no inbox {inbox}", "收件箱 {inbox} 不存在"),
     "inbox.help": (
         "Look after what the vendor has pushed: count it, delete it, read it again.",
-        "管理收件箱：统计、清理、重新读取供应商的推送。",
+        "管理收件箱：统计、清理、重新读取平台的推送。",
     ),
     "inbox.counts.help": (
         "Print how many pushes are in each state.",

@@ -141,7 +141,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "reason.template.departs": (
         "the content doesn't follow the template (the vendor's 4072): {reason}",
-        "内容与模板不符（供应商代码 4072）：{reason}",
+        "内容与模板不符（平台代码 4072）：{reason}",
     ),
     "reason.template.beginning": (
         "{words} is missing at its beginning",
@@ -163,7 +163,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "reason.template.too_long": (
         "value {place} has {count} characters, at most {most} are allowed (the vendor's 40722)",
-        "第 {place} 个变量有 {count} 个字符，最多允许 {most} 个（供应商代码 40722）",
+        "第 {place} 个变量有 {count} 个字符，最多允许 {most} 个（平台代码 40722）",
     ),
     # Lists
     "reason.list.line": ("{file}, line {line}: {reason}", "{file} 第 {line} 行：{reason}"),
@@ -247,7 +247,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "reason.console": (
         "{name} is empty; the vendor's console shows it",
-        "{name} 为空；可在供应商控制台查看",
+        "{name} 为空；可在平台控制台查看",
     ),
     "reason.invisible": (
         "{name} has a blank or an invisible character inside; copy it again",
@@ -290,7 +290,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
             "the way. Nothing is sent so by itself"
         ),
         (
-            "请求未能发出（{reason}）；供应商文档给出的地址是 {url}，不经 TLS：使用它时，"
+            "请求未能发出（{reason}）；平台文档给出的地址是 {url}，不经 TLS：使用它时，"
             "密钥或密码以及号码在途中可被读取。程序不会自动改用该地址"
         ),
     ),
@@ -316,10 +316,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "reason.connections": (
         "it waited for one of our own connections, or for the vendor to take one",
-        "一直在等待空闲连接，或等待供应商接受连接",
+        "一直在等待空闲连接，或等待平台接受连接",
     ),
-    "reason.guard_silent": ("the guard did not answer", "频率限制组件没有响应"),
-    "reason.ledger_silent": ("the ledger did not answer", "台账没有响应"),
+    "reason.guard_silent": ("the guard did not answer", "限流器没有响应"),
+    "reason.ledger_silent": ("the ledger did not answer", "账本没有响应"),
     "reason.cut_off": ("the call was cut off in flight", "呼叫在提交途中被中断"),
     "reason.cut_off_unknown": (
         "the call was cut off in flight, and its end is not known",
@@ -329,13 +329,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the call was cut off before it was sent ({reason})",
         "呼叫在发出之前被中断（{reason}）",
     ),
+    "reason.cut_before_that": ("it was cut off before that", "在此之前已被中断"),
     "reason.cut_short": ("the attempt was cut short", "提交被中断"),
     "reason.guard_asked": (
         "the guard could not be asked ({reason})",
-        "无法查询频率限制（{reason}）",
+        "无法询问限流器（{reason}）",
     ),
     "reason.guard_told": ("the guard could not be told ({reason})", "无法更新频率限制（{reason}）"),
-    "reason.ledger_asked": ("the ledger could not be asked ({reason})", "无法读取台账（{reason}）"),
+    "reason.ledger_asked": ("the ledger could not be asked ({reason})", "无法读取账本（{reason}）"),
     "reason.ledger_run": ("the run could not be opened ({reason})", "无法打开任务（{reason}）"),
     "reason.connect": ("ConnectError: {reason}", "连接失败：{reason}"),
     "reason.connect_bare": ("ConnectError", "连接失败"),

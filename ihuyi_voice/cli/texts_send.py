@@ -52,7 +52,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "send.balance.help": (
         "With --dry-run: ask the vendor for the balance.",
-        "与 --dry-run 同用：向供应商查询余额。",
+        "与 --dry-run 同用：向平台查询余额。",
     ),
     "send.balance.alone": ("--ask-balance needs --dry-run", "--ask-balance 需要与 --dry-run 同用"),
     "dry.title": ("A dry run: nothing was sent.", "试运行：没有发送。"),
@@ -156,11 +156,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
             "Keep the run in this ledger (a file, or postgresql://…): run again, it goes on, and "
             "nobody is called twice."
         ),
-        "将任务记入此台账（文件或 postgresql:// 地址）：再次运行即可继续，不会重复拨打。",
+        "将任务记入此账本（文件或 postgresql:// 地址）：再次运行即可继续，不会重复拨打。",
     ),
     "send.run.help": (
         "The run's name in the ledger; else the file's.",
-        "台账中的任务名称；默认为文件名。",
+        "账本中的任务名称；默认为文件名。",
     ),
     "send.quiet.help": (
         "When nobody is called, in China's time: 22:00-08:00; held, not lost.",
@@ -324,7 +324,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "send.next": ("What to do: {advice}.", "下一步：{advice}。"),
     "send.next_plainly": (
         "What to do: ask the vendor about it; it is in no table.",
-        "下一步：该代码未列出，请咨询供应商。",
+        "下一步：该代码未列出，请咨询平台。",
     ),
     "send.next_disk": (
         (

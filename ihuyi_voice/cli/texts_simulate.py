@@ -5,7 +5,7 @@ from typing import Final
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     "simulate.help": (
         "Be the vendor, on this machine, until Ctrl-C; nobody's phone rings.",
-        "在本机模拟供应商，按 Ctrl-C 结束；不会拨打任何电话。",
+        "在本机模拟平台，按 Ctrl-C 结束；不会拨打任何电话。",
     ),
     "simulate.account.help": ("The APIID it knows.", "模拟器认可的 APIID。"),
     "simulate.api_key.help": ("Its made-up APIKEY.", "模拟器的虚构 APIKEY。"),

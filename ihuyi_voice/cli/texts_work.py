@@ -17,7 +17,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "work.ledger.help": (
         "The ledger that all share: postgresql://…, reached directly, not by a pooler.",
-        "共用的台账：postgresql:// 地址，须直接连接，不经连接池。",
+        "共用的账本：postgresql:// 地址，须直接连接，不经连接池。",
     ),
     "work.guard.help": (
         "The limits that all share: redis://…",
@@ -59,7 +59,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # send --distribute
     "send.distribute.help": (
         "Only load the list into the ledger (PostgreSQL), for `ihuyi-voice work` on any machines.",
-        "只将名单载入台账，由 work 命令发送。",
+        "只将名单载入账本，由 work 命令发送。",
     ),
     "send.distribute.wrong": (
         (

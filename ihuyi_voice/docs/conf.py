@@ -4,6 +4,8 @@ import re
 from importlib.metadata import version as version_of
 from typing import Any
 
+from sphinx.locale import get_translation
+
 chinese = tags.has("zh")  # type: ignore[name-defined]  # noqa: F821 - Sphinx puts it here
 
 project = "ihuyi-voice"
@@ -36,20 +38,40 @@ html_title = "ihuyi-voice"
 html_copy_source = False
 html_show_sourcelink = False
 html_static_path = ["static"]
-html_css_files = ["pictures.css"]
+html_css_files = ["pages.css"]
 html_theme_options: dict[str, Any] = {"announcement": ".", "navigation_with_keys": True}
+
+# The theme's own words, which nobody has put into Chinese.
+THEMES_WORDS = {
+    "Next": "下一页",
+    "Previous": "上一页",
+    "Home": "首页",
+    "On this page": "本页内容",
+    "Search": "搜索",
+    "Index": "索引",
+}
+SPHINXS_WORDS = get_translation("sphinx")
+
+
+def in_chinese(words: str) -> str:
+    """Return words of the theme's, as the reader's language has them."""
+    return THEMES_WORDS.get(words) or str(SPHINXS_WORDS(words))
 
 
 def other_language(_app: Any, page: str, _template: str, context: dict[str, Any], *_: Any) -> None:
     """Let each page lead to itself in the other language."""
     folder, name = ("en", "English") if chinese else ("zh", "中文")
     context["theme_announcement"] = f'<a href="../{folder}/{page}.html">{name}</a>'
+    if chinese:
+        context["_"] = in_chinese
 
 
 def without_blanks(_app: Any, _page: str, source: list[str]) -> None:
     """Join the lines of Chinese paragraphs: a line's end would be shown as a blank."""
-    source[0] = re.sub(r"(?<=[、。，；：！？）”])\n(?=[^\n\s#:|`>-]|`(?!``))", "", source[0])
-    source[0] = re.sub(r"(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff（“])", "", source[0])
+    source[0] = re.sub(
+        r"(?<=[、。，；：！？）”])\n *(?!\d+\. )(?=[^\n\s#:|`>-]|`(?!``))", "", source[0]
+    )
+    source[0] = re.sub(r"(?<=[\u4e00-\u9fff])\n *(?=[\u4e00-\u9fff（“])", "", source[0])
 
 
 def setup(app: Any) -> None:

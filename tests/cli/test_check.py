@@ -58,7 +58,7 @@ def test_it_speaks_chinese(vendor: Simulator, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("IHUYI_API_KEY", "wrong")
     told = run("--lang", "zh", "check")
     assert told.exit_code == 3
-    assert "异常  密钥：供应商返回 405：用户名或密码不正确" in told.stdout
+    assert "异常  密钥：平台返回 405：用户名或密码不正确" in told.stdout
     assert "→ 检查 IHUYI_ACCOUNT 和 IHUYI_API_KEY" in told.stdout
 
 

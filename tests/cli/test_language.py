@@ -315,7 +315,7 @@ def test_answers_and_errors_are_chinese_too(vendor: Simulator) -> None:
     assert run("--lang", "zh", "submit", MOBILE, CONTENT).stdout.startswith("已受理，voice_id ")
     refused = run("--lang", "zh", "submit", MOBILE, "x")
     assert refused.exit_code == 3
-    assert refused.stderr.startswith("供应商拒绝（TemplateMismatch）：Submit 4072：")
+    assert refused.stderr.startswith("平台拒绝（TemplateMismatch）：Submit 4072：")
     wrong = run("--lang", "zh", "submit", "12", CONTENT)
     assert (wrong.exit_code, wrong.stderr[:21]) == (2, "输入有误（InvalidRequest）：")
 

@@ -171,7 +171,7 @@ def test_how_a_call_ended_is_told_once(
         logging.getLogger("ihuyi_voice").warning("something else")
     assert capsys.readouterr().err == "something else\n"
     told = run("--lang", "zh", "submit", MOBILE, "x").stderr.splitlines()
-    assert [line[:4] for line in told] == ["供应商拒", "处理办法"]
+    assert [line[:4] for line in told] == ["平台拒绝", "处理办法"]
 
 
 def test_errors_are_chinese_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

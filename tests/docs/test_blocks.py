@@ -28,6 +28,13 @@ COMMANDS = [
     for line in block.code.replace("\\\n", " ").splitlines()
     if re.match(r"(\$ )?(\w+=\S+ )*ihuyi-voice ", line)
 ]
+INLINE = sorted(
+    {
+        " ".join(code.split())
+        for page in (README, *PAGES)
+        for code in re.findall(r"`(ihuyi-voice [^`]+)`", page.read_text(encoding="utf-8"))
+    }
+)
 
 # What a page shows as a test is one of ours, with the fixtures that a user's would have.
 for _block in _TESTS:
@@ -59,14 +66,17 @@ def test_a_block_of_python_runs(
     assert vendor.account
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", [*COMMANDS, *INLINE])
 def test_a_command_and_its_options_exist(line: str) -> None:
     """A page can't name an option that is gone."""
     commands: list[Any] = [typer.main.get_command(app)]
     words = shlex.split(line, comments=True)[1:]
     for word in words:
-        if word in getattr(commands[-1], "commands", {}):
-            commands.append(commands[-1].commands[word])
+        within = getattr(commands[-1], "commands", {})
+        if "|" in word and within:  # one of several
+            assert set(word.split("|")) <= set(within)
+        elif word in within:
+            commands.append(within[word])
     whole = [getattr(command, "loaded", lambda command=command: command)() for command in commands]
     known = {name for command in whole for option in command.params for name in option.opts}
     given = {word.split("=")[0] for word in words if word.startswith("--")}

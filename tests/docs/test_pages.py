@@ -52,6 +52,20 @@ def _code() -> str:
     return re.sub(r'"\s*\n\s*[fr]*"', "", text)
 
 
+_OF_TESTS = re.compile(r"IHUYI_(TEST_\w+|LONG_TESTS|SCREENS|PUSH_TOKEN)")  # and of an example
+
+
+def test_each_variable_of_the_environment_is_read_by_the_code() -> None:
+    """Every IHUYI_… that a page names."""
+    named = {
+        name
+        for path in PAGES
+        for name in re.findall(r"IHUYI_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))
+        if not _OF_TESTS.fullmatch(name)
+    }
+    assert {name for name in named if name not in _code()} == set()
+
+
 def _symptoms(language: str) -> list[str]:
     headings = re.findall(r"^### (.*)$", _page(language, "troubleshooting.md"), re.MULTILINE)
     return [quoted for heading in headings for quoted in re.findall(r"`([^`]+)`", heading)]
@@ -61,10 +75,10 @@ def _symptoms(language: str) -> list[str]:
 _VALUES = re.compile(
     r"ConnectError: …|http://…|HTTP 502|412|4711|host-a|0\.4|20(?= messages)|redis|…"
 )
-_OF_SQLITE = {"database is locked", "database or disk is full"}
+_OF_OTHERS = {"database is locked", "database or disk is full", "certificate verify failed"}
 
 
-@pytest.mark.parametrize("quoted", sorted(set(_symptoms("en")) - _OF_SQLITE))
+@pytest.mark.parametrize("quoted", sorted(set(_symptoms("en")) - _OF_OTHERS))
 def test_a_symptom_is_quoted_as_the_code_prints_it(quoted: str) -> None:
     """In the parts between its values."""
     parts = [part.strip(" ()[]'") for part in _VALUES.split(quoted)]
