@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from ihuyi_voice.common.foreign import plain
+from ihuyi_voice.common.plain import plain
 from ihuyi_voice.errors import InvalidRequest
 
 _ALLOWED_CONTROLS = frozenset("\n\r\t")

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from ihuyi_voice.common.foreign import plain
+from ihuyi_voice.common.plain import plain
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import InvalidRequest
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
-from ihuyi_voice.common.foreign import plain
+from ihuyi_voice.common.plain import plain
 from ihuyi_voice.common.redaction import Redactor
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import Operation, RawReply
