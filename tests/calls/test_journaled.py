@@ -22,7 +22,8 @@ from ihuyi_voice import (
     VoiceClient,
     VoiceError,
 )
-from ihuyi_voice.calls.journaling import ASKING
+from ihuyi_voice.calls.errands import Errands
+from ihuyi_voice.calls.journaling import ASKING, Journaling
 from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, Simulator
@@ -59,6 +60,22 @@ async def ended(client: VoiceClient, **options: Any) -> Submission | VoiceError:
 def status(end: object) -> OutcomeStatus:
     """Return which outcome that is."""
     return end.status if isinstance(end, VoiceError) else OutcomeStatus.ACCEPTED
+
+
+@pytest.mark.parametrize("manner", [each for each in MANNERS if each != "is slow"])
+@pytest.mark.parametrize("method", BEFORE)
+def test_a_journal_that_has_failed_once_says_so(method: Asked, manner: Manner) -> None:
+    """However it failed: a run looks there before it begins with anything more."""
+
+    async def main() -> None:
+        ledger = FakeLedger(method=method, manner=manner)
+        journaling = Journaling(lambda: ledger.calls("VM1"), Errands())
+        given = MOBILE if method == "recall" else DRAFT
+        with pytest.raises(LedgerUnavailable) as caught:
+            await getattr(journaling, method)(given)
+        assert str(journaling.failure) == str(caught.value)
+
+    run_virtual(main())
 
 
 @pytest.mark.parametrize("manner", [each for each in MANNERS if each != "is slow"])

@@ -160,6 +160,7 @@ def test_a_call_at_night_is_held_until_the_morning() -> None:
                 await client.submit(MOBILE, CONTENT)
             error = caught.value
             assert (error.status, error.source) == (OutcomeStatus.HELD, "guard")
+            assert error.code == 4010  # of the whole account, whatever the number
             assert error.retry_at is not None
             assert error.retry_at.timestamp() == pytest.approx(MORNING, abs=0.01)
             assert not simulator.arrivals

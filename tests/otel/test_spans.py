@@ -187,7 +187,11 @@ async def test_pushes_are_counted_on_their_way_to_the_handler() -> None:
 def test_nothing_of_an_errors_words_is_kept() -> None:
     """Anybody may have written them: of an error its class is told alone, its numbers masked."""
     seen = Seen()
-    odd = type(f"No{MOBILE}", (VoiceError,), {"__str__": lambda _: f"{MOBILE} {SECRET}"})()
+
+    def text(_: VoiceError) -> str:
+        return f"{MOBILE} {SECRET}"
+
+    odd = type(f"No{MOBILE}", (VoiceError,), {"__str__": text})()
     for event in (
         Submitted(1, MOBILE),
         AttemptStarted(1, 1, "POST", BASE_URL),
