@@ -13,7 +13,7 @@ import attrs
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
 from ihuyi_voice.errors import VendorError, VoiceError
-from ihuyi_voice.events import RunStopped, Settled, Stream, Waited
+from ihuyi_voice.events import Event, RunStopped, Settled, Stream, Waited
 from ihuyi_voice.models import OutcomeStatus, Submission, Timing
 
 logger = logging.getLogger("ihuyi_voice.outcomes")
@@ -37,7 +37,18 @@ def next_number() -> int:
 
 @attrs.define(eq=False)
 class Events(Stream):
-    """The stream of a client, and its log."""
+    """The stream of a client, and its log.
+
+    Guard and ledger are told of a call before what its hook ends the program by goes on.
+    """
+
+    def tell(self, event: Event) -> None:
+        """Tell one.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: The hook did.
+        """
+        self.tell_at_once(event)
 
     def waited(self, call: int, cause: Literal["guard", "ledger", "connection"], s: float) -> None:
         """Tell of a wait that was one."""

@@ -5,7 +5,7 @@ ledger; an inbox) tells it events: plain values, in the order in which things ha
 task that makes them happen, by a plain call. The same hook may be given to all of them. It is
 foreign code: what it raises is dropped after one warning, and whatever it does changes no outcome;
 while it blocks, the event loop does. One that raises KeyboardInterrupt or SystemExit ends the
-program, once what the vendor has answered is kept.
+program, once what was told of is written down.
 
 A hook that has an attribute `kinds`, a frozenset of these classes, hears of no others, and nobody
 makes them: it is read anew when a call begins, and before each event that is no call's.

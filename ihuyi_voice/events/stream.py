@@ -8,6 +8,7 @@ from typing import Final, NoReturn, TypeAlias, TypeVar
 
 import attrs
 
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.events.every import EVERY, Event
@@ -70,7 +71,22 @@ class Stream:
         return kind in self.kinds
 
     def tell(self, event: Event) -> None:
-        """Tell one."""
+        """Tell one.
+
+        Whoever tells may be about to write something down. So KeyboardInterrupt and SystemExit of
+        the hook, by which it ends the program, strike in the event loop's next turn.
+        """
+        try:
+            self.tell_at_once(event)
+        except ENDING as exc:
+            asyncio.get_running_loop().call_soon(_raise, exc)
+
+    def tell_at_once(self, event: Event) -> None:
+        """Tell one; what ends the program is raised here, where whoever tells is prepared for it.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: The hook did.
+        """
         failure = None if self.hook is None else call_hook(self.hook, event)
         if failure is not None:
             self._complain(failure)
@@ -92,17 +108,16 @@ def _has_kinds(hook: object) -> bool:
 def call_hook(hook: Callable[[E], object], event: E) -> BaseException | None:
     """Call the caller's hook, which may do anything and changes nothing; return what it raised.
 
-    It may be called between an answer and what is to be written of it. So KeyboardInterrupt and
-    SystemExit, by which it ends the program, strike in the event loop's next turn.
+    Raises:
+        KeyboardInterrupt, SystemExit: It did, and ends the program by that.
     """
     try:
         given = hook(event)
         if given is not None and inspect.iscoroutine(given):
             given.close()
             return TypeError("a hook is called, not awaited; give a plain function")
-    except (KeyboardInterrupt, SystemExit) as exc:
-        asyncio.get_running_loop().call_soon(_raise, exc)
-        return exc
+    except ENDING:
+        raise
     except BaseException as exc:  # noqa: BLE001 - it is the caller's code
         return exc
     return None

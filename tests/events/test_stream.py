@@ -154,6 +154,21 @@ def test_a_hook_that_ends_the_program_costs_no_answer(
     assert ledger.store.states() == ({"k": "ACCEPTED"} if simulator.rung() else {"k": "NOT_SENT"})
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_who_is_about_to_write_is_not_interrupted(error: type[BaseException]) -> None:
+    """A ledger, an inbox: the program ends in the loop's next turn, and they went on by then."""
+    written: list[str] = []
+
+    async def main() -> None:
+        Stream(fails(error())).tell(Submitted(1, MOBILE))
+        written.append("that")
+        await asyncio.Event().wait()
+
+    with pytest.raises(error):
+        asyncio.run(main())
+    assert written == ["that"]
+
+
 class Choosing:
     """A hook that says what it wants to hear of."""
 
