@@ -1,4 +1,4 @@
-"""What is wrong with a file of recipients as a whole, in English and in Chinese; see `texts_reasons`."""
+"""What is wrong with a file of recipients as a whole, in both languages; see `texts_reasons`."""
 
 from typing import Final
 

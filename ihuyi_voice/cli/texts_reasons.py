@@ -108,6 +108,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.number.none": ("there is no number ({number})", "没有号码（{number}）"),
     # Contents and templates
     "reason.content.empty": ("the content is empty", "内容为空"),
+    "reason.template.empty": ("template_id is empty", "模板编号 template_id 为空"),
     "reason.content.nothing": ("the content has nothing to say", "内容没有可朗读的文字"),
     "reason.content.char": (
         "the content has the character U+{code} at place {place}, which can't be said",
@@ -316,6 +317,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.guard_asked": (
         "the guard could not be asked ({reason})",
         "无法询问限流器（{reason}）",
+    ),
+    "reason.lease_asked": (
+        "the lease could not be asked ({reason})",
+        "无法询问限流器的租约（{reason}）",
     ),
     "reason.guard_told": ("the guard could not be told ({reason})", "无法更新频率限制（{reason}）"),
     "reason.ledger_asked": ("the ledger could not be asked ({reason})", "无法读取账本（{reason}）"),
