@@ -32,7 +32,7 @@ def dict_schema(
                 name: core_schema.typed_dict_field(handler(kind), required=required)
                 for name, kind in shape.items()
             },
-            cls_name=cls.__name__,
+            config=core_schema.CoreConfig(title=cls.__name__),
         )
 
     from_dict = core_schema.no_info_after_validator_function(_read(read), fields(required=False))
