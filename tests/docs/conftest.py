@@ -65,3 +65,10 @@ def vendor(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     monkeypatch.setenv("IHUYI_BASE_URL", stage.address)
     monkeypatch.setattr(requests, "DEFAULT_BASE_URL", stage.address)
     return stage.simulator
+
+
+@pytest.fixture
+def vendor_url(stage: Stage, vendor: Simulator) -> str:
+    """Return where it is served, as the environment says."""
+    assert vendor.account
+    return stage.address
