@@ -554,6 +554,9 @@ async def test_calls_of_a_day_are_recalled(world: World) -> None:
     process = await world.process()
     await ended(process.calls(), accepted(), draft("old"))
     world.now += 86_401.0
+    await ended(
+        process.ledger.calls("other"), accepted(), draft("theirs")
+    )  # before ours, and after
     ends: list[Ending] = [accepted(), unknown(), held(), refused(Action.WAIT)]
     for key, end in zip("auhr", ends, strict=True):
         await ended(process.calls(), end, draft(key))
