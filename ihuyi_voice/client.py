@@ -294,8 +294,7 @@ class VoiceClient:
                 generator is closed when the run has ended, also early; so is an iterator that
                 the run made of it and that can be closed. Other iterators can be read on.
             concurrency: The most submissions in flight. A run begins with one, and doubles with
-                each round of usable answers. With a ledger, three fifths as many more are being
-                written to it.
+                each round of usable answers.
             max_wait: The longest a message may wait for its number's limits, in seconds.
             max_rate: The most submissions a second over the whole run; None for no cap.
             max_deferred: How many held-back messages are kept. With so many or more, a message to a

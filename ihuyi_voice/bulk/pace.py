@@ -10,17 +10,15 @@ number of requests, and not what is in flight besides.
 
 from collections import deque
 from math import inf
-from typing import Final, Self
+from typing import Final
 
 import attrs
 
-from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.errors import InvalidRequest, NotSent, RateLimited, VendorError, VoiceError
 from ihuyi_voice.models import Action, OutcomeStatus
 
 _LATE: Final = 0.01  # timers fire a little late; so much of that may be made up for, in seconds
 _AT_FIRST: Final = 3  # failures before the first usable answer
-_ASIDE: Final = 0.6  # of `concurrency`, while they are written to a journal
 _THIS_NUMBER_ONLY: Final = frozenset({406, 4030})  # what the vendor says of a single number
 
 
@@ -89,7 +87,6 @@ class Pace:
         max_failures: So many UNKNOWN or NOT_SENT in a row are a common cause, and 3 before the
             first usable answer; None for any number.
         max_rejections: The same of rejections with one code.
-        aside: How many more attempts may be begun than be in flight, once that is `concurrency`.
     """
 
     def __init__(
@@ -98,10 +95,8 @@ class Pace:
         max_rate: float | None,
         max_failures: int | None,
         max_rejections: int | None,
-        aside: int = 0,
     ) -> None:
         self._concurrency = concurrency
-        self._aside = aside
         self._max_failures = max_failures
         self._max_rejections = max_rejections
         self._rate = None if max_rate is None else Rate(max_rate)
@@ -114,13 +109,6 @@ class Pace:
         self._refusals = 0  # that are tried again
         self._code: int | None = None
 
-    @classmethod
-    def of(cls, options: BulkOptions, *, journaled: bool) -> Self:
-        """Return a run's, with a journal or without."""
-        most = options.concurrency
-        aside = int(_ASIDE * most) if journaled else 0
-        return cls(most, options.max_rate, options.max_failures, options.max_rejections, aside)
-
     @property
     def next_time(self) -> float | None:
         """When the rate allows another submission, by the clock of `take`; None for at any time."""
@@ -132,20 +120,15 @@ class Pace:
         """Start nothing before then: others use the account too, and it is their turn."""
         self._closed_until = until
 
-    def most(self) -> int:
-        """Return how many may be in flight."""
-        return self._most
-
     def has_room(self, in_flight: int, waiting: int) -> bool:
-        """Say whether one more may be begun.
+        """Say whether one more may be in flight.
 
         Args:
             in_flight: Attempts being made.
             waiting: Those which wait for a connection, and keep their places meanwhile.
         """
         if self._answered:
-            aside = self._aside if self._most == self._concurrency else 0
-            return in_flight + waiting < self._most + aside
+            return in_flight + waiting < self._most
         # Nobody has heard of the vendor yet. Where there is no connection, a few may try side by
         # side, or a dead address would cost a few times all the retries of one message.
         most = min(self._concurrency, _AT_FIRST) if waiting else 1

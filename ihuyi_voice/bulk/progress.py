@@ -17,7 +17,7 @@ class Progress:
 
     Attributes:
         counts: Finished messages by status.
-        in_flight: Attempts being made, those included that a ledger is writing.
+        in_flight: Attempts being made.
         deferred: Messages held back until later.
         read: Messages read from the iterable so far.
         total: How many there are in all; None if nobody told.

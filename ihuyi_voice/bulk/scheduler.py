@@ -18,7 +18,6 @@ from typing import Final, TypeAlias
 from ihuyi_voice.bulk.alarm import Alarm
 from ihuyi_voice.bulk.attempts import attempt, known_end
 from ihuyi_voice.bulk.deferral import Deferral, Item
-from ihuyi_voice.bulk.gate import Gate
 from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
@@ -68,8 +67,9 @@ class Scheduler:
         self._options = options
         self._tally = tally
         self._journaling = journaling
-        self._pace = Pace.of(options, journaled=journaling is not None)
-        self._gate = Gate(self._pace.most)
+        self._pace = Pace(
+            options.concurrency, options.max_rate, options.max_failures, options.max_rejections
+        )
         self._deferral = Deferral()
         self._working: dict[Worker, Item] = {}
         self._intake: Intake | None = None
@@ -159,7 +159,6 @@ class Scheduler:
         self._budget = _READ_AT_ONCE
         try:
             self._heed_journal()
-            self._gate.admit()
             if self._intake is not None:
                 self._intake.fill()
             while not self._stopped and (item := self._next()) is not None:
@@ -197,7 +196,6 @@ class Scheduler:
                     continue
             if item is not None:
                 item.start, item.begun = self._pace.take(now), item.job.tries.attempts
-                item.job.gate = None if self._journaling is None else self._gate
             return item
 
     def _has_room(self) -> bool:
@@ -251,7 +249,6 @@ class Scheduler:
             if worker.cancelling():
                 self.interrupted()
             self._settle(item, end)
-            self._gate.leave(item.job)
             following = self._next() if turns_left and not self._stopped else None
             if following is None:
                 self.pump()
@@ -339,7 +336,6 @@ class Scheduler:
     def _stop(self, reason: str, cause: VoiceError | None) -> None:
         if not self._stopped:
             self._stopped = reason, cause
-            self._gate.close(partial(stopped, reason, cause))
             self._patience = self._loop.time() + _QUIET
 
     def interrupted(self) -> None:
@@ -394,4 +390,3 @@ class Scheduler:
         self._submitter.abandon(item.job)
         end = known_end(item.job, item.begun)
         self._finish(item, outcome_of(item.message, end))
-        self._gate.leave(item.job)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -45,22 +45,6 @@ class Delay:
     waits_for: str = "its next try"
 
 
-class Gate(Protocol):
-    """Lets only so many attempts be made at once."""
-
-    async def enter(self, who: object) -> None:
-        """Return when an attempt may be made.
-
-        Raises:
-            VoiceError: It may not.
-        """
-        ...
-
-    def leave(self, who: object) -> None:
-        """Hear that it was accepted."""
-        ...
-
-
 @attrs.define(eq=False)
 class Job(Place):
     """The state of one submission between its steps, and its place in the number's line.
@@ -74,7 +58,6 @@ class Job(Place):
         delay: What it waits for between two steps; None while it is in one.
         waits_for: Whom it waits for within this step, as the words of a timeout.
         answer: The vendor's acceptance, known before guard and journal are told of it.
-        gate: What its attempts pass before they are made; None if nothing is in their way.
         replayed: Whether its end is an earlier one, which the journal knows.
         call: Its number in events.
         asked: When it was asked for, by the event loop's clock.
@@ -94,7 +77,6 @@ class Job(Place):
     delay: Delay | None = None
     waits_for: str = ON_GUARD
     answer: Submission | None = None
-    gate: Gate | None = None
     replayed: bool = False
     call: int = 0
     asked: float = 0.0

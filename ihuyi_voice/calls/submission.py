@@ -30,7 +30,7 @@ from ihuyi_voice.calls.errands import put_off
 from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding, Settled, lapsing
 from ihuyi_voice.calls.holding import BEHIND, SOON, after, held_back, too_late, wait_or_hold
-from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Gate, Job
+from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
 from ihuyi_voice.calls.lines import Lines, Pause
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
@@ -230,8 +230,6 @@ class Submitter:
         if known is not None:
             return known
         job.waits_for = ON_CONNECTION
-        if job.gate is not None:
-            await self._enter(job, job.gate, lease)
         try:
             return await self._attempt(job, lease)
         except VoiceError as error:
@@ -267,17 +265,6 @@ class Submitter:
                 put_off(cancelled)
         return known
 
-    async def _enter(self, job: Job, gate: Gate, lease: Lease | None) -> None:
-        """Wait until the attempt may be made; if it may not, what was got ready is taken back."""
-        try:
-            await gate.enter(job)
-        except BaseException as error:
-            end = error if isinstance(error, VoiceError) else NotSent("it was cut off before that")
-            cancelled = await self._settle(job, end, self.guarding.release(lease))
-            if cancelled is not None and not isinstance(error, asyncio.CancelledError):
-                put_off(cancelled)
-            raise
-
     # --- the attempt, and after it
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
@@ -309,8 +296,6 @@ class Submitter:
             answer.value, job.mobile, answer.msg, job.attempts, answer.raw, job.timing()
         )
         job.answer = told
-        if job.gate is not None:
-            job.gate.leave(job)
         cancelled = await self._settle(job, told, self.guarding.commit(lease))
         if cancelled is not None:
             put_off(cancelled)

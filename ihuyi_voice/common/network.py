@@ -129,7 +129,9 @@ def _replace(owner: object, name: str, around: Callable[[Any], Any]) -> None:
     known = any(owner is other and name == its for other, its, _, _ in _State.replaced)
     if known:
         return
-    original = getattr(owner, name)
+    original = getattr(owner, name, None)
+    if original is None:  # a recorder's stand-in, which connects to nothing
+        return
     ours = around(original)
     setattr(owner, name, ours)
     _State.replaced.append((owner, name, original, ours))
