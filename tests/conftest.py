@@ -22,6 +22,10 @@ pytest_plugins = [
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# As `nohup` does with SIGHUP.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 _FORBIDDEN = re.compile(
     r"simulator-key|1q784322ba1d9bb88d50cf5cdfd89k7d"
     r"|(?<![0-9A-Fa-f])[0-9a-f]{32}(?![0-9A-Fa-f])"

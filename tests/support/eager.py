@@ -57,7 +57,9 @@ class _Begun(Coroutine[Any, Any, Any]):
         self._has_begun = True
         try:
             self._waits_for = self._coroutine.send(None)
-        except (StopIteration, Exception, asyncio.CancelledError) as end:  # noqa: BLE001 - its own
+        except (KeyboardInterrupt, SystemExit):  # the loop's, as with Python's own
+            raise
+        except BaseException as end:  # noqa: BLE001 - its own
             self._end = end
 
     def send(self, value: Any) -> Any:
