@@ -60,8 +60,7 @@ _ONE: Final = _SHOWN + "{by_key}" + _TOLD + " WHERE e.run = :run AND e.key = :ke
 _LOCKED: Final = "SELECT 1 AS found FROM {entries}{by_key} WHERE run = :run AND key = :key{update}"
 _DECIDE: Final = (
     "UPDATE {entries}{by_key} SET state = :state, voice_id = :voice_id, code = :code, kind = :kind,"
-    " action = NULL, retry_at = NULL, text = :text, settled_at = {now}, "
-    " at = CASE WHEN state = {INTENT} THEN {now} ELSE at END"
+    " action = NULL, retry_at = NULL, text = :text, {told_now}"
     " WHERE run = :run AND key = :key AND state IN ({UNKNOWN}, {INTENT})"
 )
 _STATES_OF: Final[Mapping[Status, tuple[State, ...]]] = {

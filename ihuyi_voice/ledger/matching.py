@@ -49,8 +49,7 @@ _UNSURE: Final = (
 _REPORTS: Final = "SELECT * FROM {reports}{by_number} WHERE {among_mobiles}"
 _SETTLE: Final = (
     "UPDATE {entries}{by_key} SET state = {ACCEPTED}, voice_id = :voice_id, code = :code,"
-    " kind = NULL, text = '', settled_at = {now},"
-    " at = CASE WHEN state = {INTENT} THEN {now} ELSE at END WHERE run = :run AND key = :key"
+    " kind = NULL, text = '', {told_now} WHERE run = :run AND key = :key"
     " AND state IN ({INTENT}, {UNKNOWN})"
 )
 

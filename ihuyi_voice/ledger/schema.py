@@ -73,6 +73,8 @@ _TABLES: Final = (
     "CREATE TABLE {marks} (name TEXT PRIMARY KEY, seq BIGINT NOT NULL)",
 )
 _SINCE_2: Final = ("ADD COLUMN settled_at {real}", "ADD COLUMN also TEXT")
+# By a person or a report; what nobody had given up till then had ended by then.
+_TOLD_NOW: Final = "settled_at = {now}, at = CASE WHEN state = {INTENT} THEN {now} ELSE at END"
 _BY_STATE: Final = "CREATE INDEX {entries_state} ON {entries} (run, state)"
 
 _SPELLED: Final = {
@@ -120,11 +122,13 @@ class Spelling:
     def __init__(self, dialect: Dialect, prefix: str, *, own_clock: bool) -> None:
         self.dialect = dialect
         self.prefix = prefix
+        now = _own_clock(dialect) if own_clock else dialect.clock
         self.words = {
             **{table: f'"{prefix}_{table}"' for table in _COLUMNS},
             **{name: f'"{prefix}_{name}"' for name in _INDEXES},
             **_SPELLED[dialect.name],
-            "now": _own_clock(dialect) if own_clock else dialect.clock,
+            "now": now,
+            "told_now": _TOLD_NOW.format(now=now, INTENT=int(State.INTENT)),
             **{state.name: f"{state:d}" for state in State},
             "OPEN_RUN": str(OPEN_RUN),
             "DAY": str(_DAY),
