@@ -37,7 +37,7 @@ def ring(parts: Mapping[str, int], label: str) -> str:
     chart: Any = pygal.Pie(**_options(parts, inner_radius=0.62, width=240))
     for name, count in parts.items():
         chart.add(name, count)
-    return drawn(chart, label)
+    return _drawn(chart, label)
 
 
 def pillars(times: Sequence[str], series: Mapping[str, Sequence[float]], label: str) -> str:
@@ -45,7 +45,7 @@ def pillars(times: Sequence[str], series: Mapping[str, Sequence[float]], label: 
     chart: Any = pygal.StackedBar(**_options(series), **_time_axis(times), spacing=2)
     for name, values in series.items():
         chart.add(name, values)
-    return drawn(chart, label)
+    return _drawn(chart, label)
 
 
 def curves(times: Sequence[str], series: Mapping[str, Sequence[float | None]], label: str) -> str:
@@ -55,7 +55,7 @@ def curves(times: Sequence[str], series: Mapping[str, Sequence[float | None]], l
     chart: Any = pygal.Line(**options, dots_size=2, range=(0, highest or 1))
     for name, values in series.items():
         chart.add(name, values, allow_interruptions=True)
-    return drawn(chart, label)
+    return _drawn(chart, label)
 
 
 def bars(values: Mapping[str, tuple[int, str]], label: str) -> str:
@@ -68,33 +68,26 @@ def bars(values: Mapping[str, tuple[int, str]], label: str) -> str:
     chart.x_labels = list(values)[::-1]
     for colour in colours:
         chart.add(colour, [count if own == colour else None for count, own in rising])
-    return drawn(chart, label)
+    return _drawn(chart, label)
 
 
 def _options(names: Iterable[str], **others: Any) -> dict[str, Any]:  # noqa: ANN401 - pygal's
-    colours = tuple(f"var(--{name})" for name in names) or ("var(--soft)",)
-    words = {"soft": "var(--soft)", "ink": "var(--ink)", "line": "var(--line)"}
-    style = style_of(colours, **words, no_data_font_size=24)
-    return {**_PLAIN, **_SIZE, "style": style, **others}
-
-
-def style_of(colours: Sequence[str], *, soft: str, ink: str, line: str, **more: Any) -> Any:  # noqa: ANN401 - as above
-    """Return a style of the colours of a page: its series', words, figures and lines."""
-    return Style(
+    style = Style(
         background="transparent",
         plot_background="transparent",
-        foreground=soft,
-        foreground_strong=ink,
-        foreground_subtle=line,
+        foreground="var(--soft)",
+        foreground_strong="var(--ink)",
+        foreground_subtle="var(--line)",
         opacity="1",
         opacity_hover="1",
         transition="none",
-        colors=tuple(colours),
+        colors=tuple(f"var(--{name})" for name in names) or ("var(--soft)",),
         font_family=_FONT,
         label_font_size=12,
         major_label_font_size=12,
-        **more,
+        no_data_font_size=24,
     )
+    return {**_PLAIN, **_SIZE, "style": style, **others}
 
 
 def _time_axis(times: Sequence[str]) -> dict[str, Any]:
@@ -109,23 +102,13 @@ def _time_axis(times: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def drawn(chart: Any, label: str, *, titled: bool = True) -> str:  # noqa: ANN401 - pygal has no types
-    """Return a chart as an element of a page, without what would need a script.
-
-    Args:
-        chart: The chart.
-        label: What it shows, for those who can't see it.
-        titled: Whether browsers show that under a pointer, too.
-    """
+def _drawn(chart: Any, label: str) -> str:  # noqa: ANN401 - pygal has no types
+    """Return a chart as an element of a page, without what would need a script."""
     root = chart.render_tree()
     for node in [each for each in root.iter() if _is_needless(each)]:
         node.getparent().remove(node)
-    titles = list(root.iter("{*}title"))
-    if titled:
-        titles[0].text = shown(label)
-    else:
-        for title in titles:
-            title.getparent().remove(title)
+    title = next(root.iter("{*}title"))
+    title.text = shown(label)
     root.set("role", "img")
     root.set("aria-label", shown(label))
     return str(etree.tostring(root, encoding="unicode"))

@@ -4,17 +4,21 @@
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pygal  # type: ignore[import-untyped]  # it has no types
 from docutils import nodes
+from lxml import etree
+from pygal.style import Style  # type: ignore[import-untyped]
 from sphinx.util.docutils import SphinxDirective
-
-from ihuyi_voice.cli.charts import drawn, style_of
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+
+# Importing pygal hooks into all later imports, for plugins that nobody uses here, and Python warns.
+sys.meta_path[:] = [each for each in sys.meta_path if type(each).__module__ != pygal.__name__]
 
 CLIENTS: Final = Path(__file__).parent / "figures" / "clients.json"
 _NAMES: Final = {  # in both languages, in the order of the table
@@ -106,19 +110,45 @@ def chart(chinese: bool) -> str:
         truncate_legend=-1,
         margin=8,
         value_formatter="{:,.0f}".format,
-        style=style_of(
-            _PALETTE,
-            soft="var(--color-foreground-secondary)",
-            ink="var(--color-foreground-primary)",
-            line="var(--color-background-border)",
-            legend_font_size=12,
-        ),
+        style=_style(),
     )
     drawing.x_labels = [f"{count:,}" for count in columns]
     for name, each in clients.items():
         words = _NAMES[name][chinese].replace("*", "").replace("`", "")
         drawing.add(words, [each[count]["cpu_us"] for count in columns])
-    return drawn(drawing, _LABELS[chinese], titled=False)
+    return _drawn(drawing, _LABELS[chinese])
+
+
+def _style() -> Any:
+    return Style(
+        background="transparent",
+        plot_background="transparent",
+        foreground="var(--color-foreground-secondary)",
+        foreground_strong="var(--color-foreground-primary)",
+        foreground_subtle="var(--color-background-border)",
+        opacity="1",
+        opacity_hover="1",
+        transition="none",
+        colors=_PALETTE,
+        font_family="sans-serif",
+        label_font_size=12,
+        major_label_font_size=12,
+        legend_font_size=12,
+    )
+
+
+def _drawn(drawing: Any, label: str) -> str:
+    """Return a chart as an element of a page, without what would need a script."""
+    root = drawing.render_tree()
+    for node in list(root.iter()):
+        needless = not isinstance(node.tag, str) or etree.QName(node).localname in {
+            "script", "desc", "title",
+        }  # fmt: skip
+        if needless or "tooltip-overlay" in node.get("class", ""):
+            node.getparent().remove(node)
+    root.set("role", "img")
+    root.set("aria-label", label)
+    return str(etree.tostring(root, encoding="unicode"))
 
 
 class Chart(SphinxDirective):
