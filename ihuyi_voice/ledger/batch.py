@@ -7,7 +7,7 @@ from typing import Any, Final
 import attrs
 
 from ihuyi_voice.ledger.rows import Book, Intent, Outcome, Put
-from ihuyi_voice.ledger.states import ENDED, columns_of, kept
+from ihuyi_voice.ledger.states import ENDED, State, columns_of, kept
 
 FLOWN: Final = {
     "run": "BIGINT", "key": "TEXT", "owner": "BIGINT", "epoch": "BIGINT", "ticket": "BIGINT",
@@ -65,17 +65,19 @@ class Batch:
         flown: How attempts ended, in the order of `FLOWN`.
         noted: The ends of what was never intended.
         groups: The intents, in the order in which their fences are locked.
+        spared: Attempts that rang nobody and may be made again, of parts that many work on.
     """
 
     outcomes: list[Outcome]
     flown: list[tuple[Any, ...]]
     noted: list[dict[str, Any]]
     groups: list[Group]
+    spared: list[Outcome] = attrs.field(factory=list[Outcome])
 
     @property
     def is_plain(self) -> bool:
         """Whether it is intents under one fence, and outcomes of other keys."""
-        if self.noted or len(self.groups) != 1:
+        if self.noted or self.spared or len(self.groups) != 1:
             return False
         return self.groups[0].first.keys().isdisjoint(row[1] for row in self.flown)
 
@@ -94,6 +96,7 @@ def sorted_out(rows: Sequence[Put]) -> Batch:
     outcomes = [row for row in rows if isinstance(row, Outcome)]
     flown: list[tuple[Any, ...]] = []
     noted: list[dict[str, Any]] = []
+    spared: list[Outcome] = []
     groups: dict[tuple[Book, int], Group] = {}
     for row in rows:
         if isinstance(row, Intent):
@@ -102,10 +105,11 @@ def sorted_out(rows: Sequence[Put]) -> Batch:
         elif row.flight is None:
             noted.append(_noted(row))
         else:
-            at = row.flight
-            attempt = row.book.run, row.draft.key, at.owner, at.epoch, at.ticket
-            flown.append(attempt + columns_of(row.end))
-    return Batch(outcomes, flown, noted, sorted(groups.values(), key=_place))
+            at, end = row.flight, columns_of(row.end)
+            flown.append((row.book.run, row.draft.key, at.owner, at.epoch, at.ticket, *end))
+            if row.book.part and end[0] <= State.REFUSED:
+                spared.append(row)
+    return Batch(outcomes, flown, noted, sorted(groups.values(), key=_place), spared)
 
 
 def _grouped(groups: dict[tuple[Book, int], Group], intent: Intent) -> None:

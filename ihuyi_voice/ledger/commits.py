@@ -20,6 +20,7 @@ from ihuyi_voice.errors import CallInFlight, InvalidRequest, RunStopped
 from ihuyi_voice.ledger.batch import FLOWN, NEW, Batch, Group, sorted_out
 from ihuyi_voice.ledger.late import kept_apart
 from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.reopened import opened_again, passed_by
 from ihuyi_voice.ledger.rows import Book, Intent, Put
 from ihuyi_voice.ledger.schema import OPEN_RUN
 from ihuyi_voice.ledger.states import Ending, State, ending_of
@@ -139,11 +140,13 @@ class Commits:
         # The fences first, in the order in which whoever opens or buries locks them: then entries.
         if any(group.book.keyed for group in batch.groups):
             owner = yield from self.owners.still(owner)
+        passed = yield from passed_by(self.owners, batch.spared)
         refusals: dict[Book, RunStopped | None] = {}
         for book in dict.fromkeys(group.book for group in batch.groups if not group.book.keyed):
             refusals[book] = yield from self.fence(book)
         missed = (yield from self._outcomes(batch)) or missed
         warnings = (yield from kept_apart(self.owners, batch.outcomes)) if missed else []
+        warnings += yield from opened_again(self.owners, passed)
         for group in batch.groups:
             refusal = refusals.get(group.book)
             if refusal is None:

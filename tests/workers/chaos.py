@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import pytest
 
 from ihuyi_voice import Message, OutcomeStatus
 from ihuyi_voice.errors import LedgerUnavailable
@@ -98,6 +97,8 @@ class Result:
         twice: Messages that rang more than once.
         missing: Messages that are accepted or were never granted, and did not ring once.
         disordered: Numbers whose accepted messages rang in another order than that of the list.
+        reopened: Messages of sleepers that came to nothing, which was told after their part had
+            been taken over; they ring after later ones.
         late: Numbers that an uncertain message rang after a later one: its worker had been granted
             it, was put to sleep, and sent it when it woke.
         ended: How the workers ended that nobody killed.
@@ -110,6 +111,7 @@ class Result:
     twice: int
     missing: int
     disordered: int
+    reopened: int
     late: int
     ended: Mapping[int, int]
     fell: int
@@ -120,13 +122,11 @@ class Result:
         died = plan.kills + plan.stops
         unknown = self.counts.get("UNKNOWN", 0)
         assert self.twice == 0, self
-        if 0 < self.missing == self.counts.get("NOT_SENT", 0):  # each of them is told
-            pytest.xfail(f"known: a sleeper's late NOT_SENT stays, if its part is done: {self}")
         assert self.missing == 0, self
         assert set(self.counts) <= {"ACCEPTED", "UNKNOWN"}, self
         assert sum(self.counts.values()) == plan.messages, self
         assert unknown <= _AHEAD * plan.options.concurrency * died, self
-        assert self.disordered == 0, self
+        assert self.disordered <= self.reopened <= _AHEAD * plan.options.concurrency * died, self
         assert plan.redis == "lose" or not self.codes.keys() & RATE_CODES, self
         assert set(self.ended) == {0}, self
         # One that starts while PostgreSQL is away ends; whoever runs it starts it again.
@@ -235,6 +235,21 @@ class Scene:
         await self.postgres.stop()
         await self.postgres.start()
 
+    async def finished(self, ledger: Ledger) -> Counter[int]:
+        """Let all workers end once all is done; return their exit codes."""
+        await self.unbroken(_done(ledger))
+        ended = await self.end()
+        while not await _is_done(ledger):  # somebody who had slept told of calls just then
+            for _ in range(self.plan.processes):
+                await self.hire()
+            await self.unbroken(_done(ledger))
+            ended += await self.end()
+        return ended
+
+    def told(self, words: str) -> int:
+        """Return how often the workers' logs say something."""
+        return sum(log.read_text("utf-8").count(words) for log in self.folder.glob("*.log"))
+
     async def end(self) -> Counter[int]:
         """Let all workers end; return their exit codes."""
         ending, self.awake = self.awake, []
@@ -259,8 +274,7 @@ async def chaos(plan: Plan) -> Result:
         for _ in range(plan.processes):
             await scene.hire()
         await scene.unbroken(scene.play())
-        await scene.unbroken(_done(ledger))
-        ended = await scene.end()
+        ended = await scene.finished(ledger)
         entries = {entry.key: entry.status async for entry in ledger.entries(RUN)}
         return _result(scene, entries, ended, time.monotonic() - began)
 
@@ -287,10 +301,14 @@ async def _done(ledger: Ledger) -> None:
     """Return when all parts are done; only other processes know when."""
     while True:
         with suppress(LedgerUnavailable):
-            progress = await ledger.parts.progress(RUN)
-            if progress.done == len(progress.parts):
+            if await _is_done(ledger):
                 return
         await asyncio.sleep(_LOOK)
+
+
+async def _is_done(ledger: Ledger) -> bool:
+    progress = await ledger.parts.progress(RUN)
+    return progress.done == len(progress.parts)
 
 
 def _result(
@@ -317,6 +335,7 @@ def _result(
             for number, message in enumerate(plan.listed())
         ),
         disordered=len(disordered),
+        reopened=scene.told("is open again"),
         late=len(moved - disordered),
         ended=ended,
         fell=scene.fell,
