@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 from math import inf
-from typing import Final, TypeAlias
+from typing import Final
 
 from ihuyi_voice.bulk.alarm import Alarm
 from ihuyi_voice.bulk.attempts import attempt, known_end
@@ -23,6 +23,7 @@ from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import LEFT, Outcome, ended, outcome_of, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
+from ihuyi_voice.bulk.places import Places, Worker
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import Source
 from ihuyi_voice.calls import Delay, Job, Journaling, Submitter
@@ -37,8 +38,6 @@ _READ_AT_ONCE: Final = 64  # then the event loop gets a turn
 _ITEMS_A_TASK: Final = 16  # then another task goes on, for attempts may end without any wait
 _SOONEST: Final = 0.001  # seconds until a step is repeated, whatever a guard says
 _QUIET: Final = 0.1  # seconds without a message after which a stopped run gives up its source
-
-Worker: TypeAlias = "asyncio.Task[None]"
 
 
 class Scheduler:
@@ -71,7 +70,9 @@ class Scheduler:
             options.concurrency, options.max_rate, options.max_failures, options.max_rejections
         )
         self._deferral = Deferral()
-        self._working: dict[Worker, Item] = {}
+        self._places = Places(
+            0 if journaling is None else options.concurrency // 2, self._pump_soon
+        )
         self._intake: Intake | None = None
         self._stopped: tuple[str, VoiceError | None] | None = None  # why, in words, and its cause
         self._left = False
@@ -92,7 +93,7 @@ class Scheduler:
     @property
     def workers(self) -> set[Worker]:
         """The tasks that make the attempts in flight."""
-        return set(self._working)
+        return self._places.workers
 
     @property
     def readers(self) -> set[Worker]:
@@ -103,7 +104,7 @@ class Scheduler:
     def finished(self) -> bool:
         """Whether every message that was taken has its outcome, and no more will be taken."""
         ended = self._intake is None or self._intake.ended
-        return ended and not self._working and not len(self._deferral)
+        return ended and not len(self._places) and not len(self._deferral)
 
     @property
     def has_space(self) -> bool:
@@ -113,7 +114,7 @@ class Scheduler:
     def progress(self) -> Progress:
         """Return where the run stands."""
         return self._tally.progress(
-            in_flight=len(self._working),
+            in_flight=self._places.in_flight,
             deferred=len(self._deferral),
             now=self._loop.time(),
             last_ready=self._deferral.last_time,
@@ -145,7 +146,7 @@ class Scheduler:
 
     def write_off(self, workers: set[Worker]) -> None:
         """Give messages their outcome whose attempts don't end though they were cancelled."""
-        for worker in workers & self._working.keys():
+        for worker in workers & self._places.workers:
             tell(logger, logging.WARNING, "an attempt goes on although it was cancelled")
             self._lose(worker)
         if self._intake is not None:
@@ -162,13 +163,16 @@ class Scheduler:
             if self._intake is not None:
                 self._intake.fill()
             while not self._stopped and (item := self._next()) is not None:
-                self._working[self._hire(item)] = item
+                self._places.take(self._hire(item), item)
             if self._stopped:
                 self._refuse_all(*self._stopped)
         finally:  # the caller's iterable, or a hook, may end the program, and that may go on
             self._alarm.set(self._wake_up())
             if self.finished:
                 self.changed.set()
+
+    def _pump_soon(self) -> None:
+        self._alarm.set(self._loop.time())
 
     def _hire(self, item: Item) -> Worker:
         # Not by the loop's factory: an eager one would run attempts inside the pump. And in the
@@ -199,7 +203,7 @@ class Scheduler:
             return item
 
     def _has_room(self) -> bool:
-        return self._pace.has_room(len(self._working), self._deferral.places)
+        return self._pace.has_room(self._places.in_flight, self._deferral.places)
 
     def _may_read(self) -> bool:
         """Say whether to look at another message, which may be to a free number.
@@ -244,7 +248,7 @@ class Scheduler:
         assert worker is not None  # noqa: S101 - a coroutine that runs has one
         for turns_left in range(_ITEMS_A_TASK - 1, -1, -1):
             end = await attempt(self._submitter, item.job, self.broken)
-            if self._working.pop(worker, None) is None:
+            if self._places.leave(worker) is None:
                 return  # written off meanwhile
             if worker.cancelling():
                 self.interrupted()
@@ -253,7 +257,8 @@ class Scheduler:
             if following is None:
                 self.pump()
                 return
-            self._working[worker] = item = following
+            item = following
+            self._places.take(worker, item)
             if self._deferral.places or self._has_room():
                 self.pump()
 
@@ -380,13 +385,14 @@ class Scheduler:
         # An interruption is no news: the event loop has raised it.
         if worker.cancelled() or worker.exception() is not None:
             self.interrupted()
-            if worker in self._working:
+            if worker in self._places:
                 self._lose(worker)
             self.pump()
 
     def _lose(self, worker: Worker) -> None:
         """Give the message of an attempt that doesn't end the outcome that is known of it."""
-        item = self._working.pop(worker)
+        item = self._places.leave(worker)
+        assert item is not None  # noqa: S101 - who asks has looked
         self._submitter.abandon(item.job)
         end = known_end(item.job, item.begun)
         self._finish(item, outcome_of(item.message, end))

@@ -58,6 +58,7 @@ class Job(Place):
         delay: What it waits for between two steps; None while it is in one.
         waits_for: Whom it waits for within this step, as the words of a timeout.
         answer: The vendor's acceptance, known before guard and journal are told of it.
+        on_answer: Told of that, if anybody is.
         replayed: Whether its end is an earlier one, which the journal knows.
         call: Its number in events.
         asked: When it was asked for, by the event loop's clock.
@@ -77,6 +78,7 @@ class Job(Place):
     delay: Delay | None = None
     waits_for: str = ON_GUARD
     answer: Submission | None = None
+    on_answer: "Callable[[Job], None] | None" = None
     replayed: bool = False
     call: int = 0
     asked: float = 0.0

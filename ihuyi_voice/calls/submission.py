@@ -296,6 +296,8 @@ class Submitter:
             answer.value, job.mobile, answer.msg, job.attempts, answer.raw, job.timing()
         )
         job.answer = told
+        if job.on_answer is not None:
+            job.on_answer(job)
         cancelled = await self._settle(job, told, self.guarding.commit(lease))
         if cancelled is not None:
             put_off(cancelled)
