@@ -12,6 +12,7 @@ from ihuyi_voice.bulk.outcomes import Outcome, ended, no_message
 from ihuyi_voice.bulk.progress import Tally
 from ihuyi_voice.bulk.sources import NOTHING, Source, as_message
 from ihuyi_voice.calls import Job, announce
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.models import Message
 
@@ -106,11 +107,14 @@ class Intake:
         if given is NOTHING:
             return False
         try:
-            self._desk.emit(ended(as_message(given), refusal))
+            message = as_message(given)
         except InvalidRequest as error:
-            self._desk.emit(ended(no_message(given), error))
-        except Exception:  # noqa: BLE001 - a tuple of a class of the caller's
-            self._desk.emit(ended(no_message(given), refusal))
+            message, refusal = no_message(given), error
+        except ENDING:
+            raise
+        except BaseException:  # noqa: BLE001 - a tuple of a class of the caller's
+            message = no_message(given)
+        self._desk.emit(ended(message, refusal))
         return True
 
     def give_up(self) -> None:
@@ -134,8 +138,11 @@ class Intake:
             return Item(message, job)
         except InvalidRequest as error:
             self._invalid(message or no_message(given), error)
-        except Exception as exc:  # noqa: BLE001 - a message of a class of the caller's
+        # A message of a class of the caller's; or a hook, which may end the program by it.
+        except BaseException as exc:
             self._desk.emit(ended(message or no_message(given), self._desk.broken(exc)))
+            if isinstance(exc, ENDING):
+                raise
         return None
 
     def _job(self, message: Message) -> Job:

@@ -30,6 +30,8 @@ from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.outcomes import ended, outcome_of
 from ihuyi_voice.bulk.sources import NOTHING
 from ihuyi_voice.calls import Ending, Entry, Job, Journaling, check_key
+from ihuyi_voice.common.foreign import ENDING
+from ihuyi_voice.common.plain import plain
 from ihuyi_voice.errors import (
     CallInFlight,
     InvalidRequest,
@@ -139,8 +141,7 @@ class JournaledIntake(Intake):
         left = [*self._batch, *self._waiting]
         self._batch.clear()
         self._waiting.clear()
-        for each in left:
-            self._place(each, None)
+        self._place_all((each, None) for each in left)
 
     # --- the task
 
@@ -169,7 +170,10 @@ class JournaledIntake(Intake):
             pass  # the scheduler sees it in the journal's failure
         except asyncio.CancelledError:
             self._desk.interrupted()
-        except Exception as exc:  # noqa: BLE001 - of this program, or of foreign code
+        except (GeneratorExit, *ENDING):  # a hook ends the program: nothing more is to begin
+            self._desk.interrupted()
+            raise
+        except BaseException as exc:  # noqa: BLE001 - of this program, or of foreign code
             self._desk.broken(exc)
         finally:
             if not whole:
@@ -209,10 +213,7 @@ class JournaledIntake(Intake):
         if invalid:
             await self._journaling.settle_all([(each.draft, each.error) for each in invalid])
         self._batch = []
-        for item, end in zip(items, ends, strict=True):
-            self._place(item, end)
-        for each in invalid:
-            self._place(each, None)
+        self._place_all([*zip(items, ends, strict=True), *((each, None) for each in invalid)])
 
     async def _looked(self, drafts: Sequence[Draft]) -> Sequence[Ending | None]:
         """Look messages up, and read more meanwhile, where all have been settled so far."""
@@ -226,6 +227,17 @@ class JournaledIntake(Intake):
             asking.cancel()
             asking.add_done_callback(_forgotten)
             raise
+
+    def _place_all(self, placed: "Iterable[tuple[Item | Invalid, Ending | None]]") -> None:
+        """Place each; what a hook ends the program by goes on when all are in their places."""
+        ending: BaseException | None = None
+        for each, end in placed:
+            try:
+                self._place(each, end)
+            except BaseException as exc:  # noqa: BLE001 - raised below
+                ending = ending or exc
+        if ending is not None:
+            raise ending
 
     def _place(self, each: Item | Invalid, end: Ending | None) -> None:
         if isinstance(each, Invalid):
@@ -285,7 +297,7 @@ def key_of(message: Message, mobile: str, content: str) -> str:
 def _as_it_came(message: Message) -> Draft | None:
     """Return the draft of a message that can't be submitted; None if it can't even be written."""
     given: list[object] = [message.mobile, message.content]
-    if not message.mobile or [each for each in given if not isinstance(each, str)]:
+    if [each for each in given if not isinstance(each, str)] or not plain(message.mobile):
         return None
     mobile, content = _storable(message.mobile)[:_LONGEST_NUMBER], _storable(message.content)
     try:
@@ -296,4 +308,4 @@ def _as_it_came(message: Message) -> Draft | None:
 
 def _storable(text: str) -> str:
     """Return a text as any database takes it."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    return plain(text).encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

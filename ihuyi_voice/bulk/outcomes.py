@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Self
 import attrs
 
 from ihuyi_voice.bulk.told_errors import as_time, error_of
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.common.schemas import Shape, dict_schema
 from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
@@ -133,7 +134,9 @@ def _repr(value: object) -> str:
     """Return the start of a repr, whatever the value's own does."""
     try:
         return repr(value)[:80]
-    except Exception:  # noqa: BLE001 - it is somebody else's, and this is only for showing
+    except ENDING:
+        raise
+    except BaseException:  # noqa: BLE001 - it is somebody else's, and this is only for showing
         return f"<{type(value).__name__}>"
 
 

@@ -151,10 +151,10 @@ class BulkRun:
         scheduler = Scheduler(
             self._submitter, self._make_job, self._options, self._tally, journaling
         )
-        self._source = open_source(self._messages, scheduler.pump)
         self._scheduler = scheduler
         self._tally.start(asyncio.get_running_loop().time())
-        self._tell_of_start(scheduler)
+        self._tell_of_start(scheduler)  # a hook may end the program here: nothing is opened yet
+        self._source = open_source(self._messages, scheduler.pump)
         scheduler.begin(self._source)
 
     def _tell_of_start(self, scheduler: Scheduler) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from inspect import isasyncgen, isgenerator
 from typing import Any, Final, Protocol, TypeAlias
 
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import Message
@@ -101,7 +102,7 @@ class SyncSource:
         except BaseException as exc:
             self.error = exc
             self._ended = True
-            if isinstance(exc, KeyboardInterrupt | SystemExit):
+            if isinstance(exc, ENDING):
                 raise
         self._ended = True
         return NOTHING
@@ -114,7 +115,7 @@ class SyncSource:
         try:
             if self._close is not None:
                 self._close()
-        except (KeyboardInterrupt, SystemExit):
+        except ENDING:
             raise
         except BaseException as exc:  # noqa: BLE001 - as above
             self.error = exc
@@ -176,7 +177,7 @@ class AsyncSource:
                 if self._given_up:
                     break
                 await self._wait_for_room()
-        except (KeyboardInterrupt, SystemExit) as exc:
+        except ENDING as exc:
             self._told(exc)
             raise
         # The iterable is the caller's code: whatever it raises belongs to the caller.
@@ -191,10 +192,16 @@ class AsyncSource:
         try:
             if self._close is not None:
                 await self._close()
-        except asyncio.CancelledError:
-            tell(logger, logging.INFO, "closing the messages of a run was cut short")
-        except Exception as exc:  # noqa: BLE001 - as above
+        except GeneratorExit:
+            raise
+        except ENDING as exc:
             self._told(exc)
+            raise
+        except BaseException as exc:  # noqa: BLE001 - as above
+            if self._given_up and isinstance(exc, asyncio.CancelledError):
+                tell(logger, logging.INFO, "closing the messages of a run was cut short")
+            else:
+                self._told(exc)
 
     def _over(self, reader: "asyncio.Task[None]") -> None:
         if not reader.cancelled():

@@ -4,7 +4,7 @@ import asyncio
 import gc
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pytest
 
@@ -12,6 +12,7 @@ from ihuyi_voice import InvalidRequest, Message, Outcome, OutcomeStatus, VoiceCl
 from ihuyi_voice.bulk import BulkOptions, BulkRun
 from ihuyi_voice.bulk.sources import length
 from tests.bulk.support import Script, others, pairs, run_of, stream
+from tests.support.guards import NoException
 from tests.support.virtual_time import run_virtual
 
 ACCEPTED, REJECTED, HELD, NOT_SENT, UNKNOWN = OutcomeStatus
@@ -428,25 +429,26 @@ def test_an_iterator_of_the_callers_own_can_be_read_on() -> None:
 
 
 @both
-def test_what_closing_raises_is_told(kind: str) -> None:
+@pytest.mark.parametrize("error", [LookupError, NoException])
+def test_what_closing_raises_is_told(kind: str, error: type[BaseException]) -> None:
     """It is the end of the iterable, like any other."""
 
     def sync() -> Iterator[tuple[str, str]]:
         try:
             yield from pairs(1_000)
         finally:
-            raise LookupError("the cursor is gone")
+            raise error("the cursor is gone")
 
     async def asynchronous() -> AsyncIterator[tuple[str, str]]:
         try:
             for pair in pairs(1_000):
                 yield pair
         finally:
-            raise LookupError("the cursor is gone")
+            raise error("the cursor is gone")
 
     async def main() -> None:
         run = run_of(sync() if kind == "sync" else asynchronous())
-        with pytest.raises(LookupError, match="cursor"):
+        with pytest.raises(error, match="cursor"):
             async with run:
                 await anext(run)
         assert len(await run.drain()) + 1 == sum(run.summary.values())
@@ -454,18 +456,44 @@ def test_what_closing_raises_is_told(kind: str) -> None:
     run_virtual(main())
 
 
-def test_a_tuple_that_breaks_has_an_outcome_like_any_other() -> None:
+def test_a_cancellation_of_its_own_that_closing_makes_is_told() -> None:
+    """Nobody cancelled the run: it is the iterable's own end."""
+
+    class Closing:
+        async def __anext__(self) -> tuple[str, str]:
+            raise StopAsyncIteration
+
+        def __aiter__(self) -> Self:
+            return self
+
+        async def aclose(self) -> None:
+            raise asyncio.CancelledError
+
+    class Table:
+        def __aiter__(self) -> AsyncIterator[tuple[str, str]]:
+            return Closing()
+
+    async def main() -> None:
+        async with run_of(Table()) as run:
+            with pytest.raises(asyncio.CancelledError):
+                await anext(run)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", [LookupError, NoException])
+def test_a_tuple_that_breaks_has_an_outcome_like_any_other(error: type[BaseException]) -> None:
     """Read by a run that goes on, or by one that has stopped."""
 
     class Hostile(tuple[str, str]):
         __slots__ = ()
 
         def __len__(self) -> int:
-            raise LookupError("no length")
+            raise error("no length")
 
     async def main() -> None:
         async with run_of(iter([Hostile(("1", "a")), Hostile(("2", "b"))])) as run:
-            with pytest.raises(LookupError, match="no length"):
+            with pytest.raises(error, match="no length"):
                 async for outcome in run:
                     assert outcome.status is NOT_SENT
         assert run.summary[NOT_SENT] == 2
