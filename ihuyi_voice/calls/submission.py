@@ -93,9 +93,9 @@ class Submitter:
             self.events.ask()
         time = self._time()
         now, call = time(), next_number()
-        tries = Tries(Operation.SUBMIT, self.policy, events=self.events, call=call)
-        deadline = now + max_wait
-        return Job(mobile, content, deadline, tries, call=call, asked=now, since=now, now=time)
+        tries = Tries(Operation.SUBMIT, self.policy, self.events, call)
+        # By place: to make an object by names costs Python a dict.
+        return Job(mobile, content, now + max_wait, tries, call, now, now, time)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -268,7 +268,7 @@ class Submitter:
     # --- the attempt, and after it
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
-        sent, began = Sent(now=job.now), job.now()
+        sent, began = Sent(job.now), job.now()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             began = telling.let_go(self.events, job, self.endpoint.voice, began)
