@@ -153,9 +153,11 @@ def accepted(message: Message, submission: Submission, *, replayed: bool = False
         message,
         OutcomeStatus.ACCEPTED,
         submission.voice_id,
-        attempts=submission.attempts,
-        replayed=replayed,
-        timing=submission.timing,
+        None,
+        submission.attempts,
+        None,
+        replayed,
+        submission.timing,
     )
 
 

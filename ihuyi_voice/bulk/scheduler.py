@@ -319,10 +319,11 @@ class Scheduler:
             self._tally.ended(outcome.status, outcome.error)
         self.outcomes.append(outcome)
         self.changed.set()
-        call = None if job is None else job.call
-        end = outcome.status, outcome.message.mobile, outcome.error, outcome.voice_id
-        spent = outcome.attempts, outcome.timing
-        self._events.settled(call, *end, *spent, replayed=outcome.replayed)
+        if self._events.hears_of(outcome.status):
+            call = None if job is None else job.call
+            end = outcome.status, outcome.message.mobile, outcome.error, outcome.voice_id
+            spent = outcome.attempts, outcome.timing
+            self._events.settled(call, *end, *spent, replayed=outcome.replayed)
 
     def _intake_of(self, source: Source) -> Intake:
         options = source, self._make_job, self._options.max_wait, self._tally, self

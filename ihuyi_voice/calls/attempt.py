@@ -51,7 +51,7 @@ class Endpoint:
         except InvalidCredentials as error:
             error.clock_ahead = self._ahead_of(error)
             raise
-        tell(logger, logging.DEBUG, "%s accepted: %s", call.operation.value, answer.value)
+        tell(logger, logging.DEBUG, "%s accepted: %s", call.operation, answer.value)
         return answer
 
     def _ahead_of(self, error: InvalidCredentials) -> float | None:

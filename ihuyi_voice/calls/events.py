@@ -57,13 +57,19 @@ class Events(Stream):
 
     def accepted(self, call: int, mobile: str, end: Submission, *, replayed: bool = False) -> None:
         """Tell that a submission was accepted."""
-        told = call, OutcomeStatus.ACCEPTED, mobile, None, end.voice_id, end.attempts, end.timing
-        self.settled(*told, replayed=replayed)
+        status = OutcomeStatus.ACCEPTED
+        if self.hears_of(status):
+            told = call, status, mobile, None, end.voice_id, end.attempts, end.timing
+            self.settled(*told, replayed=replayed)
 
     def ended(self, call: int, mobile: str, error: VoiceError, *, replayed: bool = False) -> None:
         """Tell that a submission ended in an error."""
         told = call, error.status, mobile, error, None, error.attempts, error.timing
         self.settled(*told, replayed=replayed)
+
+    def hears_of(self, status: OutcomeStatus) -> bool:
+        """Say whether anybody is told of submissions that end so, in the log or by an event."""
+        return Settled in self.kinds or logger.isEnabledFor(_LEVELS[status])
 
     def settled(
         self,

@@ -54,40 +54,40 @@ class Job(Place):
         content: What the voice says, checked.
         deadline: No wait for the limits may end later than this, by `now`.
         tries: What its attempts came to.
+        call: Its number in events.
+        asked: When it was asked for, by the event loop's clock.
+        since: Since when it waits to be let go.
+        now: Returns the time by which `deadline` goes.
         entry: Its entry in a journal; None if it is in none.
         delay: What it waits for between two steps; None while it is in one.
         waits_for: Whom it waits for within this step, as the words of a timeout.
         answer: The vendor's acceptance, known before guard and journal are told of it.
         on_answer: Told of that, if anybody is.
         replayed: Whether its end is an earlier one, which the journal knows.
-        call: Its number in events.
-        asked: When it was asked for, by the event loop's clock.
-        since: Since when it waits to be let go.
         guard_wait: Seconds that it has waited to be let go.
         ledger_wait: Seconds that it has waited for the journal.
         pool_wait: Seconds that it has waited for connections.
         backoff: Seconds that it has waited between attempts.
-        now: Returns the time by which `deadline` goes.
     """
 
     mobile: str
     content: str
     deadline: float
     tries: Tries
+    call: int = 0
+    asked: float = 0.0
+    since: float = 0.0
+    now: Callable[[], float] = _loop_time
     entry: "Entry | None" = None
     delay: Delay | None = None
     waits_for: str = ON_GUARD
     answer: Submission | None = None
     on_answer: "Callable[[Job], None] | None" = None
     replayed: bool = False
-    call: int = 0
-    asked: float = 0.0
-    since: float = 0.0
     guard_wait: float = 0.0
     ledger_wait: float = 0.0
     pool_wait: float = 0.0
     backoff: float = 0.0
-    now: Callable[[], float] = _loop_time
 
     @property
     def attempts(self) -> int:

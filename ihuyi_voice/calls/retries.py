@@ -138,26 +138,26 @@ class Tries:
     Attributes:
         operation: What is asked.
         policy: The rules.
+        events: Who is told when it is tried again.
+        call: Its number in events.
         attempts: Requests begun so far.
         asked: When the first was asked for, in seconds of the event loop's clock.
         started: When the first one that got a connection began.
         unknown: The first attempt that may have reached the vendor.
         refused: The vendor's last refusal.
         failed: How the last attempt ended.
-        events: Who is told when it is tried again.
-        call: Its number in events.
     """
 
     operation: Operation
     policy: RetryPolicy
+    events: Events | None = None
+    call: int | None = None
     attempts: int = 0
     asked: float | None = None
     started: float = 0.0
     unknown: OutcomeUnknown | None = None
     refused: VendorError | None = None
     failed: VoiceError | None = None
-    events: Events | None = None
-    call: int | None = None
     _state: "RetryCallState | None" = None
 
     def begin(self, now: float) -> None:

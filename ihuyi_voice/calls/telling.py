@@ -20,15 +20,16 @@ def announce(job: Job) -> None:
         events.tell(Submitted(job.call, job.mobile))
 
 
-def let_go(events: Events, job: Job, voice: VoicePhp) -> None:
-    """Count an attempt that begins now, and what it has waited for that."""
-    now = job.now()
+def let_go(events: Events, job: Job, voice: VoicePhp, now: float) -> float:
+    """Count an attempt, and what it has waited for that; return when it begins."""
     job.tries.begin(now)
     waited = max(0.0, now - job.since)
     job.guard_wait += waited
     events.waited(job.call, "guard", waited)
-    if AttemptStarted in events.kinds:
-        events.tell(AttemptStarted(job.call, job.attempts, voice.method, voice.address))
+    if AttemptStarted not in events.kinds:
+        return now
+    events.tell(AttemptStarted(job.call, job.attempts, voice.method, voice.address))
+    return job.now()
 
 
 def written(events: Events, job: Job, began: float) -> None:

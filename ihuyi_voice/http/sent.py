@@ -46,6 +46,7 @@ class Sent:
     """How far one attempt got; each attempt has its own.
 
     Attributes:
+        now: The clock for `left`; None if nobody asks.
         reply: The vendor's reply, kept the moment its body was whole, whatever fails afterwards.
         error: What we found wrong ourselves: the request can't be signed, or the reply is too long.
         told: Whether the transport tells httpx's trace of itself, so that its silence about a
@@ -63,12 +64,12 @@ class Sent:
         bodyless: Whether there is no body, whose taking would tell.
         lapsed: Says, when the request is about to go out, whether it may not any more; None if it
             always may.
-        now: The clock for `left`; None if nobody asks.
         left: When the request left, by that clock: its body was taken, or its first byte written.
         on_start: Starts the clock of the reply; called when the transport tells that it begins, or
             when the reply is there to be read.
     """
 
+    now: Callable[[], float] | None = attrs.field(default=None, repr=False)
     reply: RawReply | None = None
     error: VoiceError | None = None
     told: bool = False
@@ -84,7 +85,6 @@ class Sent:
     bodyless: bool = False
     lapsed: Callable[..., object] | None = attrs.field(default=None, repr=False)
     on_start: Callable[[], None] | None = attrs.field(default=None, repr=False)
-    now: Callable[[], float] | None = attrs.field(default=None, repr=False)
     left: float | None = None
 
     @property

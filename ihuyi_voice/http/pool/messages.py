@@ -40,7 +40,7 @@ class Bounds:
     body: int = 1_048_576
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)  # not frozen: one is made for each request, and that costs more
 class Reply:
     """A complete reply."""
 
