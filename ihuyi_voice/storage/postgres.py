@@ -11,6 +11,10 @@ lost when it wakes.
 
 A connection that was lost is noticed when a transaction begins on it, and replaced at once, since
 nothing has begun yet. One that is lost later fails its transaction.
+
+A server that gave its place to another one stays as a standby: connections to it are whole, can't
+write, and read what grows old. So none to a standby is kept: the address may lead to the new server
+by now.
 """
 
 import asyncio
@@ -40,6 +44,8 @@ _IDLE: Final = 10.0
 """Seconds that a transaction may wait for its program, which holds its locks meanwhile."""
 
 _LAST_WORDS: Final = 5.0  # seconds for a connection to be closed politely
+_STANDBY: Final = 5.0  # seconds that a connection to a standby is kept
+_NO_WRITING_HERE: Final = frozenset({"0A000", "25006"})
 _READERS: Final = 4
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -105,6 +111,7 @@ class _Link:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._on: Any = None  # asyncpg's
+        self._since = 0.0
 
     async def transact(self, begin: str, make: Callable[[], Work[T]]) -> T:
         try:
@@ -118,24 +125,37 @@ class _Link:
         return result
 
     async def close(self) -> None:
-        if self._on is not None:
+        on, self._on = self._on, None
+        if on is not None:
             try:
-                await self._on.close(timeout=_LAST_WORDS)
+                await on.close(timeout=_LAST_WORDS)
             except Exception:  # noqa: BLE001 - it is over in any case
-                self._on.terminate()
+                on.terminate()
 
     async def _begun(self, begin: str) -> None:
+        if self._is_left_behind():
+            await self.close()
         if self._on is not None:
             try:
                 await self._on.execute(begin)
-            except Exception:
+            except Exception as exc:
                 await self._rolled_back()
+                if getattr(exc, "sqlstate", None) in _NO_WRITING_HERE:
+                    await self.close()
                 if self._on is not None:  # it is whole, and the server said no
                     raise
             else:
                 return
         self._on = await _connect(self._dsn)
+        self._since = asyncio.get_running_loop().time()
         await self._on.execute(begin)
+
+    def _is_left_behind(self) -> bool:
+        """Say whether it has led to a standby for a while."""
+        if self._on is None or asyncio.get_running_loop().time() - self._since < _STANDBY:
+            return False
+        # The server tells of it whenever it changes, from version 14 on.
+        return getattr(self._on.get_settings(), "in_hot_standby", "off") == "on"
 
     async def _rolled_back(self) -> None:
         """Undo what was begun; a connection on which that fails is given up."""
