@@ -10,7 +10,8 @@ sleeps. So the server ends such a transaction after a while, and the program fin
 lost when it wakes.
 
 A connection that was lost is noticed when a transaction begins on it, and replaced at once, since
-nothing has begun yet. One that is lost later fails its transaction.
+nothing has begun yet. One that is lost later fails its transaction. Where a firewall forgets
+connections without a word, the system keeps them alive, or finds out.
 
 A server that gave its place to another one stays as a standby: connections to it are whole, can't
 write, and read what grows old. So none to a standby is kept: the address may lead to the new server
@@ -18,8 +19,9 @@ by now.
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from ihuyi_voice.storage.statements import (
@@ -44,6 +46,12 @@ _IDLE: Final = 10.0
 """Seconds that a transaction may wait for its program, which holds its locks meanwhile."""
 
 _LAST_WORDS: Final = 5.0  # seconds for a connection to be closed politely
+_ALIVE: Final = (
+    ("TCP_KEEPIDLE", 30),  # seconds of silence until the other end is asked whether it is there
+    ("TCP_KEEPINTVL", 10),
+    ("TCP_KEEPCNT", 3),
+    ("TCP_USER_TIMEOUT", 15_000),  # milliseconds until what was sent must have been received
+)
 _STANDBY: Final = 5.0  # seconds that a connection to a standby is kept
 _NO_WRITING_HERE: Final = frozenset({"0A000", "25006"})
 _READERS: Final = 4
@@ -186,9 +194,24 @@ def _begin_writing(lock: str | None, lock_timeout: float | None, *, durable: boo
 async def _connect(dsn: str) -> Any:  # noqa: ANN401 - asyncpg's
     import asyncpg  # noqa: PLC0415 - an extra
 
-    return await asyncpg.connect(
+    on = await asyncpg.connect(
         dsn, timeout=_CONNECT, command_timeout=_COMMAND, statement_cache_size=0
     )
+    _keep_alive(on)
+    return on
+
+
+def _keep_alive(on: Any) -> None:  # noqa: ANN401 - asyncpg's
+    """Have the system look now and then whether the server is still there; asyncpg can't say so."""
+    transport = getattr(on, "_transport", None)
+    its = transport.get_extra_info("socket") if transport is not None else None
+    if its is None or its.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    with suppress(OSError):
+        its.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _ALIVE:
+            if hasattr(socket, name):  # some systems have others
+                its.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def _carry_out(on: Any, work: Work[T]) -> T:  # noqa: ANN401 - asyncpg's
