@@ -151,6 +151,8 @@ async def test_a_ledger_of_another_event_loop_says_so(world: World) -> None:
             process.calls()
         with pytest.raises(LedgerUnavailable, match="another event loop"):
             process.ledger.run(ACCOUNT, "run")
+        with pytest.raises(LedgerUnavailable, match="another event loop"):
+            await process.ledger.__aexit__(None, None, None)
 
     await asyncio.to_thread(asyncio.run, elsewhere())
     assert await process.calls().look([draft()]) == [None]
