@@ -14,6 +14,7 @@ import attrs
 from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.signal import Signal
+from ihuyi_voice.common.tasks import is_cancelled
 from ihuyi_voice.ledger import matching
 from ihuyi_voice.ledger.entries import Entry
 from ihuyi_voice.ledger.heart import Heart
@@ -124,7 +125,7 @@ class Follower:
             except (*ENDING, GeneratorExit):
                 raise
             except BaseException as exc:
-                if _is_cancelled():
+                if is_cancelled():
                     raise
                 # Closed, it may be opened again; or it is opened after the ledger.
                 self._no_reports.note("no delivery reports for the ledger: %s", type(exc).__name__)
@@ -173,12 +174,6 @@ class Follower:
 
     def _wait_for(self, mobiles: Iterable[str]) -> None:
         self._waiting |= dict.fromkeys(mobiles)
-
-
-def _is_cancelled() -> bool:
-    """Say whether somebody wants this task to end; foreign code may raise CancelledError, too."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _is_report(given: object) -> bool:
