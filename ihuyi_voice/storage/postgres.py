@@ -169,7 +169,7 @@ class _Link:
         """Undo what was begun; a connection on which that fails is given up."""
         on, self._on = self._on, None
         try:
-            await on.execute("ROLLBACK")
+            await on.execute("ROLLBACK", timeout=_LAST_WORDS)
         except Exception:  # noqa: BLE001 - lost, or about to be
             on.terminate()
         except BaseException:
