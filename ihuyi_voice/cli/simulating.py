@@ -113,16 +113,20 @@ def read_fault(given: str) -> Fault:
     """Read a fault as it stands on the command line: `status:status=502,share=0.01`.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: It is none, or a number of it can't be right.
     """
     kind, _, rest = given.partition(":")
     pairs = [each.partition("=") for each in rest.split(",") if each]
     try:
         conditions = {name.strip(): _NUMBERS[name.strip()](value) for name, _, value in pairs}
-        return Fault(FaultKind(kind.strip()), **conditions)
+        named = FaultKind(kind.strip())
     except (KeyError, ValueError):
         kinds, names = ", ".join(FaultKind), ", ".join(sorted(_NUMBERS))
         raise _refusal("simulate.fault.wrong", given=given, kinds=kinds, names=names) from None
+    try:
+        return Fault(named, **conditions)
+    except ValueError as exc:
+        raise InvalidRequest(f"--fault {given}: {exc}") from None
 
 
 def _refusal(key: str, **values: object) -> InvalidRequest:

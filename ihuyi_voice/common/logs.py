@@ -1,10 +1,16 @@
 """Log lines that break nothing: not their caller, and no terminal that shows them."""
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import attrs
 
 from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.redaction import shown
+
+_A_WHILE: Final = 60.0  # seconds
 
 
 def tell(
@@ -37,3 +43,31 @@ def _harmless(arg: object) -> object:
     if isinstance(arg, str) and not arg.isprintable():
         return "\n".join(map(shown, arg.split("\n")))  # tracebacks have lines
     return arg
+
+
+@attrs.define(eq=False)
+class Trouble:
+    """What goes wrong again and again: told at once, then once a minute at most, and once it ends.
+
+    Attributes:
+        logger: Where it is told.
+        clock: Seconds, from any beginning, that never go back.
+    """
+
+    logger: logging.Logger
+    clock: Callable[[], float] = time.monotonic
+    _quiet_until: float = attrs.field(default=float("-inf"), init=False)
+    _is_told: bool = attrs.field(default=False, init=False)
+
+    def note(self, message: str, *args: object) -> None:
+        """Warn of it, unless that was done a moment ago."""
+        now = self.clock()
+        if now >= self._quiet_until:
+            self._quiet_until, self._is_told = now + _A_WHILE, True
+            tell(self.logger, logging.WARNING, message, *args)
+
+    def over(self, message: str, *args: object) -> None:
+        """Tell that it is over, if anybody was warned of it."""
+        if self._is_told:
+            self._is_told = False
+            tell(self.logger, logging.WARNING, message, *args)

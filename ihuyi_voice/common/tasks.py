@@ -6,6 +6,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+def is_cancelled() -> bool:
+    """Say whether somebody wants this task to end; foreign code may raise CancelledError, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def ended(task: "asyncio.Task[None]", *, at_once: bool = False) -> None:
     """Wait for a task that was told to end. If this is cancelled, so is the task, and waited for.
 

@@ -59,7 +59,9 @@ class Stream:
         if self.is_choosy:
             try:
                 given: object = getattr(self.hook, "kinds", EVERY)
-            except Exception as exc:  # noqa: BLE001 - it is the caller's code
+            except ENDING:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - it is the caller's code
                 self._complain(exc)
                 given = EVERY
             self.kinds = given if isinstance(given, frozenset) else EVERY
@@ -101,7 +103,9 @@ class Stream:
 def _has_kinds(hook: object) -> bool:
     try:
         return hasattr(type(hook), "kinds") or hasattr(hook, "kinds")
-    except Exception:  # noqa: BLE001 - as above
+    except ENDING:
+        raise
+    except BaseException:  # noqa: BLE001 - as above
         return False
 
 

@@ -9,7 +9,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import CallInFlight, LedgerClosed, LedgerUnavailable, StorageUnavailable
@@ -75,6 +75,7 @@ class Heart:
         self._ended = False
         self._birth = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
+        self._trouble = Trouble(logger)
 
     async def __aenter__(self) -> Self:
         """Begin to write what is put."""
@@ -295,8 +296,10 @@ class Heart:
                 await self._commit([])
             await self._do_owed_work()
         except StorageUnavailable as exc:
-            tell(logger, logging.WARNING, "the ledger could not beat: its %s", exc)
+            self._trouble.note("the ledger could not beat: its %s", exc)
             self.telling.failed("beat", exc, len(self._owed))
+        else:
+            self._trouble.over("the ledger beats again")
 
     async def _do_owed_work(self) -> None:
         while self._owed_work:

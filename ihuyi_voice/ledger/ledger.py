@@ -151,7 +151,13 @@ class Ledger:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write what was put, and disconnect; what is in flight still becomes UNKNOWN."""
+        """Write what was put, and disconnect; what is in flight still becomes UNKNOWN.
+
+        Raises:
+            LedgerUnavailable: It was opened in another event loop, and stays open.
+        """
+        if self._desk is not None:
+            self._open_desk()
         self._desk = None
         await self._closing.aclose()
 

@@ -4,15 +4,17 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 import attrs
 
-from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.foreign import ENDING
+from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.signal import Signal
-from ihuyi_voice.errors import InboxClosed, LedgerUnavailable
+from ihuyi_voice.common.tasks import is_cancelled
 from ihuyi_voice.ledger import matching
 from ihuyi_voice.ledger.entries import Entry
 from ihuyi_voice.ledger.heart import Heart
@@ -76,7 +78,8 @@ class Follower:
     """Takes reports in as they come, and looks again at what had to wait for a call in flight.
 
     Which numbers those are it finds out when it begins, for whoever took their reports in may have
-    died since.
+    died since. An inbox is foreign code: whatever it raises, it is asked again, and what it gives
+    that is no report is left out.
 
     Args:
         heart: Who writes.
@@ -94,6 +97,8 @@ class Follower:
         self._waiting: dict[str, None] = {}
         self._knows = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._no_reports = Trouble(logger)
+        self._not_written = Trouble(logger)
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -112,21 +117,28 @@ class Follower:
         await asyncio.wait(self._tasks)
 
     async def _reading(self) -> None:
-        name = name_of(self._inbox)
         async for _ in self._news.rounds(every=self._owners.timing.beat):
             try:
-                since = await self._heart.read(lambda: matching.marked(self._owners, name))
-                await self._read_from(since)
-            except InboxClosed:
-                break
-            except Exception as exc:  # noqa: BLE001 - an inbox is foreign code, and may be away
-                text = "no delivery reports for the ledger: %s"
-                tell(logger, logging.WARNING, text, type(exc).__name__)
+                name = name_of(self._inbox)
+                marked = partial(matching.marked, self._owners, name)
+                await self._read_from(await self._heart.read(marked))
+            except (*ENDING, GeneratorExit):
+                raise
+            except BaseException as exc:
+                if is_cancelled():
+                    raise
+                # Closed, it may be opened again; or it is opened after the ledger.
+                self._no_reports.note("no delivery reports for the ledger: %s", type(exc).__name__)
                 self._heart.telling.failed("reports", exc)
 
     async def _read_from(self, since: int) -> None:
         async with aclosing(self._inbox.reports(since)) as reports:
             async for report in reports:
+                if not _is_report(report):
+                    text = "the inbox gave what is no report, of type %s: it is left out"
+                    tell(logger, logging.WARNING, text, type(report).__name__)
+                    continue
+                self._no_reports.over("delivery reports come to the ledger again")
                 await self._room.wait_until(lambda: len(self._read) < _BATCH)
                 self._read.append(report)
                 self._news.notify()
@@ -136,10 +148,11 @@ class Follower:
             batch = self._read[:_BATCH]
             try:
                 await self._write(batch)
-            except LedgerUnavailable as exc:
-                tell(logger, logging.WARNING, "reports wait for the ledger: %s", exc)
+            except Exception as exc:  # noqa: BLE001 - nobody else would tell, and reports would end
+                self._not_written.note("reports wait for the ledger: %s", exc)
                 self._heart.telling.failed("reports", exc)
                 continue
+            self._not_written.over("reports wait for the ledger no more")
             del self._read[: len(batch)]
             self._room.notify()
 
@@ -161,6 +174,11 @@ class Follower:
 
     def _wait_for(self, mobiles: Iterable[str]) -> None:
         self._waiting |= dict.fromkeys(mobiles)
+
+
+def _is_report(given: object) -> bool:
+    seq = getattr(given, "seq", None)
+    return isinstance(given, DeliveryReport) and (seq is None or isinstance(seq, int))
 
 
 def seq_of(report: DeliveryReport) -> int:

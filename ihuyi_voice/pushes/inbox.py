@@ -1,5 +1,6 @@
 """The inbox: pushes stored once, handed to handlers, and waited for."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from ihuyi_voice.errors import InboxClosed, InvalidRequest
+from ihuyi_voice.errors import InboxClosed, InboxUnavailable, InvalidRequest
 from ihuyi_voice.events import Hook, PushQuarantined, PushStored, Stream, checked_hook
 from ihuyi_voice.inputs import check_above_zero
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
@@ -33,7 +34,8 @@ class Inbox:
 
     `async with Inbox.open("pushes.sqlite3") as inbox`, or give the unopened inbox to a
     `PushReceiver` that is an ASGI application by itself, which opens and closes it. It may be
-    opened again after it was closed. Each process opens its own; many may share one database.
+    opened again after it was closed. Each process opens its own, and each event loop; many may
+    share one database.
 
     Attributes:
         events: What `on_event` is told by.
@@ -45,6 +47,7 @@ class Inbox:
         self._handlers: dict[PushKind, Handler] = {}
         self._opening = False
         self._parts: Parts | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
     def open(
@@ -119,6 +122,7 @@ class Inbox:
         self._opening = True
         try:
             self._parts = await Parts(self._options, self._handlers).__aenter__()
+            self._loop = asyncio.get_running_loop()
         finally:
             self._opening = False
         return self
@@ -129,9 +133,13 @@ class Inbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write what has arrived, let handlers end, wake those who wait, and disconnect."""
-        parts, self._parts = self._parts, None
-        if parts is not None:
+        """Write what has arrived, let handlers end, wake those who wait, and disconnect.
+
+        Raises:
+            InboxUnavailable: It was opened in another event loop, and stays open.
+        """
+        if self._parts is not None:
+            parts, self._parts = self._open_parts(), None
             await parts.__aexit__(None, None, None)
 
     def handle(
@@ -324,6 +332,8 @@ class Inbox:
     def _open_parts(self) -> Parts:
         if self._parts is None:
             raise InboxClosed("the inbox is not open: enter it with `async with`")
+        if asyncio._get_running_loop() not in {None, self._loop}:  # noqa: SLF001 - it never raises
+            raise InboxUnavailable("the inbox was opened in another event loop: open one in each")
         return self._parts
 
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
-from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.foreign import PASSING
+from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.signal import Rounds, Signal
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
@@ -67,7 +68,9 @@ class Looking:
         self.closed = False
         self._look = look
         self._every = every
+        self._told = told
         self._outage = Outage(told)
+        self._trouble = Trouble(logger)
         self._signal = Signal()
         self._task: asyncio.Task[None]
 
@@ -95,5 +98,14 @@ class Looking:
         async for _ in self._outage.rounds(self._signal, self._every):
             if self.closed:
                 break
+            await self._look_once()
+
+    async def _look_once(self) -> None:
+        try:
             with self._outage.bridged():
                 await self._look()
+            self._trouble.over("can %s again", self._told)
+        except PASSING:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - nobody would tell that it looks no more
+            self._trouble.note("can't %s: %s", self._told, type(exc).__name__)

@@ -1,9 +1,10 @@
 """Faults on demand: which requests and pushes they hit, and what then goes wrong."""
 
+import math
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -58,6 +59,20 @@ def _push_kind(kind: str) -> PushFaultKind:
     return PushFaultKind(kind)
 
 
+def _within(least: float, most: float = math.inf) -> Callable[[object, Any, float | None], None]:
+    """Return a validator: None, or a finite number that is not below the one or above the other."""
+
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
+        if value is None or (least <= value <= most and value < math.inf):
+            return
+        wrong = f", below {least}" if most == math.inf else f", not {least} to {most}"
+        if not math.isfinite(value):
+            wrong = "; it must be finite"
+        raise ValueError(f"{attribute.name} is {value}{wrong}")
+
+    return check
+
+
 @attrs.define(eq=False, kw_only=True)
 class Rule:
     """Conditions; what fits all of them goes wrong.
@@ -70,13 +85,16 @@ class Rule:
         times: At most so many times.
         seen: How many have fitted so far.
         hits: How many of them went wrong.
+
+    Raises:
+        ValueError: A number can't be right.
     """
 
     operation: str | None = None
     mobile: str | None = None
-    share: float = 1.0
-    nth: int = 1
-    times: int | None = None
+    share: float = attrs.field(default=1.0, validator=_within(0, 1))
+    nth: int = attrs.field(default=1, validator=_within(1))
+    times: int | None = attrs.field(default=None, validator=_within(0))
     seen: int = attrs.field(default=0, init=False)
     hits: int = attrs.field(default=0, init=False)
 
@@ -116,9 +134,9 @@ class Fault(Rule):
     """
 
     kind: FaultKind = attrs.field(converter=_kind)
-    seconds: float = attrs.field(default=0.0, kw_only=True)
-    jitter: float = attrs.field(default=0.0, kw_only=True)
-    status: int = attrs.field(default=502, kw_only=True)
+    seconds: float = attrs.field(default=0.0, validator=_within(0), kw_only=True)
+    jitter: float = attrs.field(default=0.0, validator=_within(0), kw_only=True)
+    status: int = attrs.field(default=502, validator=_within(100, 599), kw_only=True)
     code: int = attrs.field(default=0, kw_only=True)
 
 
@@ -132,4 +150,4 @@ class PushFault(Rule):
     """
 
     kind: PushFaultKind = attrs.field(converter=_push_kind)
-    seconds: float = attrs.field(default=0.0, kw_only=True)
+    seconds: float = attrs.field(default=0.0, validator=_within(0), kw_only=True)

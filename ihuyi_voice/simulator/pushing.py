@@ -247,7 +247,11 @@ class Pusher:
         request = httpx.Request("POST", self._to, content=body, headers=_FORM, extensions=limits)
         try:
             answer = await self._send(request)
-        except Exception:  # noqa: BLE001 - in process, the receiver's own failures arrive here too
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException:  # in process, the receiver's own failures arrive here too
+            if _is_cancelled():
+                raise
             return None, False
         return answer.status_code, (answer.status_code, answer.content) == (200, b"success")
 
@@ -273,6 +277,12 @@ class Pusher:
             if not self._users:
                 lanes, self._lanes = self._lanes, _Lanes()
                 await lanes.aclose()
+
+
+def _is_cancelled() -> bool:
+    """Say whether this try is to end; a receiver may raise CancelledError, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 @attrs.define(eq=False)

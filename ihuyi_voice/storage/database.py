@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar
 
+from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable, VoiceError
 from ihuyi_voice.storage.address import Address
@@ -220,12 +221,15 @@ def _translated() -> Generator[None]:
         yield
     except VoiceError:
         raise  # by the work, on purpose
-    except Exception as exc:
-        # Broad: what a driver raises when its server goes away is no closed list.
+    except PASSING:
+        raise
+    except BaseException as exc:
+        # Broad: what a driver raises when its server goes away is no closed list, nor is what a
+        # clock of somebody else's does.
         raise StorageUnavailable(f"database failed: {_reason(exc)}") from exc
 
 
-def _reason(exc: Exception) -> str:
+def _reason(exc: BaseException) -> str:
     """Say what a person can do something about: a full disk, a refused connection or password."""
     name = type(exc).__name__
     # An error of anything else may quote the URL, and with it the password, or a parameter.

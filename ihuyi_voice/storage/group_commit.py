@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
+from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.signal import Signal
-from ihuyi_voice.common.tasks import ended
+from ihuyi_voice.common.tasks import ended, is_cancelled
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable
 
 _MOST_WAITING: Final = 10_000
@@ -30,7 +31,7 @@ class _Group(Generic[Row, Result]):
             if not waiter.done():
                 waiter.set_result(result)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         kind = StorageClosed if isinstance(error, StorageClosed) else StorageUnavailable
         for waiter in self.waiters:  # each gets an exception of its own
             if not waiter.done():
@@ -156,10 +157,11 @@ class GroupCommit(Generic[Row, Result]):
         try:
             results = await self._write(group.rows)
             paired = [result for _, result in zip(group.rows, results, strict=True)]
-        except asyncio.CancelledError:
+        except PASSING as exc:
             group.fail(StorageUnavailable("database was cut short while this was written"))
-            raise
-        except Exception as exc:  # noqa: BLE001 - told to those who put the rows
+            if not isinstance(exc, asyncio.CancelledError) or is_cancelled():
+                raise
+        except BaseException as exc:  # noqa: BLE001 - told to those who put the rows
             group.fail(exc)
         else:
             group.succeed(paired)

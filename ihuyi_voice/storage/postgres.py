@@ -10,12 +10,18 @@ sleeps. So the server ends such a transaction after a while, and the program fin
 lost when it wakes.
 
 A connection that was lost is noticed when a transaction begins on it, and replaced at once, since
-nothing has begun yet. One that is lost later fails its transaction.
+nothing has begun yet. One that is lost later fails its transaction. Where a firewall forgets
+connections without a word, the system keeps them alive, or finds out.
+
+A server that gave its place to another one stays as a standby: connections to it are whole, can't
+write, and read what grows old. So none to a standby is kept: the address may lead to the new server
+by now.
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from ihuyi_voice.storage.statements import (
@@ -40,6 +46,14 @@ _IDLE: Final = 10.0
 """Seconds that a transaction may wait for its program, which holds its locks meanwhile."""
 
 _LAST_WORDS: Final = 5.0  # seconds for a connection to be closed politely
+_ALIVE: Final = (
+    ("TCP_KEEPIDLE", 30),  # seconds of silence until the other end is asked whether it is there
+    ("TCP_KEEPINTVL", 10),
+    ("TCP_KEEPCNT", 3),
+    ("TCP_USER_TIMEOUT", 15_000),  # milliseconds until what was sent must have been received
+)
+_STANDBY: Final = 5.0  # seconds that a connection to a standby is kept
+_NO_WRITING_HERE: Final = frozenset({"0A000", "25006"})
 _READERS: Final = 4
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -105,6 +119,7 @@ class _Link:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._on: Any = None  # asyncpg's
+        self._since = 0.0
 
     async def transact(self, begin: str, make: Callable[[], Work[T]]) -> T:
         try:
@@ -118,30 +133,43 @@ class _Link:
         return result
 
     async def close(self) -> None:
-        if self._on is not None:
+        on, self._on = self._on, None
+        if on is not None:
             try:
-                await self._on.close(timeout=_LAST_WORDS)
+                await on.close(timeout=_LAST_WORDS)
             except Exception:  # noqa: BLE001 - it is over in any case
-                self._on.terminate()
+                on.terminate()
 
     async def _begun(self, begin: str) -> None:
+        if self._is_left_behind():
+            await self.close()
         if self._on is not None:
             try:
                 await self._on.execute(begin)
-            except Exception:
+            except Exception as exc:
                 await self._rolled_back()
+                if getattr(exc, "sqlstate", None) in _NO_WRITING_HERE:
+                    await self.close()
                 if self._on is not None:  # it is whole, and the server said no
                     raise
             else:
                 return
         self._on = await _connect(self._dsn)
+        self._since = asyncio.get_running_loop().time()
         await self._on.execute(begin)
+
+    def _is_left_behind(self) -> bool:
+        """Say whether it has led to a standby for a while."""
+        if self._on is None or asyncio.get_running_loop().time() - self._since < _STANDBY:
+            return False
+        # The server tells of it whenever it changes, from version 14 on.
+        return getattr(self._on.get_settings(), "in_hot_standby", "off") == "on"
 
     async def _rolled_back(self) -> None:
         """Undo what was begun; a connection on which that fails is given up."""
         on, self._on = self._on, None
         try:
-            await on.execute("ROLLBACK")
+            await on.execute("ROLLBACK", timeout=_LAST_WORDS)
         except Exception:  # noqa: BLE001 - lost, or about to be
             on.terminate()
         except BaseException:
@@ -166,9 +194,24 @@ def _begin_writing(lock: str | None, lock_timeout: float | None, *, durable: boo
 async def _connect(dsn: str) -> Any:  # noqa: ANN401 - asyncpg's
     import asyncpg  # noqa: PLC0415 - an extra
 
-    return await asyncpg.connect(
+    on = await asyncpg.connect(
         dsn, timeout=_CONNECT, command_timeout=_COMMAND, statement_cache_size=0
     )
+    _keep_alive(on)
+    return on
+
+
+def _keep_alive(on: Any) -> None:  # noqa: ANN401 - asyncpg's
+    """Have the system look now and then whether the server is still there; asyncpg can't say so."""
+    transport = getattr(on, "_transport", None)
+    its = transport.get_extra_info("socket") if transport is not None else None
+    if its is None or its.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    with suppress(OSError):
+        its.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _ALIVE:
+            if hasattr(socket, name):  # some systems have others
+                its.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def _carry_out(on: Any, work: Work[T]) -> T:  # noqa: ANN401 - asyncpg's

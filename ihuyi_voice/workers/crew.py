@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, Unpack
 
 from ihuyi_voice.client import VoiceClient
-from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
@@ -23,6 +24,7 @@ logger: Final = logging.getLogger("ihuyi_voice.workers")
 _Worker: TypeAlias = Any  # procrastinate's, which is not typed throughout
 _ROUND: Final = 1.0  # seconds
 _AGAIN: Final = 0.1  # the same
+_TAKING: Final = "take jobs"
 
 
 async def work(
@@ -107,6 +109,7 @@ class _Crew:
         self._news = Signal()
         self._working: set[asyncio.Task[PartEnd]] = set()
         self._worker: _Worker | None = None
+        self._troubles = defaultdict[str, Trouble](lambda: Trouble(logger))
         engine.register(queue.app, self._job)
 
     def halt(self) -> None:
@@ -135,7 +138,7 @@ class _Crew:
         async for _ in self._news.rounds(every=_ROUND):
             if self._halt.is_set():
                 break
-            await self._guarded("take jobs", self._take_jobs)
+            await self._guarded(_TAKING, self._take_jobs)
         await self._guarded("give parts back", self._queue.defer_undone)
 
     async def _job(self, run: str, part: int) -> None:
@@ -178,6 +181,8 @@ class _Crew:
             worker.stop()  # it was thought dead
         failed = await self._queue.sweep()
         seen = await self._queue.look()
+        if number is not None:  # it is known to the queue, and so it takes jobs
+            self._went_well(_TAKING)
         if self._events.wants(QueueSeen):
             self._events.tell(seen.event(failed))
         if self._until_done and not seen.undone:
@@ -189,11 +194,16 @@ class _Crew:
             await step()
         except (LedgerUnavailable, *self._engine.Failures) as exc:
             text = "a worker could not %s, and goes on trying (%s)"
-            tell(logger, logging.WARNING, text, what, type(exc).__name__)
+            self._troubles[what].note(text, what, type(exc).__name__)
             if self._events.wants(WorkerTroubled):
                 self._events.tell(WorkerTroubled(what, exc))
             return False
+        self._went_well(what)
         return True
+
+    def _went_well(self, what: str) -> None:
+        if what in self._troubles:
+            self._troubles[what].over("a worker can %s again", what)
 
 
 def _tell(run: str, part: int, end: PartEnd) -> None:

@@ -1,7 +1,8 @@
 """Procrastinate, as it is used here: imported only by those who have it.
 
 Its connections commit each statement by itself: a process that is stopped in the midst of one
-leaves no transaction open, whose locks would stop the others.
+leaves no transaction open, whose locks would stop the others. None is to a standby, where nothing
+could be written, though the address leads to another server by now.
 """
 
 import asyncio
@@ -59,7 +60,7 @@ def app_of(dsn: str, schema: str) -> procrastinate.App:
 
     connector = procrastinate.PsycopgConnector(
         conninfo=dsn,
-        kwargs={"prepare_threshold": None},
+        kwargs={"prepare_threshold": None, "target_session_attrs": "read-write"},
         configure=configure,
         min_size=1,
         max_size=2,

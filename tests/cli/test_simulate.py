@@ -177,6 +177,8 @@ async def test_it_speaks_tls(tmp_path: Path) -> None:
         (("--fault", "explode"), "--fault explode: one of latency, disconnect_before"),
         (("--fault", "code:code=x"), "--fault code:code=x"),
         (("--fault", "code:often=1"), "any of code, jitter, mobile, nth"),
+        (("--fault", "status:nth=0"), "--fault status:nth=0: nth is 0, below 1"),
+        (("--fault", "code:share=1.5"), "share is 1.5, not 0 to 1"),
     ],
     ids=str,
 )
@@ -185,6 +187,20 @@ def test_bad_options_are_refused(args: tuple[str, ...], told: str) -> None:
     result = run("simulate", "--port", "0", *args)
     assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("nth=0", "nth 为 0，小于 1"),
+        ("status=600", "status 为 600，应为 100 到 599"),
+        ("seconds=inf", "seconds 为 inf，应为有限的数"),
+    ],
+)
+def test_a_fault_that_can_not_be_is_refused_in_chinese(given: str, told: str) -> None:
+    """Before anything is served."""
+    result = run("--lang", "zh", "simulate", "--port", "0", "--fault", f"status:{given}")
+    assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
 
 
 def test_a_fault_is_read_as_it_is_written() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.redaction import UNSAFE, excerpt
 from ihuyi_voice.errors import VendorError
 from ihuyi_voice.models import Operation
@@ -56,3 +56,24 @@ def test_no_number_is_whole_in_an_excerpt(number: str, around: str) -> None:
     """Plain or percent-encoded, in the middle of anything."""
     for written in (number, "".join(f"%{ord(digit):02x}" for digit in number)):
         assert number not in excerpt(f"{around}{written}{around}".encode())
+
+
+def test_a_trouble_is_told_once_a_minute_and_once_when_it_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One that comes and goes is told no oftener; nobody hears the end of what was not told."""
+    now = [0.0]
+    trouble = Trouble(logger, lambda: now[0])
+    trouble.over("well")
+    for moment in (0.0, 2.0, 58.0, 60.0, 62.0):
+        now[0] = moment
+        trouble.note("ill at %d", moment)
+    assert caplog.messages == ["ill at 0", "ill at 60"]
+    for _ in range(2):
+        trouble.over("well")
+        trouble.note("ill again")
+    assert caplog.messages == ["ill at 0", "ill at 60", "well"]
+    now[0] = 120.0
+    trouble.note("ill at last")
+    trouble.over("well at last")
+    assert caplog.messages[3:] == ["ill at last", "well at last"]

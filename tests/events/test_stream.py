@@ -223,13 +223,16 @@ def test_a_mock_hears_everything() -> None:
     assert all(map(stream.wants, EVERY))
 
 
-def test_a_choice_that_fails_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [LookupError, Odd, asyncio.CancelledError])
+def test_a_choice_that_fails_is_told_once(
+    caplog: pytest.LogCaptureFixture, error: type[BaseException]
+) -> None:
     """And everything is told, then."""
 
     class Broken(Choosing):
         @property
         def kinds(self) -> Any:
-            raise LookupError(MOBILE)
+            raise error(MOBILE)
 
         @kinds.setter
         def kinds(self, _: object) -> None:
@@ -241,7 +244,7 @@ def test_a_choice_that_fails_is_told_once(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.WARNING):
         stream.ask()
     assert [record.getMessage() for record in caplog.records] == [
-        "on_event failed (LookupError); what it fails at later is not told"
+        f"on_event failed ({error.__name__}); what it fails at later is not told"
     ]
 
 

@@ -24,7 +24,7 @@ class FakeInbox:
     talk_time: int | None = 7
 
     stored: list[DeliveryReport] = attrs.field(factory=list[DeliveryReport])
-    fails: list[Exception] = attrs.field(factory=list[Exception])
+    fails: list[BaseException] = attrs.field(factory=list[BaseException])
     asked: list[int | None] = attrs.field(factory=list[int | None])
     news: Signal = attrs.field(factory=Signal)
 

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from urllib.parse import urlencode
 
+import attrs
 import pytest
 
 from ihuyi_voice import Action, DeliveryStatus, OutcomeStatus, Submission
@@ -13,6 +14,7 @@ from ihuyi_voice.ledger.matching import marked
 from ihuyi_voice.ledger.states import Ending
 from ihuyi_voice.protocol.pushes import parse_push
 from ihuyi_voice.pushes import Inbox
+from ihuyi_voice.storage import Query, Work
 from tests.ledger.inboxes import FakeInbox
 from tests.support.ledgers import (
     A,
@@ -288,9 +290,15 @@ async def test_many_that_had_to_wait_are_looked_at_in_turn(world: World) -> None
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("error", [InboxUnavailable("away"), ZeroDivisionError()])
+class Odd(BaseException):
+    """As pytest's `fail` and gevent's `Timeout` are."""
+
+
+@pytest.mark.parametrize(
+    "error", [InboxUnavailable("away"), ZeroDivisionError(), Odd(), asyncio.CancelledError()]
+)
 async def test_an_inbox_that_fails_is_read_again(
-    world: World, caplog: pytest.LogCaptureFixture, error: Exception
+    world: World, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     """From where it was, and the log says so."""
     inbox = FakeInbox(fails=[error])
@@ -300,3 +308,48 @@ async def test_an_inbox_that_fails_is_read_again(
     inbox.tell("V9", world.now)
     await settled(process)
     assert type(error).__name__ in caplog.text
+
+
+async def test_an_inbox_that_is_opened_after_the_ledger_is_read(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And one that was closed meanwhile, when it is open again; the log says that it is not."""
+    inbox = Inbox.open(tmp_path / "pushes.db", poll=0.02)
+    world.beat = 0.02
+    process = await world.process(inbox=inbox)
+    while "no delivery reports for the ledger: InboxClosed" not in caplog.text:  # noqa: ASYNC110 - another task's doing
+        await asyncio.sleep(0)
+    for voice_id, mobile in (("V1", B), ("V9", A)):
+        async with inbox:
+            form = {"code": "2", "voiceid": voice_id, "mobilephone": mobile}
+            await inbox.put(parse_push(urlencode(form).encode()))
+            while not await has_report(process, voice_id):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+
+
+async def has_report(process: Process, voice_id: str) -> bool:
+    """Say whether the ledger has taken a report in."""
+
+    def work() -> Work[bool]:
+        wanted = {"voice_id": voice_id}
+        found = process.desk.owners.say("SELECT 1 FROM {reports} WHERE voice_id = :voice_id")
+        return bool((yield Query(found, wanted)))
+
+    return await process.desk.heart.read(work)
+
+
+async def test_what_is_no_report_keeps_none_that_is_one(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An inbox of somebody's own may give anything."""
+    inbox = FakeInbox()
+    for _ in range(2):
+        inbox.tell("V0", world.now, B)
+    inbox.stored[0] = None  # type: ignore[call-overload]  # it is not
+    inbox.stored[1] = attrs.evolve(inbox.stored[1], seq="1")  # type: ignore[arg-type]  # likewise
+    world.beat = 0.02
+    process = await world.process(inbox=inbox)
+    await uncertain(process, "a")
+    inbox.tell("V9", world.now)
+    await settled(process)
+    assert caplog.text.count("gave what is no report") == 2

@@ -6,11 +6,12 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from ihuyi_voice import InvalidRequest, VoiceError
+from ihuyi_voice.protocol import RawPush
 from ihuyi_voice.protocol.times import CHINA
 from ihuyi_voice.pushes import Inbox, InboxClosed, InboxUnavailable, PushState
 from ihuyi_voice.pushes.arrivals import Arrival
@@ -133,6 +134,35 @@ async def test_more_than_the_database_can_take_is_refused(place: Place) -> None:
         errors = await asyncio.gather(*puts, return_exceptions=True)
         assert [type(error) for error in errors] == [type(None), type(None), InboxUnavailable]
         assert "too slow" in str(errors[2])
+
+
+async def test_an_inbox_of_another_event_loop_says_so(place: Place) -> None:
+    """Its futures would never wake anybody there: a push would be refused that was stored."""
+    async with place.inbox() as inbox:
+        await inbox.put(report("1"))
+
+        async def elsewhere() -> None:
+            for call in (
+                inbox.put(report("2")),
+                inbox.quarantine(RawPush(b"?", "", "odd")),
+                inbox.report_of("1", timeout=0),
+                inbox.audit_of("1", timeout=0),
+                inbox.replay(),
+                inbox.counts(),
+                inbox.purge(datetime.now(UTC)),
+                inbox.quarantined(),
+                inbox.parse_again(),
+                inbox.__aexit__(None, None, None),
+            ):
+                with pytest.raises(InboxUnavailable, match="another event loop"):
+                    await call
+            with pytest.raises(InboxUnavailable, match="another event loop"):
+                inbox.reports()
+
+        await asyncio.to_thread(asyncio.run, elsewhere())
+        assert inbox.is_open
+        assert (await inbox.report_of("1")).voice_id == "1"
+        assert sum((await inbox.counts()).values()) == 1
 
 
 async def test_an_inbox_that_is_not_open_says_so(place: Place) -> None:

@@ -198,3 +198,25 @@ def test_to_keep_nothing_is_refused(keep: timedelta) -> None:
     """A push would be gone before anybody has seen it."""
     with pytest.raises(InvalidRequest, match="keep"):
         Inbox.open("a.db", keep=keep)
+
+
+class Odd(BaseException):
+    """As pytest's `fail` and gevent's `Timeout` are."""
+
+
+@pytest.mark.parametrize("error", [ValueError, Odd])
+async def test_a_clock_that_fails_once_stops_no_purging(
+    place: Place, caplog: pytest.LogCaptureFixture, error: type[BaseException]
+) -> None:
+    """It is somebody's own; the log says so, and the next look is as good as ever."""
+    clock, errors, again = Clock(), [error()], asyncio.Event()
+
+    def failing() -> float:
+        if errors:
+            raise errors.pop()
+        again.set()
+        return clock()
+
+    async with place.inbox(clock=failing, keep=timedelta(days=1)):
+        await again.wait()
+    assert f"can't purge old pushes: {error.__name__}" in caplog.text

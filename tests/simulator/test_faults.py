@@ -6,7 +6,7 @@ import random
 import httpx
 import pytest
 
-from ihuyi_voice.simulator import Disconnected, Fault, FaultKind, Simulator
+from ihuyi_voice.simulator import Disconnected, Fault, FaultKind, PushFault, Simulator
 from tests.support.virtual_time import loop_time, run_virtual
 
 FORM = {
@@ -155,3 +155,28 @@ async def _one(simulator: Simulator, over: str) -> httpx.Response:
             return await submit(client)
     async with simulator.serve() as url, httpx.AsyncClient() as client:
         return await submit(client, url)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("nth", 0),
+        ("times", -1),
+        ("share", 1.1),
+        ("share", float("nan")),
+        ("seconds", -1.0),
+        ("jitter", float("inf")),
+        ("status", 99),
+        ("status", 600),
+    ],
+)
+def test_a_rule_that_can_not_be_is_refused_when_it_is_made(name: str, wrong: float) -> None:
+    """Not at the first request, which it would fail with an error of Python's."""
+    with pytest.raises(ValueError, match=rf"{name} is {wrong}"):
+        Fault("status", **{name: wrong})  # type: ignore[arg-type]  # whichever it is
+    fault = Fault("status")
+    with pytest.raises(ValueError, match=f"{name} is"):
+        setattr(fault, name, wrong)
+    if name not in {"jitter", "status"}:
+        with pytest.raises(ValueError, match=f"{name} is"):
+            PushFault("late", **{name: wrong})  # type: ignore[arg-type]  # likewise

@@ -265,3 +265,26 @@ async def test_a_fault_of_pushing_itself_is_told(stage: Stage) -> None:
             stage.clock.advance(1.0)
             await until(lambda: len(asyncio.all_tasks()) == 1)
     assert caught.group_contains(ZeroDivisionError)
+
+
+class Odd(BaseException):
+    """As pytest's `fail` and gevent's `Timeout` are."""
+
+
+@pytest.mark.parametrize("error", [Odd, asyncio.CancelledError])
+async def test_a_receiver_in_process_that_raises_anything_is_not_heard(
+    stage: Stage, error: type[BaseException]
+) -> None:
+    """That costs one try, and ends no pushing; nor is it tried again and again without a pause."""
+
+    async def broken(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+        raise error
+
+    simulator = await hear(stage, broken)
+    async with simulator.pushing():
+        await simulator.pushed(1)
+        await stage.submit("13900001111")
+        stage.clock.advance(1.0)
+        await simulator.pushed(2)
+    assert [(each.number, each.status) for each in simulator.pushes] == [(1, None)] * 2

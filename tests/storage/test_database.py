@@ -272,17 +272,22 @@ async def test_an_error_quotes_neither_numbers_nor_parameters(
         await database.write(full)
 
 
+class Odd(BaseException):
+    """As pytest's `fail` and gevent's `Timeout` are."""
+
+
+@pytest.mark.parametrize("error", [LookupError, Odd])
 async def test_work_that_raises_is_a_failure_of_the_database(
-    place: Place, database: Database
+    place: Place, database: Database, error: type[BaseException]
 ) -> None:
     """Whatever it is: drivers raise what they like; an error of anything else is named only."""
 
     def broken() -> Work[None]:
         yield Query("SELECT 1")
-        raise LookupError("p4ssword")
+        raise error("p4ssword")
 
     for access in (database.read, database.write):
-        with pytest.raises(StorageUnavailable, match=r"failed: LookupError$"):
+        with pytest.raises(StorageUnavailable, match=rf"failed: {error.__name__}$"):
             await access(broken)
     assert await count(database, place) == 0
 

@@ -250,3 +250,19 @@ def test_a_group_that_is_closed_waits_for_nothing_more() -> None:
         assert (await task, disk.groups, loop.time()) == (1, [["a"]], began)
 
     run_virtual(main())
+
+
+class Odd(BaseException):
+    """As pytest's `fail` and gevent's `Timeout` are."""
+
+
+@pytest.mark.parametrize("error", [Odd(), asyncio.CancelledError()])
+async def test_whatever_a_commit_raises_those_who_wait_are_told(error: BaseException) -> None:
+    """A cancellation that nobody asked for, too; what comes later is written as ever."""
+    disk = Disk(error)
+    async with commits(disk) as group_commit:
+        with pytest.raises(StorageUnavailable) as caught:
+            await group_commit.put("a")
+        assert not isinstance(caught.value, StorageClosed)
+        assert await group_commit.put("bb") == 2
+    assert disk.groups == [["bb"]]

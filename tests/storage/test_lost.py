@@ -6,6 +6,7 @@
 import asyncio
 import secrets
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,26 @@ async def test_a_connection_that_was_lost_is_replaced_before_anything_begins(
     await killer.close()
     await database.close()
     await drop(postgres, table)
+
+
+async def test_the_system_looks_whether_a_silent_server_is_still_there(postgres: str) -> None:
+    """A firewall that forgets a silent connection tells nobody: it would cost the next access."""
+    made = list[Any]()
+    connect = storage_postgres._connect
+
+    async def connected(dsn: str) -> Any:
+        made.append(await connect(dsn))
+        return made[-1]
+
+    database = Database(Address.parse(postgres), None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage_postgres, "_connect", connected)
+        await server_pid(database, read=True)
+    sock = made[0]._transport.get_extra_info("socket")
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
+    await database.close()
 
 
 async def test_a_server_that_says_no_keeps_its_connection(postgres: str) -> None:

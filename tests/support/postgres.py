@@ -105,6 +105,15 @@ class Server:
             await self._process.wait()
             self._process = None
 
+    async def demote(self) -> None:
+        """Have it go on as a standby, which can't be written to."""
+        await self.stop()
+        mark = self.data / "standby.signal"
+        mark.touch()
+        if _USER:
+            shutil.chown(mark, _USER["user"], _USER["group"])
+        await self.start()
+
     def signal(self, number: signal.Signals, *pids: int) -> None:
         """Send a signal to the server, and to processes of it that are given."""
         assert self._process is not None

@@ -131,11 +131,12 @@ async def test_a_part_that_is_held_has_an_age(postgres: str) -> None:
 
 
 async def test_a_worker_that_can_not_look_tells_so(
-    postgres: str, monkeypatch: pytest.MonkeyPatch
+    postgres: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And goes on trying."""
+    """And goes on trying; the log says so once, and once when it can again."""
+    monkeypatch.setattr("ihuyi_voice.workers.crew._ROUND", 0.01)
     events: list[Event] = []
-    look, away = Queue.look, [LedgerUnavailable("away")]
+    look, away = Queue.look, [LedgerUnavailable("away")] * 3
 
     async def looked(queue: Queue) -> Seen:
         if away:
@@ -150,5 +151,7 @@ async def test_a_worker_that_can_not_look_tells_so(
     ):
         await work(client, ledger, until_done=True)
     troubles = [event for event in events if isinstance(event, WorkerTroubled)]
-    assert [each.work for each in troubles] == ["look after the queue"]
+    assert [each.work for each in troubles] == ["look after the queue"] * 3
+    assert caplog.text.count("a worker could not look after the queue, and goes on trying") == 1
+    assert caplog.text.count("a worker can look after the queue again") == 1
     assert isinstance(troubles[0].error, LedgerUnavailable)

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +11,9 @@ from ihuyi_voice import InvalidRequest, Message, OutcomeStatus
 from ihuyi_voice.errors import LedgerUnavailable
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.simulator import Simulator
-from ihuyi_voice.workers import distribute, work
-from tests.support.postgres import Server, pooler_of
+from ihuyi_voice.workers import distribute, engine, work
+from tests.support.moving import moving
+from tests.support.postgres import Server, pooler_of, server_of
 from tests.workers.support import ACCOUNT, client_of, rung
 
 MESSAGES = [
@@ -73,6 +76,31 @@ async def test_a_worker_whose_database_is_gone_at_the_start_says_so(server: Serv
         await server.stop()
         with pytest.raises(LedgerUnavailable, match="queue could not be opened"):
             await work(client, ledger)
+
+
+@pytest.mark.long
+async def test_the_queue_leaves_a_server_that_gave_its_place_to_another(
+    cluster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on as a standby, to which the pool would keep its connections for an hour."""
+    monkeypatch.setattr(engine, "_WAIT", 0.5)
+    async with server_of(cluster) as first, server_of(cluster) as second, moving(0) as address:
+        await first.execute("CREATE TABLE t (n INTEGER)")
+        await second.execute("CREATE TABLE t (n INTEGER)")
+        address.to = first.port
+        app = engine.app_of(f"postgresql://postgres@127.0.0.1:{address.port}/postgres", "public")
+        await engine.opened(app)
+        adding = "INSERT INTO t VALUES (1)"
+        await app.connector.execute_query_async(adding)
+        await first.demote()
+        for _ in range(2):
+            with pytest.raises(engine.Failures):
+                await app.connector.execute_query_async(adding)
+        address.to = second.port
+        while not await second.execute("SELECT n FROM t"):
+            with suppress(*engine.Failures):  # its pool tries again when it likes
+                await app.connector.execute_query_async(adding)
+        await app.close_async()
 
 
 async def test_a_transaction_pooler_is_refused_in_words(server: Server) -> None:
