@@ -29,6 +29,10 @@ class Alarm:
         if timer is None and when is not None:
             self._timer = self._loop.call_at(when, self._ring)
 
+    def set_now(self) -> None:
+        """Ring when the event loop comes round."""
+        self.set(self._loop.time())
+
     def _ring(self) -> None:
         self._timer = None
         self._call()

@@ -31,7 +31,7 @@ async def attempt(
     except BaseException as exc:  # noqa: BLE001
         ended_by = broken(exc)
     submitter.abandon(job)
-    return job.verdict(ended_by)
+    return job.verdict(ended_by) if job.answer is None else job.answer
 
 
 def known_end(job: Job, begun: int) -> Submission | VoiceError:

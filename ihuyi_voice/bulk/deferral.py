@@ -2,8 +2,9 @@
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, count
+from math import inf
 from typing import TYPE_CHECKING
 
 import attrs
@@ -83,15 +84,6 @@ class _Heap:
 
     def __iter__(self) -> Iterator[Item]:
         return (item for _, ticket, item in self._entries if ticket == item.ticket)
-
-    def clear(self) -> list[Item]:
-        """Return all, those that are ready first before the others."""
-        items = [item for _, ticket, item in sorted(self._entries) if ticket == item.ticket]
-        for item in items:
-            item.ticket = 0
-        self._entries.clear()
-        self.size = 0
-        return items
 
 
 class Deferral:
@@ -180,12 +172,14 @@ class Deferral:
         self._behind -= 1
         self.put_aside(queue.popleft(), now)
 
-    def clear(self) -> Iterable[Item]:
-        """Return all that wait, and forget them; what is in flight keeps its numbers."""
-        waiting = [*self._kept.clear(), *self._held.clear()]
-        behind = [item for queue in self._busy.values() for item in queue or ()]
-        for item in waiting:
-            del self._busy[item.job.mobile]
-        self._busy = dict.fromkeys(self._busy)
-        self._behind = 0
-        return [*waiting, *behind]
+    def drop(self) -> Item | None:
+        """Return one of those that wait, and forget it; None if there is none."""
+        item = self._kept.pop(inf) or self._held.pop(inf)
+        if item is not None:
+            self.finish(item, 0.0)
+            return item
+        queue = next((queue for queue in self._busy.values() if queue), None)
+        if queue is None:
+            return None
+        self._behind -= 1  # what it waited for is in flight
+        return queue.popleft()

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from contextvars import copy_context
 from functools import partial
 from math import inf
@@ -27,8 +28,9 @@ from ihuyi_voice.bulk.places import Places, Worker
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import Source
 from ihuyi_voice.calls import Delay, Job, Journaling, Submitter
+from ihuyi_voice.common.foreign import words
 from ihuyi_voice.common.logs import tell
-from ihuyi_voice.common.redaction import forget_frames, mask_numbers
+from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import Message, Submission
 
@@ -70,9 +72,6 @@ class Scheduler:
             options.concurrency, options.max_rate, options.max_failures, options.max_rejections
         )
         self._deferral = Deferral()
-        self._places = Places(
-            0 if journaling is None else options.concurrency // 2, self._pump_soon
-        )
         self._intake: Intake | None = None
         self._stopped: tuple[str, VoiceError | None] | None = None  # why, in words, and its cause
         self._left = False
@@ -82,6 +81,8 @@ class Scheduler:
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._alarm = Alarm(self._loop, self.pump)
+        early = 0 if journaling is None else options.concurrency // 2
+        self._places = Places(early, self._alarm.set_now)
 
     # --- seen from outside
 
@@ -146,9 +147,10 @@ class Scheduler:
 
     def write_off(self, workers: set[Worker]) -> None:
         """Give messages their outcome whose attempts don't end though they were cancelled."""
-        for worker in workers & self._places.workers:
-            tell(logger, logging.WARNING, "an attempt goes on although it was cancelled")
-            self._lose(worker)
+        with ExitStack() as each:  # a hook may end the program, when all have their outcomes
+            for worker in workers & self._places.workers:
+                tell(logger, logging.WARNING, "an attempt goes on although it was cancelled")
+                each.callback(self._lose, worker)
         if self._intake is not None:
             self._intake.write_off()
         self.pump()
@@ -170,9 +172,6 @@ class Scheduler:
             self._alarm.set(self._wake_up())
             if self.finished:
                 self.changed.set()
-
-    def _pump_soon(self) -> None:
-        self._alarm.set(self._loop.time())
 
     def _hire(self, item: Item) -> Worker:
         # Not by the loop's factory: an eager one would run attempts inside the pump. And in the
@@ -356,13 +355,13 @@ class Scheduler:
     def broken(self, exc: BaseException) -> VoiceError:
         """Stop for an error that is no outcome's; return what its message comes to."""
         self.failure = self.failure or exc
-        reason = f"the run broke ({type(exc).__name__}: {mask_numbers(str(exc))})"
+        reason = f"the run broke ({words(exc)})"
         self._stop(reason, None)
         return stopped(reason, None)
 
     def _refuse_all(self, reason: str, cause: VoiceError | None) -> None:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
-        for item in self._deferral.clear():
+        while (item := self._deferral.drop()) is not None:  # one by one: a hook may end the program
             self._submitter.abandon(item.job)
             self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))), item.job)
         intake = self._intake

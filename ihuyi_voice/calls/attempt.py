@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 import attrs
 
 from ihuyi_voice.calls.errands import put_off
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import InvalidCredentials
 from ihuyi_voice.http import Sender, Sent
@@ -59,5 +60,7 @@ class Endpoint:
         try:
             date = parsedate_to_datetime(error.raw.headers["date"])  # type: ignore[union-attr]
             return self.clock() - date.timestamp()
-        except Exception:  # noqa: BLE001 - the clock is the caller's, the Date is anybody's
+        except ENDING:
+            raise
+        except BaseException:  # noqa: BLE001 - the clock is the caller's, the Date is anybody's
             return None

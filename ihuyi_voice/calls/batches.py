@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 from ihuyi_voice.calls.errands import Errands
+from ihuyi_voice.common.foreign import ENDING, words
 from ihuyi_voice.errors import LedgerUnavailable
 
 MOST: Final = 500
@@ -65,6 +66,12 @@ class Batches(Generic[Q, A]):
             answers = [error] * len(batch)
         except asyncio.CancelledError:  # the client is being closed
             answers = [LedgerUnavailable("the ledger was not asked in time")] * len(batch)
+        except (GeneratorExit, *ENDING):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - or whoever asked would wait for ever
+            failure = LedgerUnavailable(f"the ledger could not be asked ({words(exc)})")
+            failure.__cause__ = exc
+            answers = [failure] * len(batch)
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)

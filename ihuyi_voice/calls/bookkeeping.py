@@ -10,12 +10,12 @@ from math import inf
 from typing import Final
 
 from ihuyi_voice.calls.entry import Entry
-from ihuyi_voice.calls.errands import Errands, result, words
+from ihuyi_voice.calls.errands import Errands, result
 from ihuyi_voice.calls.flights import flights_of
 from ihuyi_voice.calls.journal import Journal, Journals
 from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.calls.waiting import ended, waited
-from ihuyi_voice.common.foreign import ENDING, PASSING
+from ihuyi_voice.common.foreign import ENDING, PASSING, words
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.plain import plain
 from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, VoiceError

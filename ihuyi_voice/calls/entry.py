@@ -103,9 +103,7 @@ class Entry:
         only_waited = self.flights is not None and self._flight is None
         if self.closed or only_waited or end is self.settled:
             return
-        cancelled = await self.written(self.settle(end))
-        if cancelled is not None:
-            put_off(cancelled)
+        put_off(await self.written(self.settle(end)))
 
     def land(self) -> None:
         """Let others have the key; to do so twice does no harm."""

@@ -14,8 +14,7 @@ from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
 from ihuyi_voice.calls.waiting import PATIENCE, Patience, waited
-from ihuyi_voice.common.foreign import ENDING
-from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.common.foreign import ENDING, words
 
 _FEW: Final = 500  # futures that are kept before it is looked whether they are done
 _LAST_WORDS: Final = 1.0  # seconds for those that were cancelled to end
@@ -139,17 +138,16 @@ def result(task: "asyncio.Future[T]") -> T:
     return task.result()
 
 
-def words(exc: BaseException) -> str:
-    """Return what an exception of foreign code says, with its numbers masked."""
-    return mask_numbers(f"{type(exc).__name__}: {exc}".rstrip(": "))
-
-
-def put_off(cancelled: asyncio.CancelledError) -> None:
+def put_off(cancelled: asyncio.CancelledError | None, error: BaseException | None = None) -> None:
     """Let a cancellation that came too late strike at the next await of the running task.
+
+    None is none; nor need it strike where `error`, which is being raised, is a cancellation itself.
 
     If the task ends before, or whoever cancelled takes it back (as `asyncio.timeout` does when its
     block has ended), there is nothing left to cancel.
     """
+    if cancelled is None or isinstance(error, asyncio.CancelledError):
+        return
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().call_soon(_strike, task, cancelled)

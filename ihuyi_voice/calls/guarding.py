@@ -12,10 +12,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from sys import float_info
 from typing import Any, Final, TypeAlias
 
-from ihuyi_voice.calls.errands import Errands, words
+from ihuyi_voice.calls.errands import Errands
 from ihuyi_voice.calls.lines import Lines, Pause, lines_of, pause_of
 from ihuyi_voice.calls.waiting import PATIENCE, ended
-from ihuyi_voice.common.foreign import ENDING, PASSING
+from ihuyi_voice.common.foreign import ENDING, PASSING, shown, words
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import GuardUnavailable
 from ihuyi_voice.guards import Guard, Lease, Wait
@@ -133,7 +133,7 @@ class Guarding:
         except BaseException as exc:
             raise GuardUnavailable(f"the guard could not be asked ({words(exc)})") from exc
         if not _is_usable(given):
-            raise GuardUnavailable(f"the guard gave {given!r}: no lease, no wait")
+            raise GuardUnavailable(f"the guard gave {shown(given)}: no lease, no wait")
         return given
 
     def commit(self, lease: Lease | None) -> Settled:
@@ -232,7 +232,9 @@ def _is_usable(given: object) -> bool:
     """Say whether what a guard gave is a lease, or a wait of so many seconds."""
     if not isinstance(given, Wait):
         return given is not None
-    return _is_a_time(given.seconds)
+    window, reason = given.window, given.reason
+    is_told = (window is None or _is_a_time(window)) and isinstance(reason, str)
+    return _is_a_time(given.seconds) and is_told
 
 
 def _is_a_time(seconds: object) -> bool:

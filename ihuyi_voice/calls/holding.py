@@ -1,10 +1,12 @@
 """What is held back: how long to wait, or the error of what would have to wait for too long."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ihuyi_voice.calls.job import Delay, Job
+from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.errors import CallInFlight, NotSent, RateLimited, VoiceError
 from ihuyi_voice.guards import Wait
 from ihuyi_voice.models import Action, Operation
@@ -69,5 +71,15 @@ def after(clock: Callable[[], float], seconds: float) -> datetime | None:
     """Return when so many seconds are over; None if the caller's clock doesn't tell the time."""
     try:
         return datetime.fromtimestamp(clock(), UTC) + timedelta(seconds=seconds)
-    except Exception:  # noqa: BLE001 - the clock is the caller's; the answer matters more
+    except ENDING:
+        raise
+    except BaseException:  # noqa: BLE001 - the clock is the caller's; the answer matters more
         return None
+
+
+async def over(delay: Delay) -> None:
+    """Wait until it is the job's turn, or the time is over."""
+    if delay.turn is None:
+        await asyncio.sleep(delay.seconds)
+    else:
+        await asyncio.wait({delay.turn}, timeout=delay.seconds)

@@ -17,10 +17,10 @@ from math import isfinite
 from typing import Any, Final, cast
 
 from ihuyi_voice.calls.batches import Batches
-from ihuyi_voice.calls.errands import Errands, failed, words
+from ihuyi_voice.calls.errands import Errands, failed
 from ihuyi_voice.calls.journal import Ending, Journal
 from ihuyi_voice.calls.waiting import PATIENCE, all_ended, ended
-from ihuyi_voice.common.foreign import ENDING
+from ihuyi_voice.common.foreign import ENDING, shown, words
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
@@ -69,7 +69,9 @@ class Journaling:
         """Whether there is nothing to look up."""
         try:
             return bool(self._journal.is_new)
-        except Exception:  # noqa: BLE001 - a ledger is foreign code; whoever asks will see
+        except ENDING:
+            raise
+        except BaseException:  # noqa: BLE001 - a ledger is foreign code; whoever asks will see
             return False
 
     @property
@@ -77,7 +79,9 @@ class Journaling:
         """Whether it may know calls of the last 24 hours."""
         try:
             return bool(self._journal.has_recent)
-        except Exception:  # noqa: BLE001 - as above
+        except ENDING:
+            raise
+        except BaseException:  # noqa: BLE001 - as above
             return True
 
     async def look(self, draft: Draft) -> Ending | None:
@@ -97,7 +101,7 @@ class Journaling:
         given = await self._asked("look", drafts)
         ends = cast("Sequence[object]", given) if isinstance(given, Sequence) else ()
         if len(ends) != len(drafts):
-            raise self._unavailable(f"it gave {given!r:.80} for {len(drafts)} answers")
+            raise self._unavailable(f"it gave {shown(given)} for {len(drafts)} answers")
         return [self._checked(end) for end in ends]
 
     async def recall(self, mobile: str) -> Sequence[float]:
@@ -117,8 +121,11 @@ class Journaling:
         given = await self._asked("recall", mobiles)
         try:
             return [_ages(given, mobile) for mobile in mobiles]
-        except Exception as exc:
-            raise self._unavailable(f"it gave {given!r:.80} for ages: {words(exc)}") from exc
+        except ENDING:
+            raise
+        except BaseException as exc:
+            text = f"it gave {shown(given)} for ages: {words(exc)}"
+            raise self._unavailable(text) from exc
 
     async def intend(self, draft: Draft) -> Ending | None:
         """Have it written that a call is about to be made; None if it may be, by this caller only.
@@ -221,7 +228,7 @@ class Journaling:
             raise end
         if isinstance(end, VoiceError):
             return end
-        raise self._unavailable(f"it gave {end!r:.80}: no end of a call")
+        raise self._unavailable(f"it gave {shown(end)}: no end of a call")
 
     def _unavailable(self, reason: str) -> LedgerUnavailable:
         error = LedgerUnavailable(f"the ledger could not be asked ({reason})")

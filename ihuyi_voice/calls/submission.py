@@ -29,9 +29,10 @@ from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.errands import put_off
 from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding, Settled, lapsing
-from ihuyi_voice.calls.holding import BEHIND, SOON, after, held_back, too_late, wait_or_hold
+from ihuyi_voice.calls.holding import BEHIND, SOON, after, held_back, over, too_late, wait_or_hold
 from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
 from ihuyi_voice.calls.lines import Lines, Pause
+from ihuyi_voice.calls.moved import Moved
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
 from ihuyi_voice.common.foreign import PASSING
@@ -155,6 +156,8 @@ class Submitter:
         except PASSING:
             raise
         except BaseException as exc:  # noqa: BLE001 - raised again
+            if job.answer is not None:  # whatever broke after it
+                return job.answer
             told = job.tries.broken(exc)
             raise told from told.__cause__
         finally:
@@ -170,8 +173,8 @@ class Submitter:
 
     def _time(self) -> Callable[[], float]:
         """Return what tells the event loop's time, and by how much the clock was moved besides."""
-        time, moved = asyncio.get_running_loop().time, self._moved
-        return time if moved is None else lambda: time() + moved()
+        time = asyncio.get_running_loop().time
+        return time if self._moved is None else Moved(time, self._moved)
 
     def abandon(self, job: Job) -> None:
         """Give up a job's place in its number's line; to do so twice does no harm."""
@@ -187,7 +190,7 @@ class Submitter:
                 if isinstance(step, Submission):
                     return step
                 job.delay = step
-                await _sleep(step)
+                await over(step)
                 job.delay, job.waits_for = None, ON_GUARD
         finally:
             self.abandon(job)
@@ -250,20 +253,26 @@ class Submitter:
         self, job: Job, entry: Entry, lease: Lease | None
     ) -> Submission | Delay | None:
         """Have the intent written; where it isn't granted, nothing is sent."""
-        began = job.now()
+        granted = False
         try:
+            began = job.now()
             known = await entry.intend(job)
+            granted = known is None
+            telling.written(self.events, job, began)
         except BaseException as error:
-            cancelled = await self.guarding.release(lease)
-            if cancelled is not None and not isinstance(error, asyncio.CancelledError):
-                put_off(cancelled)
+            end = _cut_off_before(error) if granted else None  # a hook has ended the program then
+            put_off(await self._taken_back(job, lease, end), error)
             raise
-        telling.written(self.events, job, began)
         if known is not None:
-            cancelled = await self.guarding.release(lease)
-            if cancelled is not None:
-                put_off(cancelled)
+            put_off(await self.guarding.release(lease))
         return known
+
+    async def _taken_back(
+        self, job: Job, lease: Lease | None, end: NotSent | None
+    ) -> asyncio.CancelledError | None:
+        """Give back the lease of what isn't sent, and have its end written, if it has one."""
+        released = self.guarding.release(lease)
+        return await (released if end is None else self._settle(job, end, released))
 
     # --- the attempt, and after it
 
@@ -275,14 +284,13 @@ class Submitter:
             sent.lapsed = lapsing(lease)
             answer = await self.endpoint.ask(call, sent)
         except BaseException as error:
-            if isinstance(error, VoiceError):
-                self._note(job, error)
             try:
+                if isinstance(error, VoiceError):
+                    self._note(job, error)
                 telling.over(self.events, job, sent, began, error)
             finally:
                 cancelled = await self._settle_failed(job, lease, error, sent)
-            if cancelled is not None and not isinstance(error, asyncio.CancelledError):
-                put_off(cancelled)
+            put_off(cancelled, error)
             raise
         try:
             telling.over(self.events, job, sent, began, None)
@@ -297,29 +305,45 @@ class Submitter:
         job.answer = told
         if job.on_answer is not None:
             job.on_answer(job)
-        cancelled = await self._settle(job, told, self.guarding.commit(lease))
-        if cancelled is not None:
-            put_off(cancelled)
+        put_off(await self._settle(job, told, self.guarding.commit(lease)))
         return told
 
     async def _settle_failed(
         self, job: Job, lease: Lease | None, error: BaseException, sent: Sent
     ) -> asyncio.CancelledError | None:
         """End the lease of an attempt that failed, by what the vendor may have counted."""
+        end: Submission | VoiceError
         if isinstance(error, VoiceError):
             end = error
+        elif (answered := self._answered(job, sent)) is not None:
+            end = answered
         elif sent.may_have_arrived:
             telling.may_ring(job, error)
             end = OutcomeUnknown("the call was cut off in flight")
             job.tries.note(end)
         else:
-            end = NotSent(f"the call was cut off before it was sent ({type(error).__name__})")
+            end = _cut_off_before(error)
+            job.tries.note(end)
         return await self._settle(job, end, self._settled_lease(lease, end))
 
-    def _settled_lease(self, lease: Lease | None, end: VoiceError) -> Settled:
+    def _answered(self, job: Job, sent: Sent) -> Submission | VoiceError | None:
+        """Return the vendor's answer, read before something ended the program."""
+        if sent.reply is None:
+            return None
+        try:
+            answer = self.endpoint.voice.read(Call(Operation.SUBMIT), sent.reply)
+        except VoiceError as error:
+            self._note(job, error)
+            return error
+        told = job.answer = Submission(
+            answer.value, job.mobile, answer.msg, job.attempts, answer.raw
+        )
+        return told
+
+    def _settled_lease(self, lease: Lease | None, end: Submission | VoiceError) -> Settled:
         if isinstance(end, RateLimited) and not closes_the_account(end.code):
             return self.guarding.block(lease, _window(end))
-        if isinstance(end, OutcomeUnknown):
+        if isinstance(end, OutcomeUnknown | Submission):
             return self.guarding.commit(lease)
         return self.guarding.release(lease)
 
@@ -360,12 +384,8 @@ class Submitter:
         return job.tries.window_delay(error, window)
 
 
-async def _sleep(delay: Delay) -> None:
-    """Wait until it is the job's turn, or the time is over."""
-    if delay.turn is None:
-        await asyncio.sleep(delay.seconds)
-    else:
-        await asyncio.wait({delay.turn}, timeout=delay.seconds)
+def _cut_off_before(error: BaseException) -> NotSent:
+    return NotSent(f"the call was cut off before it was sent ({type(error).__name__})")
 
 
 def _window(error: RateLimited) -> float:

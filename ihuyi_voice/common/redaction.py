@@ -4,7 +4,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, TypeVar
 from urllib.parse import unquote_plus
@@ -73,13 +73,13 @@ def excerpt(content: bytes) -> str:
 
 def forget_frames(error: E) -> E:
     """Return an error that holds no frames, nor do its causes: locals may be secrets."""
-    seen: list[BaseException] = []
+    seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:
         each = pending.pop()
-        if each is not None and each not in seen:
-            seen.append(each)
-            each.__traceback__ = None
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            BaseException.with_traceback(each, None)  # frozen dataclasses can't be assigned to
             pending += [each.__cause__, each.__context__]
             if isinstance(each, BaseExceptionGroup):
                 pending += each.exceptions  # pyright: ignore[reportUnknownMemberType]  # of any kind
@@ -166,8 +166,11 @@ class _OurLines(logging.Filter):
             record.args = tuple(_without_query(arg) for arg in record.args)
         token = _sending.set(False)
         try:
-            with suppress(Exception):
-                self._logger.handle(record)
+            self._logger.handle(record)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # noqa: BLE001, S110 - somebody else's handler
+            pass
         finally:
             _sending.reset(token)
         return False

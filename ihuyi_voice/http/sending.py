@@ -94,6 +94,7 @@ class Sender:
         self._warned = False
         self._in_flight: list[asyncio.Task[Any] | None] = []  # through an injected client
         self._landed = Signal()
+        self._closers: set[asyncio.Task[Any] | None] = set()
         network.stand_guard()  # if the environment says so
         self._options = options
         self._route = options.route() if options.http_client is None else None
@@ -170,9 +171,14 @@ class Sender:
         await self._way.aclose()
 
     async def _land(self) -> None:
-        """Wait until no request is in flight but the one in whose hook this is called."""
+        """Wait until no request is in flight but those in whose hooks this is called."""
         own = asyncio.current_task()
-        await self._landed.wait_until(lambda: all(task is own for task in self._in_flight))
+        self._closers.add(own)
+        self._landed.notify()  # whoever else closes doesn't wait for us
+        try:
+            await self._landed.wait_until(lambda: self._closers.issuperset(self._in_flight))
+        finally:
+            self._closers.discard(own)
 
     def check_loop(self) -> None:
         """Bind this to the running event loop, if it is bound to none.

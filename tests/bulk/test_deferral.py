@@ -89,7 +89,7 @@ def test_a_number_is_free_again_when_its_last_message_has_finished() -> None:
     assert deferral.claim(item())
 
 
-def test_clearing_returns_everything_that_waits_and_leaves_what_is_in_flight() -> None:
+def test_dropping_returns_everything_that_waits_and_leaves_what_is_in_flight() -> None:
     """That one still has its number, and finishes as ever."""
     deferral = Deferral()
     flying, behind, held, kept = item("1"), item("1"), item("2"), item("3", keeps_place=True)
@@ -97,7 +97,8 @@ def test_clearing_returns_everything_that_waits_and_leaves_what_is_in_flight() -
         deferral.claim(each)
     deferral.put_aside(held, 5.0)
     deferral.put_aside(kept, 6.0)
-    assert set(deferral.clear()) == {behind, held, kept}
+    assert {deferral.drop(), deferral.drop(), deferral.drop()} == {behind, held, kept}
+    assert deferral.drop() is None
     assert (len(deferral), deferral.last_time) == (0, 0.0)
     assert deferral.claim(item("2"))
     assert not deferral.claim(item("1"))
