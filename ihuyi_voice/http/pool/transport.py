@@ -38,7 +38,6 @@ from ihuyi_voice.http.pool.dialing import Route
 from ihuyi_voice.http.pool.foreign import (
     REPLY,
     STARTED,
-    TARGET,
     Trace,
     body_at_hand,
     taken,
@@ -127,7 +126,6 @@ class PoolTransport(PatchableTransport):
         self._opening: set[asyncio.Task[Connection]] = set()
         self._opened = 0
         self._last_url: httpx.URL | None = None
-        self._last_target = b""
         self._last_headers: tuple[list[tuple[bytes, bytes]], httpx.Headers] = ([], httpx.Headers())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = self._over = False
@@ -214,7 +212,7 @@ class PoolTransport(PatchableTransport):
                 f"this pool only speaks to {scheme}://{host}:{port or PORTS.get(scheme)}",
                 request=request,
             )
-        self._last_url, self._last_target = url, url.raw_path
+        self._last_url = url
 
     def _refuse_if_over(self) -> None:
         if self._over:
@@ -270,8 +268,7 @@ class PoolTransport(PatchableTransport):
 
     def _target(self, request: httpx.Request) -> bytes:
         """Return the request's target, asked for now if somebody has it."""
-        is_known = request.url is self._last_url and TARGET not in request.extensions
-        target = self._last_target if is_known else target_of(request)
+        target = target_of(request)
         if self._route.is_forwarded:
             return b"%s://%s%s" % (request.url.raw_scheme, request.url.netloc, target)
         return target
