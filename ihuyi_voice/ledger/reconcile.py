@@ -24,6 +24,7 @@ from ihuyi_voice.models import DeliveryReport
 logger = logging.getLogger("ihuyi_voice.ledger")
 
 _BATCH: Final = 500
+_LET_GO: Final = 5.0  # seconds that an inbox gets to end when it is told to
 
 
 class Reports(Protocol):
@@ -114,7 +115,9 @@ class Follower:
         """End at once: what was not taken in is read again the next time."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.wait(self._tasks)
+        _, left = await asyncio.wait(self._tasks, timeout=_LET_GO)
+        if left:
+            tell(logger, logging.WARNING, "an inbox that does not let go is left behind")
 
     async def _reading(self) -> None:
         async for _ in self._news.rounds(every=self._owners.timing.beat):

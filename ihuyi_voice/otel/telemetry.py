@@ -1,15 +1,21 @@
 """The hook: hands events to those who make spans and figures of them, if anybody keeps those."""
 
+import inspect
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from ihuyi_voice.common.foreign import ENDING
+from ihuyi_voice.common.logs import Trouble
 from ihuyi_voice.events import Event, RunStarted, RunStopped
 from ihuyi_voice.events.every import EVERY
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.otel.api import NAME, does_something, metrics, trace
 from ihuyi_voice.otel.figures import Figures
 from ihuyi_voice.otel.spans import Spans
+
+logger = logging.getLogger("ihuyi_voice.outcomes")
 
 _P = TypeVar("_P", DeliveryReport, TemplateAudit)
 _LOOK: Final = 1.0  # seconds
@@ -34,6 +40,7 @@ class Telemetry:
         self._providers = tracer_provider, meter_provider
         self._spans = Spans(trace.get_tracer(NAME, tracer_provider=tracer_provider))
         self._figures = Figures(metrics.get_meter(NAME, meter_provider=meter_provider))
+        self._trouble = Trouble(logger)
         self._is_kept = False
         self._look_at = 0.0
         of_spans, of_figures = self._spans.handlers, self._figures.handlers
@@ -43,9 +50,19 @@ class Telemetry:
         }
 
     def __call__(self, event: Event) -> None:
-        """Take an event."""
+        """Take an event; where spans or figures fail, the others have it still.
+
+        Raises:
+            Exception: What the last that failed raised.
+        """
+        failure: Exception | None = None
         for handle in self._handlers[type(event)]:
-            handle(event)
+            try:
+                handle(event)
+            except Exception as exc:  # noqa: BLE001 - a provider is foreign code
+                failure = exc
+        if failure is not None:
+            raise failure
 
     @property
     def kinds(self) -> frozenset[type[Event]]:
@@ -53,11 +70,22 @@ class Telemetry:
         return EVERY if self._is_kept or self._has_come() else _RUNS
 
     def pushed(self, handler: Callable[[_P], Awaitable[None]]) -> Callable[[_P], Awaitable[None]]:
-        """Return a handler of pushes, for `PushReceiver`, that counts what it hands on."""
+        """Return a handler of pushes, for `PushReceiver`, that counts what it hands on.
+
+        What is handed on is handed on whatever the counting comes to, and as the inbox does it: a
+        plain function has done its work when it returns.
+        """
 
         async def counted(push: _P) -> None:
-            self._figures.pushed(push)
-            await handler(push)
+            try:
+                self._figures.pushed(push)
+            except ENDING:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - a provider is foreign code
+                self._trouble.note("a push could not be counted (%s)", type(exc).__name__)
+            result: object = handler(push)
+            while inspect.isawaitable(result):
+                result = await result
 
         return counted
 

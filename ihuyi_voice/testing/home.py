@@ -82,20 +82,20 @@ class Home:
 
 @contextmanager
 def home() -> Generator[Home]:
-    """Yield a place to serve simulators.
+    """Yield a place to serve simulators; what hangs there doesn't keep the session from its end.
 
     Raises:
         ImportError: The extra `simulator` is not installed.
     """
     made, ready = Home(), Future[None]()
-    thread = threading.Thread(target=_run, args=(made, ready), name=_NAME)
+    thread = threading.Thread(target=_run, args=(made, ready), name=_NAME, daemon=True)
     thread.start()
     try:
         ready.result(_PATIENCE)
         yield made
     finally:
         made.leave()
-        thread.join()
+        thread.join(_PATIENCE)
 
 
 def _run(made: Home, ready: "Future[None]") -> None:

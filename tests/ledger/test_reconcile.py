@@ -1,15 +1,17 @@
 """Reports settle what is UNKNOWN where exactly one call fits, and tell how calls ended."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
 import attrs
 import pytest
 
-from ihuyi_voice import Action, DeliveryStatus, OutcomeStatus, Submission
+from ihuyi_voice import Action, DeliveryReport, DeliveryStatus, OutcomeStatus, Submission
 from ihuyi_voice.errors import InboxUnavailable
-from ihuyi_voice.ledger import Entry, Ledger
+from ihuyi_voice.ledger import Entry, Ledger, reconcile
 from ihuyi_voice.ledger.matching import marked
 from ihuyi_voice.ledger.states import Ending
 from ihuyi_voice.protocol.pushes import parse_push
@@ -353,3 +355,40 @@ async def test_what_is_no_report_keeps_none_that_is_one(
     inbox.tell("V9", world.now)
     await settled(process)
     assert caplog.text.count("gave what is no report") == 2
+
+
+class Stubborn:
+    """An inbox that takes no cancellation for an answer.
+
+    Attributes:
+        asked: Set once it is read.
+        free: Set when it may end.
+    """
+
+    def __init__(self) -> None:
+        self.asked, self.free = asyncio.Event(), asyncio.Event()
+
+    async def reports(
+        self, since: int | None = None, *, follow: bool = True
+    ) -> AsyncGenerator[DeliveryReport]:
+        """Iterate."""
+        assert (since, follow) == (0, True)
+        self.asked.set()
+        while not self.free.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.free.wait()
+        for each in list[DeliveryReport]():
+            yield each
+
+
+async def test_an_inbox_that_does_not_let_go_is_left_behind(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger that could not be closed would keep its program from its end."""
+    monkeypatch.setattr(reconcile, "_LET_GO", 0.0)
+    inbox = Stubborn()
+    async with world.ledger(inbox=inbox):
+        await inbox.asked.wait()
+    assert "an inbox that does not let go is left behind" in caplog.text
+    inbox.free.set()
+    await asyncio.sleep(0)

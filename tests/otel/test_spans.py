@@ -4,11 +4,13 @@ import asyncio
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -270,3 +272,73 @@ def test_formatters_that_write_fields_find_the_facts(form: str) -> None:
     assert line["voice_status"] == "REJECTED"
     assert line["voice_code"] == 4072
     assert MOBILE not in str(line)
+
+
+class Odd(BaseException):
+    """As pytest's `fail` and gevent's `Timeout` are."""
+
+
+class NoCounters(MeterProvider):
+    """A provider whose counters raise.
+
+    Attributes:
+        error: What they raise.
+    """
+
+    error: type[BaseException] = LookupError
+
+    def get_meter(self, *given: Any, **named: Any) -> Any:
+        """Return its meter."""
+        meter = super().get_meter(*given, **named)
+        counter = MagicMock()
+        counter.add.side_effect = self.error
+        meter.create_counter = lambda *_, **__: counter  # type: ignore[method-assign]  # broken
+        return meter
+
+
+@pytest.mark.parametrize("error", [LookupError, Odd])
+async def test_a_push_that_can_not_be_counted_is_handed_on(
+    caplog: pytest.LogCaptureFixture, error: type[BaseException]
+) -> None:
+    """Else it would count as failed, and be dead after ten tries, though nobody had it."""
+    provider = NoCounters()
+    provider.error = error
+    handled: list[str] = []
+
+    async def on_report(report: DeliveryReport) -> None:
+        handled.append(report.voice_id)
+
+    counted = Telemetry(meter_provider=provider).pushed(on_report)
+    for voice_id in ("7", "8"):
+        await counted(DeliveryReport(voice_id, 2, MOBILE))
+    assert handled == ["7", "8"]
+    assert caplog.text.count(f"a push could not be counted ({error.__name__})") == 1
+
+
+async def test_a_handler_that_is_no_coroutine_is_called_once() -> None:
+    """As by the inbox itself: what it returns was its work, and what can be awaited is awaited."""
+    handled: list[str] = []
+
+    async def later(report: DeliveryReport) -> None:
+        handled.append(f"later {report.voice_id}")
+
+    def plain(report: DeliveryReport) -> None:
+        handled.append(report.voice_id)
+
+    async def forgetful(report: DeliveryReport) -> Any:
+        return later(report)
+
+    for handler in (plain, forgetful):
+        counted: Any = Telemetry().pushed(cast("Any", handler))
+        await counted(DeliveryReport("7", 2, MOBILE))
+    assert handled == ["7", "later 7"]
+
+
+def test_spans_end_though_nothing_can_be_counted() -> None:
+    """One that never ended would be kept for ever, with each call."""
+    seen = Seen()
+    telemetry = Telemetry(tracer_provider=seen.traces, meter_provider=NoCounters())
+    telemetry(Submitted(1, MOBILE))
+    with pytest.raises(LookupError):
+        telemetry(Settled(OutcomeStatus.ACCEPTED, MOBILE, 1))
+    assert [span.name for span in seen.spans] == ["ihuyi submit"]

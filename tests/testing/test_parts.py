@@ -1,11 +1,13 @@
 """The kit's parts by themselves: the marks' options, the clock, the ways into an app."""
 
 import asyncio
+import threading
 
 import httpx
 import pytest
 
 from ihuyi_voice.testing import ServedSimulator, SharedClock
+from ihuyi_voice.testing import home as homes
 from ihuyi_voice.testing.apps import address_in, way_into
 from ihuyi_voice.testing.options import parted
 
@@ -126,3 +128,20 @@ async def test_a_push_that_nobody_hears_is_tried_three_times(
     )
     assert await ihuyi_simulator.deliver() == 3
     assert ihuyi_clock() - began == 180
+
+
+def test_a_session_ends_though_something_hangs_in_its_simulator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A function of a test's that says how calls end, for example, and waits for ever."""
+    free = threading.Event()
+
+    async def hang() -> None:
+        free.wait()
+
+    with homes.home() as made:
+        monkeypatch.setattr(homes, "_PATIENCE", 0.0)
+        hanging = made.begin(hang())
+    assert not hanging.done()
+    free.set()
+    hanging.result(30)
