@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+from tests.support.long import LONG
 
 pytest_plugins = [
     "ihuyi_voice.testing.plugin",  # an entry point's, too, once this is installed
@@ -32,7 +35,9 @@ _FORBIDDEN = re.compile(
     r"|(?<!\d)(?:86)?1[3-9]\d{9}(?!\d)"
 )
 
-LONG = os.environ.get("IHUYI_LONG_TESTS") == "1"
+settings.register_profile("short", settings(), max_examples=25)
+if not LONG:
+    settings.load_profile("short")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -67,6 +72,14 @@ class _Watch(logging.Handler):
         line = record.getMessage()
         if _FORBIDDEN.search(line):
             self.offending.append(f"{record.name}: {line}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def options_of_the_outer_run_alone() -> Iterator[None]:
+    """CI gives options by the environment, which are not for the pytest that a test starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_ADDOPTS", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,13 +16,13 @@ import pytest
 
 from ihuyi_voice.common.signal import Signal
 from tests.ledger.killing import own_database
+from tests.support.long import few_or_many
 from tests.support.redis_servers import own_prefix
 from tests.support.servers import free_port
 from tests.workers.processes import running
 from tests.workers.vendor import RATE_CODES, Vendor, vendor_of
 
-LONG: Final = os.environ.get("IHUYI_LONG_TESTS") == "1"
-ORDERS: Final = 1_000 if LONG else 120
+ORDERS: Final = few_or_many(120, 1_000)
 AT_ONCE: Final = 30
 TRIES: Final = 200
 PAUSE: Final = 0.3

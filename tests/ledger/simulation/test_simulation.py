@@ -12,9 +12,9 @@ import pytest
 from tests.ledger.simulation import mutants
 from tests.ledger.simulation.judging import all_broken, first_broken, pass_by
 from tests.ledger.simulation.watched import WatchedJournal
+from tests.support.long import LONG, few_or_many
 
-LONG: Final = os.environ.get("IHUYI_LONG_TESTS") == "1"
-SEEDS: Final = 2_000 if LONG else 200
+SEEDS: Final = few_or_many(200, 2_000)
 FOUND: Final = (13, 80, 448, 910, 1068, 1416, 2006, 2868, 3254, 3454)
 """Seeds that found something while this was built: in a ledger, in a run, or in their judge."""
 
