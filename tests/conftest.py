@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,10 @@ pytest_plugins = [
     "tests.support.postgres",
     "tests.support.redis_servers",
 ]
+
+# Hundreds of programs are started; let them find what was compiled once, and not compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Shells let what they start in the background ignore Ctrl-C, and its children with it; tests send
 # it to programs of ours.
