@@ -46,7 +46,8 @@ if not LONG:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hold the coverage against its bound only where all tests run."""
+    """Watch at DEBUG; hold the coverage against its bound only where all tests run."""
+    logging.getLogger().setLevel(logging.DEBUG)  # before pytest, which goes back to what it finds
     coverage: Any = config.pluginmanager.getplugin("_cov")
     if coverage is not None and not LONG:
         coverage.options.cov_fail_under = 0
@@ -92,10 +93,8 @@ def no_secret_in_any_log_line() -> Iterator[None]:
     """Watch all loggers at DEBUG, those of httpx, httpcore, asyncio and uvicorn included."""
     watch = _Watch()
     root = logging.getLogger()
-    level = root.level
     root.addHandler(watch)
-    root.setLevel(logging.DEBUG)
     yield
     root.removeHandler(watch)
-    root.setLevel(level)
+    assert root.level == logging.DEBUG
     assert not watch.offending

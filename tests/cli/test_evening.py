@@ -71,9 +71,9 @@ def evening(vendor: Simulator, folder: Path, language: str, columns: int = 80) -
         ("en", ("no column '订单号'", "5 rows: 3 messages, 1 that can't be sent, 1 that say",
                 "Stopped: 4051 ", "What to do: recharge the account",
                 "--only not_sent,rejected --out NEW_FILE")),
-        ("zh", ("'订单号'", "共 5 行：将发送 3 条，1 行无法发送，1 行与前面的行相同",
+        pytest.param("zh", ("'订单号'", "共 5 行：将发送 3 条，1 行无法发送，1 行与前面的行相同",
                 "已停止：4051 ", "下一步：充值后再发送其余部分",
-                "--only not_sent,rejected --out 新文件名")),
+                "--only not_sent,rejected --out 新文件名"), marks=pytest.mark.long),
     ],
 )  # fmt: skip
 def test_a_list_with_everything_wrong_is_sent_to_its_end(
@@ -104,8 +104,15 @@ def still(screens: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("columns", [80, 48])
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("language", "columns"),
+    [
+        pytest.param("en", 80, marks=pytest.mark.long),
+        pytest.param("en", 48, marks=pytest.mark.long),
+        pytest.param("zh", 80, marks=pytest.mark.long),
+        ("zh", 48),
+    ],
+)
 def test_the_screens_are_those_that_were_looked_at(
     vendor: Simulator, tmp_path: Path, language: str, columns: int
 ) -> None:

@@ -134,7 +134,15 @@ def anyio_backend():
 """
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "auto",
+        "anyio",
+        pytest.param("strict", marks=pytest.mark.long),
+        pytest.param("session", marks=pytest.mark.long),
+    ],
+)
 def test_they_work_under(kind: str, tmp_path: Path) -> None:
     """Both modes of pytest-asyncio, one loop for all of its tests, and anyio's plugin."""
     mark, plugins, options = KINDS[kind]

@@ -22,7 +22,7 @@ from tests.support.servers import free_port
 from tests.workers.processes import running
 from tests.workers.vendor import RATE_CODES, Vendor, vendor_of
 
-ORDERS: Final = few_or_many(120, 1_000)
+ORDERS: Final = few_or_many(80, 1_000)
 AT_ONCE: Final = 30
 TRIES: Final = 200
 PAUSE: Final = 0.3
