@@ -1,11 +1,12 @@
 """Over the whole test run: no log line shows a secret or a whole number, and Ctrl-C is heard."""
 
+import gc
 import logging
 import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -46,8 +47,7 @@ if not LONG:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch at DEBUG; hold the coverage against its bound only where all tests run."""
-    logging.getLogger().setLevel(logging.DEBUG)  # before pytest, which goes back to what it finds
+    """Hold the coverage against its bound only where all tests run."""
     coverage: Any = config.pluginmanager.getplugin("_cov")
     if coverage is not None and not LONG:
         coverage.options.cov_fail_under = 0
@@ -56,6 +56,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     """Say how to run what is left out."""
     return "long proofs: " + ("on" if LONG else "left out; IHUYI_LONG_TESTS=1 runs them")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector look at none of the many things that stay until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -93,8 +104,19 @@ def no_secret_in_any_log_line() -> Iterator[None]:
     """Watch all loggers at DEBUG, those of httpx, httpcore, asyncio and uvicorn included."""
     watch = _Watch()
     root = logging.getLogger()
+    level = root.level
     root.addHandler(watch)
+    root.setLevel(logging.DEBUG)
     yield
     root.removeHandler(watch)
     assert root.level == logging.DEBUG
+    root.setLevel(level)
     assert not watch.offending
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warnings_alone_for_pytests_own_handlers(pytestconfig: pytest.Config) -> None:
+    """They format every line that they hear; `caplog.at_level` lets them hear more."""
+    plugin: Any = pytestconfig.pluginmanager.getplugin("logging-plugin")
+    for handler in (plugin.caplog_handler, plugin.report_handler):
+        handler.setLevel(logging.WARNING)

@@ -273,6 +273,7 @@ async def test_it(ihuyi_client):
 """
 
 
+@pytest.mark.long
 def test_under_trio_it_is_told_what_to_do(tmp_path: Path) -> None:
     """The plugin of anyio runs each test under both, if it can and nobody says otherwise."""
     done = ran(tmp_path, COMMON + ON_TRIO, "anyio")

@@ -16,19 +16,18 @@ import pytest
 
 from ihuyi_voice.common.signal import Signal
 from tests.ledger.killing import own_database
-from tests.support.long import few_or_many
 from tests.support.redis_servers import own_prefix
 from tests.support.servers import free_port
 from tests.workers.processes import running
 from tests.workers.vendor import RATE_CODES, Vendor, vendor_of
 
-ORDERS: Final = few_or_many(80, 1_000)
+ORDERS: Final = 1_000
 AT_ONCE: Final = 30
 TRIES: Final = 200
 PAUSE: Final = 0.3
 APART: Final = httpx.Limits(max_keepalive_connections=0)
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 
 
 @attrs.define(eq=False)
