@@ -18,7 +18,7 @@ SEEDS: Final = few_or_many(200, 2_000)
 FOUND: Final = (13, 80, 448, 910, 1068, 1416, 2006, 2868, 3254, 3454)
 """Seeds that found something while this was built: in a ledger, in a run, or in their judge."""
 
-SOONEST: Final = {
+SOONEST: Final[dict[type[WatchedJournal], int]] = {
     mutants.NoFence: 33,
     mutants.EverybodyDead: 35,
     mutants.NothingRecalled: 41,
