@@ -1,13 +1,18 @@
 """Over the whole test run: no log line shows a secret or a whole number, and Ctrl-C is heard."""
 
+import gc
 import logging
 import os
 import re
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+from tests.support.long import LONG
 
 pytest_plugins = [
     "ihuyi_voice.testing.plugin",  # an entry point's, too, once this is installed
@@ -16,6 +21,10 @@ pytest_plugins = [
     "tests.support.postgres",
     "tests.support.redis_servers",
 ]
+
+# Hundreds of programs are started; let them find what was compiled once, and not compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Shells let what they start in the background ignore Ctrl-C, and its children with it; tests send
 # it to programs of ours.
@@ -32,7 +41,9 @@ _FORBIDDEN = re.compile(
     r"|(?<!\d)(?:86)?1[3-9]\d{9}(?!\d)"
 )
 
-LONG = os.environ.get("IHUYI_LONG_TESTS") == "1"
+settings.register_profile("short", settings(), max_examples=25)
+if not LONG:
+    settings.load_profile("short")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +56,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     """Say how to run what is left out."""
     return "long proofs: " + ("on" if LONG else "left out; IHUYI_LONG_TESTS=1 runs them")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector look at none of the many things that stay until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -70,6 +92,14 @@ class _Watch(logging.Handler):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def options_of_the_outer_run_alone() -> Iterator[None]:
+    """CI gives options by the environment, which are not for the pytest that a test starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_ADDOPTS", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def no_secret_in_any_log_line() -> Iterator[None]:
     """Watch all loggers at DEBUG, those of httpx, httpcore, asyncio and uvicorn included."""
     watch = _Watch()
@@ -81,3 +111,11 @@ def no_secret_in_any_log_line() -> Iterator[None]:
     root.removeHandler(watch)
     root.setLevel(level)
     assert not watch.offending
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warnings_alone_for_pytests_own_handlers(pytestconfig: pytest.Config) -> None:
+    """They format every line that they hear; `caplog.at_level` lets them hear more."""
+    plugin: Any = pytestconfig.pluginmanager.getplugin("logging-plugin")
+    for handler in (plugin.caplog_handler, plugin.report_handler):
+        handler.setLevel(logging.WARNING)

@@ -30,6 +30,7 @@ from tests.bulk.test_property import Source
 from tests.support.eager import eager_factory
 from tests.support.guards import Misbehaving
 from tests.support.journals import Asked, FakeLedger, Manner, Store, status_of
+from tests.support.long import few_or_many
 from tests.support.vendor import ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -300,7 +301,7 @@ def rang(simulator: Simulator) -> list[Any]:
 
 
 @pytest.mark.long
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=few_or_many(25, 300), deadline=None)
 @given(st.integers(0, 2**40))
 def test_no_schedule_rings_twice_and_ledger_and_record_agree(seed: int) -> None:
     """Whatever ledger, guard, vendor, source and consumer do, over a run and its resumptions."""

@@ -23,6 +23,7 @@ from ihuyi_voice.calls import Delay, Events, Job
 from ihuyi_voice.errors import GuardUnavailable, NotSent, OutcomeUnknown, RateLimited, VoiceError
 from ihuyi_voice.models import Action, Operation
 from tests.bulk.support import others, refusal, run_of
+from tests.support.long import few_or_many
 from tests.support.virtual_time import loop_time, run_virtual
 
 LATE = 0.01  # seconds that `max_rate` may catch up after a late timer
@@ -270,7 +271,7 @@ def test_seeds_that_found_something_find_nothing_any_more(seed: int) -> None:
     run_virtual(scenario(seed))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=few_or_many(25, 200), deadline=None)
 @given(st.integers(0, 2**40))
 def test_every_run_ends_and_every_message_has_one_outcome(seed: int) -> None:
     """Whatever the source, the guard, the vendor, the consumer and the options do."""

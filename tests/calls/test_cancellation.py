@@ -23,6 +23,7 @@ from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.eager import eager_factory
 from tests.support.guards import SLOW, Manner, Method, Misbehaving
+from tests.support.long import few_or_many
 from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -253,7 +254,7 @@ def test_a_reservation_that_hangs_is_given_up_with_the_client() -> None:
     assert run_virtual(main()) == PATIENCE
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=few_or_many(25, 300), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     method=st.sampled_from(["reserve", "commit", "release", "block"]),

@@ -31,6 +31,7 @@ from tests.support.eager import eager_factory
 from tests.support.guards import Method as GuardMethod
 from tests.support.guards import Misbehaving
 from tests.support.journals import SLOW, Asked, FakeLedger, Manner, Store
+from tests.support.long import few_or_many
 from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -412,7 +413,7 @@ def test_a_mistake_of_the_program_is_raised_and_leaves_no_intent() -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=few_or_many(25, 500), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     method=st.sampled_from([*BEFORE, "settle", None]),

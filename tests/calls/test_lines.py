@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ihuyi_voice import Limits, MemoryGuard, OutcomeStatus, QuietHours, RateLimited, Submission
 from ihuyi_voice.calls.lines import Lines, Place, lines_of
 from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.long import few_or_many
 from tests.support.vendor import CONTENT, MOBILE, in_process
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -45,7 +46,7 @@ async def test_the_first_has_its_turn_at_once_and_the_others_in_their_order() ->
     assert lines.join("1", places[3])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=few_or_many(25, 300), deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_schedule_of_joining_and_leaving_serves_in_order(seed: int) -> None:
     """Held against a plain list."""

@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM
+from tests.support.command import CONTENT, MOBILE, PROGRAM, seen
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
 if sys.platform != "win32":
-    SIGNALS.append(signal.SIGHUP)
+    SIGNALS.append(pytest.param(signal.SIGHUP, marks=pytest.mark.long))
 
 
 def interrupted(vendor: Simulator, name: int, *args: str, count: int = 1) -> tuple[int, str, str]:
@@ -24,8 +24,7 @@ def interrupted(vendor: Simulator, name: int, *args: str, count: int = 1) -> tup
         text=True,
         encoding="utf-8",
     )
-    while len(vendor.arrivals) < count:
-        assert running.poll() is None, running.communicate()
+    seen(vendor, count, running)
     running.send_signal(name)
     said, complained = running.communicate(timeout=60)
     return running.returncode, said, complained
@@ -51,7 +50,11 @@ def test_a_program_is_told_too(vendor: Simulator) -> None:
     assert "被中断" in told["message"]
 
 
-@pytest.mark.parametrize("args", [("add", "【变量】x"), ("delete", "100001")], ids=str)
+@pytest.mark.parametrize(
+    "args",
+    [("add", "【变量】x"), pytest.param(("delete", "100001"), marks=pytest.mark.long)],
+    ids=str,
+)
 def test_a_template_that_may_be_there_is_looked_for(
     vendor: Simulator, args: tuple[str, str]
 ) -> None:

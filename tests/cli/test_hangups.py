@@ -101,7 +101,7 @@ def test_a_log_on_a_full_disk_changes_nothing(vendor: Simulator, tmp_path: Path)
 
 
 @needs_full
-@pytest.mark.parametrize("more", [(), ("--json",)], ids=str)
+@pytest.mark.parametrize("more", [(), pytest.param(("--json",), marks=pytest.mark.long)], ids=str)
 def test_an_output_on_a_full_disk_loses_no_summary(
     vendor: Simulator, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
@@ -133,10 +133,10 @@ def nobody() -> Iterator[int]:
     ("args", "code"),
     [
         (("balance",), 6),
-        (("balance", "--json"), 6),
+        pytest.param(("balance", "--json"), 6, marks=pytest.mark.long),
         (("submit", MOBILE, "x", "--json"), 3),
-        (("submit", "1", CONTENT, "--json"), 2),
-        (("template", "check", "x【变量】", "xy"), 6),
+        pytest.param(("submit", "1", CONTENT, "--json"), 2, marks=pytest.mark.long),
+        pytest.param(("template", "check", "x【变量】", "xy"), 6, marks=pytest.mark.long),
         (("simulate", "--port", "0"), 6),
     ],
     ids=str,

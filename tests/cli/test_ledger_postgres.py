@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -117,7 +118,7 @@ def when_arrived(vendor: Simulator, count: int, strike: Callable[[], object]) ->
 
     def wait() -> None:
         while len(vendor.arrivals) < count:
-            pass
+            time.sleep(0.001)  # leaves the interpreter to the command
         strike()
 
     thread = Thread(target=wait)

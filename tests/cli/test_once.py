@@ -16,7 +16,7 @@ import pytest
 
 from ihuyi_voice.cli.growing import GrowingFile
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM, run
+from tests.support.command import CONTENT, MOBILE, PROGRAM, run, seen
 
 ROWS = 300
 
@@ -76,11 +76,12 @@ class Sending:
 
 def arrived(vendor: Simulator, count: int, sending: Sending) -> None:
     """Wait until the vendor has seen so many requests."""
-    while len(vendor.arrivals) < count:
-        assert sending.running.poll() is None, sending.end()
+    seen(vendor, count, sending.running)
 
 
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_a_signal_awaits_what_is_in_flight_and_leaves_a_whole_file(
     vendor: Simulator, tmp_path: Path, name: signal.Signals
 ) -> None:
@@ -103,7 +104,7 @@ def test_a_signal_awaits_what_is_in_flight_and_leaves_a_whole_file(
 
 def test_a_second_signal_writes_down_what_is_in_flight(vendor: Simulator, tmp_path: Path) -> None:
     """As UNKNOWN, row by row, and not a header alone."""
-    vendor.latency = 30.0
+    vendor.add_fault(Fault("silence"))
     out = tmp_path / "out.csv"
     sending = Sending(write(tmp_path), "--out", out)
     arrived(vendor, 1, sending)

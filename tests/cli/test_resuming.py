@@ -13,7 +13,7 @@ import pytest
 from ihuyi_voice.cli.listing import keyed
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM, run
+from tests.support.command import CONTENT, MOBILE, PROGRAM, run, seen
 
 ROWS = 400
 UNTIL = 60
@@ -64,8 +64,7 @@ def rung_twice(vendor: Simulator) -> list[str]:
 
 def arrived(vendor: Simulator, count: int, sending: Sending) -> None:
     """Wait until the vendor has seen so many requests."""
-    while len(vendor.arrivals) < count:
-        assert sending.running.poll() is None, sending.end()
+    seen(vendor, count, sending.running)
 
 
 @pytest.mark.long

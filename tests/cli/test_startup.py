@@ -58,7 +58,14 @@ def test_the_client_loads_what_it_needs_only_when_it_does() -> None:
     assert not there & (HEAVY - {"httpx", "httptools"})
 
 
-@pytest.mark.parametrize("args", [("--help",), ("-h",), ("--version",), ("ledger", "--help")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--help",),
+        *(pytest.param(each, marks=pytest.mark.long) for each in (("-h",), ("--version",))),
+        ("ledger", "--help"),
+    ],
+)
 def test_the_help_of_all_loads_no_command(args: tuple[str, ...]) -> None:
     """So that it is there at once."""
     there = loaded(HELP, *args)
@@ -66,11 +73,21 @@ def test_the_help_of_all_loads_no_command(args: tuple[str, ...]) -> None:
     assert "ihuyi_voice.client" not in there
 
 
-def test_no_command_loads_an_extra_for_its_help() -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("send",),
+        *(
+            pytest.param(each, marks=pytest.mark.long)
+            for each in (("receive",), ("simulate",), ("ledger", "html"), ("check",))
+        ),
+    ],
+    ids=str,
+)
+def test_no_command_loads_an_extra_for_its_help(command: tuple[str, ...]) -> None:
     """Each is loaded when it is needed, typer and rich apart."""
     extras = {"uvicorn", "asyncpg", "redis", "openpyxl", "jinja2", "pygal", "procrastinate"}
-    for command in (("send",), ("receive",), ("simulate",), ("ledger", "html"), ("check",)):
-        assert not loaded(HELP, *command, "--help") & extras
+    assert not loaded(HELP, *command, "--help") & extras
 
 
 def test_every_command_is_at_home_where_the_table_says() -> None:
@@ -135,8 +152,8 @@ def test_the_language_may_stand_behind_the_command() -> None:
     ("typed", "found"),
     [
         ("ihuyi-voice ", {"send", "check", "ledger"}),
-        ("ihuyi-voice ledger ", {"show", "runs"}),
-        ("ihuyi-voice check --js", {"--json"}),
+        pytest.param("ihuyi-voice ledger ", {"show", "runs"}, marks=pytest.mark.long),
+        pytest.param("ihuyi-voice check --js", {"--json"}, marks=pytest.mark.long),
         ("ihuyi-voice simulate --ver", {"--verbose"}),
     ],
 )

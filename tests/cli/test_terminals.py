@@ -22,9 +22,18 @@ def width(line: str) -> int:
     return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in line)
 
 
-@pytest.mark.parametrize("columns", [200, 80, 48])
-@pytest.mark.parametrize("lang", ["en", "zh"])
-def test_the_help_fits_the_terminal(columns: int, lang: str) -> None:
+@pytest.mark.parametrize(
+    ("lang", "columns"),
+    [
+        pytest.param("en", 200, marks=pytest.mark.long),
+        ("en", 80),
+        pytest.param("en", 48, marks=pytest.mark.long),
+        pytest.param("zh", 200, marks=pytest.mark.long),
+        pytest.param("zh", 80, marks=pytest.mark.long),
+        ("zh", 48),
+    ],
+)
+def test_the_help_fits_the_terminal(lang: str, columns: int) -> None:
     """No line is longer than it is wide, in either language; and there are colours."""
     for args in ((), ("send",), ("simulate",)):
         code, shown = at_terminal([*PROGRAM, "--lang", lang, *args, "-h"], columns=columns)
@@ -53,7 +62,15 @@ def test_errors_are_told_at_the_terminal(vendor: Simulator) -> None:
     assert "处理办法：" in shown.replace("\r\n", "")
 
 
-@pytest.mark.parametrize("args", [("check",), ("submit", MOBILE, CONTENT), ("--help",)], ids=str)
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("check",),
+        pytest.param(("submit", MOBILE, CONTENT), marks=pytest.mark.long),
+        pytest.param(("--help",), marks=pytest.mark.long),
+    ],
+    ids=str,
+)
 def test_where_there_is_no_terminal_nothing_steers_one(
     vendor: Simulator, args: tuple[str, ...]
 ) -> None:

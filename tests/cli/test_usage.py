@@ -162,7 +162,17 @@ finally:
 """
 
 
-@pytest.mark.parametrize("args", [(), ("demo",), ("send",), ("receive",), ("simulate",)], ids=str)
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("receive",),
+        *(
+            pytest.param(each, marks=pytest.mark.long)
+            for each in ((), ("demo",), ("send",), ("simulate",))
+        ),
+    ],
+    ids=str,
+)
 def test_help_loads_no_extra_that_it_does_not_need(args: tuple[str, ...]) -> None:
     """Databases and servers load slowly; help is what a beginner asks for again and again."""
     done = subprocess.run(  # noqa: S603 - our own program

@@ -1,7 +1,6 @@
 """The examples that stand in README and on the pages, each with the place where it stands."""
 
 import ast
-import os
 import re
 from pathlib import Path
 from types import ModuleType
@@ -9,9 +8,13 @@ from typing import Final
 
 import attrs
 
+from tests.support.long import few_or_many
+
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = sorted((ROOT / "ihuyi_voice" / "docs").glob("*/*.md"))
 README: Final = ROOT / "README.md"
+MANY: Final = few_or_many(25, 1000)
+"""How many messages an example has that shows a thousand."""
 
 
 @attrs.frozen
@@ -29,14 +32,9 @@ class Example:
         return module
 
 
-def many() -> int:
-    """Return how many messages an example has that shows a thousand."""
-    return 1000 if os.environ.get("IHUYI_LONG_TESTS") == "1" else 25
-
-
 def shortened(code: str) -> str:
     """Return an example with as many messages as there is time for."""
-    return code.replace("range(1000)", f"range({many()})")
+    return code.replace("range(1000)", f"range({MANY})")
 
 
 def without_comments(code: str) -> str:

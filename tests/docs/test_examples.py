@@ -9,7 +9,7 @@ import pytest
 
 from ihuyi_voice import OutcomeStatus, VoiceClient
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.docs.examples import PAGES, README, examples, many
+from tests.docs.examples import MANY, PAGES, README, examples
 from tests.pushes.servers import serving
 from tests.pushes.support import states
 
@@ -52,8 +52,8 @@ def test_the_bulk_example_sends_a_thousand(
 ) -> None:
     """And prints the summary."""
     run("max_wait=120.0")
-    assert f"{OutcomeStatus.ACCEPTED!r}: {many()}" in capsys.readouterr().out
-    assert len(vendor.rung()) == many()
+    assert f"{OutcomeStatus.ACCEPTED!r}: {MANY}" in capsys.readouterr().out
+    assert len(vendor.rung()) == MANY
 
 
 async def test_the_orders_example_rings_once_however_often_it_is_asked(
@@ -88,8 +88,8 @@ def test_the_nightly_example_goes_on_by_being_run_again(
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         run("async def nightly()")
-        assert f"{OutcomeStatus.ACCEPTED!r}: {many()}" in capsys.readouterr().out
-    assert vendor.rung().total() == many()
+        assert f"{OutcomeStatus.ACCEPTED!r}: {MANY}" in capsys.readouterr().out
+    assert vendor.rung().total() == MANY
 
 
 async def test_the_simulator_example_is_a_test_that_passes() -> None:

@@ -14,6 +14,7 @@ from ihuyi_voice.guards import Lease, Limits, MemoryGuard, Wait
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.simulator.tables import LIMITS
 from ihuyi_voice.simulator.vendor import Vendor
+from tests.support.long import few_or_many
 from tests.support.virtual_time import loop_time, run_virtual
 
 MOBILE = "13900000000"
@@ -101,7 +102,7 @@ def perfect(arrived: list[float], wanted: float) -> float:
     return max([wanted, *opened])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=few_or_many(25, 400), deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 14), st.sampled_from([0.0, 0.01, 0.9, 5.0, 70.0]))
 def test_no_schedule_ever_gets_a_408x_and_none_waits_too_long(
     seed: int, calls: int, longest: float

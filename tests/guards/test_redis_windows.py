@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from ihuyi_voice.guards import Lease, Limits, Wait
 from ihuyi_voice.simulator.tables import LIMITS
+from tests.support.long import few_or_many
 from tests.support.redis_servers import ClockedGuard, own_prefix
 
 LEASE = 30.0
@@ -184,7 +185,7 @@ def place(redis_url: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.long
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=few_or_many(25, 60), deadline=None)
 @given(st.integers(0, 2**32))
 @example(1169)  # a call that arrives in the very microsecond in which the one before was committed
 def test_no_limit_is_broken_by_processes_that_die_stall_and_repeat(

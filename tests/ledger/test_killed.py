@@ -1,7 +1,6 @@
 """Real processes, killed, stopped and woken: nobody is called twice, nobody is forgotten."""
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Final
 import pytest
 
 from tests.ledger.killing import RUN, own_database, scene
+from tests.support.long import LONG, few_or_many
 
-LONG: Final = os.environ.get("IHUYI_LONG_TESTS") == "1"
 CONCURRENCY: Final = 20
-MESSAGES: Final = 5_000 if LONG else 400
+MESSAGES: Final = few_or_many(400, 5_000)
 LOCKED: Final = "failed: OperationalError: database is locked"
-PATIENT: Final = pytest.mark.timeout(900 if LONG else 120)
+PATIENT: Final = pytest.mark.timeout(few_or_many(120, 900))
 
 pytestmark = [PATIENT, pytest.mark.long]
 

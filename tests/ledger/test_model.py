@@ -26,6 +26,7 @@ from tests.support.ledgers import (
     refused,
     unknown,
 )
+from tests.support.long import few_or_many
 
 KEYS = ("a", "b", "c")
 ENDS: dict[str, Callable[[], Ending]] = {
@@ -179,7 +180,7 @@ def _status(end: Ending) -> OutcomeStatus:
 
 TestProcesses = Processes.TestCase
 TestProcesses.settings = settings(
-    max_examples=30,
+    max_examples=few_or_many(10, 30),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

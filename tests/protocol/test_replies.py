@@ -17,6 +17,7 @@ from ihuyi_voice.protocol.replies import (
     parse_reply,
     read_reply,
 )
+from tests.support.long import few_or_many
 
 SUBMIT = Operation.SUBMIT
 ACCEPTED = """<?xml version="1.0" encoding="utf-8"?>
@@ -213,7 +214,7 @@ _FORM = st.tuples(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=few_or_many(25, 500), deadline=None)
 @given(_FORM, st.sampled_from(list(Operation)))
 def test_the_short_way_through_the_usual_form_agrees_with_the_parser(
     form: tuple[str, str, str, str, str, str, str, str], operation: Operation

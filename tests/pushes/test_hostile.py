@@ -14,6 +14,7 @@ from ihuyi_voice.pushes.receiver import MAX_BODY
 from tests.pushes.doubles import MemoryInbox, before
 from tests.pushes.servers import serving
 from tests.pushes.support import FORM, report_form
+from tests.support.long import few_or_many
 
 pytestmark = pytest.mark.long
 
@@ -199,7 +200,9 @@ async def test_pipelined_pushes_are_answered_one_by_one(target: Target) -> None:
     await target.works()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=few_or_many(25, 150), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     body=st.binary(max_size=200) | st.just(GOOD),
     kind=st.sampled_from([FORM, f"{FORM}; charset=gbk", "text/plain", "", "\x01"]),

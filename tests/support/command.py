@@ -3,9 +3,11 @@
 import asyncio
 import json
 import logging
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Self
 
@@ -54,6 +56,14 @@ class ServedVendor:
         async with self.simulator.serve(**self._tls) as self.url:
             self._ready.set()
             await self._stop.wait()
+
+
+def seen(vendor: Simulator, count: int, running: "subprocess.Popen[str]") -> None:
+    """Wait until the vendor has seen so many requests of a command that runs."""
+    while len(vendor.arrivals) < count:
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(0.005)
+        assert running.poll() is None, running.communicate()
 
 
 class Answering:

@@ -134,7 +134,15 @@ def anyio_backend():
 """
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "auto",
+        "anyio",
+        pytest.param("strict", marks=pytest.mark.long),
+        pytest.param("session", marks=pytest.mark.long),
+    ],
+)
 def test_they_work_under(kind: str, tmp_path: Path) -> None:
     """Both modes of pytest-asyncio, one loop for all of its tests, and anyio's plugin."""
     mark, plugins, options = KINDS[kind]
@@ -265,6 +273,7 @@ async def test_it(ihuyi_client):
 """
 
 
+@pytest.mark.long
 def test_under_trio_it_is_told_what_to_do(tmp_path: Path) -> None:
     """The plugin of anyio runs each test under both, if it can and nobody says otherwise."""
     done = ran(tmp_path, COMMON + ON_TRIO, "anyio")

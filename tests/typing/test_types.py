@@ -28,6 +28,7 @@ def test_uses_have_the_types_that_they_say(name: str) -> None:
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
+@pytest.mark.long
 def test_each_mistake_is_told_where_it_is_made(tmp_path: Path) -> None:
     """Without its marks, the file of wrong uses has just these errors, line by line."""
     text = (HERE / "wrong_uses.py").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ QUICK: Final = Options(minute=5.0)
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("redis_url", "postgres")]
 
 
+@pytest.mark.long
 async def test_nothing_twice_and_nothing_missing() -> None:
     """In the order of each number, without a 408x; unknown is what was in flight at a death."""
     plan = Plan(600, 450, 3, kills=2, stops=1, redis="keep", part_size=50, seed=1, options=QUICK)

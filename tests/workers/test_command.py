@@ -17,6 +17,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # it has no types
 
 from tests.ledger.killing import own_database
+from tests.support.long import few_or_many
 from tests.support.redis_servers import PrivateRedis
 from tests.workers.processes import running, start, written
 from tests.workers.vendor import RATE_CODES, Vendor, vendor_of
@@ -115,7 +116,8 @@ async def test_a_list_is_worked_on_as_the_compose_file_says(
 ) -> None:
     """One loads it, three work, one follows; each phone rings once, and SIGTERM ends them."""
     vendor, environment = world
-    path = write_list(tmp_path, rows=240, numbers=200)
+    rows = few_or_many(60, 240)
+    path = write_list(tmp_path, rows=rows, numbers=rows - 40)
     services = composed(environment | {"LIST": str(path)})
     (loading,), workers, (following,) = services["list"], services["worker"], services["progress"]
     assert await (await loading.start()).wait() == 1  # for a row can't be sent
@@ -128,9 +130,9 @@ async def test_a_list_is_worked_on_as_the_compose_file_says(
         assert [await each.wait() for each in working] == [0, 0, 0]
     seen = [json.loads(line) for line in out.splitlines()]
     assert process.returncode == 0
-    assert (seen[-1]["outcomes"]["ACCEPTED"], seen[-1]["done"]) == (240, seen[-1]["parts"])
+    assert (seen[-1]["outcomes"]["ACCEPTED"], seen[-1]["done"]) == (rows, seen[-1]["parts"])
     assert any(each["alive"] for line in seen for each in line["workers"])
-    assert sorted(Counter(vendor.calls()).values()) == [1] * 240
+    assert sorted(Counter(vendor.calls()).values()) == [1] * rows
     assert not vendor.codes().keys() & RATE_CODES
 
 

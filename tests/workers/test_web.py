@@ -21,14 +21,13 @@ from tests.support.servers import free_port
 from tests.workers.processes import running
 from tests.workers.vendor import RATE_CODES, Vendor, vendor_of
 
-LONG: Final = os.environ.get("IHUYI_LONG_TESTS") == "1"
-ORDERS: Final = 1_000 if LONG else 120
+ORDERS: Final = 1_000
 AT_ONCE: Final = 30
 TRIES: Final = 200
 PAUSE: Final = 0.3
 APART: Final = httpx.Limits(max_keepalive_connections=0)
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 
 
 @attrs.define(eq=False)
