@@ -117,8 +117,8 @@ class Follower:
             try:
                 since = await self._heart.read(lambda: matching.marked(self._owners, name))
                 await self._read_from(since)
-            except InboxClosed:
-                break
+            except InboxClosed:  # it may be opened after the ledger, or again
+                continue
             except Exception as exc:  # noqa: BLE001 - an inbox is foreign code, and may be away
                 text = "no delivery reports for the ledger: %s"
                 tell(logger, logging.WARNING, text, type(exc).__name__)

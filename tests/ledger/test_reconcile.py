@@ -1,7 +1,9 @@
 """Reports settle what is UNKNOWN where exactly one call fits, and tell how calls ended."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -11,6 +13,7 @@ from ihuyi_voice.errors import InboxUnavailable
 from ihuyi_voice.ledger import Entry, Ledger
 from ihuyi_voice.ledger.matching import marked
 from ihuyi_voice.ledger.states import Ending
+from ihuyi_voice.protocol import Push
 from ihuyi_voice.protocol.pushes import parse_push
 from ihuyi_voice.pushes import Inbox
 from tests.ledger.inboxes import FakeInbox
@@ -286,6 +289,70 @@ async def test_many_that_had_to_wait_are_looked_at_in_turn(world: World) -> None
     async with asyncio.timeout(30):
         while (await listed(second.ledger))["w599"].status is not OutcomeStatus.ACCEPTED:  # noqa: ASYNC110 - another task's doing
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("first", ["inbox", "ledger"])
+async def test_it_does_not_matter_which_is_opened_first(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture, first: str
+) -> None:
+    """With both at hand, reports settle by themselves; an inbox to be opened is no failure."""
+    inbox = Inbox.open(tmp_path / "pushes.db", clock=world.clock)
+    world.beat = 0.02
+    async with AsyncExitStack() as closing:
+        if first == "inbox":
+            await closing.enter_async_context(inbox)
+        process = await world.process(inbox=inbox)
+        await uncertain(process, "a")
+        if first == "ledger":
+            await closed_is_seen(process)
+            await closing.enter_async_context(inbox)
+        await inbox.put(pushed("V9"))
+        await settled(process)
+        assert (await one(process)).voice_id == "V9"
+        await process.ledger.__aexit__(None, None, None)
+    assert "no delivery reports" not in caplog.text
+
+
+async def test_an_inbox_that_is_opened_again_is_read_on(world: World, tmp_path: Path) -> None:
+    """From where it was; what came meanwhile, by another process, is in it."""
+    inbox, other = (Inbox.open(tmp_path / "pushes.db", clock=world.clock) for _ in range(2))
+    world.beat = 0.02
+    async with inbox:
+        process = await world.process(inbox=inbox)
+        await uncertain(process, "a")
+        await inbox.put(pushed("V9"))
+        await settled(process)
+    await closed_is_seen(process)
+    await uncertain(process, "b", mobile="13900000001")
+    async with other:
+        await other.put(pushed("V10", "13900000001"))
+    async with inbox:
+        async with asyncio.timeout(30):
+            while (await listed(process.ledger))["b"].voice_id != "V10":  # noqa: ASYNC110 - another task's doing
+                await asyncio.sleep(0)
+        await process.ledger.__aexit__(None, None, None)
+
+
+def pushed(voice_id: str, mobile: str = A) -> Push:
+    """Return a report as the vendor pushes it, without its time."""
+    form = {"code": "2", "voiceid": voice_id, "mobilephone": mobile, "talktime": "7"}
+    return parse_push(urlencode(form).encode())
+
+
+async def closed_is_seen(process: Process) -> None:
+    """Wait until the ledger has looked at an inbox that is closed, and once more."""
+    heart, reads = process.desk.heart, list[object]()
+    before = heart.read
+
+    async def counted(work: Any) -> Any:
+        reads.append(work)
+        return await before(work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heart, "read", counted)
+        async with asyncio.timeout(30):
+            while len(reads) < 2:  # noqa: ASYNC110 - another task's doing
+                await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("error", [InboxUnavailable("away"), ZeroDivisionError()])
