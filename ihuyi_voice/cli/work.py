@@ -27,6 +27,7 @@ from ihuyi_voice.cli.options import (
     make_client,
 )
 from ihuyi_voice.cli.output import complain, hearing, print_json, reporting, say
+from ihuyi_voice.cli.patience import until_there
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards import QuietHours
@@ -120,11 +121,17 @@ def work(
 
 async def _work(bench: Bench, account: str | None, base_url: str | None) -> Exit:
     from ihuyi_voice.ledger import Ledger  # noqa: PLC0415 - databases load slowly
+    from ihuyi_voice.workers.queue import need_engine  # noqa: PLC0415 - as above
 
     with Interrupts() as interrupts:
         async with AsyncExitStack() as stack:
-            guard = await stack.enter_async_context(bench.make_guard())
+            guard = bench.make_guard()
+            await stack.enter_async_context(guard)
             client = make_client(account, base_url, guard=guard)
+            need_engine()
+            if not await interrupts.ended(until_there(bench.ledger), before=1):
+                say("work.ended")
+                return Exit.DONE
             opened = await stack.enter_async_context(Ledger.open(bench.ledger))
             await stack.enter_async_context(client)
             me = f"{socket.gethostname()}:{os.getpid()}"

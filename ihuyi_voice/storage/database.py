@@ -222,10 +222,10 @@ def _translated() -> Generator[None]:
         raise  # by the work, on purpose
     except Exception as exc:
         # Broad: what a driver raises when its server goes away is no closed list.
-        raise StorageUnavailable(f"database failed: {_reason(exc)}") from exc
+        raise StorageUnavailable(f"database failed: {reason_of(exc)}") from exc
 
 
-def _reason(exc: Exception) -> str:
+def reason_of(exc: Exception) -> str:
     """Say what a person can do something about: a full disk, a refused connection or password."""
     name = type(exc).__name__
     # An error of anything else may quote the URL, and with it the password, or a parameter.

@@ -62,6 +62,16 @@ class Seen:
         return QueueSeen(*counts, oldest, self.deferred, failed)
 
 
+def need_engine() -> None:
+    """Check that there is somebody to say who works.
+
+    Raises:
+        ImportError: The extra `workers` is not installed.
+    """
+    if importlib.util.find_spec("procrastinate") is None:
+        raise ImportError("workers need an extra: pip install 'ihuyi-voice[workers]'")
+
+
 class Queue:
     """The queue of an account, beside a ledger in PostgreSQL; `async with` it.
 
@@ -75,8 +85,7 @@ class Queue:
     """
 
     def __init__(self, ledger: Ledger, account: str) -> None:
-        if importlib.util.find_spec("procrastinate") is None:
-            raise ImportError("workers need an extra: pip install 'ihuyi-voice[workers]'")
+        need_engine()
         self._parts = ledger.parts
         if self._parts.address.dialect != "postgresql":
             raise InvalidRequest("workers need a ledger in PostgreSQL, and this one is in SQLite")
