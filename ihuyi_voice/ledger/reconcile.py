@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -88,6 +89,7 @@ class Follower:
         self._heart = heart
         self._owners = owners
         self._inbox = inbox
+        self._name = ""  # of the inbox that was read from
         self._read: list[DeliveryReport] = []
         self._news = Signal()
         self._room = Signal()
@@ -112,10 +114,11 @@ class Follower:
         await asyncio.wait(self._tasks)
 
     async def _reading(self) -> None:
-        name = name_of(self._inbox)
         async for _ in self._news.rounds(every=self._owners.timing.beat):
+            await self._room.wait_until(lambda: not self._read)  # which is marked by then
             try:
-                since = await self._heart.read(lambda: matching.marked(self._owners, name))
+                self._name = name = name_of(self._inbox)
+                since = await self._heart.read(partial(matching.marked, self._owners, name))
                 await self._read_from(since)
             except InboxClosed:  # it may be opened after the ledger, or again
                 continue
@@ -150,7 +153,7 @@ class Follower:
             self._knows = True
         again = list(islice(self._waiting, _BATCH))
         if batch:
-            found = await _stored(self._heart, owners, name_of(self._inbox), batch)
+            found = await _stored(self._heart, owners, self._name, batch)
             self._wait_for(found.waiting)
         if again:
             found = await self._heart.write(lambda: matching.match(owners, again))

@@ -3,15 +3,15 @@
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from ihuyi_voice import Action, DeliveryStatus, OutcomeStatus, Submission
 from ihuyi_voice.errors import InboxUnavailable
-from ihuyi_voice.ledger import Entry, Ledger
+from ihuyi_voice.ledger import Entry, Ledger, reconcile
 from ihuyi_voice.ledger.matching import marked
+from ihuyi_voice.ledger.reconcile import Reports, name_of
 from ihuyi_voice.ledger.states import Ending
 from ihuyi_voice.protocol import Push
 from ihuyi_voice.protocol.pushes import parse_push
@@ -304,7 +304,7 @@ async def test_it_does_not_matter_which_is_opened_first(
         process = await world.process(inbox=inbox)
         await uncertain(process, "a")
         if first == "ledger":
-            await closed_is_seen(process)
+            await closed_is_seen()
             await closing.enter_async_context(inbox)
         await inbox.put(pushed("V9"))
         await settled(process)
@@ -322,7 +322,7 @@ async def test_an_inbox_that_is_opened_again_is_read_on(world: World, tmp_path: 
         await uncertain(process, "a")
         await inbox.put(pushed("V9"))
         await settled(process)
-    await closed_is_seen(process)
+    await closed_is_seen()
     await uncertain(process, "b", mobile="13900000001")
     async with other:
         await other.put(pushed("V10", "13900000001"))
@@ -339,20 +339,46 @@ def pushed(voice_id: str, mobile: str = A) -> Push:
     return parse_push(urlencode(form).encode())
 
 
-async def closed_is_seen(process: Process) -> None:
+async def closed_is_seen() -> None:
     """Wait until the ledger has looked at an inbox that is closed, and once more."""
-    heart, reads = process.desk.heart, list[object]()
-    before = heart.read
+    looks = list[Reports]()
 
-    async def counted(work: Any) -> Any:
-        reads.append(work)
-        return await before(work)
+    def counted(inbox: Reports) -> str:
+        looks.append(inbox)
+        return name_of(inbox)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heart, "read", counted)
+        patch.setattr(reconcile, "name_of", counted)
         async with asyncio.timeout(30):
-            while len(reads) < 2:  # noqa: ASYNC110 - another task's doing
+            while len(looks) < 2:  # noqa: ASYNC110 - another task's doing
                 await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("by_itself", [True, False])
+async def test_an_inbox_that_was_made_anew_is_read_from_its_beginning(
+    world: World,
+    tmp_path: Path,
+    by_itself: bool,  # noqa: FBT001 - of the test's parameters
+) -> None:
+    """Its numbers begin again, at the same path, and are not those that were read before."""
+    path = tmp_path / "pushes.db"
+    async with Inbox.open(path, clock=world.clock) as inbox:
+        process = await world.process()
+        for number in range(3):
+            await inbox.put(pushed(f"V{number}", B))
+        await process.ledger.reconcile(inbox)
+    for file in tmp_path.glob("pushes.db*"):  # noqa: ASYNC240 - a few
+        file.unlink()
+    async with Inbox.open(path, clock=world.clock) as inbox:
+        await uncertain(process, "a")
+        await inbox.put(pushed("V9"))
+        if by_itself:
+            world.beat = 0.02
+            process = await world.process(inbox=inbox)
+            await settled(process)
+            await process.ledger.__aexit__(None, None, None)
+        else:
+            await settled_by(process, inbox)
 
 
 @pytest.mark.parametrize("error", [InboxUnavailable("away"), ZeroDivisionError()])
