@@ -242,6 +242,18 @@ async def test_reports_settle_as_they_come(world: World) -> None:
     await settled(process)
 
 
+async def test_the_next_process_reads_on_where_the_last_one_ended(world: World) -> None:
+    """Not from the beginning, and not from what comes from now on alone."""
+    inbox = FakeInbox()
+    world.beat = 0.02
+    for number in range(1, 3):
+        inbox.tell(f"V{number}", world.now, mobile=B)
+        process = await world.process(inbox=inbox)
+        await follower_has_seen(process, number)
+        await process.ledger.__aexit__(None, None, None)
+    assert inbox.asked == [0, 1]
+
+
 async def test_reports_of_what_the_dead_had_in_flight_settle_as_they_come(world: World) -> None:
     """Also if nobody asks for the key, or opens the run, ever again."""
     dead, inbox = await world.process(), FakeInbox()
