@@ -149,7 +149,6 @@ DEEP = b"[" * 30_000
         (b"\x1f\x8bxyz", "application/gzip", "no gzip"),
         (as_json(REPORT).decode().encode("utf-16"), JSON, "no JSON"),
     ],
-    ids=lambda value: ascii(value)[:30],
 )
 def test_a_body_without_a_clear_meaning_is_unreadable(body: bytes, kind: str, reason: str) -> None:
     """Cut off, too deep, two values for a field; the reason is that of what it was said to be."""
