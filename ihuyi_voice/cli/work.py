@@ -10,6 +10,7 @@ import socket
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import attrs
@@ -121,14 +122,15 @@ def work(
 
 async def _work(bench: Bench, account: str | None, base_url: str | None) -> Exit:
     from ihuyi_voice.ledger import Ledger  # noqa: PLC0415 - databases load slowly
-    from ihuyi_voice.workers.queue import need_engine  # noqa: PLC0415 - as above
+    from ihuyi_voice.workers.queue import ENGINE, MISSING  # noqa: PLC0415 - as above
 
     with Interrupts() as interrupts:
         async with AsyncExitStack() as stack:
             guard = bench.make_guard()
             await stack.enter_async_context(guard)
             client = make_client(account, base_url, guard=guard)
-            need_engine()
+            if find_spec(ENGINE) is None:  # it would be told after the waiting
+                raise ImportError(MISSING)
             if not await interrupts.ended(until_there(bench.ledger), before=1):
                 say("work.ended")
                 return Exit.DONE

@@ -16,6 +16,8 @@ from ihuyi_voice.workers.schema import prepare
 if TYPE_CHECKING:
     import procrastinate
 
+ENGINE: Final = "procrastinate"
+MISSING: Final = "workers need an extra: pip install 'ihuyi-voice[workers]'"
 STALLED: Final = 9.0
 """The seconds without a beat after which a worker's jobs fail."""
 
@@ -62,16 +64,6 @@ class Seen:
         return QueueSeen(*counts, oldest, self.deferred, failed)
 
 
-def need_engine() -> None:
-    """Check that there is somebody to say who works.
-
-    Raises:
-        ImportError: The extra `workers` is not installed.
-    """
-    if importlib.util.find_spec("procrastinate") is None:
-        raise ImportError("workers need an extra: pip install 'ihuyi-voice[workers]'")
-
-
 class Queue:
     """The queue of an account, beside a ledger in PostgreSQL; `async with` it.
 
@@ -85,7 +77,8 @@ class Queue:
     """
 
     def __init__(self, ledger: Ledger, account: str) -> None:
-        need_engine()
+        if importlib.util.find_spec(ENGINE) is None:
+            raise ImportError(MISSING)
         self._parts = ledger.parts
         if self._parts.address.dialect != "postgresql":
             raise InvalidRequest("workers need a ledger in PostgreSQL, and this one is in SQLite")

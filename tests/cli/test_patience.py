@@ -180,7 +180,7 @@ def test_a_missing_extra_ends_it_at_once(
     def without(name: str, *_: object) -> object:
         return None if name == "procrastinate" else object()
 
-    monkeypatch.setattr("importlib.util.find_spec", without)
+    monkeypatch.setattr(work, "find_spec", without)
     monkeypatch.setattr(work, "until_there", None)
     result = run("work", "--ledger", "postgresql://127.0.0.1:1/x", "--guard", private.url)
     assert (result.exit_code, "ihuyi-voice[workers]" in result.stderr) == (8, True), result.stderr
