@@ -52,8 +52,10 @@ def test_nobody_is_sent_away_for_longer_than_two_seconds(chance: float, seconds:
 
 
 def test_what_is_due_in_just_two_seconds_is_told_exactly() -> None:
-    """It is not too far."""
-    assert turns(gap=0.5).refused(8.0, 2.0) == Wait(2.0)
+    """It is not too far; the next one is."""
+    given = turns(gap=0.5)
+    given.refused(8.0, 0.5)
+    assert [given.wait(8.0) for _ in range(4)] == [Wait(1.0), Wait(1.5), Wait(2.0), Wait(1.0)]
 
 
 def test_before_the_servers_own_time_nobody_comes_back() -> None:
