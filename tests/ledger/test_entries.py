@@ -74,6 +74,7 @@ async def test_a_run_is_counted_and_listed(world: World) -> None:
     assert (entries["accepted"].error, entries["accepted"].attempts) == (None, 2)
     for key, kind in {"held": RateLimited, "rejected": VendorError}.items():
         assert type(entries[key].error) is kind
+    assert getattr(entries["held"].error, "source", None) == "guard"
     await process.dies()
     world.now += 11.0
     counts |= {"OPEN": 0, "UNKNOWN": 2}
