@@ -167,8 +167,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "免打扰时段（北京时间），如 22:00-08:00；期间暂缓，不会丢失。",
     ),
     "send.quiet.distribute": (
-        "--quiet-hours is of no use beside --distribute: the workers call, whenever they run",
-        "--quiet-hours 不能与 --distribute 同用：由 worker 呼叫，与其运行时间有关",
+        "--quiet-hours is of no use beside --distribute: give it to the workers, who call: work",
+        "--quiet-hours 不能与 --distribute 同用：由 work 命令呼叫，请在那里指定",
     ),
     "send.run.needed": (
         "a list from a pipe has no name: name its run with --run",

@@ -43,6 +43,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{worker} works for {account}; SIGTERM lets it end in good order",
         "{worker} 正在处理账号 {account} 的任务；发送 SIGTERM 可使其正常结束",
     ),
+    "work.away": (
+        "the database can't be reached, and is tried again until it can: {reason}",
+        "暂时无法连接数据库，将持续重试：{reason}",
+    ),
     "work.ending": (
         "what is in flight ends; once more to let go of it",
         "正在等待在途的呼叫完成；再次中断则立即放弃",

@@ -10,6 +10,7 @@ import socket
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import attrs
@@ -27,14 +28,17 @@ from ihuyi_voice.cli.options import (
     make_client,
 )
 from ihuyi_voice.cli.output import complain, hearing, print_json, reporting, say
+from ihuyi_voice.cli.patience import until_there
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.guards import QuietHours
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.models import OutcomeStatus
 
 if TYPE_CHECKING:
     from ihuyi_voice.cli.course import Plan
     from ihuyi_voice.cli.listing import Keyed
+    from ihuyi_voice.guards import RedisGuard
     from ihuyi_voice.workers import Distributed  # databases load slowly
 
 _SHOWN_ROWS: Final = 20
@@ -52,6 +56,9 @@ Rate: TypeAlias = Annotated[
 Wait: TypeAlias = Annotated[
     float, typer.Option(help="max_wait.help", envvar="IHUYI_MAX_WAIT", min=0)
 ]
+Quiet: TypeAlias = Annotated[
+    str | None, typer.Option(help="send.quiet.help", envvar="IHUYI_QUIET_HOURS")
+]
 
 
 @attrs.frozen
@@ -65,6 +72,7 @@ class Bench:
         parts: The most parts at a time.
         max_rate: The most submissions a second, of all workers of the account; None for any.
         max_wait: The longest a message waits for its number's limits, in seconds.
+        quiet_hours: When nobody is called; None for never.
         until_done: Whether to end when nothing is left.
     """
 
@@ -74,7 +82,20 @@ class Bench:
     parts: int = 4
     max_rate: float | None = None
     max_wait: float = 120.0
+    quiet_hours: str | None = None
     until_done: bool = False
+
+    def make_guard(self) -> "RedisGuard | QuietHours":
+        """Return the guard that all share, with this worker's quiet hours around it.
+
+        Raises:
+            InvalidRequest: An option can't be right.
+            ImportError: The extra `redis` is not installed.
+        """
+        from ihuyi_voice.guards import RedisGuard  # noqa: PLC0415 - an extra
+
+        shared = RedisGuard(self.guard, max_rate=self.max_rate)
+        return shared if self.quiet_hours is None else QuietHours(self.quiet_hours, guard=shared)
 
 
 def work(
@@ -86,27 +107,33 @@ def work(
     parts: Parts = 4,
     max_rate: Rate = None,
     max_wait: Wait = 120.0,
+    quiet_hours: Quiet = None,
     *,
     until_done: Annotated[
         bool, typer.Option("--until-done", help="work.until_done.help", envvar="IHUYI_UNTIL_DONE")
     ] = False,
 ) -> None:
     """Work on the account's runs, beside any other workers, until told to stop."""
-    bench = Bench(ledger, guard, concurrency, parts, max_rate, max_wait, until_done)
+    bench = Bench(ledger, guard, concurrency, parts, max_rate, max_wait, quiet_hours, until_done)
     with reporting(as_json=False), hearing(_LOGGER):
         code = asyncio.run(_work(bench, account, base_url))
     raise typer.Exit(code)
 
 
 async def _work(bench: Bench, account: str | None, base_url: str | None) -> Exit:
-    from ihuyi_voice.guards import RedisGuard  # noqa: PLC0415 - an extra
     from ihuyi_voice.ledger import Ledger  # noqa: PLC0415 - databases load slowly
+    from ihuyi_voice.workers.queue import ENGINE, MISSING  # noqa: PLC0415 - as above
 
     with Interrupts() as interrupts:
         async with AsyncExitStack() as stack:
-            guard = RedisGuard(bench.guard, max_rate=bench.max_rate)
+            guard = bench.make_guard()
             await stack.enter_async_context(guard)
             client = make_client(account, base_url, guard=guard)
+            if find_spec(ENGINE) is None:  # it would be told after the waiting
+                raise ImportError(MISSING)
+            if not await interrupts.ended(until_there(bench.ledger), before=1):
+                say("work.ended")
+                return Exit.DONE
             opened = await stack.enter_async_context(Ledger.open(bench.ledger))
             await stack.enter_async_context(client)
             me = f"{socket.gethostname()}:{os.getpid()}"

@@ -82,8 +82,8 @@ class Ledger:
 
         Args:
             path_or_url: A path or `sqlite:///…` for SQLite, `postgresql://…` for PostgreSQL.
-            inbox: An open inbox, whose reports are taken in as they come: they settle what is
-                UNKNOWN, and tell how calls ended.
+            inbox: An inbox, whose reports are taken in as they come while it is open, be it opened
+                before this ledger or after: they settle what is UNKNOWN, and tell how calls ended.
             create: Whether a missing file and missing tables are made.
             prefix: What the names of its tables begin with.
             timing: How the living are told from the dead.

@@ -92,6 +92,7 @@ class Follower:
         self._heart = heart
         self._owners = owners
         self._inbox = inbox
+        self._name = ""  # of the inbox that was read from
         self._read: list[DeliveryReport] = []
         self._news = Signal()
         self._room = Signal()
@@ -121,8 +122,9 @@ class Follower:
 
     async def _reading(self) -> None:
         async for _ in self._news.rounds(every=self._owners.timing.beat):
+            await self._room.wait_until(lambda: not self._read)  # which is marked by then
             try:
-                name = name_of(self._inbox)
+                self._name = name = name_of(self._inbox)
                 marked = partial(matching.marked, self._owners, name)
                 await self._read_from(await self._heart.read(marked))
             except (*ENDING, GeneratorExit):
@@ -166,7 +168,7 @@ class Follower:
             self._knows = True
         again = list(islice(self._waiting, _BATCH))
         if batch:
-            found = await _stored(self._heart, owners, name_of(self._inbox), batch)
+            found = await _stored(self._heart, owners, self._name, batch)
             self._wait_for(found.waiting)
         if again:
             found = await self._heart.write(lambda: matching.match(owners, again))

@@ -221,9 +221,16 @@ class Inbox:
 
     @property
     def identity(self) -> str:
-        """Which table of which database it is, for who keeps a `seq`; no secret is in it."""
+        """Which table of which database it is, for who keeps a `seq`; no secret is in it.
+
+        One that was deleted and made anew at the same place is another one.
+
+        Raises:
+            InboxClosed: The inbox is not open.
+        """
+        made = self._open_parts().made
         where = hashlib.sha256(self._options.address.target.encode()).hexdigest()
-        return f"{self._options.table}@{where[:16]}"
+        return f"{self._options.table}@{where[:16]}" + ("" if made is None else f".{made:x}")
 
     def reports(
         self, since: int | None = None, *, follow: bool = True

@@ -44,6 +44,9 @@ class Options:
 class Parts:
     """The parts of an open inbox; entered, they are open, and closed in the opposite order.
 
+    Attributes:
+        made: The number by which a table that was made anew is known; None if it has none.
+
     Args:
         options: How they are opened.
         handlers: By kind; may grow meanwhile.
@@ -60,12 +63,15 @@ class Parts:
         self.tail = Tail(self.store, poll)
         self.retention = Retention(self.store.purge, options.kept, options.clock, poll)
         self.dispatcher = Dispatcher(self.store, handlers, options.handling, poll, options.events)
+        self.made: int | None = None
         self._closing: AsyncExitStack
 
     async def __aenter__(self) -> Self:
         """Open them, or none of them."""
         async with AsyncExitStack() as closing:
-            for part in (self.store, self.tail, self.retention, self.dispatcher):
+            await closing.enter_async_context(self.store)
+            self.made = await self.store.made()
+            for part in (self.tail, self.retention, self.dispatcher):
                 await closing.enter_async_context(part)
             closing.push_async_callback(self.store.flush)
             self._closing = closing.pop_all()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ihuyi_voice.pushes.claims import Stored
-from ihuyi_voice.pushes.table import PushState, Table
+from ihuyi_voice.pushes.table import MADE, PushState, Table
 from ihuyi_voice.storage import Query, Row, Work
 
 
@@ -77,6 +77,12 @@ def counts(table: Table) -> Work[dict[PushState, int]]:
     rows: Sequence[Row] = yield Query(f"SELECT state, pushes FROM {table.counts}")
     found = {row["state"]: int(row["pushes"]) for row in rows}
     return {state: found.get(state, 0) for state in PushState}
+
+
+def made(table: Table) -> Work[int | None]:
+    """Return the number by which a table that was made anew is known; None if it has none."""
+    rows = yield Query(f"SELECT pushes FROM {table.counts} WHERE state = :made", {"made": MADE})
+    return int(rows[0]["pushes"]) if rows else None
 
 
 def _push(row: Row) -> Stored:

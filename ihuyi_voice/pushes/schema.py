@@ -2,10 +2,11 @@
 
 # ruff: noqa: S608 - the table's name is an identifier
 
+import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from ihuyi_voice.pushes.table import COLUMNS, PushState, Table
+from ihuyi_voice.pushes.table import COLUMNS, MADE, PushState, Table
 from ihuyi_voice.storage import Dialect, Query, Schema, Work
 
 _VERSION: Final = 2
@@ -18,7 +19,7 @@ def schema_of(name: str) -> Schema:
 
     def create(dialect: Dialect) -> Sequence[str]:
         table = Table(name, dialect)
-        return (*table.definition(), *table.indexes(), _no_counts(table))
+        return (*table.definition(), *table.indexes(), _no_counts(table), _made(table))
 
     def to_version_2(dialect: Dialect) -> Work[None]:
         table = Table(name, dialect)
@@ -74,6 +75,11 @@ def _sequence(table: Table) -> Sequence[str]:
         return ()
     sequence = f"pg_get_serial_sequence('{table}', 'seq')"
     return (f"SELECT setval({sequence}, COALESCE((SELECT max(seq) FROM {table}), 0) + 1, false)",)
+
+
+def _made(table: Table) -> str:
+    """Return what gives a new table a number of its own; older ones have none."""
+    return f"INSERT INTO {table.counts} (state, pushes) VALUES ('{MADE}', {secrets.randbits(62)})"
 
 
 def _no_counts(table: Table) -> str:

@@ -155,6 +155,10 @@ class Store:
         """Return how many pushes are in each state."""
         return await self._read(lambda: queries.counts(self.table))
 
+    async def made(self) -> int | None:
+        """Return the number by which a table that was made anew is known; None if it has none."""
+        return await self._read(lambda: queries.made(self.table))
+
     async def last_seq(self) -> int:
         """Return the highest sequence number, 0 if the table is empty."""
         return await self._read(lambda: queries.last_seq(self.table))

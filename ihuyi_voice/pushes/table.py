@@ -51,6 +51,12 @@ _TEXTS: Final = ("key", "kind", "subject", "content_type", "state", "owner", "er
 _NUMBERS: Final = ("seq", "rank", "received_at", "late", "tries", "due")
 COLUMNS: Final = frozenset({*_TEXTS, *_NUMBERS, "body"})
 
+MADE: Final = "made"
+"""Among the counts: a number of the table's own, by which one that was made anew is known.
+
+Tables that were made by earlier versions have none.
+"""
+
 # Written as they are in the indexes: SQLite compares the text of a condition.
 WAITS: Final = "state = 'pending' AND due IS NULL"
 ASIDE: Final = "state IN ('dead', 'quarantined')"

@@ -226,10 +226,10 @@ def _translated() -> Generator[None]:
     except BaseException as exc:
         # Broad: what a driver raises when its server goes away is no closed list, nor is what a
         # clock of somebody else's does.
-        raise StorageUnavailable(f"database failed: {_reason(exc)}") from exc
+        raise StorageUnavailable(f"database failed: {reason_of(exc)}") from exc
 
 
-def _reason(exc: BaseException) -> str:
+def reason_of(exc: BaseException) -> str:
     """Say what a person can do something about: a full disk, a refused connection or password."""
     name = type(exc).__name__
     # An error of anything else may quote the URL, and with it the password, or a parameter.

@@ -16,6 +16,8 @@ from ihuyi_voice.workers.schema import prepare
 if TYPE_CHECKING:
     import procrastinate
 
+ENGINE: Final = "procrastinate"
+MISSING: Final = "workers need an extra: pip install 'ihuyi-voice[workers]'"
 STALLED: Final = 9.0
 """The seconds without a beat after which a worker's jobs fail."""
 
@@ -75,8 +77,8 @@ class Queue:
     """
 
     def __init__(self, ledger: Ledger, account: str) -> None:
-        if importlib.util.find_spec("procrastinate") is None:
-            raise ImportError("workers need an extra: pip install 'ihuyi-voice[workers]'")
+        if importlib.util.find_spec(ENGINE) is None:
+            raise ImportError(MISSING)
         self._parts = ledger.parts
         if self._parts.address.dialect != "postgresql":
             raise InvalidRequest("workers need a ledger in PostgreSQL, and this one is in SQLite")

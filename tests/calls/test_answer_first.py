@@ -243,7 +243,8 @@ def test_a_retry_hook_that_fails_hides_nothing(
         return await ended(simulator, Misbehaving(), retry=policy)
 
     assert isinstance(run_virtual(main()), str)
-    assert "on_retry failed" in caplog.text
+    named = {"raises": "LookupError", "is a coroutine function": "TypeError"}
+    assert f"on_retry failed: {named[broken]}" in caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -427,7 +427,7 @@ def test_a_retry_settles_each_attempt_and_intends_the_next() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["", "  ", "k" * 201, "a\nb", "a\x00b", "\ud800", 5, b"key", ("a",)], ids=repr
+    "key", ["", "  ", "k" * 201, "a\nb", "a\x00b", "\ud800", 5, b"key", ("a",)]
 )
 def test_a_key_that_can_be_none_is_refused(key: Any) -> None:
     """Empty, too long, of another type, or with characters that nobody sees."""

@@ -141,6 +141,19 @@ def test_what_a_dead_process_left_in_doubt_is_a_warning(
     assert "ended UNKNOWN, as was known" in line["line"]
 
 
+def test_only_what_is_replayed_was_known(caplog: pytest.LogCaptureFixture) -> None:
+    """The line of a first outcome ends with what it says."""
+
+    async def main() -> None:
+        async with in_process(vendor(Fault("code", code=4072))) as client:
+            await submit(client, MOBILE)
+
+    run_virtual(main())
+    (line,) = told(caplog)
+    assert not line["voice_replayed"]
+    assert "as was known" not in line["line"]
+
+
 def test_a_replayed_acceptance_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
     """It is at DEBUG, like the first one."""
     caplog.set_level(logging.DEBUG, OUTCOMES)

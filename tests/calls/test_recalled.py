@@ -1,6 +1,7 @@
 """The limits per number hold across restarts: the guard is told what the ledger knows."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -87,8 +88,8 @@ def test_a_call_in_flight_elsewhere_counts_too() -> None:
     assert isinstance(run_virtual(main()), RateLimited)
 
 
-@pytest.mark.parametrize("guard", [None, Misbehaving()])
-def test_a_guard_that_cannot_be_told_is_left_alone(guard: Any) -> None:
+@pytest.mark.parametrize("make", [lambda: None, Misbehaving])
+def test_a_guard_that_cannot_be_told_is_left_alone(make: Callable[[], Any]) -> None:
     """It keeps its windows by itself, or keeps none."""
 
     async def main() -> tuple[Any, list[str]]:
@@ -96,7 +97,7 @@ def test_a_guard_that_cannot_be_told_is_left_alone(guard: Any) -> None:
         await call(simulator, store, "k")
         await asyncio.sleep(2.0)
         ledger = FakeLedger(store)
-        async with in_process(simulator, ledger=ledger, guard=guard) as client:
+        async with in_process(simulator, ledger=ledger, guard=make()) as client:
             return await client.submit(MOBILE, CONTENT), ledger.told
 
     end, told = run_virtual(main())

@@ -180,21 +180,22 @@ def test_no_wait_has_no_jitter() -> None:
     assert delays(RetryPolicy(initial=0.0, jitter=1.0), refused(0), 3) == [0.0, 0.0, 0.0]
 
 
-def test_waiting_for_our_own_connections_uses_up_no_attempt() -> None:
-    """Only the time in all bounds it; with retries off there is none."""
+@pytest.mark.parametrize("since", [0.0, 1_000.0])
+def test_waiting_for_our_own_connections_uses_up_no_attempt(since: float) -> None:
+    """Only the time in all bounds it, whatever the clock said first; with retries off, none."""
     policy = RetryPolicy(attempts=2, initial=1.0, jitter=0.0, total_time=50.0)
     tries = Tries(SUBMIT, policy)
     for now in (0.0, 10.0, 20.0, 49.0):
-        tries.begin(now)
+        tries.begin(since + now)
         tries.note(queued())
-        assert (tries.next_delay(queued(), now), tries.attempts) == (0.0, 0)
-    tries.begin(49.0)
+        assert (tries.next_delay(queued(), since + now), tries.attempts) == (0.0, 0)
+    tries.begin(since + 49.0)
     tries.note(queued())
-    assert tries.next_delay(queued(), 50.0) is None
+    assert tries.next_delay(queued(), since + 50.0) is None
     alone = Tries(SUBMIT, RetryPolicy(attempts=1))
-    alone.begin(0.0)
+    alone.begin(since)
     alone.note(queued())
-    assert alone.next_delay(queued(), 0.0) is None
+    assert alone.next_delay(queued(), since) is None
 
 
 def reply(**headers: str) -> NotSent:

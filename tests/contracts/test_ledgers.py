@@ -225,6 +225,17 @@ async def test_accounts_and_runs_are_apart(world: World) -> None:
         await granted(journal, draft())
 
 
+async def test_accounts_are_apart_in_flight(world: World) -> None:
+    """The same key of two accounts, both in flight at once, each with its own end."""
+    process = await world.process()
+    ours, theirs = process.calls(), process.ledger.calls("other")
+    for journal in (ours, theirs):
+        await granted(journal, draft())
+    await ours.settle(draft(), accepted("V1"))
+    await theirs.settle(draft(), accepted("V2"))
+    assert [await looked(journal) for journal in (ours, theirs)] == [accepted("V1"), accepted("V2")]
+
+
 @pytest.mark.parametrize("end", [accepted(), unknown(), refused(Action.FIX_REQUEST)])
 async def test_what_was_never_intended_displaces_nothing_that_was_sent(
     world: World, end: Ending

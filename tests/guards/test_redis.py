@@ -5,7 +5,7 @@ import gc
 import heapq
 import random
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from textwrap import dedent
 from types import SimpleNamespace
 from typing import Any
@@ -334,6 +334,48 @@ async def test_a_lease_that_is_held_is_extended(clocked: ClockedGuard, clock: Cl
     assert (await wait_of(clocked)).window is None
     await clocked.commit(lease)
     assert (await wait_of(clocked)).window == 1.0
+
+
+async def test_who_holds_a_lease_is_looked_after_until_it_ends(
+    clocked: ClockedGuard, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three times in a lease's length, by itself, one timer at a time; then no more."""
+    due: list[Callable[[], object]] = []
+    loop = asyncio.get_running_loop()
+    before = loop.call_later
+
+    def call_later(delay: float, callback: Callable[..., object], *given: Any) -> Any:
+        if delay != 10.0:  # a third of a lease: the others are not the guard's
+            return before(delay, callback, *given)
+        due.append(callback)
+        return asyncio.TimerHandle(0.0, callback, given, loop)
+
+    monkeypatch.setattr(loop, "call_later", call_later)
+    lease = await take(clocked)
+    for number in range(1, 5):
+        assert len(due) == number
+        clock.now += 20.0
+        assert (await wait_of(clocked)).window is None  # and the guard knows what time it is
+        due[-1]()
+    await clocked.commit(lease)
+    due[-1]()
+    assert len(due) == 5
+
+
+async def test_an_account_is_forgotten_when_the_guard_takes_it_to_be(
+    redis_url: str, prefix: str, client: Any
+) -> None:
+    """Else it would warn of a loss that is none, or be silent of one that is."""
+    for number, limits in enumerate((Limits(), Limits(per_second=None, per_day=None))):
+        async with RedisGuard(redis_url, limits, prefix=f"{prefix}{number}") as guard:
+            await take(guard)
+            settings = guard._settings  # pyright: ignore[reportPrivateUsage] - what it knows
+            (key,) = [
+                each async for each in client.scan_iter(f"*{prefix}{number}*account", count=1000)
+            ]
+            left = await client.pttl(key) / 1000
+            await client.delete(key)
+        assert settings.forgotten_after - 60.0 < left <= settings.forgotten_after
 
 
 async def test_a_lease_that_its_holder_forgot_lapses_and_counts(

@@ -4,6 +4,7 @@
 
 import asyncio
 import re
+from datetime import UTC
 
 import asyncpg
 import pytest
@@ -73,6 +74,7 @@ async def test_a_run_is_counted_and_listed(world: World) -> None:
     assert (entries["accepted"].error, entries["accepted"].attempts) == (None, 2)
     for key, kind in {"held": RateLimited, "rejected": VendorError}.items():
         assert type(entries[key].error) is kind
+    assert getattr(entries["held"].error, "source", None) == "guard"
     await process.dies()
     world.now += 11.0
     counts |= {"OPEN": 0, "UNKNOWN": 2}
@@ -82,6 +84,33 @@ async def test_a_run_is_counted_and_listed(world: World) -> None:
     (entry,) = [each for each in await listed(other) if each.key == "in flight"]
     assert entry.status is OutcomeStatus.UNKNOWN
     assert isinstance(entry.error, OutcomeUnknown)
+
+
+async def test_an_entry_tells_when_its_call_was_begun_and_when_it_ended(world: World) -> None:
+    """Its last call; of one that was never begun, none; and who said what became of it."""
+    process, began = await world.process(), world.now
+    async with process.ledger.run(ACCOUNT, "run") as journal:
+        await journal.settle(draft("never begun"), held())
+        for key in ("ended", "settled"):
+            assert await journal.intend(draft(key)) is None
+        world.now += 5.0
+        await journal.settle(draft("ended"), accepted("V1"))
+        await journal.settle(draft("settled"), unknown())
+        world.now += 5.0
+        await process.ledger.settle("run", "settled", OutcomeStatus.ACCEPTED, voice_id="V7")
+    entries = {entry.key: entry for entry in await listed(process)}
+    seconds = {
+        key: [None if at is None else at.timestamp() - began for at in times]
+        for key, each in entries.items()
+        for times in [(each.begun_at, each.at, each.settled_at)]
+    }
+    assert seconds == {
+        "never begun": [None, 0.0, None],
+        "ended": [0.0, 5.0, None],
+        "settled": [0.0, 5.0, 10.0],
+    }
+    assert {each.at.tzinfo for each in entries.values()} == {UTC}
+    assert all(each.also == () for each in entries.values())
 
 
 async def test_entries_come_in_pages(world: World) -> None:

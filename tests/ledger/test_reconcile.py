@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -13,7 +13,9 @@ from ihuyi_voice import Action, DeliveryReport, DeliveryStatus, OutcomeStatus, S
 from ihuyi_voice.errors import InboxUnavailable
 from ihuyi_voice.ledger import Entry, Ledger, reconcile
 from ihuyi_voice.ledger.matching import marked
+from ihuyi_voice.ledger.reconcile import Reports, name_of
 from ihuyi_voice.ledger.states import Ending
+from ihuyi_voice.protocol import Push
 from ihuyi_voice.protocol.pushes import parse_push
 from ihuyi_voice.pushes import Inbox
 from ihuyi_voice.storage import Query, Work
@@ -243,6 +245,18 @@ async def test_reports_settle_as_they_come(world: World) -> None:
     await settled(process)
 
 
+async def test_the_next_process_reads_on_where_the_last_one_ended(world: World) -> None:
+    """Not from the beginning, and not from what comes from now on alone."""
+    inbox = FakeInbox()
+    world.beat = 0.02
+    for number in range(1, 3):
+        inbox.tell(f"V{number}", world.now, mobile=B)
+        process = await world.process(inbox=inbox)
+        await follower_has_seen(process, number)
+        await process.ledger.__aexit__(None, None, None)
+    assert inbox.asked == [0, 1]
+
+
 async def test_reports_of_what_the_dead_had_in_flight_settle_as_they_come(world: World) -> None:
     """Also if nobody asks for the key, or opens the run, ever again."""
     dead, inbox = await world.process(), FakeInbox()
@@ -290,6 +304,96 @@ async def test_many_that_had_to_wait_are_looked_at_in_turn(world: World) -> None
     async with asyncio.timeout(30):
         while (await listed(second.ledger))["w599"].status is not OutcomeStatus.ACCEPTED:  # noqa: ASYNC110 - another task's doing
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("first", ["inbox", "ledger"])
+async def test_it_does_not_matter_which_is_opened_first(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture, first: str
+) -> None:
+    """With both at hand, reports settle by themselves; the log tells of an inbox to be opened."""
+    inbox = Inbox.open(tmp_path / "pushes.db", clock=world.clock)
+    world.beat = 0.02
+    async with AsyncExitStack() as closing:
+        if first == "inbox":
+            await closing.enter_async_context(inbox)
+        process = await world.process(inbox=inbox)
+        await uncertain(process, "a")
+        if first == "ledger":
+            await closed_is_seen()
+            await closing.enter_async_context(inbox)
+        await inbox.put(pushed("V9"))
+        await settled(process)
+        assert (await one(process)).voice_id == "V9"
+        await process.ledger.__aexit__(None, None, None)
+    assert ("no delivery reports" in caplog.text) is (first == "ledger")
+
+
+async def test_an_inbox_that_is_opened_again_is_read_on(world: World, tmp_path: Path) -> None:
+    """From where it was; what came meanwhile, by another process, is in it."""
+    inbox, other = (Inbox.open(tmp_path / "pushes.db", clock=world.clock) for _ in range(2))
+    world.beat = 0.02
+    async with inbox:
+        process = await world.process(inbox=inbox)
+        await uncertain(process, "a")
+        await inbox.put(pushed("V9"))
+        await settled(process)
+    await closed_is_seen()
+    await uncertain(process, "b", mobile="13900000001")
+    async with other:
+        await other.put(pushed("V10", "13900000001"))
+    async with inbox:
+        async with asyncio.timeout(30):
+            while (await listed(process.ledger))["b"].voice_id != "V10":  # noqa: ASYNC110 - another task's doing
+                await asyncio.sleep(0)
+        await process.ledger.__aexit__(None, None, None)
+
+
+def pushed(voice_id: str, mobile: str = A) -> Push:
+    """Return a report as the vendor pushes it, without its time."""
+    form = {"code": "2", "voiceid": voice_id, "mobilephone": mobile, "talktime": "7"}
+    return parse_push(urlencode(form).encode())
+
+
+async def closed_is_seen() -> None:
+    """Wait until the ledger has looked at an inbox that is closed, and once more."""
+    looks = list[Reports]()
+
+    def counted(inbox: Reports) -> str:
+        looks.append(inbox)
+        return name_of(inbox)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reconcile, "name_of", counted)
+        async with asyncio.timeout(30):
+            while len(looks) < 2:  # noqa: ASYNC110 - another task's doing
+                await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("by_itself", [True, False])
+async def test_an_inbox_that_was_made_anew_is_read_from_its_beginning(
+    world: World,
+    tmp_path: Path,
+    by_itself: bool,  # noqa: FBT001 - of the test's parameters
+) -> None:
+    """Its numbers begin again, at the same path, and are not those that were read before."""
+    path = tmp_path / "pushes.db"
+    async with Inbox.open(path, clock=world.clock) as inbox:
+        process = await world.process()
+        for number in range(3):
+            await inbox.put(pushed(f"V{number}", B))
+        await process.ledger.reconcile(inbox)
+    for file in tmp_path.glob("pushes.db*"):  # noqa: ASYNC240 - a few
+        file.unlink()
+    async with Inbox.open(path, clock=world.clock) as inbox:
+        await uncertain(process, "a")
+        await inbox.put(pushed("V9"))
+        if by_itself:
+            world.beat = 0.02
+            process = await world.process(inbox=inbox)
+            await settled(process)
+            await process.ledger.__aexit__(None, None, None)
+        else:
+            await settled_by(process, inbox)
 
 
 class Odd(BaseException):

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import json
+import re
 from typing import Any
 
 import pytest
@@ -149,12 +150,43 @@ DEEP = b"[" * 30_000
         (b"\x1f\x8bxyz", "application/gzip", "no gzip"),
         (as_json(REPORT).decode().encode("utf-16"), JSON, "no JSON"),
     ],
-    ids=lambda value: ascii(value)[:30],
 )
 def test_a_body_without_a_clear_meaning_is_unreadable(body: bytes, kind: str, reason: str) -> None:
     """Cut off, too deep, two values for a field; the reason is that of what it was said to be."""
     with pytest.raises(PushUnreadable, match=reason):
         parse_push(body, kind)
+
+
+PACKED = gzip.compress(gzip.compress(form(REPORT), mtime=0), mtime=0)
+IN_WHOLE = {
+    "a gzip in a gzip": PACKED,
+    "a gzip that is cut off, or too large": PACKED[:-9],
+    "no gzip that can be read": b"\x1f\x8bxyz",
+    "no JSON that can be read": b"{",
+    "JSON that is no object": b"[7]",
+    "a voiceid that is neither a text nor a whole number": as_json(REPORT, voiceid=True),
+    "a multipart form without its end": multipart(REPORT)[:-4],
+    "a multipart form without its boundary": b"--\r\n",
+    "a part of a multipart form without its name": b"------x\r\n\r\n7\r\n------x--",
+    "neither a voiceid nor a templateid": form({"code": "2"}),
+    "two ids": form(REPORT | AUDIT),
+    "an id of 0": form(REPORT | {"voiceid": "0"}),
+}
+
+
+@pytest.mark.parametrize("reason", IN_WHOLE)
+def test_the_reason_is_what_people_read_in_the_quarantine(reason: str) -> None:
+    """These words, and no others."""
+    with pytest.raises(PushUnreadable) as caught:
+        parse_push(IN_WHOLE[reason])
+    assert str(caught.value) == reason
+
+
+def test_a_part_may_be_named_without_quotes() -> None:
+    """As some programs write it."""
+    bare = re.sub(rb'name="(\w+)"', rb"name=\1", multipart(REPORT))
+    assert b'"' not in bare
+    assert report(bare, MULTIPART) == GOOD
 
 
 KINDS = st.sampled_from([FORM, MULTIPART, JSON, "", "multipart/form-data", "x/y+json"])

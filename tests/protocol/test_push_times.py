@@ -75,7 +75,6 @@ def test_a_time_that_means_something_is_read(text: str, expected: datetime) -> N
         "9" * 5000,
         "null",
     ],
-    ids=lambda text: text[:30],
 )
 def test_what_is_no_time_or_could_be_several_is_none(text: str) -> None:
     """The zeros of databases, a day without its hour, the 30th of February."""

@@ -155,7 +155,7 @@ INFORMATIONAL: list[tuple[str, str, object]] = [  # a field, what it says, and w
 NAMES = {"talktime": "talk_time", "mobilephone": "mobile", "report_time": "report_time"}
 
 
-@pytest.mark.parametrize(("name", "text", "expected"), INFORMATIONAL, ids=ascii)
+@pytest.mark.parametrize(("name", "text", "expected"), INFORMATIONAL)
 def test_what_only_informs_never_refuses_a_push(name: str, text: str, expected: object) -> None:
     """What means something is read, the rest left out; the vendor's own words are in `raw`."""
     value = report(form(REPORT, **{name: text}))

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from ihuyi_voice.pushes import Inbox, InboxClosed, InboxUnavailable
+from ihuyi_voice.pushes import InboxClosed, InboxUnavailable
 from ihuyi_voice.pushes.store import Store
 from tests.pushes.support import Place, audit, report
 
@@ -107,14 +107,12 @@ async def test_the_iterator_pages_through_a_backlog(place: Place) -> None:
 
 
 async def test_the_iterator_ends_with_what_is_stored_if_it_shall(place: Place) -> None:
-    """However much that is; and the inbox has a name under which a `seq` can be kept."""
+    """However much that is."""
     async with place.inbox() as inbox:
         await asyncio.gather(*(inbox.put(report(str(number))) for number in range(1, 601)))
         seqs = [each.seq async for each in inbox.reports(since=0, follow=False)]
         assert len(seqs) == 600
         assert [each async for each in inbox.reports(since=seqs[-1], follow=False)] == []
-        assert inbox.identity == place.inbox().identity
-        assert inbox.identity != Inbox.open("elsewhere.db").identity
 
 
 async def test_the_idle_tail_keeps_up_with_the_table(place: Place) -> None:

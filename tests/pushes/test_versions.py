@@ -6,11 +6,13 @@
 
 import sqlite3
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from ihuyi_voice.errors import InboxClosed
 from ihuyi_voice.protocol import Push
 from ihuyi_voice.pushes import InboxUnavailable, PushState
 from ihuyi_voice.pushes.schema import schema_of
@@ -18,6 +20,7 @@ from ihuyi_voice.storage import Query, Work
 from ihuyi_voice.storage.statements import DIALECTS
 from tests.pushes.handlers import rows, store_of
 from tests.pushes.support import Place, Recorder, audit, report, states
+from tests.support.databases import drop
 
 FORM = "application/x-www-form-urlencoded"
 IN_AN_HOUR = 4e9  # by whatever clock
@@ -238,3 +241,44 @@ async def test_what_a_newer_version_wrote_poisons_nothing(place: Place) -> None:
         assert [(await anext(reports)).voice_id for _ in range(2)] == ["1", "2"]
         inbox.handle(on_report=Recorder())
         await states(inbox, handled=1)
+
+
+async def test_an_inbox_has_a_name_under_which_a_place_in_it_can_be_kept(place: Place) -> None:
+    """The same for all who open it, in whatever process, and however often."""
+    async with place.inbox() as inbox, place.inbox() as other:
+        name = inbox.identity
+        assert other.identity == name
+    with pytest.raises(InboxClosed):
+        assert inbox.identity
+    async with inbox:
+        assert inbox.identity == name
+
+
+async def test_one_that_was_made_anew_at_the_same_place_has_another(
+    place: Place, postgres_or_none: str | None
+) -> None:
+    """For its numbers begin again."""
+    async with place.inbox() as inbox:
+        name = inbox.identity
+    if postgres_or_none is None:
+        for each in Path(place.url).parent.glob(f"{Path(place.url).name}*"):
+            each.unlink()
+    else:
+        await drop(place.url, place.table)
+    async with place.inbox() as inbox:
+        assert inbox.identity != name
+
+
+async def test_one_of_an_earlier_version_keeps_its_name(place: Place) -> None:
+    """What was marked under it holds: it is that of the place alone."""
+    async with place.inbox() as inbox:
+        first, store = inbox.identity, store_of(inbox)
+
+        def forget() -> Work[None]:
+            yield Query(f"DELETE FROM {store.table.counts} WHERE state = 'made'")
+
+        await store._database.write(forget)
+    async with place.inbox() as inbox:
+        assert first.startswith(f"{inbox.identity}.")
+        assert inbox.identity.startswith(f"{place.table}@")
+        assert set(await inbox.counts()) == set(PushState)

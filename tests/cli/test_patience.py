@@ -1,0 +1,232 @@
+"""A worker that is started before its PostgreSQL waits for it; what is wrong ends it at once."""
+
+import asyncio
+import signal
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import attrs
+import pytest
+
+from ihuyi_voice.cli import patience, work
+from ihuyi_voice.cli.language import Language, choose
+from ihuyi_voice.cli.patience import is_away, until_there
+from ihuyi_voice.errors import InvalidRequest
+from tests.support.command import PROGRAM, run
+from tests.support.postgres import Server
+from tests.support.redis_servers import PrivateRedis
+from tests.workers.processes import running, written
+
+AWAY = "the database can't be reached, and is tried again until it can"
+
+
+@attrs.define
+class Waits:
+    """What happens while it waits, one wait after another; they take no time.
+
+    Attributes:
+        then: What happens in each, from the first on; after that, nothing more may be waited for.
+        seconds: How long each was to take.
+    """
+
+    then: list[Callable[[], Awaitable[None]]]
+    seconds: list[float] = attrs.field(factory=list[float])
+
+    async def __call__(self, seconds: float) -> None:
+        """Wait."""
+        self.seconds.append(seconds)
+        await self.then.pop(0)()
+
+
+async def nothing() -> None:
+    """Let nothing happen."""
+
+
+async def test_a_server_that_is_started_late_is_waited_for(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That it is waited for is said once, on stderr, with the cause; not that it is there."""
+    await server.stop()
+    waits = Waits([nothing, nothing, server.start])
+    await until_there(server.url, sleep=waits)
+    assert len(waits.seconds) == 3
+    out, err = capsys.readouterr()
+    assert (out, err.count(AWAY), err.count("\n")) == ("", 1, 1)
+    assert f"Connect call failed ('127.0.0.1', {server.port})" in err
+
+
+async def test_it_is_said_in_chinese(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """The cause, too."""
+    choose(Language.ZH)
+    await server.stop()
+    await until_there(server.url, sleep=Waits([server.start]))
+    err = capsys.readouterr().err
+    assert "暂时无法连接数据库，将持续重试" in err
+    assert "对方拒绝连接" in err
+
+
+async def test_the_waits_grow_up_to_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a hundred workers neither come at once nor all the time."""
+    tried = list[str]()
+
+    async def refuse(dsn: str) -> None:
+        tried.append(dsn)
+        if len(tried) < 200:
+            raise ConnectionRefusedError(111, "Connect call failed")
+
+    monkeypatch.setattr(patience, "_answer", refuse)
+    waits = Waits([nothing] * 199)
+    await until_there("postgresql://db/calls", sleep=waits)
+    assert min(waits.seconds) >= 0.5
+    assert max(waits.seconds[:3]) <= 4.0
+    assert 15.0 < max(waits.seconds) <= 30.0
+    assert len({round(each, 6) for each in waits.seconds[10:]}) > 150
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (ConnectionRefusedError(111, "refused"), True),
+        (ConnectionResetError(104, "reset"), True),
+        (TimeoutError(), True),
+        (OSError("Multiple exceptions: [Errno 111] …, [Errno 111] …"), True),
+        (OSError(113, "No route to host"), True),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), True),
+        (asyncpg.CannotConnectNowError("the database system is starting up"), True),
+        (asyncpg.TooManyConnectionsError("sorry, too many clients already"), True),
+        (asyncpg.ConnectionDoesNotExistError("connection was closed"), True),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), False),
+        (asyncpg.InvalidPasswordError("password authentication failed"), False),
+        (asyncpg.InvalidCatalogNameError('database "x" does not exist'), False),
+        (asyncpg.exceptions.ClientConfigurationError("sslmode"), False),
+        (ssl.SSLCertVerificationError("self-signed certificate"), False),
+        (FileNotFoundError(2, "No such file or directory"), False),
+        (ValueError("invalid literal for int()"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_only_what_may_pass_by_itself_is_waited_for(error: Exception, *, away: bool) -> None:
+    """Not a wrong name, password, database, certificate or option."""
+    assert is_away(error) is away
+
+
+@pytest.mark.parametrize("url", ["sqlite:///calls.db", "calls.db"])
+async def test_a_file_is_not_waited_for(url: str) -> None:
+    """Whoever opens it says what is wrong with it."""
+    await until_there(url, sleep=Waits([]))
+
+
+async def test_an_address_of_another_kind_is_refused() -> None:
+    """At once, in words."""
+    with pytest.raises(InvalidRequest, match="neither sqlite:// nor postgresql://"):
+        await until_there("mysql://db/calls", sleep=Waits([]))
+
+
+# --- by the command
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "told"),
+    [
+        ("postgresql://postgres@{at}/no_such_database", 6, "does not exist"),
+        ("postgresql://nobody_of_this_name@{at}/postgres", 6, "does not exist"),
+        ("postgresql://postgres@{at}/postgres?sslmode=nonsense", 6, "ClientConfigurationError"),
+        ("postgresql://postgres@no.such.host.invalid/postgres", 6, "gaierror"),
+        ("mysql://{at}/calls", 2, "neither sqlite:// nor postgresql://"),
+    ],
+    ids=["database", "role", "option", "host", "kind"],
+)
+@pytest.mark.usefixtures("vendor")
+def test_a_wrong_address_ends_it_at_once(
+    postgres: str, private: PrivateRedis, url: str, code: int, told: str
+) -> None:
+    """The error is the one that opening the ledger has had all the time."""
+    given = url.format(at=urlsplit(postgres).netloc.rpartition("@")[2])
+    result = run("work", "--ledger", given, "--guard", private.url)
+    assert (result.exit_code, told in result.stderr) == (code, True), result.stderr
+    assert AWAY not in result.stderr
+
+
+async def test_a_wrong_password_ends_it_at_once(server: Server) -> None:
+    """A server that asks for one is there, and says no."""
+    await server.execute("ALTER ROLE postgres PASSWORD 'right'")
+    (server.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    server.signal(signal.SIGHUP)
+    url = server.url.replace("postgres@", "postgres:wrong@")
+    assert await refused_by(url) == "InvalidPasswordError"
+    await until_there(url, sleep=Waits([]))
+
+
+async def refused_by(url: str) -> str:
+    """Return what a server says once it asks for a password: it reads its file when it likes."""
+    while True:
+        try:
+            await (await asyncpg.connect(url)).close()
+        except asyncpg.PostgresError as error:
+            return type(error).__name__
+        await asyncio.sleep(0.01)  # another process's file can't be awaited in any other way
+
+
+@pytest.mark.usefixtures("vendor")
+def test_a_missing_extra_ends_it_at_once(
+    private: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for a database first, to hear then what could be known before."""
+
+    def without(name: str, *_: object) -> object:
+        return None if name == "procrastinate" else object()
+
+    monkeypatch.setattr(work, "find_spec", without)
+    monkeypatch.setattr(work, "until_there", None)
+    result = run("work", "--ledger", "postgresql://127.0.0.1:1/x", "--guard", private.url)
+    assert (result.exit_code, "ihuyi-voice[workers]" in result.stderr) == (8, True), result.stderr
+
+
+COMMAND = [*PROGRAM, "work", "--until-done"]
+
+
+def told_by(server: Server, vendor_url: str, private: PrivateRedis) -> dict[str, str]:
+    """Return what a worker is told by its environment."""
+    return {
+        "IHUYI_ACCOUNT": "VM00000000",
+        "IHUYI_API_KEY": "simulator-key-of-tests",
+        "IHUYI_BASE_URL": vendor_url,
+        "IHUYI_LEDGER": server.url,
+        "IHUYI_GUARD": private.url,
+        "IHUYI_LANG": "en",
+    }
+
+
+async def test_a_worker_begins_when_its_database_is_there(
+    server: Server, private: PrivateRedis, tmp_path: Path
+) -> None:
+    """Without being started again."""
+    await server.stop()
+    told, path = told_by(server, "http://127.0.0.1:1/x.php", private), tmp_path / "log"
+    with path.open("wb") as log:
+        async with running(COMMAND, told, log=log) as worker:
+            await written(path, AWAY)
+            await server.start()
+            assert await worker.wait() == 0
+    said = path.read_text(encoding="utf-8")
+    assert said.count(AWAY) == 1
+    assert "works for VM00000000" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_waiting_at_once(
+    server: Server, private: PrivateRedis, tmp_path: Path, number: signal.Signals
+) -> None:
+    """In good order, as nothing is in flight."""
+    await server.stop()
+    told, path = told_by(server, "http://127.0.0.1:1/x.php", private), tmp_path / "log"
+    with path.open("wb") as log:
+        async with running(COMMAND, told, log=log) as worker:
+            await written(path, AWAY)
+            worker.send_signal(number)
+            assert await worker.wait() == 0
+    assert path.read_text(encoding="utf-8").splitlines()[-1] == "ended in good order"
