@@ -222,7 +222,8 @@ def test_closing_knows_of_a_reservation_that_its_caller_never_saw(*, eager: bool
     async def main(turns: int) -> tuple[list[str], int]:
         if eager:
             asyncio.get_running_loop().set_task_factory(eager_factory())
-        guard = Misbehaving()
+        # What takes no turn is made and heard of within one step of an eager task.
+        guard = Misbehaving("reserve", "takes a turn") if eager else Misbehaving()
         async with in_process(Simulator(clock=loop_time), guard=guard) as client:
             task = calling(client)
             for _ in range(turns):

@@ -7,7 +7,9 @@ from ihuyi_voice.guards import Lease, MemoryGuard, Wait
 from tests.support.virtual_time import loop_time
 
 Method: TypeAlias = Literal["reserve", "commit", "release", "block"]
-Manner: TypeAlias = Literal["raises", "raises no Exception", "is cancelled", "hangs", "is slow"]
+Manner: TypeAlias = Literal[
+    "raises", "raises no Exception", "is cancelled", "hangs", "is slow", "takes a turn"
+]
 
 SLOW = 2.0
 
@@ -73,4 +75,4 @@ class Misbehaving:
             raise NoException(method)
         if self._manner == "is cancelled":
             raise asyncio.CancelledError
-        await asyncio.sleep(SLOW if self._manner == "is slow" else 1e9)
+        await asyncio.sleep({"is slow": SLOW, "takes a turn": 0}.get(self._manner, 1e9))

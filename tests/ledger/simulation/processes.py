@@ -11,6 +11,7 @@ sets of tasks, of random numbers, of time.
 
 import asyncio
 import contextvars
+import gc
 import heapq
 import inspect
 import itertools
@@ -37,6 +38,8 @@ EPOCH: Final = 1_767_225_600.0
 _MOST_STEPS: Final = 400_000
 _CLOSINGS: Final = 500
 _CLOSED: Final = inspect.CORO_CLOSED
+# From Python 3.13 on, to close a step closes its generator, whose cleanup may await in its turn.
+_STEPS: Final = ("async_generator_asend", "async_generator_athrow")
 
 
 class Stuck(AssertionError):
@@ -213,8 +216,9 @@ class WorldLoop(asyncio.SelectorEventLoop):
 
 def _close(coroutine: Any) -> None:
     """Close a coroutine from the inside out; each closing goes up to a cleanup's next await."""
+    closed: list[Any] = []
     for _ in range(_CLOSINGS):
-        innermost = _innermost(coroutine)
+        innermost = _innermost(coroutine, closed)
         try:
             if innermost is not None:
                 innermost.close()
@@ -224,15 +228,29 @@ def _close(coroutine: Any) -> None:
             pass
         if innermost is coroutine:
             return
+        closed.append(innermost)
 
 
-def _innermost(coroutine: Any) -> Any:
-    """Return the one that awaits no coroutine that could be closed before it."""
+def _innermost(awaited: Any, closed: list[Any]) -> Any:
+    """Return the one that awaits nothing that could be closed before it."""
     while True:
-        inner = getattr(coroutine, "cr_await", None)
-        if not inspect.iscoroutine(inner) or inspect.getcoroutinestate(inner) == _CLOSED:
-            return coroutine
-        coroutine = inner
+        inner = _awaited_by(awaited)
+        if inner is None or any(inner is one for one in closed):
+            return awaited
+        awaited = inner
+
+
+def _awaited_by(awaited: Any) -> Any:
+    """Return what waits inside: a coroutine, or a step of an asynchronous generator."""
+    if type(awaited).__name__ in _STEPS:
+        (generator,) = filter(inspect.isasyncgen, gc.get_referents(awaited))
+        inner = generator.ag_await
+    else:
+        inner = getattr(awaited, "cr_await", None)
+    if type(inner).__name__ in _STEPS:
+        return inner
+    is_open = inspect.iscoroutine(inner) and inspect.getcoroutinestate(inner) != _CLOSED
+    return inner if is_open else None
 
 
 def run_world(seed: int, main: Callable[[WorldLoop], Coroutine[Any, Any, T]]) -> T:
