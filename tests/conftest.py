@@ -58,6 +58,12 @@ def pytest_report_header() -> str:
     return "long proofs: " + ("on" if LONG else "left out; IHUYI_LONG_TESTS=1 runs them")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Let two tests share a core, unless the long ones run: they wait more than they compute."""
+    return None if LONG else 2 * (os.cpu_count() or 1)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Let the garbage collector look at none of the many things that stay until the end."""

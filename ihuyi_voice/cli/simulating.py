@@ -126,7 +126,7 @@ def read_fault(given: str) -> Fault:
     try:
         return Fault(named, **conditions)
     except ValueError as exc:
-        raise InvalidRequest(f"--fault {given}: {exc}") from None
+        raise _refusal("simulate.fault.number", given=given, reason=str(exc)) from None
 
 
 def _refusal(key: str, **values: object) -> InvalidRequest:

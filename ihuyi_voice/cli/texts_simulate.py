@@ -66,6 +66,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "--push-to: it must begin with http:// or https://, and name a host",
         "--push-to：应以 http:// 或 https:// 开头，并包含主机名",
     ),
+    "simulate.fault.number": ("--fault {given}: {reason}", "--fault {given}：{reason}"),
     "simulate.fault.wrong": (
         "--fault {given}: one of {kinds}, and behind a colon any of {names}",
         "--fault {given}：可选 {kinds}；冒号后可用 {names}",

@@ -85,18 +85,14 @@ class SharedClient(httpx.AsyncClient):
         if not isinstance(request, OneRequest):
             return await super().send(request, **options)
         if not self._is_plain(options):
-            # Others may write into what all requests share, and hang.
-            request.headers = httpx.Headers(request.headers)
-            request.extensions["timeout"] = dict(request.extensions["timeout"])
-            request.extensions["trace"] = request.sent.trace
-            del request.extensions[STARTED]
+            _show_to_others(request)  # who may hang
             with quiet_httpx():
                 async with bounded(request):
                     return await super().send(request, **options)
         request.sent.handed = True
         transport = self._transport_for_url(request.url)
-        if transport is not self.pool:  # somebody has mounted another
-            request.extensions["trace"] = request.sent.trace
+        if transport is not self.pool:  # somebody has mounted another, or mocks it
+            _show_to_others(request)
         response = await transport.handle_async_request(request)
         response.request = request
         return response
@@ -118,6 +114,14 @@ class SharedClient(httpx.AsyncClient):
             and not _HTTPX_LOG.isEnabledFor(logging.INFO)
             and bool(_HTTPX)
         )
+
+
+def _show_to_others(request: OneRequest) -> None:
+    """Give a request a trace, and what they may write into without writing into others."""
+    request.headers = httpx.Headers(request.headers)
+    request.extensions["timeout"] = dict(request.extensions["timeout"])
+    request.extensions["trace"] = request.sent.trace
+    del request.extensions[STARTED]
 
 
 class _HandedOver:

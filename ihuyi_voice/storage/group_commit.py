@@ -38,6 +38,7 @@ class _Group(Generic[Row, Result]):
                 own = kind(str(error))
                 own.__cause__ = error
                 waiter.set_exception(self._told(own))
+                waiter.exception()  # seen: whoever still cares has it from the future
 
 
 def _none() -> int:

@@ -4,7 +4,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,16 @@ from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE
 
 REPLY = b'{"code":2,"msg":"","voiceid":"77"}'
 USING = ["httpcore", "httpx"]
+
+
+@pytest.fixture(autouse=True, params=[logging.DEBUG, logging.WARNING], ids=["logged", "quiet"])
+def logs_of_httpx(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Requests take a shorter way where nobody reads httpx's log, as most programs have it."""
+    log = logging.getLogger("httpx")
+    before = log.level
+    log.setLevel(request.param)
+    yield
+    log.setLevel(before)
 
 
 def client_of(simulator: Simulator, url: str, **options: Any) -> VoiceClient:
@@ -487,3 +497,23 @@ asyncio.run(main())
         command, capture_output=True, text=True, check=False, timeout=60, env=free
     )
     assert done.stdout.strip() == "False", done.stderr
+
+
+async def test_a_mounted_transport_writes_into_its_own_requests_alone(simulator: Simulator) -> None:
+    """Requests of one length have their headers in common, until somebody may write into them."""
+    seen: list[list[str]] = []
+
+    class Writing(httpx.ASGITransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            seen.append(request.headers.get_list("x-mark"))
+            request.headers["x-mark"] = "written"
+            request.extensions["timeout"]["read"] = 0.0
+            return await super().handle_async_request(request)
+
+    async with client_of(simulator, BASE_URL, guard=None) as client:
+        client.http_client._mounts = {  # as httpx's own `mounts=` has them
+            httpx._utils.URLPattern("all://"): Writing(app=simulator)
+        }
+        for _ in range(2):
+            await client.submit(MOBILE, CONTENT)
+    assert seen == [[], []]
