@@ -232,9 +232,11 @@ def _is_usable(given: object) -> bool:
     """Say whether what a guard gave is a lease, or a wait of so many seconds."""
     if not isinstance(given, Wait):
         return given is not None
-    window, reason = given.window, given.reason
-    is_told = (window is None or _is_a_time(window)) and isinstance(reason, str)
-    return _is_a_time(given.seconds) and is_told
+    return _is_a_time(given.seconds) and _is_told(given.window, given.reason)
+
+
+def _is_told(window: object, reason: object) -> bool:
+    return (window is None or _is_a_time(window)) and isinstance(reason, str)
 
 
 def _is_a_time(seconds: object) -> bool:

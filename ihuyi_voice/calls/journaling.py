@@ -98,8 +98,8 @@ class Journaling:
         Raises:
             LedgerUnavailable: Nobody knows.
         """
-        given = await self._asked("look", drafts)
-        ends = cast("Sequence[object]", given) if isinstance(given, Sequence) else ()
+        given: object = await self._asked("look", drafts)
+        ends = _listed(given)
         if len(ends) != len(drafts):
             raise self._unavailable(f"it gave {shown(given)} for {len(drafts)} answers")
         return [self._checked(end) for end in ends]
@@ -242,6 +242,10 @@ class Journaling:
 
 def _let_go(_: object) -> None:
     """Have no use for what nobody waits for any more."""
+
+
+def _listed(given: object) -> Sequence[object]:
+    return cast("Sequence[object]", given) if isinstance(given, Sequence) else ()
 
 
 def _ages(given: Any, mobile: str) -> list[float]:  # noqa: ANN401 - a ledger is foreign code

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -499,7 +500,9 @@ asyncio.run(main())
     assert done.stdout.strip() == "False", done.stderr
 
 
-async def test_a_mounted_transport_writes_into_its_own_requests_alone(simulator: Simulator) -> None:
+async def test_a_mounted_transport_writes_into_its_own_requests_alone(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Requests of one length have their headers in common, until somebody may write into them."""
     seen: list[list[str]] = []
 
@@ -511,9 +514,8 @@ async def test_a_mounted_transport_writes_into_its_own_requests_alone(simulator:
             return await super().handle_async_request(request)
 
     async with client_of(simulator, BASE_URL, guard=None) as client:
-        client.http_client._mounts = {  # as httpx's own `mounts=` has them
-            httpx._utils.URLPattern("all://"): Writing(app=simulator)
-        }
+        mounted = Writing(app=simulator)
+        monkeypatch.setattr(client.http_client, "_transport_for_url", Mock(return_value=mounted))
         for _ in range(2):
             await client.submit(MOBILE, CONTENT)
     assert seen == [[], []]
