@@ -83,6 +83,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(long)]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let pytest format every line for those tests alone that ask for `caplog`."""
+    plugin: Any = item.config.pluginmanager.getplugin("logging-plugin")
+    asks = "caplog" in getattr(item, "fixturenames", ())
+    plugin.caplog_handler.setLevel(logging.NOTSET if asks else logging.WARNING)
+    plugin.report_handler.setLevel(logging.WARNING)
+
+
 class _Watch(logging.Handler):
     """Keeps the lines that show what they must not."""
 
@@ -117,11 +125,3 @@ def no_secret_in_any_log_line() -> Iterator[None]:
     root.removeHandler(watch)
     root.setLevel(level)
     assert not watch.offending
-
-
-@pytest.fixture(scope="session", autouse=True)
-def warnings_alone_for_pytests_own_handlers(pytestconfig: pytest.Config) -> None:
-    """They format every line that they hear; `caplog.at_level` lets them hear more."""
-    plugin: Any = pytestconfig.pluginmanager.getplugin("logging-plugin")
-    for handler in (plugin.caplog_handler, plugin.report_handler):
-        handler.setLevel(logging.WARNING)

@@ -121,7 +121,7 @@ def _show_to_others(request: OneRequest) -> None:
     request.headers = httpx.Headers(request.headers)
     request.extensions["timeout"] = dict(request.extensions["timeout"])
     request.extensions["trace"] = request.sent.trace
-    del request.extensions[STARTED]
+    request.extensions.pop(STARTED, None)  # it may be sent again, and refused then
 
 
 class _HandedOver:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import attrs
 
-from tests.support.sockets import Reader, Writer
+from tests.support.sockets import Reader, Writer, abort_all
 
 
 @attrs.define(eq=False)
@@ -54,6 +54,5 @@ async def moving(to: int) -> AsyncGenerator[Moving]:
         yield address
     finally:
         server.close()
-        for writer in writers:
-            writer.transport.abort()
+        abort_all(writers)
         await server.wait_closed()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from tests.support.sockets import Reader, Writer, read_request
+from tests.support.sockets import Reader, Writer, abort_all, read_request
 
 
 @attrs.define(eq=False)
@@ -86,6 +86,5 @@ async def running(
         yield proxy
     finally:
         server.close()
-        for writer in writers:
-            writer.transport.abort()
+        abort_all(writers)
         await server.wait_closed()

@@ -1,8 +1,8 @@
 """Servers that do as they are told, byte by byte, and pools that speak to them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -15,6 +15,13 @@ Serve = Callable[[Reader, Writer], Awaitable[None]]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TIMEOUT = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}
+
+
+def abort_all(writers: Iterable[Writer]) -> None:
+    """Break connections, those too that have ended."""
+    for writer in writers:
+        with suppress(AttributeError):  # of one whose TLS has ended, up to Python 3.11.2
+            writer.transport.abort()
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ import pytest
 from ihuyi_voice.http.pool import PoolTransport, Proxy
 from tests.support.proxies import running
 from tests.support.servers import Certificate, make_certificate, server_side
-from tests.support.sockets import OK, Reader, Writer, read_request, until
+from tests.support.sockets import OK, Reader, Writer, abort_all, read_request, until
 
 FAST = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}
 
@@ -57,8 +57,7 @@ async def origin(certificate: Certificate | None) -> AsyncGenerator[Origin]:
         yield running_origin
     finally:
         server.close()
-        for writer in writers:
-            writer.transport.abort()
+        abort_all(writers)
         await server.wait_closed()
 
 
