@@ -16,6 +16,7 @@ time (the process or its loop may have stood still), so the loop turns as long a
 import asyncio
 import math
 import select
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import httpx
@@ -167,7 +168,7 @@ class Connection(asyncio.BufferedProtocol):
         self.clean = False
         self._stop_timer()
         if self._transport is not None:
-            self._transport.abort()
+            cut(self._transport)
 
     async def exchange(
         self, request: bytes, *, read: float | None, write: float | None, head_only: bool
@@ -271,3 +272,9 @@ class Connection(asyncio.BufferedProtocol):
 def _new_poller() -> "select.poll | None":
     """Return what looks at a socket once more; Windows has none, there the event loop suffices."""
     return select.poll() if hasattr(select, "poll") else None
+
+
+def cut(transport: asyncio.Transport) -> None:
+    """Close at once; one whose TLS has ended is closed, and Python up to 3.11.2 stumbles there."""
+    with suppress(AttributeError):
+        transport.abort()

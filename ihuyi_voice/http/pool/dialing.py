@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar, cast
 import attrs
 import httpx
 
-from ihuyi_voice.http.pool.connection import Connection
+from ihuyi_voice.http.pool.connection import Connection, cut
 from ihuyi_voice.http.pool.messages import Bounds, Reply, ReplyParser
 from ihuyi_voice.http.pool.proxies import PORTS, Proxy
 from ihuyi_voice.http.pool.trust import Verify, tls_context
@@ -181,7 +181,7 @@ class _Asking(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once."""
         if self._transport is not None:
-            self._transport.abort()
+            cut(self._transport)
 
     async def for_way_to(self, place: bytes, proxy: Proxy) -> None:
         """Return once the way is open.
