@@ -299,10 +299,7 @@ class Submitter:
         return told
 
     async def _accepted(self, job: Job, lease: Lease | None, answer: Answer) -> Submission:
-        told = Submission(
-            answer.value, job.mobile, answer.msg, job.attempts, answer.raw, job.timing()
-        )
-        job.answer = told
+        told = job.answer = _accepted_as(job, answer)
         if job.on_answer is not None:
             job.on_answer(job)
         put_off(await self._settle(job, told, self.guarding.commit(lease)))
@@ -335,10 +332,8 @@ class Submitter:
         except VoiceError as error:
             self._note(job, error)
             return error
-        told = job.answer = Submission(
-            answer.value, job.mobile, answer.msg, job.attempts, answer.raw
-        )
-        return told
+        job.answer = _accepted_as(job, answer)
+        return job.answer
 
     def _settled_lease(self, lease: Lease | None, end: Submission | VoiceError) -> Settled:
         if isinstance(end, RateLimited) and not closes_the_account(end.code):
@@ -382,6 +377,11 @@ class Submitter:
         if now + window > job.patience:
             return None
         return job.tries.window_delay(error, window)
+
+
+def _accepted_as(job: Job, answer: Answer) -> Submission:
+    raw, timing = answer.raw, job.timing()
+    return Submission(answer.value, job.mobile, answer.msg, job.attempts, raw, timing)
 
 
 def _cut_off_before(error: BaseException) -> NotSent:
