@@ -4,7 +4,8 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -189,30 +190,34 @@ def test_a_missing_extra_ends_it_at_once(
 COMMAND = [*PROGRAM, "work", "--until-done"]
 
 
-def told_by(server: Server, vendor_url: str, private: PrivateRedis) -> dict[str, str]:
-    """Return what a worker is told by its environment."""
-    return {
+@asynccontextmanager
+async def waiting(
+    server: Server, private: PrivateRedis, path: Path
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Yield a worker that waits for its database, which is stopped, and writes to this file."""
+    await server.stop()
+    told = {
         "IHUYI_ACCOUNT": "VM00000000",
         "IHUYI_API_KEY": "simulator-key-of-tests",
-        "IHUYI_BASE_URL": vendor_url,
+        "IHUYI_BASE_URL": "http://127.0.0.1:1/x.php",
         "IHUYI_LEDGER": server.url,
         "IHUYI_GUARD": private.url,
         "IHUYI_LANG": "en",
     }
+    with path.open("wb") as log:
+        async with running(COMMAND, told, log=log) as worker:
+            await written(path, AWAY)
+            yield worker
 
 
 async def test_a_worker_begins_when_its_database_is_there(
     server: Server, private: PrivateRedis, tmp_path: Path
 ) -> None:
     """Without being started again."""
-    await server.stop()
-    told, path = told_by(server, "http://127.0.0.1:1/x.php", private), tmp_path / "log"
-    with path.open("wb") as log:
-        async with running(COMMAND, told, log=log) as worker:
-            await written(path, AWAY)
-            await server.start()
-            assert await worker.wait() == 0
-    said = path.read_text(encoding="utf-8")
+    async with waiting(server, private, tmp_path / "log") as worker:
+        await server.start()
+        assert await worker.wait() == 0
+    said = (tmp_path / "log").read_text(encoding="utf-8")
     assert said.count(AWAY) == 1
     assert "works for VM00000000" in said
 
@@ -222,11 +227,8 @@ async def test_a_signal_ends_the_waiting_at_once(
     server: Server, private: PrivateRedis, tmp_path: Path, number: signal.Signals
 ) -> None:
     """In good order, as nothing is in flight."""
-    await server.stop()
-    told, path = told_by(server, "http://127.0.0.1:1/x.php", private), tmp_path / "log"
-    with path.open("wb") as log:
-        async with running(COMMAND, told, log=log) as worker:
-            await written(path, AWAY)
-            worker.send_signal(number)
-            assert await worker.wait() == 0
-    assert path.read_text(encoding="utf-8").splitlines()[-1] == "ended in good order"
+    async with waiting(server, private, tmp_path / "log") as worker:
+        worker.send_signal(number)
+        assert await worker.wait() == 0
+    said = (tmp_path / "log").read_text(encoding="utf-8")
+    assert said.splitlines()[-1] == "ended in good order"

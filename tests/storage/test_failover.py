@@ -1,34 +1,18 @@
 """A PostgreSQL that gives its place to another one, and stays as a standby."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import attrs
 import pytest
 
 from ihuyi_voice.errors import StorageUnavailable
-from ihuyi_voice.storage import Address, Database, Query, Schema, Work
+from ihuyi_voice.storage import Address, Database
+from tests.storage.rows import SCHEMA, adding, listed
 from tests.support.moving import Moving, moving
 from tests.support.postgres import Server, server_of
 
 pytestmark = pytest.mark.long
-
-SCHEMA = Schema("t", 1, lambda _: ["CREATE TABLE t (n INTEGER)"], {"t": frozenset({"n"})})
-
-
-def adding(number: int) -> Callable[[], Work[None]]:
-    """Return work that adds a row."""
-
-    def work() -> Work[None]:
-        yield Query("INSERT INTO t VALUES (:n)", {"n": number})
-
-    return work
-
-
-def listed() -> Work[list[int]]:
-    """Return the rows."""
-    rows = yield Query("SELECT n FROM t ORDER BY n")
-    return [row["n"] for row in rows]
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import attrs
 
-from tests.support.sockets import Reader, Writer, abort_all
+from tests.support.sockets import Reader, Writer, pass_on, serving
 
 
 @attrs.define(eq=False)
@@ -27,32 +27,14 @@ class Moving:
         """Pass one connection on, to its end."""
         self.connections += 1
         there, back = await asyncio.open_connection("127.0.0.1", self.to)
-        await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
-
-
-async def _pass_on(reader: Reader, writer: Writer) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-    writer.close()
+        with suppress(OSError):  # of either side
+            await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+        back.close()
 
 
 @asynccontextmanager
 async def moving(to: int) -> AsyncGenerator[Moving]:
     """Yield an address that leads to a port, until it is told to lead to another."""
-    address, writers = Moving(to), list[Writer]()
-
-    async def handle(reader: Reader, writer: Writer) -> None:
-        writers.append(writer)
-        with suppress(OSError):
-            await address.serve(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    address.port = server.sockets[0].getsockname()[1]
-    try:
+    address = Moving(to)
+    async with serving(address.serve) as address.port:
         yield address
-    finally:
-        server.close()
-        abort_all(writers)
-        await server.wait_closed()

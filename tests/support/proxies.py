@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from tests.support.sockets import Reader, Writer, abort_all, read_request
+from tests.support.sockets import Reader, Writer, pass_on, read_request, serving
 
 
 @attrs.define(eq=False)
@@ -41,7 +41,7 @@ class SmallProxy:
         try:
             if asked.startswith(b"CONNECT "):
                 writer.write(b"HTTP/1.0 200 Connection established\r\n\r\n")
-                await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+                await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
             while True:
                 back.write(re.sub(rb" http://[^/]*", b" ", asked, count=1))
                 writer.write(await read_request(there))  # a reply is read alike
@@ -57,34 +57,11 @@ def _place(asked: bytes) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-async def _pass_on(reader: Reader, writer: Writer) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-    writer.close()
-
-
 @asynccontextmanager
 async def running(
     answer: bytes | None = None, *, close: bool = False, tls: ssl.SSLContext | None = None
 ) -> AsyncGenerator[SmallProxy]:
     """Run a proxy, over TLS if `tls` is given."""
     proxy = SmallProxy(answer=answer, close=close)
-    writers: list[Writer] = []
-
-    async def handle(reader: Reader, writer: Writer) -> None:
-        writers.append(writer)
-        try:
-            await proxy.serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with serving(proxy.serve, tls=tls) as proxy.port:
         yield proxy
-    finally:
-        server.close()
-        abort_all(writers)
-        await server.wait_closed()

@@ -1,7 +1,8 @@
 """Servers that do as they are told, byte by byte, and pools that speak to them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -17,40 +18,49 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TIMEOUT = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}
 
 
-def abort_all(writers: Iterable[Writer]) -> None:
-    """Break connections, those too that have ended."""
-    for writer in writers:
-        with suppress(AttributeError):  # of one whose TLS has ended, up to Python 3.11.2
-            writer.transport.abort()
-
-
 @asynccontextmanager
-async def pool_to(serve: Serve, **options: Any) -> AsyncGenerator[PoolTransport]:
-    """Run a server and yield a pool that speaks to it; both are closed afterwards."""
+async def serving(serve: Serve, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[int]:
+    """Run a server, over TLS if it is given; yield its port, and break its connections at last."""
     writers: list[Writer] = []
 
     async def handle(reader: Reader, writer: Writer) -> None:
         writers.append(writer)
         try:
             await serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    pool = PoolTransport(f"http://127.0.0.1:{port}/", **options)
-    pool.port = port  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue] - for `request`
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     try:
-        yield pool
+        yield server.sockets[0].getsockname()[1]
     finally:
-        async with asyncio.timeout(30.0):  # a pool that never closes is a failure, not a hang
-            await pool.aclose()
         server.close()
         for writer in writers:
-            writer.transport.abort()
+            with suppress(AttributeError):  # of one whose TLS has ended, up to Python 3.11.2
+                writer.transport.abort()
         await server.wait_closed()
+
+
+async def pass_on(reader: Reader, writer: Writer) -> None:
+    """Write what is read, to its end."""
+    while data := await reader.read(65_536):
+        writer.write(data)
+    writer.close()
+
+
+@asynccontextmanager
+async def pool_to(serve: Serve, **options: Any) -> AsyncGenerator[PoolTransport]:
+    """Run a server and yield a pool that speaks to it; both are closed afterwards."""
+    async with serving(serve) as port:
+        pool = PoolTransport(f"http://127.0.0.1:{port}/", **options)
+        pool.port = port  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue] - for `request`
+        try:
+            yield pool
+        finally:
+            async with asyncio.timeout(30.0):  # a pool that never closes is a failure, not a hang
+                await pool.aclose()
 
 
 def request(pool: PoolTransport, **options: Any) -> httpx.Request:

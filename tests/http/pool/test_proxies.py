@@ -15,7 +15,7 @@ import pytest
 from ihuyi_voice.http.pool import PoolTransport, Proxy
 from tests.support.proxies import running
 from tests.support.servers import Certificate, make_certificate, server_side
-from tests.support.sockets import OK, Reader, Writer, abort_all, read_request, until
+from tests.support.sockets import OK, Reader, Writer, read_request, serving, until
 
 FAST = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}
 
@@ -37,28 +37,17 @@ class Origin:
 @asynccontextmanager
 async def origin(certificate: Certificate | None) -> AsyncGenerator[Origin]:
     """Run a server that says ok, over TLS if it has a certificate."""
-    writers: list[Writer] = []
+    heads: list[bytes] = []
 
     async def serve(reader: Reader, writer: Writer) -> None:
-        writers.append(writer)
-        try:
-            while True:
-                running_origin.heads.append(await read_request(reader))
-                writer.write(OK)
-        except (OSError, asyncio.IncompleteReadError):
-            writer.close()
+        while True:
+            heads.append(await read_request(reader))
+            writer.write(OK)
 
     tls = None if certificate is None else server_side(certificate)
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    port = server.sockets[0].getsockname()[1]
     scheme = "http" if certificate is None else "https"
-    running_origin = Origin(f"{scheme}://127.0.0.1:{port}/v.php?a=1")
-    try:
-        yield running_origin
-    finally:
-        server.close()
-        abort_all(writers)
-        await server.wait_closed()
+    async with serving(serve, tls=tls) as port:
+        yield Origin(f"{scheme}://127.0.0.1:{port}/v.php?a=1", heads)
 
 
 @asynccontextmanager
