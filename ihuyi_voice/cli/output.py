@@ -30,7 +30,8 @@ _PLAIN: Final[dict[str, Any]] = {
     "emoji": False,
     "soft_wrap": True,
 }
-_TOLD_ANYWAY: Final = "ihuyi_voice.outcomes"
+_TOLD_ANYWAY: Final = ("ihuyi_voice.outcomes.", "procrastinate.", "psycopg.")
+"""Loggers of what is told in other words: how calls ended, and what a worker's queue has."""
 
 
 def say(key: str, to: Console | None = None, style: str | None = None, **values: object) -> None:
@@ -84,12 +85,13 @@ def report_error(error: Exception, *, as_json: bool, unsure: str = "next.Outcome
 class _Warnings(logging.Handler):
     """Shows log lines on stderr as Python does by itself, but harmless and with masked numbers.
 
-    Not how each call ended: that is what the command itself tells, in its user's language.
+    Not how each call ended: that is what the command itself tells, in its user's language. Nor what
+    the engine of a worker says of its queue: with tracebacks, again and again while it is away.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message on one line, and a traceback below it."""
-        if record.name == _TOLD_ANYWAY:
+        if f"{record.name}.".startswith(_TOLD_ANYWAY):
             return
         message = record.getMessage()
         traceback = self.format(record).removeprefix(message)

@@ -1,19 +1,22 @@
 """A PostgreSQL that is away is waited for: `work` may be started before it is.
 
-What waiting doesn't mend, such as a wrong name or password, is left to whoever opens the database
-after that, and says it in words.
+It may go away between any two steps of the beginning, too, so each is begun anew until it is done.
+What waiting doesn't mend, such as a wrong name or password, is left as it is said.
 """
 
 import asyncio
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from ihuyi_voice.cli.output import complain
-from ihuyi_voice.storage import Address, reason_of
+from ihuyi_voice.errors import LedgerUnavailable
+from ihuyi_voice.storage import Address, reason_of, root_of
 
-_CONNECT: Final = 10.0  # seconds that one try takes at most
+T = TypeVar("T")
+
 _SHORTEST: Final = 0.5  # seconds between two tries
 _LONGEST: Final = 30.0  # the same
 
@@ -23,24 +26,28 @@ _AWAY: Final = frozenset({"08", "53", "57"})
 _WRONG: Final = (ssl.SSLError, FileNotFoundError, PermissionError)
 
 
-async def until_there(
-    url: str, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-) -> None:
-    """Return once a database answers, or says what waiting doesn't mend; SQLite is always there.
+async def patiently(
+    url: str,
+    begin: Callable[[], Awaitable[T]],
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """Begin what needs a database, again and again while that is away; SQLite never is.
 
     That it is waited for is said once, on stderr.
 
     Args:
-        url: Where it is.
+        url: Where the database is.
+        begin: Opens it, or something on it; what is half open is closed when it fails.
         sleep: How the time between two tries passes.
 
     Raises:
         InvalidRequest: It is no address of a database.
         ImportError: It needs an extra.
+        LedgerUnavailable: It can't be opened, and waiting doesn't mend that.
     """
-    address = Address.parse(url)
-    if address.dialect != "postgresql":
-        return
+    if Address.parse(url).dialect != "postgresql":
+        return await begin()
     from tenacity import (  # noqa: PLC0415 - only here
         AsyncRetrying,
         RetryCallState,
@@ -48,26 +55,23 @@ async def until_there(
         wait_random_exponential,
     )
 
+    async def begun() -> T:
+        return await begin()
+
     def tell(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        if state.attempt_number == 1 and isinstance(error, Exception):
-            complain("work.away", reason=reason_of(error))
+        if state.attempt_number == 1 and error is not None:
+            complain("work.away", reason=reason_of(root_of(error)))
 
     wait = wait_random_exponential(min=_SHORTEST, max=_LONGEST)
     tries = AsyncRetrying(
-        sleep=sleep, wait=wait, retry=retry_if_exception(is_away), before_sleep=tell
+        sleep=sleep, wait=wait, retry=retry_if_exception(_will_pass), before_sleep=tell
     )
-    try:
-        await tries(_answer, address.target)
-    except Exception:  # noqa: BLE001 - what it is, is told when the database is opened
-        return
+    return await tries(begun)
 
 
-async def _answer(dsn: str) -> None:
-    import asyncpg  # noqa: PLC0415 - an extra
-
-    link = await asyncpg.connect(dsn, timeout=_CONNECT, statement_cache_size=0)
-    await link.close(timeout=_CONNECT)
+def _will_pass(error: BaseException) -> bool:
+    return isinstance(error, LedgerUnavailable) and is_away(root_of(error))
 
 
 def is_away(error: BaseException) -> bool:
@@ -77,4 +81,14 @@ def is_away(error: BaseException) -> bool:
         return state[:2] in _AWAY
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN  # no such host is a wrong name
-    return isinstance(error, OSError) and not isinstance(error, _WRONG)
+    if isinstance(error, OSError):
+        return not isinstance(error, _WRONG)
+    return _is_lost(error)
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Say whether it is what a driver raises, without an SQLSTATE, on a connection that is lost."""
+    asyncpg, psycopg = sys.modules.get("asyncpg"), sys.modules.get("psycopg")
+    if asyncpg is not None and type(error) is asyncpg.InterfaceError:  # others are wrong options
+        return True
+    return psycopg is not None and isinstance(error, psycopg.OperationalError)

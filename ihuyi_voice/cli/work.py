@@ -9,7 +9,7 @@ import os
 import socket
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -28,7 +28,7 @@ from ihuyi_voice.cli.options import (
     make_client,
 )
 from ihuyi_voice.cli.output import complain, hearing, print_json, reporting, say
-from ihuyi_voice.cli.patience import until_there
+from ihuyi_voice.cli.patience import patiently
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards import QuietHours
@@ -116,11 +116,24 @@ def work(
     """Work on the account's runs, beside any other workers, until told to stop."""
     bench = Bench(ledger, guard, concurrency, parts, max_rate, max_wait, quiet_hours, until_done)
     with reporting(as_json=False), hearing(_LOGGER):
-        code = asyncio.run(_work(bench, account, base_url))
+        code = asyncio.run(work_at(bench, account, base_url))
     raise typer.Exit(code)
 
 
-async def _work(bench: Bench, account: str | None, base_url: str | None) -> Exit:
+async def work_at(bench: Bench, account: str | None, base_url: str | None) -> Exit:
+    """Work there until told to stop, and return the exit code.
+
+    Args:
+        bench: Where.
+        account: For whom; None for whom the environment names.
+        base_url: The vendor's address; None for that of the environment, or the usual one.
+
+    Raises:
+        InvalidRequest: An option can't be right.
+        LedgerUnavailable: The database can't be opened, and waiting doesn't mend that.
+        GuardUnavailable: The guard can't be reached.
+        ImportError: An extra is not installed.
+    """
     from ihuyi_voice.ledger import Ledger  # noqa: PLC0415 - databases load slowly
     from ihuyi_voice.workers.queue import ENGINE, MISSING  # noqa: PLC0415 - as above
 
@@ -131,10 +144,14 @@ async def _work(bench: Bench, account: str | None, base_url: str | None) -> Exit
             client = make_client(account, base_url, guard=guard)
             if find_spec(ENGINE) is None:  # it would be told after the waiting
                 raise ImportError(MISSING)
-            if not await interrupts.ended(until_there(bench.ledger), before=1):
+            opened = Ledger.open(bench.ledger)
+
+            async def enter() -> None:
+                await stack.enter_async_context(opened)
+
+            if not await interrupts.ended(patiently(bench.ledger, enter), before=1):
                 say("work.ended")
                 return Exit.DONE
-            opened = await stack.enter_async_context(Ledger.open(bench.ledger))
             await stack.enter_async_context(client)
             me = f"{socket.gethostname()}:{os.getpid()}"
             say("work.begun", account=client.account, worker=me)
@@ -165,18 +182,29 @@ async def _for_ever() -> None:
 
 
 async def _working(bench: Bench, client: Any, ledger: Any, stop: asyncio.Event) -> None:  # noqa: ANN401 - as above
-    """Work until `stop` is set; cancelled after that, it lets go of what is in flight, too."""
+    """Work until `stop` is set; cancelled after that, it lets go of what is in flight, too.
+
+    The database may have gone away since the ledger was opened: then it is waited for here.
+    """
     from ihuyi_voice.workers import work as working  # noqa: PLC0415 - databases load slowly
 
-    await working(
-        client,
-        ledger,
-        concurrency=bench.concurrency,
-        parts=bench.parts,
-        stop=stop,
-        until_done=bench.until_done,
-        max_wait=bench.max_wait,
-    )
+    async def begin() -> None:
+        await working(
+            client,
+            ledger,
+            concurrency=bench.concurrency,
+            parts=bench.parts,
+            stop=stop,
+            until_done=bench.until_done,
+            max_wait=bench.max_wait,
+        )
+
+    async def pause(seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+
+    await patiently(bench.ledger, begin, sleep=pause)
 
 
 # --- send --distribute

@@ -5,7 +5,7 @@ InboxUnavailable, for example, by `ToldAs`.
 """
 
 from ihuyi_voice.storage.address import Address
-from ihuyi_voice.storage.database import Database, ToldAs, reason_of
+from ihuyi_voice.storage.database import Database, ToldAs, reason_of, root_of
 from ihuyi_voice.storage.group_commit import GroupCommit
 from ihuyi_voice.storage.schema import Schema
 from ihuyi_voice.storage.statements import (
@@ -35,5 +35,6 @@ __all__ = [
     "Work",
     "arrays",
     "reason_of",
+    "root_of",
     "unnested",
 ]

@@ -229,6 +229,13 @@ def _translated() -> Generator[None]:
         raise StorageUnavailable(f"database failed: {reason_of(exc)}") from exc
 
 
+def root_of(exc: BaseException) -> BaseException:
+    """Return what an error goes back to: a driver's own one, if there is one."""
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    return exc
+
+
 def reason_of(exc: BaseException) -> str:
     """Say what a person can do something about: a full disk, a refused connection or password."""
     name = type(exc).__name__

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import traceback
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, TypeAlias, Unpack
 
 from ihuyi_voice.client import VoiceClient
@@ -12,10 +13,11 @@ from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
-from ihuyi_voice.errors import LedgerUnavailable
+from ihuyi_voice.errors import LedgerUnavailable, RunInUse, VoiceError
 from ihuyi_voice.events import QueueSeen, WorkerTroubled
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.storage import reason_of, root_of
 from ihuyi_voice.workers.parts import PartEnd, WorkOptions, run_part
 from ihuyi_voice.workers.queue import STALLED, Queue
 
@@ -25,6 +27,7 @@ _Worker: TypeAlias = Any  # procrastinate's, which is not typed throughout
 _ROUND: Final = 1.0  # seconds
 _AGAIN: Final = 0.1  # the same
 _TAKING: Final = "take jobs"
+_WORKING: Final = "work on parts"
 
 
 async def work(
@@ -66,18 +69,42 @@ async def work(
         options["max_rate"] = rate / parts
     each = concurrency // parts
     client.submit_many((), concurrency=each, **options)  # a wrong one is refused here, by no job
-    async with Queue(ledger, client.account) as queue:
-        crew = _Crew(client, ledger, queue, parts, each, options, until_done=until_done)
-        task = asyncio.create_task(crew.run())
-        stopping = asyncio.create_task((stop or asyncio.Event()).wait())
-        stopping.add_done_callback(lambda _: crew.halt())
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await crew.ended(task)
-            raise
-        finally:
-            stopping.cancel()
+    stop = stop or asyncio.Event()
+    async with AsyncExitStack() as closing:
+        queue = Queue(ledger, client.account)
+        closing.push_async_exit(queue)
+        if await _opened(queue, stop):
+            crew = _Crew(client, ledger, queue, parts, each, options, until_done=until_done)
+            await _working(crew, stop)
+
+
+async def _opened(queue: Queue, stop: asyncio.Event) -> bool:
+    """Open the queue, and say whether it is open: told to stop meanwhile, this ends at once."""
+    opening = asyncio.ensure_future(queue.__aenter__())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        whole = opening.done()
+    finally:
+        for task in (opening, stopping):
+            task.cancel()
+        await asyncio.gather(opening, stopping, return_exceptions=True)
+    if whole:
+        opening.result()
+    return whole
+
+
+async def _working(crew: "_Crew", stop: asyncio.Event) -> None:
+    task = asyncio.create_task(crew.run())
+    stopping = asyncio.create_task(stop.wait())
+    stopping.add_done_callback(lambda _: crew.halt())
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await crew.ended(task)
+        raise
+    finally:
+        stopping.cancel()
 
 
 class _Crew:
@@ -151,9 +178,31 @@ class _Crew:
         task.add_done_callback(self._working.discard)
         try:
             _tell(run, part, await task)
+            self._went_well(_WORKING)
+        except Exception as exc:
+            self._failed(run, part, exc)
+            raise
         finally:
             if self._until_done:  # it may have been the last one
                 self._news.notify()
+
+    def _failed(self, run: str, part: int, exc: Exception) -> None:
+        """Tell why a job failed, which the engine knows only as an error."""
+        if isinstance(exc, RunInUse):  # another worker has it
+            tell(logger, logging.INFO, "part %d of %r is left to others: %s", part, run, exc)
+        elif isinstance(exc, VoiceError):
+            text = "a worker could not %s, and goes on trying (part %d of %r: %s)"
+            self._troubles[_WORKING].note(text, _WORKING, part, run, exc)
+        else:
+            trace = mask_numbers("".join(traceback.format_exception(exc)))
+            tell(
+                logger,
+                logging.ERROR,
+                "part %d of %r broke, and its run stops\n%s",
+                part,
+                run,
+                trace,
+            )
 
     async def _take_jobs(self) -> None:
         app, name = self._queue.app, self._queue.name
@@ -194,7 +243,7 @@ class _Crew:
             await step()
         except (LedgerUnavailable, *self._engine.Failures) as exc:
             text = "a worker could not %s, and goes on trying (%s)"
-            self._troubles[what].note(text, what, type(exc).__name__)
+            self._troubles[what].note(text, what, reason_of(root_of(exc)))
             if self._events.wants(WorkerTroubled):
                 self._events.tell(WorkerTroubled(what, exc))
             return False

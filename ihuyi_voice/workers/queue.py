@@ -100,8 +100,10 @@ class Queue:
         dsn = self._parts.address.target
         await prepare(dsn, self.schema, STALLED)
         self.app = engine.app_of(dsn, self.schema)
-        self._closing.push_async_callback(self.app.close_async)
-        await engine.opened(self.app)
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self.app.close_async)
+            await engine.opened(self.app)
+            self._closing = closing.pop_all()
         return self
 
     async def __aexit__(

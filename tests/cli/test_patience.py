@@ -5,21 +5,26 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import attrs
+import psycopg_pool
 import pytest
 
-from ihuyi_voice.cli import patience, work
+from ihuyi_voice.cli import work
 from ihuyi_voice.cli.language import Language, choose
-from ihuyi_voice.cli.patience import is_away, until_there
-from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.cli.patience import is_away, patiently
+from ihuyi_voice.cli.work import Bench, work_at
+from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable
+from ihuyi_voice.ledger import Ledger
 from tests.support.command import PROGRAM, run
 from tests.support.postgres import Server
 from tests.support.redis_servers import PrivateRedis
+from tests.support.sockets import Reader, Writer, pass_on, serving
 from tests.workers.processes import running, written
 
 AWAY = "the database can't be reached, and is tried again until it can"
@@ -47,13 +52,23 @@ async def nothing() -> None:
     """Let nothing happen."""
 
 
+def opening(url: str) -> Callable[[], Awaitable[None]]:
+    """Return what opens a ledger there, and closes it."""
+
+    async def begin() -> None:
+        async with Ledger.open(url):
+            pass
+
+    return begin
+
+
 async def test_a_server_that_is_started_late_is_waited_for(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """That it is waited for is said once, on stderr, with the cause; not that it is there."""
     await server.stop()
     waits = Waits([nothing, nothing, server.start])
-    await until_there(server.url, sleep=waits)
+    await patiently(server.url, opening(server.url), sleep=waits)
     assert len(waits.seconds) == 3
     out, err = capsys.readouterr()
     assert (out, err.count(AWAY), err.count("\n")) == ("", 1, 1)
@@ -64,24 +79,23 @@ async def test_it_is_said_in_chinese(server: Server, capsys: pytest.CaptureFixtu
     """The cause, too."""
     choose(Language.ZH)
     await server.stop()
-    await until_there(server.url, sleep=Waits([server.start]))
+    await patiently(server.url, opening(server.url), sleep=Waits([server.start]))
     err = capsys.readouterr().err
     assert "暂时无法连接数据库，将持续重试" in err
     assert "对方拒绝连接" in err
 
 
-async def test_the_waits_grow_up_to_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_waits_grow_up_to_half_a_minute() -> None:
     """So that a hundred workers neither come at once nor all the time."""
-    tried = list[str]()
+    tried = count(1)
 
-    async def refuse(dsn: str) -> None:
-        tried.append(dsn)
-        if len(tried) < 200:
-            raise ConnectionRefusedError(111, "Connect call failed")
+    async def refuse() -> None:
+        if next(tried) < 200:
+            refused = ConnectionRefusedError(111, "Connect call failed")
+            raise LedgerUnavailable("the ledger's database failed") from refused
 
-    monkeypatch.setattr(patience, "_answer", refuse)
     waits = Waits([nothing] * 199)
-    await until_there("postgresql://db/calls", sleep=waits)
+    await patiently("postgresql://db/calls", refuse, sleep=waits)
     assert min(waits.seconds) >= 0.5
     assert max(waits.seconds[:3]) <= 4.0
     assert 15.0 < max(waits.seconds) <= 30.0
@@ -101,6 +115,9 @@ async def test_the_waits_grow_up_to_half_a_minute(monkeypatch: pytest.MonkeyPatc
         (asyncpg.TooManyConnectionsError("sorry, too many clients already"), True),
         (asyncpg.ConnectionDoesNotExistError("connection was closed"), True),
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), False),
+        (asyncpg.InterfaceError("connection is closed"), True),
+        (psycopg_pool.PoolTimeout("pool initialization incomplete after 5.0 sec"), True),
+        (asyncpg.UnsupportedServerFeatureError("not here"), False),
         (asyncpg.InvalidPasswordError("password authentication failed"), False),
         (asyncpg.InvalidCatalogNameError('database "x" does not exist'), False),
         (asyncpg.exceptions.ClientConfigurationError("sslmode"), False),
@@ -117,14 +134,19 @@ def test_only_what_may_pass_by_itself_is_waited_for(error: Exception, *, away: b
 
 @pytest.mark.parametrize("url", ["sqlite:///calls.db", "calls.db"])
 async def test_a_file_is_not_waited_for(url: str) -> None:
-    """Whoever opens it says what is wrong with it."""
-    await until_there(url, sleep=Waits([]))
+    """What is wrong with it is said, though it looks like a connection that is refused."""
+
+    async def begin() -> None:
+        raise LedgerUnavailable("the ledger's database failed") from OSError(5, "I/O error")
+
+    with pytest.raises(LedgerUnavailable):
+        await patiently(url, begin, sleep=Waits([]))
 
 
 async def test_an_address_of_another_kind_is_refused() -> None:
     """At once, in words."""
     with pytest.raises(InvalidRequest, match="neither sqlite:// nor postgresql://"):
-        await until_there("mysql://db/calls", sleep=Waits([]))
+        await patiently("mysql://db/calls", nothing, sleep=Waits([]))
 
 
 # --- by the command
@@ -159,7 +181,8 @@ async def test_a_wrong_password_ends_it_at_once(server: Server) -> None:
     server.signal(signal.SIGHUP)
     url = server.url.replace("postgres@", "postgres:wrong@")
     assert await refused_by(url) == "InvalidPasswordError"
-    await until_there(url, sleep=Waits([]))
+    with pytest.raises(LedgerUnavailable, match="password"):
+        await patiently(url, opening(url), sleep=Waits([]))
 
 
 async def refused_by(url: str) -> str:
@@ -182,7 +205,7 @@ def test_a_missing_extra_ends_it_at_once(
         return None if name == "procrastinate" else object()
 
     monkeypatch.setattr(work, "find_spec", without)
-    monkeypatch.setattr(work, "until_there", None)
+    monkeypatch.setattr(work, "patiently", None)
     result = run("work", "--ledger", "postgresql://127.0.0.1:1/x", "--guard", private.url)
     assert (result.exit_code, "ihuyi-voice[workers]" in result.stderr) == (8, True), result.stderr
 
@@ -232,3 +255,58 @@ async def test_a_signal_ends_the_waiting_at_once(
         assert await worker.wait() == 0
     said = (tmp_path / "log").read_text(encoding="utf-8")
     assert said.splitlines()[-1] == "ended in good order"
+
+
+@attrs.define(eq=False)
+class Shaky:
+    """A way to a server that breaks, with all its connections, one connection later each time.
+
+    Attributes:
+        to: The server's port.
+        held: How many connections it takes before it breaks.
+        left: How many more this time.
+        breaks: How often it broke.
+    """
+
+    to: int
+    held: int = 0
+    left: int = 0
+    breaks: int = 0
+    _open: list[Writer] = attrs.field(factory=list[Writer])
+
+    async def serve(self, reader: Reader, writer: Writer) -> None:
+        """Pass one connection on, or break."""
+        if not self.left:
+            self.breaks, self.held = self.breaks + 1, self.held + 1
+            self.left = self.held
+            for each in (*self._open, writer):
+                each.transport.abort()
+            self._open.clear()
+            return
+        self.left -= 1
+        there, back = await asyncio.open_connection("127.0.0.1", self.to)
+        self._open += [writer, back]
+        with suppress(OSError):  # of either side
+            await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+        back.close()
+
+
+@pytest.mark.usefixtures("vendor")
+async def test_a_database_that_goes_away_after_any_step_is_waited_for(
+    server: Server,
+    private: PrivateRedis,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """While the ledger is opened, while the queue is, and between the two."""
+    monkeypatch.setattr("ihuyi_voice.cli.patience._SHORTEST", 0.0)
+    monkeypatch.setattr("ihuyi_voice.cli.patience._LONGEST", 0.01)
+    monkeypatch.setattr("ihuyi_voice.workers.engine._WAIT", 0.5)
+    shaky = Shaky(server.port)
+    async with serving(shaky.serve) as port:
+        url = server.url.replace(str(server.port), str(port))
+        assert await work_at(Bench(url, private.url, until_done=True), None, None) == 0
+    assert shaky.breaks > 3
+    out, err = capsys.readouterr()
+    assert AWAY in err
+    assert out.splitlines()[-1] == "ended in good order"

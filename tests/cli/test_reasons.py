@@ -164,10 +164,15 @@ def test_english_stays_as_the_library_says_it() -> None:
 def test_how_a_call_ended_is_told_once(
     vendor: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the command, in its language; the log's line of it would say it again, in English."""
+    """By the command, in its language; the log's line of it would say it again, in English.
+
+    So would the lines of a worker's engine, at length.
+    """
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with reporting(as_json=False):
         logging.getLogger("ihuyi_voice.outcomes").warning("a call ended")
+        logging.getLogger("procrastinate.worker").error("a job ended")
+        logging.getLogger("psycopg.pool").warning("error connecting")
         logging.getLogger("ihuyi_voice").warning("something else")
     assert capsys.readouterr().err == "something else\n"
     told = run("--lang", "zh", "submit", MOBILE, "x").stderr.splitlines()

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from ihuyi_voice import Limits, MemoryGuard, Message
-from ihuyi_voice.errors import LedgerUnavailable, RunInUse
+from ihuyi_voice.errors import GuardUnavailable, LedgerUnavailable, RunInUse
 from ihuyi_voice.events import (
     Event,
     LedgerCommitted,
@@ -18,7 +20,7 @@ from ihuyi_voice.events import (
 )
 from ihuyi_voice.ledger import PartInfo
 from ihuyi_voice.simulator import Fault, Simulator
-from ihuyi_voice.workers import distribute, run_part, work
+from ihuyi_voice.workers import PartEnd, distribute, run_part, work
 from ihuyi_voice.workers.queue import Queue, Seen
 from tests.workers.support import ACCOUNT, client_of, own_ledger
 
@@ -155,3 +157,65 @@ async def test_a_worker_that_can_not_look_tells_so(
     assert caplog.text.count("a worker could not look after the queue, and goes on trying") == 1
     assert caplog.text.count("a worker can look after the queue again") == 1
     assert isinstance(troubles[0].error, LedgerUnavailable)
+
+
+async def passes(
+    ends: Sequence[Exception | None],
+    postgres: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> list[logging.LogRecord]:
+    """Work on one part, whose passes end so, and return what our own log says of it."""
+    monkeypatch.setattr("ihuyi_voice.workers.crew._ROUND", 0.01)
+    left = list(ends)
+
+    async def worked(*given: Any, **options: Any) -> PartEnd:
+        error = left.pop(0) if left else None  # it may be given out once more
+        if error is not None:
+            raise error
+        return await run_part(*given, **options)
+
+    monkeypatch.setattr("ihuyi_voice.workers.crew.run_part", worked)
+    async with (
+        own_ledger(postgres) as (ledger, _),
+        client_of(Simulator(limits=())) as client,
+    ):
+        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+        with caplog.at_level(logging.INFO, "ihuyi_voice.workers"):
+            await work(client, ledger, until_done=True)
+    assert not left
+    return [each for each in caplog.records if each.name == "ihuyi_voice.workers"]
+
+
+async def test_passes_that_fail_are_told_once_and_when_they_end(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the cause, as an outage of a guard fails the job of each part every second."""
+    away = [GuardUnavailable("the guard is away")] * 3
+    told = await passes([*away, None], postgres, monkeypatch, caplog)
+    assert [each.getMessage() for each in told[:3]] == [
+        "a worker could not work on parts, and goes on trying (part 1 of 'r': the guard is away)",
+        "part 1 of 'r' is done (20 ACCEPTED)",
+        "a worker can work on parts again",
+    ]
+
+
+async def test_a_part_of_another_worker_is_no_trouble(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is left to that one, and looked after again later."""
+    told = await passes([RunInUse("process 1 has it"), None], postgres, monkeypatch, caplog)
+    assert {each.levelname for each in told} == {"INFO"}
+    assert told[0].getMessage() == "part 1 of 'r' is left to others: process 1 has it"
+
+
+async def test_an_error_of_the_program_is_told_with_its_place(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the worker itself, so that the lines of its engine aren't needed; no number shows."""
+    broken = ZeroDivisionError("at 13912345678")
+    told = await passes([broken, None], postgres, monkeypatch, caplog)
+    line = told[0].getMessage()
+    assert told[0].levelname == "ERROR"
+    assert line.startswith("part 1 of 'r' broke, and its run stops\nTraceback")
+    assert line.endswith("ZeroDivisionError: at 139****5678\n")
