@@ -11,6 +11,7 @@ from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.redaction import shown
 
 _A_WHILE: Final = 60.0  # seconds
+_SINCE: Final = ", %d since the last such line"
 
 
 def tell(
@@ -52,22 +53,31 @@ class Trouble:
     Attributes:
         logger: Where it is told.
         clock: Seconds, from any beginning, that never go back.
+        count: How often it went wrong since it was told to be over.
     """
 
     logger: logging.Logger
     clock: Callable[[], float] = time.monotonic
+    count: int = attrs.field(default=0, init=False)
+    _told_of: int = attrs.field(default=0, init=False)
     _quiet_until: float = attrs.field(default=float("-inf"), init=False)
     _is_told: bool = attrs.field(default=False, init=False)
 
     def note(self, message: str, *args: object) -> None:
-        """Warn of it, unless that was done a moment ago."""
+        """Warn of it, and of those that were not told, unless that was done a moment ago."""
+        self.count += 1
         now = self.clock()
-        if now >= self._quiet_until:
-            self._quiet_until, self._is_told = now + _A_WHILE, True
-            tell(self.logger, logging.WARNING, message, *args)
+        if now < self._quiet_until:
+            return
+        since, self._told_of = self.count - self._told_of, self.count
+        self._quiet_until, self._is_told = now + _A_WHILE, True
+        if since > 1:
+            message, args = message + _SINCE, (*args, since)
+        tell(self.logger, logging.WARNING, message, *args)
 
     def over(self, message: str, *args: object) -> None:
         """Tell that it is over, if anybody was warned of it."""
         if self._is_told:
             self._is_told = False
+            self.count = self._told_of = 0
             tell(self.logger, logging.WARNING, message, *args)

@@ -5,6 +5,7 @@ import hmac
 import logging
 import re
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.redaction import excerpt, mask_numbers, shown
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest, VoiceError
 from ihuyi_voice.events import PushRefused
@@ -36,7 +37,6 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,20}")
 _LONGEST_REASON: Final = 200
 _PLAIN: Final = (b"content-type", b"text/plain; charset=utf-8")
 _CLOSE: Final = (b"connection", b"close")  # or the server would go on reading what nobody wants
-_A_WHILE: Final = 60.0  # seconds between two lines about wrong tokens: scanners ask all day
 _NEVER_OPEN: Final = (
     "the inbox of this receiver is not open, so its pushes are answered 503: enter the inbox in the"
     " lifespan of the application that it is mounted in (`async with inbox: yield`), or let the"
@@ -57,22 +57,24 @@ class _Gone(Exception):
     """The sender hung up before its push was complete."""
 
 
-@attrs.define
-class _WrongTokens:
-    """Counts requests with a wrong token, and warns of them once a minute: the first at once."""
+class _Refusals:
+    """Tells of pushes that are not taken: of each status once a minute, and of an outage's end.
 
-    clock: Callable[[], float]
-    count: int = 0
-    quiet_until: float = float("-inf")
+    Scanners ask all day, and a vendor's pushes come by the thousand while a database is away.
+    """
 
-    def note(self) -> None:
-        """Count one."""
-        self.count += 1
-        now = self.clock()
-        if now >= self.quiet_until:
-            told = "pushes refused, 404: wrong token, %d since the last such line"
-            tell(logger, logging.WARNING, told, self.count)
-            self.count, self.quiet_until = 0, now + _A_WHILE
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._by_status = defaultdict[HTTPStatus, Trouble](lambda: Trouble(logger, clock))
+
+    def note(self, status: HTTPStatus, reason: str) -> None:
+        """Tell of one, or count it."""
+        self._by_status[status].note("push refused, %d: %s", status, _loggable(reason))
+
+    def stored(self) -> None:
+        """Tell that pushes are stored, if the last one was not."""
+        trouble = self._by_status.get(HTTPStatus.SERVICE_UNAVAILABLE)
+        if trouble is not None:
+            trouble.over("pushes are stored again; refused meanwhile, 503: %d", trouble.count)
 
 
 class PushReceiver:
@@ -124,7 +126,7 @@ class PushReceiver:
         self.inbox = inbox
         self._token = token.encode()
         self._timeout = timeout
-        self._strangers = _WrongTokens(clock)
+        self._refusals = _Refusals(clock)
         self._never_open = True
         self._allow = AllowList(
             None if allow is None else networks(allow, "allow"),
@@ -150,20 +152,18 @@ class PushReceiver:
         except _Gone:
             return
         except _Refused as refused:
-            if refused.status != HTTPStatus.NOT_FOUND:
-                told = "push refused, %d: %s"
-                tell(logger, logging.WARNING, told, refused.status, _loggable(refused.reason))
+            self._refusals.note(refused.status, refused.reason)
             if self.inbox.events.wants(PushRefused):
                 self.inbox.events.tell(PushRefused(int(refused.status)))
             text = f"{refused.status.phrase}\n".encode()
             await _respond(send, refused.status, text, (*refused.headers, _CLOSE))
         else:
+            self._refusals.stored()
             await _respond(send, HTTPStatus.OK, b"success", ())
 
     def _admit(self, scope: Scope) -> dict[bytes, bytes]:
         """Check everything that can be checked before the body is read."""
         if not hmac.compare_digest(_last_segment(scope["path"]), self._token):
-            self._strangers.note()
             raise _Refused(HTTPStatus.NOT_FOUND, "wrong token")
         client = scope.get("client")
         if not self._allow.admits(client[0] if client else None, scope["headers"]):

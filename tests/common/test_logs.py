@@ -68,12 +68,14 @@ def test_a_trouble_is_told_once_a_minute_and_once_when_it_is_over(
     for moment in (0.0, 2.0, 58.0, 60.0, 62.0):
         now[0] = moment
         trouble.note("ill at %d", moment)
-    assert caplog.messages == ["ill at 0", "ill at 60"]
+    told = ["ill at 0", "ill at 60, 3 since the last such line"]
+    assert caplog.messages == told
+    assert trouble.count == 5
     for _ in range(2):
         trouble.over("well")
         trouble.note("ill again")
-    assert caplog.messages == ["ill at 0", "ill at 60", "well"]
+    assert caplog.messages == [*told, "well"]
     now[0] = 120.0
     trouble.note("ill at last")
     trouble.over("well at last")
-    assert caplog.messages[3:] == ["ill at last", "well at last"]
+    assert caplog.messages[3:] == ["ill at last, 3 since the last such line", "well at last"]

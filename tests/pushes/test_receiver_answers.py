@@ -274,4 +274,4 @@ async def test_a_log_that_fails_changes_no_answer(
     assert await status(app, push()) == 503
     gate.error = None
     assert await status(app, push()) == 200
-    assert len(log_that_fails) == 3
+    assert len(log_that_fails) == 4

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
-from ihuyi_voice.pushes import PushReceiver
+from ihuyi_voice.pushes import Inbox, PushReceiver
 from ihuyi_voice.pushes.receiver import MAX_BODY
 from tests.pushes.doubles import MemoryInbox, before
-from tests.pushes.requests import TOKEN, form, push, status
+from tests.pushes.requests import TOKEN, Gate, form, push, status
 from tests.pushes.support import FORM, Exchange, Place, report_form, states
 
 UNREADABLE: list[tuple[bytes, str, str]] = [  # a body, its type, and what is wrong with it
@@ -273,13 +273,36 @@ async def test_wrong_tokens_are_a_warning_once_a_minute(caplog: pytest.LogCaptur
     """With how many they were since; the first at once, and nothing of what was tried in it."""
     clock = Clock()
     app = before(MemoryInbox(), clock=clock)
-    told = "pushes refused, 404: wrong token, {} since the last such line"
+    told = "push refused, 404: wrong token{}"
     for now, expected in ((0.0, 1), (1.0, 0), (59.9, 0), (60.0, 3), (61.0, 0), (500.0, 2)):
+        since = f", {expected} since the last such line" if expected > 1 else ""
         clock.now = now
         caplog.clear()
         assert await status(app, push(path=f"/{TOKEN}x")) == 404
-        assert lines(caplog) == [(logging.WARNING, told.format(expected))] * bool(expected)
+        assert lines(caplog) == [(logging.WARNING, told.format(since))] * bool(expected)
         assert TOKEN not in caplog.text
+
+
+async def test_an_outage_is_told_once_a_minute_and_its_end_with_how_many_it_cost(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The vendor's pushes come by the thousand, and each is refused; none is counted twice."""
+    gate, clock = Gate(monkeypatch), Clock()
+    gate.opened.set()
+    gate.error = OSError("No space left on device")
+    app = PushReceiver(inbox, token=TOKEN, clock=clock)
+    for clock.now in (0.0, *range(10, 130)):
+        assert await status(app, push()) == 503
+    gate.error = None
+    for _ in range(2):
+        assert await status(app, push()) == 200
+    refused = "push refused, 503: not stored: "
+    told = [line for _, line in lines(caplog)]
+    assert [line.startswith(refused) for line in told] == [True, True, True, False]
+    assert [line.rpartition(", ")[2] for line in told[1:]] == [
+        "51 since the last such line", "60 since the last such line", "503: 121",
+    ]  # fmt: skip
+    assert told[-1] == "pushes are stored again; refused meanwhile, 503: 121"
 
 
 async def test_an_inbox_that_nobody_opened_is_told_in_words(
@@ -296,7 +319,7 @@ async def test_an_inbox_that_nobody_opened_is_told_in_words(
     (told,) = [line for level, line in lines(caplog) if level == logging.ERROR]
     assert "the inbox of this receiver is not open" in told
     assert "lifespan" in told
-    assert caplog.text.count("push refused, 503: the inbox is not open") == 3
+    assert caplog.text.count("push refused, 503: the inbox is not open") == 1
 
 
 async def test_an_inbox_that_was_closed_is_no_forgotten_one(
