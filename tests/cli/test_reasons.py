@@ -65,6 +65,36 @@ def test_what_is_raised_has_its_chinese(name: str) -> None:
         assert CHINESE.search(in_chinese(words)), words
 
 
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("no connection to [::1]:443", "10 秒内未能连接 [::1]:443"),
+        ("no connection to the proxy p:80", "10 秒内未能连接代理 p:80"),
+        ("no connection to v:443, or no TLS answer,", "10 秒内未能连接 v:443，或没有 TLS 应答"),
+        (
+            "no connection to the proxy p:80, or no TLS answer,",
+            "10 秒内未能连接代理 p:80，或没有 TLS 应答",
+        ),
+        ("connected to v:443, but no TLS answer", "已连接 v:443，但 10 秒内没有 TLS 应答"),
+        (
+            "connected to the proxy p:80, but no TLS answer",
+            "已连接代理 p:80，但 10 秒内没有 TLS 应答",
+        ),
+        (
+            "connected to the proxy p:80, but no answer to CONNECT",
+            "已连接代理 p:80，但 10 秒内没有对 CONNECT 的应答",
+        ),
+        (
+            "the proxy p:80 connected to v:443, but no TLS answer",
+            "代理 p:80 已连接 v:443，但 10 秒内没有 TLS 应答",
+        ),
+    ],
+)
+def test_a_step_that_took_too_long_has_its_chinese(english: str, chinese: str) -> None:
+    """To the host itself, or through a proxy."""
+    assert in_chinese(f"ConnectTimeout: {english} within 10 s") == f"连接超时：{chinese}"
+
+
 @pytest.mark.parametrize("name", ["inputs/numbers.py"])
 def test_every_reason_why_a_number_is_none_has_its_chinese(name: str) -> None:
     """They stand in tables and functions there, as sentences."""

@@ -13,6 +13,7 @@ from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.simulator import Simulator
 from tests.http.servers import accept, counting, reply, sender_to, wire_to
 from tests.support.servers import make_certificate
+from tests.support.sockets import never, serving
 from tests.support.vendor import CONTENT, MOBILE, ONCE
 
 PASSWORD_LIVES = 5.0  # seconds
@@ -59,6 +60,19 @@ async def test_a_failure_of_tls_says_what_the_document_says_and_what_that_costs(
         assert "http://api.vm.ihuyi.com/webservice/voice.php" in str(caught.value)
         assert "can be read on the way" in str(caught.value)
         assert "Nothing is sent so by itself" in str(caught.value)
+
+
+async def test_a_server_that_is_silent_instead_of_tls_says_the_same() -> None:
+    """As one that speaks none, or a firewall that swallows; nothing was sent, the step is told."""
+    async with serving(never) as port:
+        place, limits = f"127.0.0.1:{port}", httpx.Timeout(5.0, connect=0.1)
+        async with VoiceClient(
+            "a", "key", base_url=f"https://{place}/v.php", retry=ONCE, timeout=limits
+        ) as client:
+            with pytest.raises(NotSent) as caught:
+                await client.submit(MOBILE, CONTENT)
+    assert f"connected to {place}, but no TLS answer within 0.1 s" in str(caught.value)
+    assert "http://api.vm.ihuyi.com/webservice/voice.php" in str(caught.value)
 
 
 async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,7 +1,8 @@
 """The way to the origin: TCP, a proxy's tunnel if there must be one, TLS; in time or not at all.
 
 Whatever ends an attempt, a cancellation included, closes what it had opened. A timeout lets the
-loop turn a few times before it fails: what was established while it stood still counts.
+loop turn a few times before it fails: what was established while it stood still counts. And it says
+which step was waited for: a server that speaks no TLS may only be silent.
 """
 
 import asyncio
@@ -23,6 +24,23 @@ _WANTS_CREDENTIALS: Final = 407
 _ANSWER: Final = Bounds(head=65_536, body=0)
 
 T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class Steps:
+    """How far an attempt to connect has come.
+
+    Attributes:
+        waits_for: What hasn't come yet, in words.
+        tls: Whether that is the origin's TLS.
+    """
+
+    waits_for: str
+    tls: bool = False
+
+    def told(self, wait: float | None) -> str:
+        """Return it as the text of an error, whose seconds are over."""
+        return self.waits_for if wait is None else f"{self.waits_for} within {wait:g} s"
 
 
 @attrs.frozen(eq=False)
@@ -67,6 +85,11 @@ class Route:
         return (self.host, self.port) if self.proxy is None else (self.proxy.host, self.proxy.port)
 
     @property
+    def _hop(self) -> str:
+        """The same, in words."""
+        return f"{'' if self.proxy is None else 'the proxy '}{_place(*self.next_hop)}"
+
+    @property
     def more_headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """What a proxy wants beside the headers of a request that it passes on."""
         return self.proxy.headers if self.proxy is not None and self.is_forwarded else ()
@@ -89,43 +112,62 @@ class Route:
             httpx.ProxyError: The proxy won't, or speaks no HTTP.
         """
         connection = make()
+        steps = Steps(f"no connection to {self._hop}")
         try:
-            await _in_time(self._dial(connection), wait)
+            await _in_time(self._dial(connection, steps), wait)
         except TimeoutError as exc:
-            raise httpx.ConnectTimeout("no connection in time") from exc
+            cause = ssl.SSLWantReadError() if steps.tls else exc
+            raise httpx.ConnectTimeout(steps.told(wait)) from cause
         except (OSError, UnicodeError) as exc:  # refused, unknown host or no name at all, TLS
             raise httpx.ConnectError(str(exc) or type(exc).__name__) from exc
         return connection
 
-    async def _dial(self, connection: Connection) -> None:
+    async def _dial(self, connection: Connection, steps: Steps) -> None:
         try:
             if self.proxy is None:
-                await self._connect(connection, self.scheme)
+                await self._connect(connection, self.scheme, steps)
             elif self.is_forwarded:
-                await self._connect(connection, self.proxy.scheme)
+                await self._connect(connection, self.proxy.scheme, steps)
             else:
-                await self._tunnel(connection, self.proxy)
+                await self._tunnel(connection, self.proxy, steps)
         except BaseException:
             connection.abort()
             raise
 
-    async def _connect(self, protocol: asyncio.BaseProtocol, scheme: str) -> asyncio.Transport:
+    async def _connect(
+        self, protocol: asyncio.BaseProtocol, scheme: str, steps: Steps
+    ) -> asyncio.Transport:
         loop = asyncio.get_running_loop()
         host, port = self.next_hop
         tls = self.tls if scheme == "https" else None
         options = await happy_eyeballs(loop)
-        transport, _ = await loop.create_connection(
-            lambda: protocol, host, port, ssl=tls, **options
-        )
+
+        def connected() -> asyncio.BaseProtocol:
+            if tls is not None:
+                self._tell_of_tls(steps, loop)
+            return protocol
+
+        transport, _ = await loop.create_connection(connected, host, port, ssl=tls, **options)
         return transport
 
-    async def _tunnel(self, connection: Connection, proxy: Proxy) -> None:
+    def _tell_of_tls(self, steps: Steps, loop: asyncio.AbstractEventLoop) -> None:
+        """Note what is waited for when a loop asks for the protocol that speaks over TLS."""
+        if isinstance(loop, asyncio.BaseEventLoop):  # TCP is there
+            steps.waits_for = f"connected to {self._hop}, but no TLS answer"
+            steps.tls = self.proxy is None
+        else:  # uvloop asks before that
+            steps.waits_for = f"no connection to {self._hop}, or no TLS answer,"
+
+    async def _tunnel(self, connection: Connection, proxy: Proxy, steps: Steps) -> None:
         """Have the proxy connect us, then speak TLS with the origin."""
         asking = _Asking(asyncio.get_running_loop())
+        origin = _place(self.host, self.port)
         try:
-            transport = await self._connect(asking, proxy.scheme)
-            host = f"[{self.host}]" if ":" in self.host else self.host
-            await asking.for_way_to(f"{host}:{self.port}".encode(), proxy)
+            transport = await self._connect(asking, proxy.scheme, steps)
+            steps.waits_for = f"connected to {self._hop}, but no answer to CONNECT"
+            await asking.for_way_to(origin.encode(), proxy)
+            steps.waits_for = f"{self._hop} connected to {origin}, but no TLS answer"
+            steps.tls = True
             await self._secure(transport, connection)
         except BaseException:
             asking.abort()
@@ -143,6 +185,10 @@ class Route:
         if secured is None or not connection.clean:
             raise ConnectionResetError("the proxy closed the tunnel")
         connection.connection_made(secured)
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _Asking(asyncio.Protocol):

@@ -3,6 +3,7 @@
 import asyncio
 import select
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,17 @@ from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.http.pool.connection import Connection
 from ihuyi_voice.http.pool.dialing import happy_eyeballs
 from tests.support.eager import eager_factory
-from tests.support.sockets import Reader, Writer, always, beginnings, pool_to, request, send
+from tests.support.sockets import (
+    Reader,
+    Writer,
+    always,
+    beginnings,
+    never,
+    pool_to,
+    request,
+    send,
+    serving,
+)
 
 LEAKS = """
 import asyncio
@@ -84,6 +95,56 @@ async def test_a_server_that_closes_at_once_is_a_connect_error_and_nothing_was_w
         assert not begun
         assert pool.statistics().idle == 0
         await pool.aclose()
+
+
+async def timed_out(url: str) -> httpx.ConnectTimeout:
+    """Return the error of a request there, of which no byte was written."""
+    asked = httpx.Request("GET", url, extensions={"timeout": {"connect": 0.1}})
+    begun = beginnings(asked)
+    pool = PoolTransport(url)
+    try:
+        with pytest.raises(httpx.ConnectTimeout) as caught:
+            await pool.handle_async_request(asked)
+    finally:
+        await pool.aclose()
+    assert not begun
+    return caught.value
+
+
+async def test_a_server_that_is_silent_where_it_should_speak_tls_is_told_apart() -> None:
+    """It speaks no TLS, perhaps, or a firewall takes connections and swallows what comes."""
+    async with serving(never) as port:
+        error = await timed_out(f"https://127.0.0.1:{port}/")
+    assert str(error) == f"connected to 127.0.0.1:{port}, but no TLS answer within 0.1 s"
+    assert isinstance(error.__cause__, ssl.SSLError)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_connection_that_nobody_takes_says_nothing_of_tls(scheme: str) -> None:
+    """The listener's queue is full, so that TCP itself goes on waiting."""
+    listener = socket.socket()
+    with listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        place = f"127.0.0.1:{listener.getsockname()[1]}"
+        with socket.create_connection(listener.getsockname()):
+            error = await timed_out(f"{scheme}://{place}/")
+    assert str(error) == f"no connection to {place} within 0.1 s"
+    assert not isinstance(error.__cause__, ssl.SSLError)
+
+
+def test_on_uvloop_no_step_is_claimed() -> None:
+    """It doesn't say when TCP is there."""
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed")
+
+    async def main() -> None:
+        async with serving(never) as port:
+            error = await timed_out(f"https://127.0.0.1:{port}/")
+        place = f"127.0.0.1:{port}"
+        assert str(error) == f"no connection to {place}, or no TLS answer, within 0.1 s"
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")

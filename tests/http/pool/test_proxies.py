@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gc
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from ihuyi_voice.http.pool import PoolTransport, Proxy
 from tests.support.proxies import running
 from tests.support.servers import Certificate, make_certificate, server_side
-from tests.support.sockets import OK, Reader, Writer, read_request, serving, until
+from tests.support.sockets import OK, Reader, Writer, never, read_request, serving, until
 
 FAST = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}
 
@@ -169,16 +170,48 @@ async def test_a_proxy_that_closes_without_an_answer_is_a_proxy_error(
             assert STARTED not in events
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\n\r\n"])
-async def test_a_silent_proxy_is_a_connect_timeout(certificate: Certificate, answer: bytes) -> None:
-    """Before its answer, in it, or when it comes to TLS behind it."""
+@pytest.mark.parametrize(
+    ("answer", "told", "of_tls"),
+    [
+        (b"", "connected to the proxy {}, but no answer to CONNECT", False),
+        (b"HTTP/1.1 200", "connected to the proxy {}, but no answer to CONNECT", False),
+        (
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            "the proxy {} connected to 127.0.0.1:9, but no TLS answer",
+            True,
+        ),
+    ],
+    ids=["before its answer", "in it", "behind it"],
+)
+async def test_a_silent_proxy_is_a_connect_timeout(
+    certificate: Certificate, answer: bytes, told: str, *, of_tls: bool
+) -> None:
+    """Before its answer, in it, or when it comes to TLS behind it; the error names the step."""
     async with running(answer) as proxy:
         url = "https://127.0.0.1:9/"
         async with pool_through(url, f"127.0.0.1:{proxy.port}", certificate) as pool:
             events: list[str] = []
-            with pytest.raises(httpx.ConnectTimeout):
+            with pytest.raises(httpx.ConnectTimeout) as caught:
                 await pool.handle_async_request(asked(url, events, connect=0.1))
             assert STARTED not in events
+    assert str(caught.value) == f"{told.format(f'127.0.0.1:{proxy.port}')} within 0.1 s"
+    assert isinstance(caught.value.__cause__, ssl.SSLError) is of_tls
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "https://127.0.0.1:9/"])
+async def test_a_proxy_that_is_silent_where_it_should_speak_tls_is_named(
+    certificate: Certificate, url: str
+) -> None:
+    """It is no failure of the origin's TLS, of which the caller would be told something else."""
+    async with serving(never) as port:
+        async with pool_through(url, f"https://127.0.0.1:{port}", certificate) as pool:
+            events: list[str] = []
+            with pytest.raises(httpx.ConnectTimeout) as caught:
+                await pool.handle_async_request(asked(url, events, connect=0.1))
+            assert STARTED not in events
+    told = f"connected to the proxy 127.0.0.1:{port}, but no TLS answer within 0.1 s"
+    assert str(caught.value) == told
+    assert not isinstance(caught.value.__cause__, ssl.SSLError)
 
 
 async def test_no_proxy_at_all_is_a_connect_error() -> None:
