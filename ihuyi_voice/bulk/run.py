@@ -131,6 +131,7 @@ class BulkRun:
             self._begin(journaling)
         except BaseException:
             await self._leave()
+            self._warn_of(self._untold())
             raise
         return self
 
@@ -144,8 +145,11 @@ class BulkRun:
         untold = self._untold()
         if untold is not None and kind is None:
             raise untold
-        if untold is not None:  # the consumer's own exception goes first
-            tell(logger, logging.WARNING, "a run was ended by %s, too", type(untold).__name__)
+        self._warn_of(untold)  # the consumer's own exception goes first
+
+    def _warn_of(self, error: BaseException | None) -> None:
+        if error is not None:
+            tell(logger, logging.WARNING, "a run was ended by %s, too", type(error).__name__)
 
     def _begin(self, journaling: Journaling | None) -> None:
         scheduler = Scheduler(

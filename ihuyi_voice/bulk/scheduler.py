@@ -87,8 +87,13 @@ class Scheduler:
     # --- seen from outside
 
     def begin(self, source: Source) -> None:
-        """Begin to read."""
-        self._intake = self._intake_of(source)
+        """Begin to read; if that breaks, leaving gives the source up all the same."""
+        options = source, self._make_job, self._options.max_wait, self._tally, self
+        self._intake = Intake(*options)
+        journaling = self._journaling
+        if journaling is not None:
+            remember = self._submitter.recalling.before_all
+            self._intake = JournaledIntake(*options, journaling=journaling, remember=remember)
         self.pump()
 
     @property
@@ -323,13 +328,6 @@ class Scheduler:
             end = outcome.status, outcome.message.mobile, outcome.error, outcome.voice_id
             spent = outcome.attempts, outcome.timing
             self._events.settled(call, *end, *spent, replayed=outcome.replayed)
-
-    def _intake_of(self, source: Source) -> Intake:
-        options = source, self._make_job, self._options.max_wait, self._tally, self
-        if self._journaling is None:
-            return Intake(*options)
-        remember = self._submitter.recalling.before_all
-        return JournaledIntake(*options, journaling=self._journaling, remember=remember)
 
     # --- stopping
 

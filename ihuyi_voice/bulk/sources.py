@@ -134,7 +134,7 @@ class AsyncSource:
     def __init__(self, messages: AsyncIterable[object], arrived: Callable[[], None]) -> None:
         self.error: BaseException | None = None
         self._ahead: deque[object] = deque()
-        self._exhausted = self._given_up = False
+        self._exhausted = self._given_up = self._begun = False
         self._arrived = arrived
         self._room = asyncio.Event()
         self._room.set()
@@ -167,10 +167,14 @@ class AsyncSource:
     def give_up(self) -> None:
         """Stop reading; a message that is being awaited is given up."""
         self._given_up = True
-        self._reader.cancel()
+        if self._begun:  # or it would not close what the caller had begun to read
+            self._reader.cancel()
 
     async def _read(self) -> None:
+        self._begun = True
         try:
+            if self._given_up:
+                return
             async for message in self._messages:
                 self._ahead.append(message)
                 self._arrived()

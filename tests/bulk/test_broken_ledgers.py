@@ -3,6 +3,8 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, get_args
 
 import pytest
@@ -321,3 +323,97 @@ def test_the_client_of_a_run_is_closed_in_time() -> None:
         return loop_time() - began
 
     assert run_virtual(main()) <= 2 * PATIENCE
+
+
+class Broken(FakeLedger):
+    """A ledger whose journals of runs break while a run begins with them."""
+
+    @asynccontextmanager
+    async def run(self, *given: Any, **options: Any) -> AsyncGenerator[Any]:
+        """Open a run."""
+        async with super().run(*given, **options):
+            yield Raising()
+
+
+class Raising:
+    """A journal that ends the program when it is asked what it is."""
+
+    @property
+    def is_new(self) -> bool:
+        """End the program."""
+        raise SystemExit("of the ledger")
+
+
+def begun(closed: list[str], *, fails: bool) -> Iterator[Message]:
+    """Return a generator that its caller has begun to read."""
+
+    def rows() -> Iterator[Message]:
+        try:
+            yield from messages(3)
+        finally:
+            closed.append("sync")
+            if fails:
+                raise KeyError("of the list")
+
+    generator = rows()
+    next(generator)
+    return generator
+
+
+async def begun_async(closed: list[str], *, fails: bool) -> AsyncIterator[Message]:
+    """Return an async generator that its caller has begun to read."""
+
+    async def rows() -> AsyncGenerator[Message]:
+        try:
+            for each in messages(3):
+                yield each
+        finally:
+            await asyncio.sleep(0)
+            closed.append("async")
+            if fails:
+                raise KeyError("of the list")
+
+    generator = rows()
+    await anext(generator)
+    return generator
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_what_breaks_while_a_run_begins_closes_its_messages_and_lets_the_run_go(
+    kind: str, caplog: pytest.LogCaptureFixture, *, fails: bool
+) -> None:
+    """The error is the caller's to hear; what breaks in closing is told beside it."""
+
+    async def main() -> tuple[list[str], FakeLedger, int]:
+        ledger, closed = Broken(), list[str]()
+        given: Any = (
+            begun(closed, fails=fails) if kind == "sync" else await begun_async(closed, fails=fails)
+        )
+        async with in_process(vendor(), ledger=ledger) as client:
+            run = client.submit_many(given, run=RUN)
+            with pytest.raises(SystemExit, match="of the ledger"):
+                async with run:
+                    pass
+            assert closed == [kind]
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+        return closed, ledger, len(left)
+
+    closed, ledger, left = run_virtual(main())
+    assert (closed, ledger.store.owners, left) == ([kind], {}, 0)
+    assert ("a run was ended by KeyError, too" in caplog.text) is fails
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_async_generator_is_closed_though_its_run_is_left_at_once(*, named: bool) -> None:
+    """Before the task that reads it had its first turn; what its caller had begun ends."""
+
+    async def main() -> list[str]:
+        closed = list[str]()
+        async with in_process(vendor(), ledger=FakeLedger()) as client:
+            given = await begun_async(closed, fails=False)
+            async with client.submit_many(given, run=RUN if named else None):
+                pass
+            return list(closed)
+
+    assert run_virtual(main()) == ["async"]
