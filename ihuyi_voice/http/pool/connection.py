@@ -35,6 +35,9 @@ Into a buffer of our own: without one, asyncio makes 256 KiB for each read, at 1
 _DECRYPTED_AT_ONCE: Final = 65_536
 """The same of TLS, in which a look at the socket doesn't see what is still to be decrypted."""
 
+_SILENCE: Final = 1.0
+"""How long a request was without a reply, in seconds, if its cancellation tells of the server."""
+
 _BLIND_LOOKS: Final = 4
 """How often the loop turns instead where sockets can't be looked at."""
 
@@ -49,6 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         idle_since: When its last exchange ended, same clock.
         kept_for: How long the server says that it keeps it idle, in seconds.
         closed_after: How long it had been idle when the server closed it, in seconds.
+        unanswered_since: When the request was written that got no reply; same clock.
         lost: Done when it is closed.
     """
 
@@ -57,6 +61,7 @@ class Connection(asyncio.BufferedProtocol):
         self.born = self.idle_since = loop.time()
         self.retires_at = math.inf
         self.closed_after: float | None = None
+        self.unanswered_since: float | None = None
         self.lost: asyncio.Future[None] = loop.create_future()
         self._loop = loop
         self._parser = ReplyParser(bounds)
@@ -189,7 +194,7 @@ class Connection(asyncio.BufferedProtocol):
         waiter: asyncio.Future[Reply] = self._loop.create_future()
         self._waiter = waiter
         self._set_timer(read)
-        done = False
+        done, begun = False, self._loop.time()
         try:
             self._transport.write(request)
             if self._writable is not None:
@@ -205,6 +210,8 @@ class Connection(asyncio.BufferedProtocol):
             if not self.clean:
                 self.abort()
             self.idle_since = self._loop.time()
+            if not (done or (waiter.cancelled() and self.idle_since - begun < _SILENCE)):
+                self.unanswered_since = begun
 
     async def _written(
         self, writable: "asyncio.Future[None]", waiter: "asyncio.Future[Reply]", wait: float | None

@@ -42,6 +42,17 @@ class IdleConnections:
         """Drop one that is lost."""
         self._waiting.pop(connection, None)
 
+    def doubt(self, since: float) -> None:
+        """Drop those that have shown no life since a request was written that got no reply.
+
+        What cut that one off without a word, a firewall or a server that is gone, has cut them off,
+        too; and each of them would cost a call whose outcome is unknown.
+        """
+        for connection in list(self._waiting):
+            if connection.idle_since < since:
+                del self._waiting[connection]
+                connection.abort()
+
     def clear(self) -> None:
         """Drop all."""
         self._waiting.clear()

@@ -7,6 +7,9 @@ a little before the server would close it:
 - a server that closes an idle connection after 5 seconds without a word is believed for an hour
   (and then tried again, for it may have been a restart);
 - whatever its use, it ends at an age of its own, so that a name that moves is followed.
+
+What is cut without a word, by a firewall that forgets it, shows only when a request gets no reply;
+then those are given up that have shown no life since (see `IdleConnections.doubt`).
 """
 
 import random

@@ -343,6 +343,8 @@ class PoolTransport(PatchableTransport):
 
     def _rest(self, connection: Connection) -> None:
         """Keep a connection for the next request if it is clean."""
+        if connection.unanswered_since is not None:
+            self._idle.doubt(connection.unanswered_since)
         if self._closed or not connection.clean:
             connection.abort()
             return
