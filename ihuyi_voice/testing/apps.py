@@ -7,10 +7,19 @@ that is the one its connections and inboxes belong to. A synchronous client such
 
 import asyncio
 import inspect
+import logging
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 import httpx
+
+from ihuyi_voice.common.logs import tell
+
+logger = logging.getLogger("ihuyi_voice.testing")
 
 ORIGIN: Final = "http://app.test"
 
@@ -79,6 +88,12 @@ class _Way(httpx.AsyncClient):
         return await self._way.handle_async_request(request)
 
 
+def _exited(request: httpx.Request) -> httpx.ReadError:
+    """Return what an app's wish to end the program comes to: the simulator and the tests go on."""
+    tell(logger, logging.WARNING, "the app under test raised SystemExit when it was pushed to")
+    return httpx.ReadError("the app asked for the end of the program", request=request)
+
+
 class _IntoLoop(httpx.AsyncBaseTransport):
     """Calls an ASGI application in the loop that it belongs to."""
 
@@ -93,7 +108,10 @@ class _IntoLoop(httpx.AsyncBaseTransport):
         return await asyncio.wrap_future(work)
 
     async def _read(self, request: httpx.Request) -> httpx.Response:
-        response = await self._inner.handle_async_request(request)
+        try:
+            response = await self._inner.handle_async_request(request)
+        except SystemExit as exc:  # which would end this loop, at every try anew
+            raise _exited(request) from exc
         content = await response.aread()
         return httpx.Response(response.status_code, headers=response.headers, content=content)
 
@@ -107,7 +125,24 @@ class _IntoClient(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         headers = {"Content-Type": request.headers["content-type"]}
         path = request.url.raw_path.decode("ascii")
-        answer = await asyncio.to_thread(
-            self._client.post, path, content=request.content, headers=headers
-        )
+        post = partial(self._client.post, path, content=request.content, headers=headers)
+        try:
+            answer = await asyncio.wrap_future(_in_a_thread(post))
+        except SystemExit as exc:
+            raise _exited(request) from exc
         return httpx.Response(answer.status_code, content=answer.content)
+
+
+def _in_a_thread(work: Callable[[], Any]) -> "Future[Any]":
+    """Do some work in a thread of its own, which keeps nobody from the end if it hangs."""
+    future, context = Future[Any](), copy_context()
+
+    def do() -> None:
+        try:
+            future.set_result(context.run(work))
+        except BaseException as exc:  # noqa: BLE001 - whoever waits is told
+            future.set_exception(exc)
+
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=do, daemon=True).start()
+    return future

@@ -100,7 +100,9 @@ def home() -> Generator[Home]:
 
 def _run(made: Home, ready: "Future[None]") -> None:
     try:
-        asyncio.run(made.live(ready))
+        # Of no policy's making: one of a project's may have one loop for all, or for one thread.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(made.live(ready))
     except BaseException as exc:
         if ready.done():
             raise
