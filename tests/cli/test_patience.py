@@ -21,11 +21,12 @@ from ihuyi_voice.cli.patience import is_away, patiently
 from ihuyi_voice.cli.work import Bench, work_at
 from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable
 from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.simulator import Simulator
 from tests.support.command import PROGRAM, run
 from tests.support.postgres import Server
 from tests.support.redis_servers import PrivateRedis
 from tests.support.sockets import Reader, Writer, pass_on, serving
-from tests.workers.processes import running, written
+from tests.workers.processes import running, start, written
 
 AWAY = "the database can't be reached, and is tried again until it can"
 
@@ -310,3 +311,31 @@ async def test_a_database_that_goes_away_after_any_step_is_waited_for(
     out, err = capsys.readouterr()
     assert AWAY in err
     assert out.splitlines()[-1] == "ended in good order"
+
+
+@pytest.mark.long
+async def test_a_worker_tells_of_an_outage_in_a_few_lines(
+    server: Server, private: PrivateRedis, vendor: Simulator, tmp_path: Path
+) -> None:
+    """Nobody is called twice, nobody is forgotten, and no traceback of its engine is shown."""
+    vendor.latency = 0.02
+    listed = tmp_path / "list.csv"
+    rows = "".join(f"139{place:08d},您的订单号是：{place}。\n" for place in range(300))
+    listed.write_text(f"mobile,content\n{rows}", encoding="utf-8")
+    told = {"IHUYI_LEDGER": server.url, "IHUYI_GUARD": private.url, "IHUYI_LANG": "en"}
+    path = tmp_path / "log"
+    with path.open("wb") as log:
+        load = [*PROGRAM, "send", str(listed), "--distribute", "--run", "r"]
+        assert await (await start(load, told, log=log)).wait() == 0
+        async with running([*COMMAND, "--concurrency", "4"], told, log=log) as worker:
+            while len(vendor.arrivals) < 50:  # noqa: ASYNC110 - of another thread
+                await asyncio.sleep(0.02)
+            await server.stop()
+            await written(path, "a worker could not look after the queue")
+            await server.start()
+            assert await worker.wait() == 0
+    said = path.read_text(encoding="utf-8")
+    assert "Traceback" not in said
+    assert len(said.splitlines()) < 40
+    assert len(vendor.rung()) == 300
+    assert max(vendor.rung().values()) == 1
