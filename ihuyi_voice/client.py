@@ -13,6 +13,7 @@ from ihuyi_voice.calls import (
     ClientOptions,
     Endpoint,
     Entry,
+    Errands,
     Events,
     Guarding,
     Job,
@@ -142,10 +143,11 @@ class VoiceClient:
         if not callable(clock):
             raise InvalidRequest(f"clock is {clock!r:.80}, which can't be called", field="clock")
         self._policy = RetryPolicy() if retry is None else retry
-        self._guarding = Guarding(guard, self.account)
-        self._books = Bookkeeping(ledger, self.account)
-        recalling = Recalling(self._guarding, self._books.calls())
-        parts = self._endpoint, self._guarding, self._policy, clock, recalling
+        self._errands = Errands()  # of guard and ledger alike: either may close this client
+        guarding = Guarding(guard, self.account, self._errands)
+        self._books = Bookkeeping(ledger, self.account, self._errands)
+        recalling = Recalling(guarding, self._books.calls())
+        parts = self._endpoint, guarding, self._policy, clock, recalling
         self._submitter = Submitter(*parts, Events(checked_hook(on_event)))
         self._max_content_length = max_content_length
 
@@ -198,15 +200,15 @@ class VoiceClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Wait for what is in flight, tell guard and ledger, and close; safe to call twice."""
+        """Wait for what is in flight, tell guard and ledger, and close; safe to call twice.
+
+        In a hook of httpx's, a guard or a ledger it waits for all but the call that waits for it.
+        """
         self._sender.check_loop()  # elsewhere it goes on where it belongs
         try:
             await self._sender.aclose()
         finally:
-            try:
-                await self._guarding.aclose()
-            finally:
-                await self._books.aclose()
+            await self._errands.aclose()
 
     async def submit(
         self,

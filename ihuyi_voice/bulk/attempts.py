@@ -34,18 +34,29 @@ async def attempt(
     return job.verdict(ended_by) if job.answer is None else job.answer
 
 
-def known_end(job: Job, begun: int) -> Submission | VoiceError:
+def known_end(submitter: Submitter, job: Job, begun: int) -> Submission | VoiceError:
     """Return what is known of an attempt that doesn't end although it was cancelled.
 
+    That is the vendor's answer, if one was read; the journal is told of it.
+
     Args:
+        submitter: Whose job it is.
         job: The job.
         begun: Requests begun before that step.
     """
-    tries = job.tries
     if job.answer is not None:
         return job.answer
-    error: VoiceError = job.verdict(RunStopped("the attempt was cut short"))
-    if tries.attempts > begun and not tries.is_over:
-        error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
-        error.attempts, error.timing = tries.attempts, job.timing()
+    is_open = job.attempts > begun and not job.tries.is_over
+    answered = submitter.answered(job) if is_open else None
+    if answered is None:
+        return _cut_off(job) if is_open else job.verdict(RunStopped("the attempt was cut short"))
+    end = answered if isinstance(answered, Submission) else job.verdict(answered)
+    if job.entry is not None:
+        job.entry.journaling.tell(job.entry.draft, end)
+    return end
+
+
+def _cut_off(job: Job) -> VoiceError:
+    error = OutcomeUnknown("the call was cut off in flight, and its end is not known")
+    error.attempts, error.timing = job.attempts, job.timing()
     return error

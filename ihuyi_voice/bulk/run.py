@@ -44,11 +44,15 @@ was read, ahead of its turn or not, and leaves the rest of the iterable unread. 
 works, what comes out after a stop is looked up like the rest: NOT_SENT would be wrong for what was
 accepted earlier. Those in flight get
 `grace` seconds, and so does a source that won't let go; what is then cancelled comes out UNKNOWN
-if its first byte may have left. Every outcome is counted in `summary`, and `drain` hands over
+if its first byte may have left, or as the vendor
+answered, if that was read. Every outcome is counted in `summary`, and `drain` hands over
 those that nobody consumed.
 
 What ended the iterable, or broke the run, is raised once: by the iterator after the last outcome,
 or when the block is left. `error` keeps it.
+
+A run may be left, or drained, in what one of its own attempts waits for: a hook of httpx's, a
+guard, a ledger. That attempt is not waited for there; it ends when that has returned.
 
 Cancellation. Of the consumer in `__anext__`: takes no outcome away. While leaving: the run cancels
 its attempts at once and still collects their outcomes, however often it is cancelled again; the
@@ -59,10 +63,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import attrs
 
+from ihuyi_voice.bulk.leaving import Tasks, cut_short, is_within, others_ended
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import LEFT, Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
@@ -72,11 +77,10 @@ from ihuyi_voice.calls import (
     Job,
     Journaling,
     JournalOfRun,
-    Patience,
     Submitter,
-    all_ended,
     next_number,
 )
+from ihuyi_voice.common.closing import Closing, closing
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.events import RunStarted, RunStopped
@@ -85,8 +89,6 @@ from ihuyi_voice.models import Message, OutcomeStatus
 logger = logging.getLogger("ihuyi_voice.bulk")
 
 _AT_ONCE: Final = 64  # outcomes without a wait; then the event loop's others have a turn
-_LAST_WORDS: Final = 1.0  # seconds for attempts that were cancelled to end
-_SOURCE_WORDS: Final = 0.05  # the same for a source, which has had the grace before
 
 
 class BulkRun:
@@ -117,6 +119,7 @@ class BulkRun:
         self._scheduler: Scheduler | None = None
         self._source: Source | None = None
         self._gone: asyncio.Event | None = None
+        self._leaving: Tasks = set()  # the task that does
         self._drains = 0  # that have begun and not returned
         self._drained: list[Outcome] = []
         self._told = False
@@ -247,29 +250,33 @@ class BulkRun:
         return error
 
     async def _leave(self) -> None:
-        if self._gone is not None:
-            await self._gone.wait()
-            return
-        if not self._is_entered:
-            return
-        self._gone = asyncio.Event()
+        with closing() as one:
+            if self._scheduler is not None and is_within(self._scheduler, one):
+                others = await others_ended(self._scheduler, one, self._options.grace)
+                await cut_short(self._scheduler, others)
+            elif self._gone is not None:
+                if one.others(self._leaving):  # or else who leaves it waits for us
+                    await self._gone.wait()
+            elif self._is_entered:
+                await self._leave_first(one)
+
+    async def _leave_first(self, one: Closing) -> None:
+        self._gone, self._leaving = asyncio.Event(), {one.task}
         try:
             if self._scheduler is not None:
-                await self._end(self._scheduler)
+                await self._end(self._scheduler, one)
         finally:
             try:
                 await self._release()
             finally:
                 self._gone.set()
 
-    async def _end(self, scheduler: Scheduler) -> None:
+    async def _end(self, scheduler: Scheduler, one: Closing) -> None:
         try:
-            scheduler.leave()
-            awaited: set[asyncio.Task[Any]] = scheduler.workers | scheduler.readers
-            await all_ended(awaited, self._options.grace)
+            await others_ended(scheduler, one, self._options.grace)
         finally:
             try:
-                await _cut_short(scheduler)
+                await cut_short(scheduler)
             finally:
                 self._tell_of_end(scheduler)
 
@@ -283,32 +290,3 @@ class BulkRun:
         if self._scheduler is None:
             raise RuntimeError("use `async with client.submit_many(...) as run` first")
         return self._scheduler
-
-
-async def _cut_short(scheduler: Scheduler) -> None:
-    """Cancel what is left, and collect its outcomes however often this task is cancelled."""
-    workers = scheduler.workers
-    source = {reader for reader in scheduler.readers if not reader.done()}
-    for task in workers | source:
-        task.cancel()
-    cancelled = await _outlast(workers, _LAST_WORDS)
-    cancelled = await _outlast(source, _SOURCE_WORDS) or cancelled
-    scheduler.write_off(workers)
-    if not all(task.done() for task in source):
-        tell(logger, logging.WARNING, "the iterable of a run won't let go; its task is left behind")
-    if cancelled is not None:
-        raise cancelled
-
-
-async def _outlast(
-    tasks: "set[asyncio.Task[None]]", seconds: float
-) -> asyncio.CancelledError | None:
-    """Wait until the tasks have ended, but no longer; return the last cancellation meanwhile."""
-    patience, cancelled = Patience(seconds), None
-    while (pending := {task for task in tasks if not task.done()}) and patience.left:
-        try:
-            with patience.slice() as some:
-                await asyncio.wait(pending, timeout=some)
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    return cancelled

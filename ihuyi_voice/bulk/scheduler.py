@@ -150,13 +150,13 @@ class Scheduler:
             self._intake.give_up()
         self.pump()
 
-    def write_off(self, workers: set[Worker]) -> None:
-        """Give messages their outcome whose attempts don't end though they were cancelled."""
+    def write_off(self, workers: set[Worker], *, readers: bool = True) -> None:
+        """Give messages their outcome whose attempts, or readers, don't end though cancelled."""
         with ExitStack() as each:  # a hook may end the program, when all have their outcomes
             for worker in workers & self._places.workers:
                 tell(logger, logging.WARNING, "an attempt goes on although it was cancelled")
                 each.callback(self._lose, worker)
-        if self._intake is not None:
+        if readers and self._intake is not None:
             self._intake.write_off()
         self.pump()
 
@@ -392,5 +392,5 @@ class Scheduler:
         item = self._places.leave(worker)
         assert item is not None  # noqa: S101 - who asks has looked
         self._submitter.abandon(item.job)
-        end = known_end(item.job, item.begun)
+        end = known_end(self._submitter, item.job, item.begun)
         self._finish(item, outcome_of(item.message, end))

@@ -4,6 +4,7 @@ from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
 from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.environment import ClientOptions, from_environment
+from ihuyi_voice.calls.errands import Errands
 from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.job import Delay, Job
@@ -38,6 +39,7 @@ __all__ = [
     "Ending",
     "Endpoint",
     "Entry",
+    "Errands",
     "Event",
     "Events",
     "Guarding",

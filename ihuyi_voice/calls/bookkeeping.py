@@ -33,13 +33,14 @@ class Bookkeeping:
     Args:
         ledger: The client's own; None for none.
         account: Whose calls they are.
+        errands: The client's.
     """
 
-    def __init__(self, ledger: Journals | None, account: str) -> None:
+    def __init__(self, ledger: Journals | None, account: str, errands: Errands) -> None:
         check_ledger(ledger)
         self._ledger = ledger
         self._account = account
-        self._errands = Errands()
+        self._errands = errands
         self._journalings: dict[bool, Journaling] = {}
 
     def calls(self, *, retry_rejected: bool = False) -> Journaling | None:
@@ -84,10 +85,6 @@ class Bookkeeping:
             ledger.run, self._account, name, takeover=takeover, retry_rejected=retry_rejected
         )
         return JournalOfRun(opening, self._errands)
-
-    async def aclose(self) -> None:
-        """Wait until the ledger knows how every call has ended, but not for ever."""
-        await self._errands.aclose()
 
 
 class JournalOfRun:

@@ -14,6 +14,7 @@ from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
 from ihuyi_voice.calls.waiting import PATIENCE, Patience, waited
+from ihuyi_voice.common.closing import closing, serving
 from ihuyi_voice.common.foreign import ENDING, words
 
 _FEW: Final = 500  # futures that are kept before it is looked whether they are done
@@ -32,7 +33,8 @@ class Errands:
 
     def begin(self, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a call in a task of its own."""
-        task = asyncio.get_running_loop().create_task(call)
+        with serving():
+            task = asyncio.get_running_loop().create_task(call)
         if not task.done():
             self._tasks.add(task)
             task.add_done_callback(self._over)
@@ -103,11 +105,17 @@ class Errands:
         return result(task)
 
     async def aclose(self) -> None:
-        """Wait until every errand has ended, no longer than `PATIENCE`; then cancel them."""
+        """Wait until every errand has ended, no longer than `PATIENCE`; then cancel them.
+
+        But not for that in which this is called, which goes on when this is done, nor for another
+        that waits for it.
+        """
         patience = Patience(PATIENCE)
-        while (pending := self._pending()) and patience.left:  # one that ends may begin another
-            with patience.slice() as seconds:
-                await asyncio.wait(pending, timeout=seconds)
+        with closing() as one:
+            # One that ends may begin another.
+            while (pending := one.others(self._pending())) and patience.left:
+                with patience.slice() as seconds:
+                    await asyncio.wait(pending, timeout=seconds)
         for task in pending:
             task.cancel()
         if pending:

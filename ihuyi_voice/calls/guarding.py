@@ -36,14 +36,21 @@ class Guarding:
     Args:
         guard: The guard; None for none, and then nothing is ever held back.
         account: Whose calls they are.
+        errands: The client's.
         client: The client's own, if this stands in its place for a call or a run.
     """
 
-    def __init__(self, guard: Guard | None, account: str, client: "Guarding | None" = None) -> None:
+    def __init__(
+        self,
+        guard: Guard | None,
+        account: str,
+        errands: Errands | None = None,
+        client: "Guarding | None" = None,
+    ) -> None:
         self._guard = guard
         self._account = account
         self._client = self if client is None else client
-        self._errands: Errands = Errands() if client is None else client._errands  # noqa: SLF001 - its own kind
+        self._errands = Errands() if errands is None else errands
         self._pause = Pause()
         self._remembers = getattr(guard, "remembers", None)
         self._restore = getattr(guard, "restore", None) if self._remembers else None
@@ -56,7 +63,7 @@ class Guarding:
         """
         if guard is self._guard:
             return self
-        return Guarding(guard, self._account, self._client)
+        return Guarding(guard, self._account, self._errands, self._client)
 
     @property
     def is_on(self) -> bool:
@@ -147,10 +154,6 @@ class Guarding:
     def block(self, lease: Lease | None, seconds: float) -> Settled:
         """End the lease of a call that the vendor refused with a rate code."""
         return self._settle("block", lease, seconds)
-
-    async def aclose(self) -> None:
-        """Wait until the guard knows how every call has ended, no longer than `PATIENCE`."""
-        await self._errands.aclose()
 
     async def _reserved(self, guard: Guard, mobile: str) -> Lease | Wait:
         """Await a reservation; what arrives when nobody waits for it any more is released."""

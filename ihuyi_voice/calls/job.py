@@ -9,6 +9,7 @@ import attrs
 from ihuyi_voice.calls.lines import Place
 from ihuyi_voice.calls.retries import Tries
 from ihuyi_voice.errors import VoiceError
+from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Submission, Timing
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Job(Place):
         entry: Its entry in a journal; None if it is in none.
         delay: What it waits for between two steps; None while it is in one.
         waits_for: Whom it waits for within this step, as the words of a timeout.
+        sent: How far its last attempt got, and what reply came.
         answer: The vendor's acceptance, known before guard and journal are told of it.
         on_answer: Told of that, if anybody is.
         replayed: Whether its end is an earlier one, which the journal knows.
@@ -81,6 +83,7 @@ class Job(Place):
     entry: "Entry | None" = None
     delay: Delay | None = None
     waits_for: str = ON_GUARD
+    sent: Sent | None = None
     answer: Submission | None = None
     on_answer: "Callable[[Job], None] | None" = None
     replayed: bool = False

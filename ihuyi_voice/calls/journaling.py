@@ -146,6 +146,10 @@ class Journaling:
         """Begin to write how a call ended; to be awaited by `settled`."""
         return self._begun("settle", draft, end)
 
+    def tell(self, draft: Draft, end: Ending) -> "asyncio.Future[Any]":
+        """Have an end written, or fail to, that nobody waits for."""
+        return self._heard(self.settle(draft, end), draft)
+
     async def settled(
         self, draft: Draft, task: "asyncio.Future[Any]"
     ) -> asyncio.CancelledError | None:
@@ -166,7 +170,7 @@ class Journaling:
 
     async def settle_all(self, ends: Sequence[tuple[Draft, Ending]]) -> None:
         """Have many ends written, or fail to; a cancellation passes through, and they go on."""
-        tasks = [self._heard(self.settle(draft, end), draft) for draft, end in ends]
+        tasks = [self.tell(draft, end) for draft, end in ends]
         if not await all_ended(tasks):
             self._failed(LedgerUnavailable(_SLOW))
 

@@ -24,23 +24,24 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.calls import telling
+from ihuyi_voice.calls.answers import accepted_as, cut_off_before, note, read_answer, window
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.errands import put_off
 from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding, Settled, lapsing
-from ihuyi_voice.calls.holding import BEHIND, SOON, after, held_back, over, too_late, wait_or_hold
+from ihuyi_voice.calls.holding import BEHIND, SOON, held_back, over, too_late, wait_or_hold
 from ihuyi_voice.calls.job import ON_CONNECTION, ON_GUARD, ON_LEDGER, Delay, Job
 from ihuyi_voice.calls.lines import Lines, Pause
 from ihuyi_voice.calls.moved import Moved
 from ihuyi_voice.calls.recalling import Recalling
-from ihuyi_voice.calls.retries import RetryPolicy, Tries, retry_after
+from ihuyi_voice.calls.retries import RetryPolicy, Tries
 from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.errors import NotSent, OutcomeUnknown, RateLimited, VoiceError
 from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Operation, Submission
-from ihuyi_voice.protocol import Answer, Call, closes_the_account, window_of
+from ihuyi_voice.protocol import Answer, Call, closes_the_account
 
 _LONGEST_LOOK: Final = 3_600.0
 
@@ -176,6 +177,10 @@ class Submitter:
         time = asyncio.get_running_loop().time
         return time if self._moved is None else Moved(time, self._moved)
 
+    def answered(self, job: Job) -> Submission | VoiceError | None:
+        """Return the vendor's answer to a job's last attempt, if one was read, whatever came."""
+        return read_answer(self.endpoint.voice, self.clock, job)
+
     def abandon(self, job: Job) -> None:
         """Give up a job's place in its number's line; to do so twice does no harm."""
         if self._lines is not None:
@@ -260,7 +265,7 @@ class Submitter:
             granted = known is None
             telling.written(self.events, job, began)
         except BaseException as error:
-            end = _cut_off_before(error) if granted else None  # a hook has ended the program then
+            end = cut_off_before(error) if granted else None  # a hook has ended the program then
             put_off(await self._taken_back(job, lease, end), error)
             raise
         if known is not None:
@@ -277,7 +282,8 @@ class Submitter:
     # --- the attempt, and after it
 
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
-        sent, began = Sent(job.now), job.now()
+        began = job.now()
+        sent = job.sent = Sent(job.now)
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             began = telling.let_go(self.events, job, self.endpoint.voice, began)
@@ -286,7 +292,7 @@ class Submitter:
         except BaseException as error:
             try:
                 if isinstance(error, VoiceError):
-                    self._note(job, error)
+                    note(self.clock, job, error)
                 telling.over(self.events, job, sent, began, error)
             finally:
                 cancelled = await self._settle_failed(job, lease, error, sent)
@@ -299,7 +305,7 @@ class Submitter:
         return told
 
     async def _accepted(self, job: Job, lease: Lease | None, answer: Answer) -> Submission:
-        told = job.answer = _accepted_as(job, answer)
+        told = job.answer = accepted_as(job, answer)
         if job.on_answer is not None:
             job.on_answer(job)
         put_off(await self._settle(job, told, self.guarding.commit(lease)))
@@ -312,32 +318,20 @@ class Submitter:
         end: Submission | VoiceError
         if isinstance(error, VoiceError):
             end = error
-        elif (answered := self._answered(job, sent)) is not None:
+        elif (answered := self.answered(job)) is not None:
             end = answered
         elif sent.may_have_arrived:
             telling.may_ring(job, error)
             end = OutcomeUnknown("the call was cut off in flight")
             job.tries.note(end)
         else:
-            end = _cut_off_before(error)
+            end = cut_off_before(error)
             job.tries.note(end)
         return await self._settle(job, end, self._settled_lease(lease, end))
 
-    def _answered(self, job: Job, sent: Sent) -> Submission | VoiceError | None:
-        """Return the vendor's answer, read before something ended the program."""
-        if sent.reply is None:
-            return None
-        try:
-            answer = self.endpoint.voice.read(Call(Operation.SUBMIT), sent.reply)
-        except VoiceError as error:
-            self._note(job, error)
-            return error
-        job.answer = _accepted_as(job, answer)
-        return job.answer
-
     def _settled_lease(self, lease: Lease | None, end: Submission | VoiceError) -> Settled:
         if isinstance(end, RateLimited) and not closes_the_account(end.code):
-            return self.guarding.block(lease, _window(end))
+            return self.guarding.block(lease, window(end))
         if isinstance(end, OutcomeUnknown | Submission):
             return self.guarding.commit(lease)
         return self.guarding.release(lease)
@@ -365,28 +359,10 @@ class Submitter:
         job.backoff += delay
         return Delay(delay, error)
 
-    def _note(self, job: Job, error: VoiceError) -> None:
-        job.tries.note(error)
-        if isinstance(error, RateLimited):
-            error.retry_at = after(self.clock, _window(error))
-
     def _until_window(self, job: Job, error: RateLimited, now: float) -> float | None:
-        window = _window(error)
+        seconds = window(error)
         if closes_the_account(error.code) and self._pause is not None:
-            self._pause.extend(now + window)
-        if now + window > job.patience:
+            self._pause.extend(now + seconds)
+        if now + seconds > job.patience:
             return None
-        return job.tries.window_delay(error, window)
-
-
-def _accepted_as(job: Job, answer: Answer) -> Submission:
-    raw, timing = answer.raw, job.timing()
-    return Submission(answer.value, job.mobile, answer.msg, job.attempts, raw, timing)
-
-
-def _cut_off_before(error: BaseException) -> NotSent:
-    return NotSent(f"the call was cut off before it was sent ({type(error).__name__})")
-
-
-def _window(error: RateLimited) -> float:
-    return max(window_of(error.code), retry_after(error))
+        return job.tries.window_delay(error, seconds)

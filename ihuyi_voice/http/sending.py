@@ -25,6 +25,7 @@ from typing import Any, Final, NoReturn
 import httpx
 
 from ihuyi_voice.common import network
+from ihuyi_voice.common.closing import closing
 from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import Redactor, quiet_httpx
@@ -92,9 +93,8 @@ class Sender:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._warned = False
-        self._in_flight: list[asyncio.Task[Any] | None] = []  # through an injected client
+        self._in_flight: list[asyncio.Task[Any]] = []  # through an injected client
         self._landed = Signal()
-        self._closers: set[asyncio.Task[Any] | None] = set()
         network.stand_guard()  # if the environment says so
         self._options = options
         self._route = options.route() if options.http_client is None else None
@@ -171,14 +171,9 @@ class Sender:
         await self._way.aclose()
 
     async def _land(self) -> None:
-        """Wait until no request is in flight but those in whose hooks this is called."""
-        own = asyncio.current_task()
-        self._closers.add(own)
-        self._landed.notify()  # whoever else closes doesn't wait for us
-        try:
-            await self._landed.wait_until(lambda: self._closers.issuperset(self._in_flight))
-        finally:
-            self._closers.discard(own)
+        """Wait until no request is in flight but those in whose hooks this is waited for."""
+        with closing() as one:
+            await self._landed.wait_until(lambda: not one.others(self._in_flight))
 
     def check_loop(self) -> None:
         """Bind this to the running event loop, if it is bound to none.
@@ -200,6 +195,7 @@ class Sender:
                     await finish(response, request)
             return
         task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs has one
         self._in_flight.append(task)
         try:
             with quiet_httpx():

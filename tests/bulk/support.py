@@ -54,6 +54,10 @@ class Script:
             self.in_flight -= 1
         return self.answer(job)
 
+    def answered(self, job: Job) -> Submission | None:
+        """Say whether an answer was read before it was given."""
+        return job.answer
+
     def abandon(self, job: Job) -> None:
         """Remember it."""
         self.abandoned.append(job)

@@ -1,0 +1,73 @@
+"""Who waits for whom when something is closed from within: nobody waits for who waits for them.
+
+A run may be drained, or a client closed, in a hook, a guard or a ledger of that same client, which
+somebody waits for: the task of the call, and whoever waits for that. Each who closes says for whom
+it waits; who comes later, and is waited for itself, leaves out those who wait for it.
+"""
+
+import asyncio
+from collections.abc import Collection, Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+_served: Final = ContextVar[tuple["asyncio.Task[Any]", ...]]("served", default=())
+_closings: Final[list["Closing"]] = []
+
+
+class Closing:
+    """One who closes.
+
+    Attributes:
+        tasks: The running task, and those that wait for it as for an errand of theirs.
+        task: The running one alone.
+        awaited: Whom they wait for now.
+    """
+
+    def __init__(self, *tasks: "asyncio.Task[Any]") -> None:
+        self.tasks = frozenset[asyncio.Future[Any]](tasks)
+        self.task = tasks[-1]
+        self.awaited: Collection[asyncio.Future[Any]] = ()
+
+    def others(self, tasks: "Iterable[asyncio.Future[Any]]") -> "set[asyncio.Future[Any]]":
+        """Return those that may be waited for, and note that they are."""
+        late = {*tasks} - self._waiting()
+        self.awaited = late
+        return late
+
+    def _waiting(self) -> "set[asyncio.Future[Any]]":
+        """Return all who wait for this one, also by way of each other."""
+        waiting = set(self.tasks)
+        rest = [each for each in _closings if each is not self]
+        while found := [each for each in rest if not waiting.isdisjoint(each.awaited)]:
+            for each in found:
+                waiting |= each.tasks
+                rest.remove(each)
+        return waiting
+
+
+@contextmanager
+def closing() -> Generator[Closing]:
+    """Let it be known that the running task closes something."""
+    one = Closing(*_who_wait())
+    _closings.append(one)
+    try:
+        yield one
+    finally:
+        _closings.remove(one)
+
+
+@contextmanager
+def serving() -> Generator[None]:
+    """Let a task that is made here be one that the running task waits for."""
+    token = _served.set(_who_wait())
+    try:
+        yield
+    finally:
+        _served.reset(token)
+
+
+def _who_wait() -> "tuple[asyncio.Task[Any], ...]":
+    task = asyncio.current_task()
+    before = tuple(each for each in _served.get() if not each.done())
+    return before if task is None else (*before, task)
