@@ -14,7 +14,7 @@ from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
 from ihuyi_voice.calls.waiting import PATIENCE, Patience, waited
-from ihuyi_voice.common.closing import closing, serving
+from ihuyi_voice.common.closing import closing, moved, serving
 from ihuyi_voice.common.foreign import ENDING, words
 
 _FEW: Final = 500  # futures that are kept before it is looked whether they are done
@@ -63,7 +63,9 @@ class Errands:
             raise
         except BaseException as exc:  # noqa: BLE001 - told by the future
             return failed(exc)
-        return self.begin(_rest(steps, waits_for))
+        task = self.begin(_rest(steps, waits_for))
+        moved(task)  # it may have begun to close something
+        return task
 
     def _kept(self, future: "asyncio.Future[T]") -> "asyncio.Future[T]":
         """Keep a future until it is done; to look now and then costs less than to be told."""

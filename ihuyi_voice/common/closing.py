@@ -67,6 +67,14 @@ def serving() -> Generator[None]:
         _served.reset(token)
 
 
+def moved(task: "asyncio.Task[Any]") -> None:
+    """Let it be known that what the running task has begun to close goes on in another one."""
+    here = asyncio.current_task()
+    for one in _closings:
+        if one.task is here:
+            one.tasks, one.task = one.tasks | {task}, task
+
+
 def _who_wait() -> "tuple[asyncio.Task[Any], ...]":
     task = asyncio.current_task()
     before = tuple(each for each in _served.get() if not each.done())
