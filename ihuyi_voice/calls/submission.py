@@ -344,8 +344,12 @@ class Submitter:
         if entry is None:
             return await settled_lease
         written = entry.settle(end if isinstance(end, Submission) else job.verdict(end))
-        cancelled = await settled_lease
-        return await entry.written(written) or cancelled
+        cancelled = None
+        try:
+            cancelled = await settled_lease
+        finally:  # a log handler may end the program there
+            cancelled = await entry.written(written) or cancelled
+        return cancelled
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:
         now = job.now()

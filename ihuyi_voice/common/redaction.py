@@ -3,7 +3,7 @@
 import logging
 import re
 import unicodedata
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, TypeVar
@@ -139,7 +139,22 @@ def shown_error(error: BaseException | None) -> str:
     return f"{mask_numbers(type(error).__name__)}({said!r})"
 
 
-_sending: ContextVar[bool] = ContextVar("ihuyi_voice_sending", default=False)
+class _Sending:
+    """A request of ours that is being sent.
+
+    Attributes:
+        has_left: Says whether it may have gone out.
+        ending: What a handler ended the program by, after that.
+    """
+
+    __slots__ = ("ending", "has_left")
+
+    def __init__(self, has_left: Callable[[], bool]) -> None:
+        self.has_left = has_left
+        self.ending: BaseException | None = None
+
+
+_sending: ContextVar[_Sending | None] = ContextVar("ihuyi_voice_sending", default=None)
 _PARTS = ("connection", "http11", "http2", "proxy", "socks")
 _LOGGERS = (
     *(logging.getLogger(name) for name in ("httpx", "httpx2")),
@@ -152,7 +167,8 @@ class _OurLines(logging.Filter):
 
     It takes the query out of their URLs, and passes them on itself, where an exception of a
     foreign filter or handler can do no harm: httpx logs after the vendor has answered, and httpcore
-    at every step.
+    at every step. What ends the program does so at once while nothing has left, and otherwise when
+    the answer has been read.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -160,15 +176,18 @@ class _OurLines(logging.Filter):
         self._logger = logger
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not _sending.get():
+        sending = _sending.get()
+        if sending is None:
             return True
         if isinstance(record.args, tuple):
             record.args = tuple(_without_query(arg) for arg in record.args)
-        token = _sending.set(False)
+        token = _sending.set(None)
         try:
             self._logger.handle(record)
-        except (KeyboardInterrupt, SystemExit):
-            raise
+        except (KeyboardInterrupt, SystemExit) as exc:
+            if not sending.has_left():
+                raise
+            sending.ending = sending.ending or exc
         except BaseException:  # noqa: BLE001, S110 - somebody else's handler
             pass
         finally:
@@ -187,14 +206,24 @@ def _without_query(arg: object) -> object:
 
 
 @contextmanager
-def quiet_httpx() -> Generator[None]:
-    """Hide our queries from httpx's logger while inside; other requests are logged as ever."""
+def quiet_httpx(has_left: Callable[[], bool]) -> Generator[None]:
+    """Hide our queries from httpx's logger while inside; other requests are logged as ever.
+
+    Args:
+        has_left: Says whether our request may have gone out.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: A handler of its lines did, after that.
+    """
     for logger, ours in _FILTERS:
         if logger.filters[:1] != [ours]:  # before those that would see the query
             logger.removeFilter(ours)
             logger.filters.insert(0, ours)
-    token = _sending.set(True)
+    sending = _Sending(has_left)
+    token = _sending.set(sending)
     try:
         yield
     finally:
         _sending.reset(token)
+        if sending.ending is not None:
+            raise sending.ending

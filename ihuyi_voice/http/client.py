@@ -86,7 +86,7 @@ class SharedClient(httpx.AsyncClient):
             return await super().send(request, **options)
         if not self._is_plain(options):
             _show_to_others(request)  # who may hang
-            with quiet_httpx():
+            with quiet_httpx(lambda: request.sent.may_have_arrived):
                 async with bounded(request):
                     return await super().send(request, **options)
         request.sent.handed = True

@@ -198,7 +198,7 @@ class Sender:
         assert task is not None  # noqa: S101 - a coroutine that runs has one
         self._in_flight.append(task)
         try:
-            with quiet_httpx():
+            with quiet_httpx(lambda: request.sent.may_have_arrived):
                 async with bounded(request):
                     response = await way.client.send(request, stream=True, follow_redirects=False)
                     await finish(response, request)
