@@ -109,9 +109,11 @@ class ReportsTaken:
         stored: How many were new to it.
         settled: How many UNKNOWN calls are ACCEPTED now.
         waiting: How many numbers have a report that may be of a call in flight.
+        refused: How many were left out, because the database can't take them.
     """
 
     ledger: int
     stored: int = 0
     settled: int = 0
     waiting: int = 0
+    refused: int = 0

@@ -17,7 +17,7 @@ PAGE: Final = 500
 OPEN: Final[Open] = "OPEN"
 Status: TypeAlias = OutcomeStatus | Open
 
-_CHINA: Final = timezone(timedelta(hours=8))
+CHINA: Final = timezone(timedelta(hours=8))
 DEAD: Final = (
     " NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = e.owner"
     " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
@@ -243,9 +243,16 @@ def report_of(row: Row, prefix: str = "") -> DeliveryReport:
         int(row[f"{prefix}code"]),
         row[f"{prefix}mobile"],
         None if talked is None else int(talked),
-        None if at is None else datetime.fromtimestamp(at, _CHINA),
+        None if at is None else _in_china(at),
         row[f"{prefix}msg"],
     )
+
+
+def _in_china(seconds: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, CHINA)
+    except (OverflowError, ValueError, OSError):  # written by somebody else
+        return None
 
 
 def _joined(row: Row) -> DeliveryReport | None:

@@ -8,13 +8,14 @@ What the dead have in flight is UNKNOWN here, whether somebody has buried them y
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import normalise_mobile
-from ihuyi_voice.ledger.entries import DEAD, also_of, report_of
+from ihuyi_voice.ledger.entries import CHINA, DEAD, also_of, report_of
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import ACCEPTED_CODE, State, storable, within_reach
 from ihuyi_voice.models import DeliveryReport
@@ -63,6 +64,7 @@ class Matched:
         candidates: Those that several reports may be of, or whose report may be another's: the
             reports that fit, by (run, key).
         waiting: Numbers that have a report that nobody claims, and a call in flight.
+        refused: Reports that the database can't take, and numbers that can't be looked at.
     """
 
     settled: list[tuple[int, str]] = attrs.field(factory=list[tuple[int, str]])
@@ -70,6 +72,14 @@ class Matched:
         factory=dict[tuple[int, str], list[DeliveryReport]]
     )
     waiting: set[str] = attrs.field(factory=set[str])
+    refused: int = 0
+
+    def add(self, more: "Matched") -> None:
+        """Add what came of looking at other numbers."""
+        self.settled += more.settled
+        self.candidates |= more.candidates
+        self.waiting |= more.waiting
+        self.refused += more.refused
 
 
 def marked(owners: Owners, name: str) -> Work[int]:
@@ -78,11 +88,17 @@ def marked(owners: Owners, name: str) -> Work[int]:
     return int(rows[0]["seq"]) if rows else 0
 
 
+def mark(owners: Owners, name: str, seq: int) -> Work[None]:
+    """Note up to which of its reports an inbox has been read."""
+    owners.now()  # a clock that fails is no report's fault
+    yield Query(owners.say(_MARK), {"name": name, "seq": seq})
+
+
 def store(owners: Owners, name: str, reports: Sequence[DeliveryReport], seq: int) -> Work[Matched]:
     """Keep reports, and settle what they tell of."""
     if reports:
         yield Many(owners.say(_STORE), [_columns(each) | owners.now() for each in reports])
-    yield Query(owners.say(_MARK), {"name": name, "seq": seq})
+    yield from mark(owners, name, seq)
     return (yield from match(owners, {_number(each.mobile) for each in reports}))
 
 
@@ -167,15 +183,23 @@ def _by_mobile(
 
 
 def _columns(report: DeliveryReport) -> dict[str, Any]:
-    at, talked = report.report_time, report.talk_time
+    talked = report.talk_time
     return {
         "voice_id": storable(report.voice_id),
         "mobile": _number(report.mobile),
         "code": within_reach(report.code),
         "talk_time": None if talked is None else within_reach(talked),
-        "report_time": None if at is None else at.timestamp(),
+        "report_time": _seconds(report.report_time),
         "msg": storable(report.msg),
     }
+
+
+def _seconds(told_at: datetime | None) -> float | None:
+    """Return a time that can be told in China's as well; None if it is at the end of all times."""
+    try:
+        return None if told_at is None else told_at.astimezone(CHINA).timestamp()
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _number(mobile: str) -> str:

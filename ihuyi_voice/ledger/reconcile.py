@@ -2,26 +2,32 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypeVar
 
 import attrs
 
-from ihuyi_voice.common.foreign import ENDING
+from ihuyi_voice.common.foreign import ENDING, shown, words
 from ihuyi_voice.common.logs import Trouble, tell
+from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import is_cancelled
+from ihuyi_voice.errors import LedgerUnavailable
 from ihuyi_voice.ledger import matching
 from ihuyi_voice.ledger.entries import Entry
 from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.refused import in_parts
+from ihuyi_voice.ledger.states import storable, within_reach
 from ihuyi_voice.models import DeliveryReport
 
 logger = logging.getLogger("ihuyi_voice.ledger")
+
+Item = TypeVar("Item")
 
 _BATCH: Final = 500
 _LET_GO: Final = 5.0  # seconds that an inbox gets to end when it is told to
@@ -58,7 +64,7 @@ async def take_in(heart: Heart, owners: Owners, inbox: Reports) -> list[tuple[in
     batch: list[DeliveryReport] = []
     async with aclosing(inbox.reports(since, follow=False)) as reports:
         async for report in reports:
-            batch.append(report)
+            batch += [report] if _is_report(report) else []
             if len(batch) == _BATCH:
                 settled += (await _stored(heart, owners, name, batch)).settled
                 batch = []
@@ -69,9 +75,41 @@ async def take_in(heart: Heart, owners: Owners, inbox: Reports) -> list[tuple[in
 async def _stored(
     heart: Heart, owners: Owners, name: str, batch: Sequence[DeliveryReport]
 ) -> matching.Matched:
-    seq = max((seq_of(report) for report in batch), default=0)
-    found = await heart.write(lambda: matching.store(owners, name, batch, seq))
-    heart.telling.reports(len(batch), found)
+    """Store reports, but for those that the database refuses, and mark them all as read."""
+    seq = max(map(seq_of, batch))
+    parts: list[int] = []
+
+    async def store(some: Sequence[DeliveryReport]) -> matching.Matched:
+        parts.append(len(some))
+        upto = seq if len(some) == len(batch) else 0  # others are not stored yet
+        return await heart.write(lambda: matching.store(owners, name, some, upto))
+
+    found = await _in_parts(heart, owners, name, batch, store)
+    if len(parts) > 1:
+        await heart.write(lambda: matching.mark(owners, name, seq))
+    heart.telling.reports(len(batch) - found.refused, found)
+    return found
+
+
+async def _in_parts(
+    heart: Heart,
+    owners: Owners,
+    name: str,
+    items: Sequence[Item],
+    do: Callable[[Sequence[Item]], Awaitable[matching.Matched]],
+) -> matching.Matched:
+    """Do something with reports or numbers; those that the database refuses are left out."""
+    found = matching.Matched()
+
+    def left_out(item: Item, error: LedgerUnavailable) -> None:
+        found.refused += 1
+        text = "the ledger can't take in what was told of a call, and leaves it out: %s (%s)"
+        tell(logger, logging.WARNING, text, mask_numbers(shown(item)), words(error))
+
+    for each in await in_parts(
+        items, do, lambda: heart.write(lambda: matching.mark(owners, name, 0)), left_out
+    ):
+        found.add(each)
     return found
 
 
@@ -171,19 +209,31 @@ class Follower:
             found = await _stored(self._heart, owners, self._name, batch)
             self._wait_for(found.waiting)
         if again:
-            found = await self._heart.write(lambda: matching.match(owners, again))
+            found = await _in_parts(self._heart, owners, self._name, again, self._match)
             self._heart.telling.reports(0, found)
             for mobile in again:
                 del self._waiting[mobile]
             self._wait_for(found.waiting)
+
+    async def _match(self, mobiles: Sequence[str]) -> matching.Matched:
+        return await self._heart.write(lambda: matching.match(self._owners, mobiles))
 
     def _wait_for(self, mobiles: Iterable[str]) -> None:
         self._waiting |= dict.fromkeys(mobiles)
 
 
 def _is_report(given: object) -> bool:
-    seq = getattr(given, "seq", None)
-    return isinstance(given, DeliveryReport) and (seq is None or isinstance(seq, int))
+    try:
+        seq: object = getattr(given, "seq", None)
+        return isinstance(given, DeliveryReport) and (seq is None or _is_a_place(seq))
+    except ENDING:
+        raise
+    except BaseException:  # noqa: BLE001 - of a class of somebody's own
+        return False
+
+
+def _is_a_place(seq: object) -> bool:
+    return isinstance(seq, int) and within_reach(seq) == seq
 
 
 def seq_of(report: DeliveryReport) -> int:
@@ -193,4 +243,4 @@ def seq_of(report: DeliveryReport) -> int:
 
 def name_of(inbox: Reports) -> str:
     """Return what an inbox is called among the marks: each table has its own numbers."""
-    return str(getattr(inbox, "identity", "inbox"))
+    return storable(str(getattr(inbox, "identity", "inbox")))

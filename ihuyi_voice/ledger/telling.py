@@ -73,8 +73,9 @@ class Telling:
 
     def reports(self, stored: int, found: Matched) -> None:
         """Tell of reports that were taken in, or looked at again."""
-        if (stored or found.settled) and self.stream.wants(ReportsTaken):
-            told = stored, len(found.settled), len(found.waiting)
+        something = stored or found.settled or found.refused
+        if something and self.stream.wants(ReportsTaken):
+            told = stored, len(found.settled), len(found.waiting), found.refused
             self.stream.tell(ReportsTaken(self.ledger, *told))
 
 

@@ -18,7 +18,7 @@
     ihuyi.voice.ledger.takeovers        counter    parts taken from dead owners
     ihuyi.voice.ledger.unknown          counter    calls that were in flight when their owner died
     ihuyi.voice.ledger.owner.lost       counter    times that this process was thought dead
-    ihuyi.voice.ledger.reports          counter    by step: stored, settled
+    ihuyi.voice.ledger.reports          counter    by step: stored, settled, refused
 
     ihuyi.voice.inbox.pushes            counter    by kind, step: stored, handled, failed, dead,
                                                    interrupted; quarantined
@@ -233,7 +233,7 @@ class Figures:
             self._unknown.add(event.unknown)
 
     def _reports_taken(self, event: ReportsTaken) -> None:
-        self._steps(self._reports, event, ("stored", "settled"))
+        self._steps(self._reports, event, ("stored", "settled", "refused"))
 
     def _push(self, kind: str, step: str, seconds: float) -> None:
         self._inbox.add(1, {"kind": kind, "step": step})

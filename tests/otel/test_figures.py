@@ -72,8 +72,12 @@ CASES: list[tuple[Event, dict[str, Points]]] = [
     ),
     (OwnerLost(1), {"ledger.owner.lost": [({}, 1)]}),
     (
-        ReportsTaken(1, stored=2, settled=1),
-        {"ledger.reports": [({"step": "stored"}, 2), ({"step": "settled"}, 1)]},
+        ReportsTaken(1, stored=2, settled=1, refused=3),
+        {
+            "ledger.reports": [
+                ({"step": "stored"}, 2), ({"step": "settled"}, 1), ({"step": "refused"}, 3),
+            ],
+        },
     ),
     (
         PushStored("report", 0.1),
