@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 from contextlib import nullcontext, suppress
-from typing import Any, Literal, TypeAlias
+from functools import partial
+from typing import Literal, TypeAlias
 
 import attrs
 import httpx
@@ -13,11 +14,11 @@ from ihuyi_voice import MemoryGuard, Outcome, OutcomeStatus, VoiceClient
 from ihuyi_voice.bulk import BulkRun
 from ihuyi_voice.calls import AttemptEnded, AttemptStarted, RunStarted, Settled, Submitted
 from ihuyi_voice.events import Event
-from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.simulator import Fault, FaultKind
 from tests.bulk.support import others
 from tests.bulk.test_named_runs import RUN, messages, settled
-from tests.support.journals import Asked, FakeLedger
+from tests.support.awaiting import AwaitingGuard, AwaitingLedger
+from tests.support.journals import FakeLedger
 from tests.support.vendor import ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -61,64 +62,23 @@ class Ending:
 
     async def at(self, place: str) -> None:
         """Do it, if this is the place."""
-        if place != self.place or self.begun == self.times:
+        if place != self.place or self.begun == self.times or self.run is None:
             return
         self.calls += 1
         if self.calls <= SKIPPED.get(place, 3):
             return
         self.begun += 1
-        ways: dict[Way, Any] = {
-            "drain": self.run.drain,
-            "leave": lambda: self.run.__aexit__(None, None, None),  # type: ignore[union-attr]
-            "close": self.client.aclose,  # type: ignore[union-attr]
-        }
-        self.got += await ways[self.way]() or []
+        if self.way == "drain":
+            self.got += await self.run.drain()
+        elif self.way == "leave":
+            await self.run.__aexit__(None, None, None)
+        elif self.client is not None:
+            await self.client.aclose()
         self.ended += 1
 
 
-@attrs.define(eq=False)
-class Guard:
-    """A MemoryGuard in which a run may be left."""
-
-    ending: Ending
-    inside: MemoryGuard = attrs.field(factory=lambda: MemoryGuard(clock=loop_time))
-
-    def __getattr__(self, name: str) -> Any:
-        """Remember and restore as it does."""
-        return getattr(self.inside, name)
-
-    async def reserve(self, account: str, mobile: str) -> Lease | Wait:
-        """Reserve."""
-        await self.ending.at("reserve")
-        return await self.inside.reserve(account, mobile)
-
-    async def commit(self, lease: Lease) -> None:
-        """Commit."""
-        await self.ending.at("commit")
-        await self.inside.commit(lease)
-
-    async def release(self, lease: Lease) -> None:
-        """Release."""
-        await self.ending.at("release")
-        await self.inside.release(lease)
-
-    async def block(self, lease: Lease, seconds: float) -> None:
-        """Block."""
-        await self.ending.at("block")
-        await self.inside.block(lease, seconds)
-
-
-@attrs.define(eq=False, slots=False)
-class Ledger(FakeLedger):
-    """A ledger in which a run may be left."""
-
-    ending: Ending | None = None
-
-    async def misbehave(self, method: Asked) -> bool:
-        """Leave it, if this is the place."""
-        if self.ending is not None:
-            await self.ending.at(method)
-        return await FakeLedger.misbehave(self, method)
+async def _hook(ending: Ending, place: str, _: object) -> None:
+    await ending.at(place)
 
 
 async def outcomes_of(run: BulkRun, ending: Ending) -> list[Outcome]:
@@ -144,12 +104,12 @@ def test_no_answer_is_lost_and_nobody_waits_for_himself(place: Place, way: Way, 
 
     async def main() -> None:
         simulator = vendor(*refusals, limits=(), latency=0.1)
-        guard, ledger = Guard(ending), Ledger(ending=ending)
+        guard, ledger = AwaitingGuard(ending.at), AwaitingLedger(then=ending.at)
         settled(ledger.store, messages(1), simulator.account, ledger)
         client = ending.client = in_process(simulator, guard=guard, ledger=ledger, retry=ONCE)
-        hooks = client.http_client.event_hooks
-        hooks["request"].append(lambda _: ending.at("request hook"))
-        hooks["response"].append(lambda _: ending.at("response hook"))
+        for kind in ("request", "response"):
+            hook = partial(_hook, ending, f"{kind} hook")
+            client.http_client.event_hooks[kind].append(hook)
         began = loop_time()
         found = await outcomes_of(client.submit_many(messages(20), run=RUN, concurrency=4), ending)
         assert loop_time() - began < 3.0

@@ -1,11 +1,10 @@
 """A client that is closed in what one of its own calls waits for: a guard, a ledger, a hook."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
-import attrs
 import httpx
 import pytest
 
@@ -15,12 +14,12 @@ from ihuyi_voice.calls.errands import Errands
 from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.common.closing import closing
 from ihuyi_voice.events import Event
-from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.simulator import Fault, FaultKind, Simulator
 from tests.bulk.support import others
 from tests.bulk.test_named_runs import messages
-from tests.support.journals import Asked, FakeLedger
-from tests.support.vendor import ONCE, in_process, vendor
+from tests.support.awaiting import AwaitingGuard, AwaitingLedger, Then
+from tests.support.journals import FakeLedger
+from tests.support.vendor import BASE_URL, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 Place: TypeAlias = Literal[
@@ -33,49 +32,6 @@ BEFORE = {"reserve", "look", "intend"}
 FIRST = {"look", "request hook"}
 """Where the first closes it before the others come by."""
 REFUSED = {"release": 4072, "block": 4080}
-
-Then: TypeAlias = Callable[[str], Any]
-
-
-@attrs.define(eq=False)
-class Guard:
-    """A MemoryGuard that awaits something of the caller's before it does its work."""
-
-    then: Then
-    inside: MemoryGuard = attrs.field(factory=lambda: MemoryGuard(clock=loop_time))
-
-    async def reserve(self, account: str, mobile: str) -> Lease | Wait:
-        """Reserve."""
-        await self.then("reserve")
-        return await self.inside.reserve(account, mobile)
-
-    async def commit(self, lease: Lease) -> None:
-        """Commit."""
-        await self.then("commit")
-        await self.inside.commit(lease)
-
-    async def release(self, lease: Lease) -> None:
-        """Release."""
-        await self.then("release")
-        await self.inside.release(lease)
-
-    async def block(self, lease: Lease, seconds: float) -> None:
-        """Block."""
-        await self.then("block")
-        await self.inside.block(lease, seconds)
-
-
-@attrs.define(eq=False, slots=False)
-class Ledger(FakeLedger):
-    """The same of a ledger."""
-
-    then: Then | None = None
-
-    async def misbehave(self, method: Asked) -> bool:
-        """Await it."""
-        if self.then is not None:
-            await self.then(method)
-        return await FakeLedger.misbehave(self, method)
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -92,16 +48,20 @@ class Transport(httpx.AsyncBaseTransport):
         return response
 
 
-def client_over(simulator: Simulator, guard: Guard, ledger: FakeLedger, then: Then) -> VoiceClient:
+def client_over(
+    simulator: Simulator, guard: AwaitingGuard, ledger: FakeLedger, then: Then
+) -> VoiceClient:
     """Return a client all of whose foreign parts await something of the caller's."""
     given: dict[str, Any] = {"guard": guard, "ledger": ledger, "retry": ONCE}
     http_client = httpx.AsyncClient(transport=Transport(simulator, then))
-    http_client.event_hooks["request"].append(lambda _: then("request hook"))
-    http_client.event_hooks["response"].append(lambda _: then("response hook"))
-    client = in_process(simulator)
-    base_url = str(client._voice.base_url)
+    for kind in ("request", "response"):
+        http_client.event_hooks[kind].append(partial(_hook, then, f"{kind} hook"))
     account = simulator.account, simulator.api_key
-    return VoiceClient(*account, base_url=base_url, http_client=http_client, **given)
+    return VoiceClient(*account, base_url=BASE_URL, http_client=http_client, **given)
+
+
+async def _hook(then: Then, place: str, _: object) -> None:
+    await then(place)
 
 
 @pytest.mark.parametrize("calls", [1, 3])
@@ -120,7 +80,7 @@ def test_a_client_may_be_closed_wherever_its_calls_wait(place: Place, calls: int
                 closed.append(loop_time() - began)
 
         simulator = vendor(*refusals, limits=(), latency=0.1)
-        guard, ledger = Guard(then), Ledger(then=then)
+        guard, ledger = AwaitingGuard(then), AwaitingLedger(then=then)
         client = client_over(simulator, guard, ledger, then)
         began = loop_time()
         given = (client.submit(m.mobile, m.content, key=m.mobile) for m in messages(calls))
@@ -161,7 +121,7 @@ def test_a_client_that_an_event_has_closed_keeps_the_answer(kind: type[Event]) -
         began = loop_time()
         (message,) = messages(1)
         with suppress(RuntimeError):  # it was closed before
-            assert await client.submit(message.mobile, message.content, key="k")
+            assert (await client.submit(message.mobile, message.content, key="k")).voice_id
         await tasks[0]
         assert loop_time() - began < 1.0
         assert guard.statistics().in_flight == 0
@@ -181,7 +141,7 @@ def test_whoever_closes_a_client_waits_for_a_guard_that_does_so_too() -> None:
                 await client.aclose()
                 await asyncio.sleep(2.0)
 
-        begun, guard, ledger = asyncio.Event(), Guard(then), FakeLedger()
+        begun, guard, ledger = asyncio.Event(), AwaitingGuard(then), FakeLedger()
         client = client_over(vendor(), guard, ledger, then)
         (message,) = messages(1)
         call = asyncio.create_task(client.submit(message.mobile, message.content))

@@ -1,7 +1,7 @@
 """What ends the program in the midst of a request: the answer that was read stays the outcome."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -57,7 +57,7 @@ class Raises(logging.Handler):
 
 
 @contextmanager
-def handled(handler: logging.Handler, *names: str) -> Iterator[None]:
+def handled(handler: logging.Handler, *names: str) -> Generator[None]:
     """Let a handler have every line of these loggers."""
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger.level, logger.propagate) for logger in loggers]
@@ -122,7 +122,7 @@ async def test_a_handler_of_httpxs_own_line_ends_it_when_the_answer_is_read(
 @WAYS
 async def test_wherever_a_line_is_logged_the_vendors_answer_is_known(way: str) -> None:
     """Nothing is sent, if nothing had left by then; and otherwise the answer is awaited."""
-    seen: set[str] = set()
+    seen, nth = set[str](), 0
     for nth in range(1, 100):
         raises = Raises(SystemExit, lambda count, _, nth=nth: count == nth)  # type: ignore[misc]  # nth
         ledger, guard = FakeLedger(), MemoryGuard()

@@ -4,7 +4,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from random import Random
@@ -155,7 +155,7 @@ async def test_half_of_a_character_in_an_inboxs_name_stands_in_nobodys_way(world
 @contextmanager
 def failing(
     monkeypatch: pytest.MonkeyPatch, fails: Callable[[object], BaseException | None]
-) -> Iterator[list[object]]:
+) -> Generator[list[object]]:
     """Have the database fail to store reports in some way; yield what was tried."""
     whole, tried = Database.write, list[object]()
 
