@@ -14,7 +14,7 @@ from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
 from ihuyi_voice.calls.waiting import PATIENCE, Patience, waited
-from ihuyi_voice.common.closing import closing, moved, serving
+from ihuyi_voice.common.closing import closing, moved, served, serving
 from ihuyi_voice.common.foreign import ENDING, words
 
 _FEW: Final = 500  # futures that are kept before it is looked whether they are done
@@ -33,8 +33,12 @@ class Errands:
 
     def begin(self, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a call in a task of its own."""
-        with serving():
-            task = asyncio.get_running_loop().create_task(call)
+        loop = asyncio.get_running_loop()
+        token = serving()
+        try:
+            task = loop.create_task(call)
+        finally:
+            served(token)
         if not task.done():
             self._tasks.add(task)
             task.add_done_callback(self._over)

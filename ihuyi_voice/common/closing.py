@@ -8,7 +8,7 @@ it waits; who comes later, and is waited for itself, leaves out those who wait f
 import asyncio
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Final
 
 _served: Final = ContextVar[tuple["asyncio.Task[Any]", ...]]("served", default=())
@@ -57,14 +57,16 @@ def closing() -> Generator[Closing]:
         _closings.remove(one)
 
 
-@contextmanager
-def serving() -> Generator[None]:
-    """Let a task that is made here be one that the running task waits for."""
-    token = _served.set(_who_wait())
-    try:
-        yield
-    finally:
-        _served.reset(token)
+def serving() -> "Token[tuple[asyncio.Task[Any], ...]]":
+    """Let each task that is made from here on be one that the running task waits for.
+
+    Returns:
+        What ends it, given to `served`: this is done for each call of a guard.
+    """
+    return _served.set(_who_wait())
+
+
+served: Final = _served.reset
 
 
 def moved(task: "asyncio.Task[Any]") -> None:
@@ -76,6 +78,7 @@ def moved(task: "asyncio.Task[Any]") -> None:
 
 
 def _who_wait() -> "tuple[asyncio.Task[Any], ...]":
-    task = asyncio.current_task()
-    before = tuple(each for each in _served.get() if not each.done())
+    task, before = asyncio.current_task(), _served.get()
+    if before:
+        before = tuple(each for each in before if not each.done())
     return before if task is None else (*before, task)
