@@ -5,7 +5,8 @@ import re
 import socket
 import string
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from itertools import count
 from typing import Any, TypeAlias
 from urllib.parse import quote_from_bytes
 
@@ -24,6 +25,8 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PRINTABLE = string.printable  # these stay as they are, everything else is percent-encoded
 _LAST_WORDS = 2  # seconds that requests in flight get when the server stops
 _LONGEST_HEAD = 65_536
+_TICK = 0.1  # seconds, as uvicorn has it: each tenth one renews the Date of answers
+_TURNS = 20  # of the event loop, in which a connection that is closed is told so
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\n\r?\n")
 
@@ -84,19 +87,66 @@ def _mended(head: bytes) -> bytes:
 
 
 class _Server(uvicorn.Server):
-    """A server inside somebody else's program: signals stay theirs, and readiness is awaited."""
+    """A server inside somebody else's program: signals stay theirs, and readiness is awaited.
+
+    It ends at once where nothing is in flight. uvicorn looks every tenth of a second whether it
+    shall end, and sleeps as long before it looks who is left; with a simulator for each test, that
+    is most of what a test takes.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.ready = asyncio.Event()
+        self.ready, self._end = asyncio.Event(), asyncio.Event()
+
+    def stop(self) -> None:
+        """Let it end."""
+        self.should_exit = True
+        self._end.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
 
+    async def main_loop(self) -> None:
+        for tick in count():
+            if await self.on_tick(tick):
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await _turn_away(sockets or [])
+        for listening in self.servers:
+            listening.close()
+        if not await self._all_left():
+            await super().shutdown(sockets)
+            return
+        for each in sockets or ():
+            each.close()
+        await self.lifespan.shutdown()
+
+    async def _all_left(self) -> bool:
+        """Close what is idle, and say whether that was all."""
+        state = self.server_state
+        for _ in range(_TURNS):  # all: some have just come, or are about to end by themselves
+            for connection in list(state.connections):
+                connection.shutdown()
+            await asyncio.sleep(0)
+        return not state.connections and not state.tasks
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+async def _turn_away(sockets: list[socket.socket]) -> None:
+    """Take no new connection; if asyncio just takes one when its server closes, it forgets it."""
+    for each in sockets:
+        with suppress(NotImplementedError, RuntimeError):  # another loop, with ways of its own
+            asyncio.get_running_loop().remove_reader(each)
+    for _ in range(2):  # what was taken is made a connection in the next turn
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -140,7 +190,7 @@ async def running(
             name = f"[{host}]" if ":" in host else host
             yield f"{scheme}://{name}:{listening.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.stop()
             await serving
 
 

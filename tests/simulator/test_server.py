@@ -156,6 +156,24 @@ async def _refused(url: str) -> None:
                 return
 
 
+async def test_serving_ends_at_once_where_nothing_is_in_flight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It sleeps for no time at all, though a client keeps its connection."""
+    slept, sleep = list[float](), asyncio.sleep
+
+    async def sleeping(delay: float) -> None:
+        slept.append(delay)
+        await sleep(delay)
+
+    async with httpx.AsyncClient() as client:
+        async with Simulator(limits=()).serve() as url:
+            await submit(client, url)
+            monkeypatch.setattr(asyncio, "sleep", sleeping)
+        monkeypatch.undo()
+    assert not any(slept)
+
+
 async def test_a_request_that_outlasts_the_last_words_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
