@@ -1,4 +1,7 @@
-"""Over the whole test run: no log line shows a secret or a whole number, and Ctrl-C is heard."""
+"""Over the whole test run: no log line shows a secret or a whole number, and Ctrl-C is heard.
+
+What is around the run is not the tests' affair: neither options, nor whom the machine trusts.
+"""
 
 import gc
 import logging
@@ -7,8 +10,10 @@ import re
 import signal
 import sys
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from hypothesis import settings
 
@@ -34,6 +39,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # As `nohup` does with SIGHUP.
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+QUIET = ("httpx", "httpx2", "httpcore", "httpcore2")  # as in a program that configures no logging
 
 _FORBIDDEN = re.compile(
     r"simulator-key|1q784322ba1d9bb88d50cf5cdfd89k7d"
@@ -84,11 +91,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let pytest format every line for those tests alone that ask for `caplog`."""
+    """Let those tests alone have the lines of httpx, and of pytest, that ask for `caplog`.
+
+    With its log at INFO a call takes a longer way, which few programs have; and to format every
+    line for pytest takes long.
+    """
     plugin: Any = item.config.pluginmanager.getplugin("logging-plugin")
     asks = "caplog" in getattr(item, "fixturenames", ())
     plugin.caplog_handler.setLevel(logging.NOTSET if asks else logging.WARNING)
     plugin.report_handler.setLevel(logging.WARNING)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.NOTSET if asks else logging.WARNING)
 
 
 class _Watch(logging.Handler):
@@ -114,8 +127,21 @@ def options_of_the_outer_run_alone() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def one_authority_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """To read all of the world's takes 40 ms a client, and every connection stays on loopback."""
+    first, end, _ = Path(certifi.where()).read_text(encoding="utf-8").partition("END CERTIFICATE--")
+    one = tmp_path_factory.mktemp("trust") / "one.pem"
+    one.write_text(f"{first}{end}---\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.delenv("SSL_CERT_DIR", raising=False)
+        patch.setattr(certifi, "where", lambda: str(one))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def no_secret_in_any_log_line() -> Iterator[None]:
-    """Watch all loggers at DEBUG, those of httpx, httpcore, asyncio and uvicorn included."""
+    """Watch all loggers at DEBUG; those that are quiet, in tests that ask for `caplog`."""
     watch = _Watch()
     root = logging.getLogger()
     level = root.level

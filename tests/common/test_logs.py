@@ -17,6 +17,24 @@ EVIL = "\x1b[2J\x9b31m\r\nforged line\u202e"
 logger = logging.getLogger("ihuyi_voice.test")
 
 
+def is_heard(name: str) -> bool:
+    """Say whether somebody hears the lines of a logger that most programs don't."""
+    return logging.getLogger(name).isEnabledFor(logging.INFO)
+
+
+FOREIGN = ("httpx", "httpx2", "httpcore.http11", "httpcore2.http11")
+
+
+def test_nobody_hears_httpx_but_tests_that_ask_for_lines() -> None:
+    """So tests take the way of a program that configures no logging, which is a shorter one."""
+    assert not any(map(is_heard, FOREIGN))
+
+
+def test_who_asks_for_lines_has_those_of_httpx(caplog: pytest.LogCaptureFixture) -> None:
+    """Or no secret in them would be found."""
+    assert all(map(is_heard, FOREIGN))
+
+
 def test_an_error_takes_one_line_and_steers_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Its text may be the vendor's."""
     error = vendor_error(Operation.SUBMIT, 9999, EVIL)
