@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import httpx
 
 from tests.pushes.support import FORM
-from tests.support.command import PROGRAM
+from tests.support.command import quick_program
 
 TOKEN = "s3cret-token-0123456789"
 
@@ -17,7 +17,7 @@ def receiving(
     *args: str, said: str = "listening at http://127.0.0.1:"
 ) -> Generator[tuple["subprocess.Popen[str]", str]]:
     """Run `ihuyi-voice receive` in a process of its own; yield it and its address."""
-    command = [*PROGRAM, "receive", "--port", "0", *args]
+    command = [*quick_program(), "receive", "--port", "0", *args]
     with subprocess.Popen(  # noqa: S603 - our own program
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

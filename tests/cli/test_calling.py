@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM, seen
+from tests.support.command import CONTENT, MOBILE, quick_program, seen
 
 SIGNALS = [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
 if sys.platform != "win32":
@@ -18,7 +18,7 @@ if sys.platform != "win32":
 def interrupted(vendor: Simulator, name: int, *args: str, count: int = 1) -> tuple[int, str, str]:
     """Send a command a signal once the vendor has seen so many requests; return how it ended."""
     running = subprocess.Popen(  # noqa: S603 - our own program
-        [*PROGRAM, *args],
+        [*quick_program(), *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -8,7 +8,7 @@ import openpyxl
 import pytest
 
 from ihuyi_voice.simulator import Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM, run
+from tests.support.command import CONTENT, MOBILE, quick_program, run
 
 NAMED = "您的订单号是：{订单 号}。"
 
@@ -17,7 +17,7 @@ NAMED = "您的订单号是：{订单 号}。"
 def test_a_list_may_come_through_a_pipe(vendor: Simulator, name: str) -> None:
     """It is read twice, though a pipe can't be."""
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, "send", name],
+        [*quick_program(), "send", name],
         input=f"mobile,content\n{MOBILE},{CONTENT}\n".encode(),
         check=False,
         capture_output=True,
@@ -29,7 +29,7 @@ def test_a_list_may_come_through_a_pipe(vendor: Simulator, name: str) -> None:
 def test_a_piped_list_under_a_ledger_needs_a_name(vendor: Simulator, tmp_path: Path) -> None:
     """Or tomorrow's list would go on with today's run."""
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, "send", "-", "--ledger", str(tmp_path / "n.db")],
+        [*quick_program(), "send", "-", "--ledger", str(tmp_path / "n.db")],
         input=f"mobile,content\n{MOBILE},{CONTENT}\n".encode(),
         check=False,
         capture_output=True,

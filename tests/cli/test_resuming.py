@@ -13,7 +13,7 @@ import pytest
 from ihuyi_voice.cli.listing import keyed
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM, run, seen
+from tests.support.command import CONTENT, MOBILE, quick_program, run, seen
 
 ROWS = 400
 UNTIL = 60
@@ -45,7 +45,7 @@ class Sending:
         self.out = folder / "out.csv"
         self.args = ("send", str(file), "--ledger", str(folder / "n.db"), "--out", str(self.out))
         self.running = subprocess.Popen(  # noqa: S603 - our own program
-            [*PROGRAM, *self.args, "--json", "--concurrency", "20"],
+            [*quick_program(), *self.args, "--json", "--concurrency", "20"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

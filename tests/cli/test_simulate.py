@@ -29,7 +29,7 @@ from ihuyi_voice.pushes import Inbox, PushReceiver
 from ihuyi_voice.simulator import FaultKind, tables
 from ihuyi_voice.simulator.server import serving
 from tests.cli.receiving import TOKEN
-from tests.support.command import CONTENT, KEY, MOBILE, PROGRAM, run
+from tests.support.command import CONTENT, KEY, MOBILE, quick_program, run
 from tests.support.servers import make_certificate
 
 ONCE = RetryPolicy(attempts=1)
@@ -38,7 +38,8 @@ ONCE = RetryPolicy(attempts=1)
 @contextmanager
 def simulating_at(*args: str) -> Generator[tuple["subprocess.Popen[str]", str]]:
     """Run it in a process of its own; yield that and its address."""
-    command = [*PROGRAM, "simulate", "--port", "0", "--account", "VM1", "--api-key", KEY, *args]
+    options = ("--port", "0", "--account", "VM1", "--api-key", KEY, *args)
+    command = [*quick_program(), "simulate", *options]
     with subprocess.Popen(  # noqa: S603 - our own program
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -1,14 +1,19 @@
 """The command as tests run it, and a vendor in another thread that it can talk to."""
 
 import asyncio
+import atexit
 import json
 import logging
+import os
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -16,6 +21,7 @@ from typer.testing import CliRunner, Result
 
 from ihuyi_voice.cli.app import app
 from ihuyi_voice.simulator import Simulator
+from tests.support import quick
 from tests.support.servers import Certificate
 
 PROGRAM = (sys.executable, "-m", "ihuyi_voice.cli")
@@ -23,6 +29,27 @@ KEY = "1q784322ba1d9bb88d50cf5cdfd89k7d"
 TEMPLATE = "您的订单号是：【变量】。"
 CONTENT = "您的订单号是：9633。"
 MOBILE = "13900000000"
+
+
+@cache
+def quick_program() -> Sequence[str]:
+    """Return what starts the command without loading it anew each time: see `support.quick`."""
+    if not hasattr(os, "pidfd_open"):
+        return PROGRAM
+    room = tempfile.TemporaryDirectory(prefix="ihuyi-quick-")
+    address = str(Path(room.name) / "socket")
+    server = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "tests.support.quick_server", address],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for whoever started the tests
+    )
+    atexit.register(room.cleanup)
+    atexit.register(server.communicate)  # with the end of its stdin it ends
+    assert server.stdout is not None
+    assert server.stdout.readline()
+    return (sys.executable, "-I", "-S", quick.__file__, address)
 
 
 class ServedVendor:
