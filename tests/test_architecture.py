@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -19,11 +20,21 @@ TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
+def source(path: Path) -> str:
+    """Return what stands in a file."""
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all that a module is made of, itself first; each file is parsed once."""
+    return tuple(ast.walk(ast.parse(source(path))))
+
+
 def functions(path: Path) -> Iterator[Function]:
     """Yield every function of a module."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, Function):
-            yield node
+    return (node for node in nodes(path) if isinstance(node, Function))
 
 
 def length(function: Function) -> int:
@@ -48,15 +59,15 @@ def test_functions_are_short() -> None:
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
 def test_modules_are_of_one_sitting(path: Path) -> None:
     """Under 400 lines each, with a docstring that names the duty."""
-    text = path.read_text(encoding="utf-8")
+    (module,) = (node for node in nodes(path) if isinstance(node, ast.Module))
     assert lines(path) < 400
-    assert ast.get_docstring(ast.parse(text))
+    assert ast.get_docstring(module)
 
 
 def lines(*paths: Path) -> int:
     """Return how many lines these files have, and those in these folders."""
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py"))]
-    return sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+    return sum(len(source(file).splitlines()) for file in files)
 
 
 def test_the_heart_is_tested_best() -> None:
@@ -124,11 +135,11 @@ def test_the_door_of_a_room_only_re_exports(path: Path) -> None:
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
 def test_other_rooms_come_in_by_the_door(path: Path) -> None:
     """What a room's door doesn't re-export is its own; constants are told by their modules."""
-    doors = {door.parent.name for door in DOORS if "__all__" in door.read_text(encoding="utf-8")}
+    doors = {door.parent.name for door in DOORS if "__all__" in source(door)}
     own = path.relative_to(HOME).parts[0]
     inside = [
         f"{node.module}.{alias.name}"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
         if (parts := node.module.split("."))[0] == HOME.name and len(parts) > 2
@@ -150,7 +161,7 @@ def test_every_test_names_the_fact_that_it_proves(path: Path) -> None:
 
 def calls(path: Path, name: str) -> Iterator[ast.Call]:
     """Yield every call of a function of this name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
             yield node
 
@@ -160,7 +171,7 @@ def modules_with_public_names() -> list[str]:
     return [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in PACKAGE
-        if "\n__all__" in path.read_text(encoding="utf-8")
+        if "\n__all__" in source(path)
     ]
 
 
