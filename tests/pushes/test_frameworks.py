@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from litestar import Litestar, asgi
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -56,6 +55,8 @@ async def starlette(inbox: Inbox, receiver: PushReceiver) -> AsyncGenerator[Any]
 @asynccontextmanager
 async def litestar(inbox: Inbox, receiver: PushReceiver) -> AsyncGenerator[Any]:
     """Mounted in Litestar, likewise."""
+    from litestar import Litestar, asgi  # noqa: PLC0415 - slow to load, and for this alone
+
     mounted = asgi("/pushes", is_mount=True, copy_scope=True)(receiver)
     yield Litestar([mounted], lifespan=[opening(inbox)], openapi_config=None)
 
