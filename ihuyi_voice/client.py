@@ -262,7 +262,7 @@ class VoiceClient:
         if timeout is not None:
             check_above_zero("timeout", timeout)
         try:
-            job = self._job(Message(mobile, content), max_wait)
+            job = self._submitter.job(*self._checked(Message(mobile, content)), max_wait)
             if key is not None:
                 job.entry = self._entry(job, key, retry_rejected=retry_rejected)
             elif retry_rejected:
@@ -337,7 +337,7 @@ class VoiceClient:
         if run is not None:
             self._check_sent_once("run")
             journal = self._books.run(run, ledger, takeover=takeover, retry_rejected=retry_rejected)
-        return BulkRun(messages, self._job, submitter, options, journal)
+        return BulkRun(messages, self._checked, submitter, options, journal)
 
     async def balance(self) -> int:
         """Return how many notifications are left on the account (GetNum, section 3).
@@ -393,7 +393,7 @@ class VoiceClient:
                 field=option,
             )
 
-    def _job(self, message: Message, max_wait: float) -> Job:
+    def _checked(self, message: Message) -> tuple[str, str]:
+        """Return number and content as they are sent."""
         mobile = normalise_mobile(message.mobile)
-        content = validate_content(message.content, self._max_content_length)
-        return self._submitter.job(mobile, content, max_wait)
+        return mobile, validate_content(message.content, self._max_content_length)

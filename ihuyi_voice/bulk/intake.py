@@ -4,8 +4,8 @@ A message that can't be one has its outcome at once. So have all that are taken 
 stopped.
 """
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from ihuyi_voice.bulk.deferral import Item
 from ihuyi_voice.bulk.outcomes import Outcome, ended, no_message
@@ -19,7 +19,11 @@ from ihuyi_voice.models import Message
 if TYPE_CHECKING:
     import asyncio
 
-MakeJob: TypeAlias = Callable[[Message, float], Job]
+T = TypeVar("T")
+Check: TypeAlias = Callable[[Message], tuple[str, str]]
+"""Returns a message's number and content, as they are sent; raises InvalidRequest."""
+
+MakeJob: TypeAlias = Callable[[str, str, float], Job]
 
 
 class Desk(Protocol):
@@ -30,8 +34,12 @@ class Desk(Protocol):
         """Whether there is room for the outcomes of more messages."""
         ...
 
-    def emit(self, outcome: Outcome, job: Job | None = None) -> None:
-        """Take the outcome of a message that isn't submitted; it may have a job nevertheless."""
+    def emit(self, outcome: Outcome, call: int | None = None) -> None:
+        """Take the outcome of a message that isn't submitted, and its number if it has one."""
+        ...
+
+    def emit_all(self, outcomes: Sequence[Outcome], calls: Sequence[int | None]) -> None:
+        """Take many at once."""
         ...
 
     def broken(self, exc: BaseException) -> VoiceError:
@@ -52,16 +60,24 @@ class Intake:
 
     Args:
         source: Where they come from.
-        make_job: Checks a message, and returns what submits it.
+        check: Returns what is sent of a message.
+        make_job: Returns what submits that.
         max_wait: The longest a message may wait for its number's limits, in seconds.
         tally: Counts them.
         desk: Whom to tell.
     """
 
     def __init__(
-        self, source: Source, make_job: MakeJob, max_wait: float, tally: Tally, desk: Desk
+        self,
+        source: Source,
+        check: Check,
+        make_job: MakeJob,
+        max_wait: float,
+        tally: Tally,
+        desk: Desk,
     ) -> None:
         self._source = source
+        self._check = check
         self._make_job = make_job
         self._max_wait = max_wait
         self._tally = tally
@@ -99,7 +115,7 @@ class Intake:
     def take(self) -> Item | None:
         """Return the next message that may be submitted; None if there is none just now."""
         given = self._given()
-        return None if given is NOTHING else self._item(given)
+        return None if given is NOTHING else self._understood(given, self._item)
 
     def refuse(self, refusal: VoiceError) -> bool:
         """Let the next message come out with an error; say whether there was one."""
@@ -129,13 +145,12 @@ class Intake:
         self._tally.read += given is not NOTHING
         return given
 
-    def _item(self, given: object) -> Item | None:
+    def _understood(self, given: object, make: Callable[[Message], T]) -> T | None:
+        """Return what is made of a message; None if it has its outcome instead."""
         message = None
         try:
             message = as_message(given)
-            job = self._job(message)
-            announce(job)
-            return Item(message, job)
+            return make(message)
         except InvalidRequest as error:
             self._invalid(message or no_message(given), error)
         # A message of a class of the caller's; or a hook, which may end the program by it.
@@ -145,8 +160,10 @@ class Intake:
                 raise
         return None
 
-    def _job(self, message: Message) -> Job:
-        return self._make_job(message, self._max_wait)
+    def _item(self, message: Message) -> Item:
+        job = self._make_job(*self._check(message), self._max_wait)
+        announce(job)
+        return Item(message, job)
 
     def _invalid(self, message: Message, error: InvalidRequest) -> None:
         self._desk.emit(ended(message, error))

@@ -4,8 +4,10 @@ Theory of operation. One task reads up to `AHEAD` messages, asks the journal for
 once, and sorts them out: what was settled earlier has its outcome at once, *replayed*, whatever
 slow start, rate, guard and breaker say; what may be sent waits for `take`, in order. It asks again
 when half of them have been taken. Where all were settled it reads the next ones while it asks, for
-what is to be sent may be far down. In a journal that was new there is nothing to look up, and no
-message waits here: a key that comes a second time is found by its intent.
+what is to be sent may be far down. Until it is known what became of a message, it is no more than
+its draft and its number in events: only what is open needs a job. In a journal that was new there
+is nothing to look up, and no message waits here: a key that comes a second time is found by its
+intent.
 
 With the same batch go the numbers that the guard doesn't remember, if the journal has recent calls:
 their windows are restored. So the task has nothing to do only where there is neither.
@@ -19,17 +21,18 @@ was not looked up is sent after that.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import copy_context
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
 from ihuyi_voice.bulk.deferral import Item
 from ihuyi_voice.bulk.intake import Intake
-from ihuyi_voice.bulk.outcomes import ended, outcome_of
+from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended
 from ihuyi_voice.bulk.sources import NOTHING
-from ihuyi_voice.calls import Ending, Entry, Job, Journaling, check_key
+from ihuyi_voice.bulk.turns import FEW, Turns
+from ihuyi_voice.calls import Ending, Entry, Journaling, Submitter, announced, check_key
 from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.plain import plain
 from ihuyi_voice.errors import (
@@ -39,15 +42,29 @@ from ihuyi_voice.errors import (
     RunStopped,
     VoiceError,
 )
-from ihuyi_voice.models import Draft, Message, digest
+from ihuyi_voice.models import Draft, Message, Submission, digest
 
 AHEAD: Final = 500
 """How many messages are read before their turn, at the most."""
 
-_READ_AT_ONCE: Final = 64  # then the event loop's others have a turn
 _LONGEST_NUMBER: Final = 100
 
-Remember: TypeAlias = Callable[[Sequence[Job]], Awaitable[None]]
+
+@attrs.define(eq=False)
+class Taken:
+    """A message that was read: no more of it than a replay needs.
+
+    Attributes:
+        message: As the caller gave it.
+        draft: What is looked up.
+        call: Its number in events.
+        asked: When it was read, as jobs have the time.
+    """
+
+    message: Message
+    draft: Draft
+    call: int
+    asked: float
 
 
 @attrs.frozen(eq=False)
@@ -65,23 +82,26 @@ class JournaledIntake(Intake):
     Args:
         options: As for `Intake`.
         journaling: The run's journal.
-        remember: Tells the guard what the journal knows of these jobs' numbers.
+        submitter: Makes the jobs of what is open, tells the guard what the journal knows of their
+            numbers, and tells what happens.
     """
 
     def __init__(
         self,
         *options: Any,  # noqa: ANN401 - those of Intake
         journaling: Journaling,
-        remember: Remember,
+        submitter: Submitter,
     ) -> None:
         super().__init__(*options)
         self._journaling = journaling
-        self._remember = remember
+        self._submitter = submitter
+        self._events = submitter.events
+        self._now = submitter.time()
         self._looks = not journaling.is_new
         self._stands_aside = not self._looks and not journaling.has_recent
         self._ready: deque[Item] = deque()
-        self._waiting: deque[Item | Invalid] = deque()  # read, and not yet in a batch
-        self._batch: list[Item | Invalid] = []
+        self._waiting: deque[Taken | Invalid] = deque()  # read, and not yet in a batch
+        self._batch: list[Taken | Invalid] = []
         self._all_settled = False  # in the batch before
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -131,7 +151,7 @@ class JournaledIntake(Intake):
         if not self._ready:
             return self._passes and super().refuse(refusal)
         item = self._ready.popleft()
-        self._desk.emit(ended(item.message, item.job.verdict(refusal)), item.job)
+        self._desk.emit(ended(item.message, item.job.verdict(refusal)), item.job.call)
         self.fill()
         return True
 
@@ -141,7 +161,9 @@ class JournaledIntake(Intake):
         left = [*self._batch, *self._waiting]
         self._batch.clear()
         self._waiting.clear()
-        self._place_all((each, None) for each in left)
+        self._ready.extend(self._opened(each) for each in left if isinstance(each, Taken))
+        refused = [ended(each.message, each.error) for each in left if isinstance(each, Invalid)]
+        self._desk.emit_all(refused, [None] * len(refused))
 
     # --- the task
 
@@ -190,30 +212,44 @@ class JournaledIntake(Intake):
 
     async def _read(self, most: int) -> None:
         """Read a batch of so many, as far as the source has one."""
-        count = 0
-        while not self._passes and super().ready and len(self._ready) + len(self._waiting) < most:
-            given = self._given()
-            item = None if given is NOTHING else self._item(given)
-            if item is not None:
-                self._waiting.append(item)
-            count += 1
-            if count % _READ_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        turns = Turns()
+        turns.begin()
+        while not self._passes and super().ready:
+            left = most - len(self._ready) - len(self._waiting)
+            if left <= 0:
+                return
+            self._read_some(min(left, FEW))
+            await turns.after(FEW)
 
-    async def _sort_out(self, batch: list[Item | Invalid]) -> None:
-        items = [each for each in batch if isinstance(each, Item)]
+    def _read_some(self, most: int) -> None:
+        source, make, waiting = self._source, self._taken, self._waiting
+        for _ in range(most):
+            given = source.take()
+            if given is NOTHING:
+                return
+            self._tally.read += 1
+            taken = self._understood(given, make)
+            if taken is not None:
+                waiting.append(taken)
+
+    async def _sort_out(self, batch: list[Taken | Invalid]) -> None:
+        taken = [each for each in batch if isinstance(each, Taken)]
         invalid = [each for each in batch if isinstance(each, Invalid)]
-        ends: Sequence[Ending | None] = [None] * len(items)
-        if items and self._looks:
-            ends = await self._looked([_draft(item) for item in items])
-        open_ones = [item.job for item, end in zip(items, ends, strict=True) if end is None]
-        self._all_settled = not open_ones
-        if open_ones:
-            await self._remember(open_ones)
+        ends: Sequence[Ending | None] = [None] * len(taken)
+        if taken and self._looks:
+            ends = await self._looked([each.draft for each in taken])
+        rest, outcomes, calls = _parted(taken, ends)
+        self._all_settled = not rest
+        items = [self._opened(each) for each, _ in rest]
+        new = [item.job for item, (_, end) in zip(items, rest, strict=True) if end is None]
+        if new:
+            await self._submitter.recalling.before_all(new)
         if invalid:
             await self._journaling.settle_all([(each.draft, each.error) for each in invalid])
         self._batch = []
-        self._place_all([*zip(items, ends, strict=True), *((each, None) for each in invalid)])
+        self._ready.extend(items)
+        refused = [ended(each.message, each.error) for each in invalid]
+        self._desk.emit_all([*outcomes, *refused], [*calls, *([None] * len(refused))])
 
     async def _looked(self, drafts: Sequence[Draft]) -> Sequence[Ending | None]:
         """Look messages up, and read more meanwhile, where all have been settled so far."""
@@ -228,35 +264,24 @@ class JournaledIntake(Intake):
             asking.add_done_callback(_forgotten)
             raise
 
-    def _place_all(self, placed: "Iterable[tuple[Item | Invalid, Ending | None]]") -> None:
-        """Place each; what a hook ends the program by goes on when all are in their places."""
-        ending: BaseException | None = None
-        for each, end in placed:
-            try:
-                self._place(each, end)
-            except BaseException as exc:  # noqa: BLE001 - raised below
-                ending = ending or exc
-        if ending is not None:
-            raise ending
-
-    def _place(self, each: Item | Invalid, end: Ending | None) -> None:
-        if isinstance(each, Invalid):
-            self._desk.emit(ended(each.message, each.error))
-        elif end is None or isinstance(end, CallInFlight):
-            self._ready.append(each)
-        elif isinstance(end, InvalidRequest | RunStopped):
-            self._desk.emit(ended(each.message, end), each.job)
-        else:
-            self._desk.emit(outcome_of(each.message, end, replayed=True), each.job)
-
     # --- one message
 
-    def _job(self, message: Message) -> Job:
-        job = super()._job(message)
-        draft = Draft(key_of(message, job.mobile, job.content), job.mobile, job.content,
-                      message.reference)  # fmt: skip
+    def _item(self, message: Message) -> Item:
+        return self._opened(self._taken(message))
+
+    def _taken(self, message: Message) -> Taken:
+        mobile, content = self._check(message)
+        draft = Draft(key_of(message, mobile, content), mobile, content, message.reference)
+        asked = self._now()
+        return Taken(message, draft, announced(self._events, mobile), asked)
+
+    def _opened(self, taken: Taken) -> Item:
+        """Return what submits a message; nothing foreign is asked, so that it can't be lost."""
+        draft, wait = taken.draft, self._max_wait
+        called = taken.call, taken.asked, self._now
+        job = self._submitter.job_of(draft.mobile, draft.content, wait, *called)
         job.entry = Entry(draft, self._journaling, looked=True, unsure=True)
-        return job
+        return Item(taken.message, job)
 
     def _invalid(self, message: Message, error: InvalidRequest) -> None:
         draft = None if self._journaling.failure else _as_it_came(message)
@@ -273,9 +298,24 @@ def _forgotten(task: "asyncio.Task[Any]") -> None:
         task.exception()
 
 
-def _draft(item: Item) -> Draft:
-    assert item.job.entry is not None  # noqa: S101 - made with it
-    return item.job.entry.draft
+def _parted(
+    taken: Iterable[Taken], ends: Iterable[Ending | None]
+) -> tuple[list[tuple[Taken, Ending | None]], list[Outcome], list[int]]:
+    """Return what may be sent, and of the others outcomes and numbers."""
+    rest: list[tuple[Taken, Ending | None]] = []
+    outcomes: list[Outcome] = []
+    calls: list[int] = []
+    for each, end in zip(taken, ends, strict=True):
+        if isinstance(end, Submission):  # as nearly all are
+            outcomes.append(accepted(each.message, end, replayed=True))
+        elif end is None or isinstance(end, CallInFlight):
+            rest.append((each, end))
+            continue
+        else:
+            replayed = not isinstance(end, InvalidRequest | RunStopped)
+            outcomes.append(ended(each.message, end, replayed=replayed))
+        calls.append(each.call)
+    return rest, outcomes, calls
 
 
 def key_of(message: Message, mobile: str, content: str) -> str:

@@ -1,5 +1,7 @@
 """Where a bulk run stands: counts, causes, rate and the time that is left."""
 
+from collections import Counter
+from collections.abc import Collection
 from typing import Final
 
 import attrs
@@ -88,10 +90,11 @@ class Tally:
         """Begin to count time."""
         self._started = now
 
-    def again(self, status: OutcomeStatus) -> None:
-        """Count a message that had ended before this run."""
-        self.counts[status] += 1
-        self.replayed += 1
+    def again(self, statuses: Collection[OutcomeStatus]) -> None:
+        """Count messages that had ended before this run."""
+        for status, count in Counter(statuses).items():
+            self.counts[status] += count
+        self.replayed += len(statuses)
 
     def ended(self, status: OutcomeStatus, error: VoiceError | None) -> None:
         """Count a message that has ended."""

@@ -61,20 +61,20 @@ CancelledError goes on after that. Of the run's own tasks, by others: the run st
 
 import asyncio
 import logging
-from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import attrs
 
+from ihuyi_voice.bulk.intake import Check
 from ihuyi_voice.bulk.leaving import Tasks, cut_short, is_within, others_ended
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import LEFT, Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
+from ihuyi_voice.bulk.turns import FEW, Turns
 from ihuyi_voice.calls import (
-    Job,
     Journaling,
     JournalOfRun,
     Submitter,
@@ -84,11 +84,9 @@ from ihuyi_voice.common.closing import Closing, closing
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.events import RunStarted, RunStopped
-from ihuyi_voice.models import Message, OutcomeStatus
+from ihuyi_voice.models import OutcomeStatus
 
 logger = logging.getLogger("ihuyi_voice.bulk")
-
-_AT_ONCE: Final = 64  # outcomes without a wait; then the event loop's others have a turn
 
 
 class BulkRun:
@@ -101,14 +99,14 @@ class BulkRun:
     def __init__(
         self,
         messages: Messages,
-        make_job: Callable[[Message, float], Job],
+        check: Check,
         submitter: Submitter,
         options: BulkOptions,
         journal: JournalOfRun | None = None,
     ) -> None:
         check_messages(messages)
         self._messages = messages
-        self._make_job = make_job
+        self._check = check
         self._submitter = submitter
         self._options = options
         self._journal = journal
@@ -124,6 +122,7 @@ class BulkRun:
         self._drained: list[Outcome] = []
         self._told = False
         self._consumed_at_once = 0
+        self._turns = Turns()
 
     async def __aenter__(self) -> Self:
         if self._is_entered:
@@ -155,9 +154,7 @@ class BulkRun:
             tell(logger, logging.WARNING, "a run was ended by %s, too", type(error).__name__)
 
     def _begin(self, journaling: Journaling | None) -> None:
-        scheduler = Scheduler(
-            self._submitter, self._make_job, self._options, self._tally, journaling
-        )
+        scheduler = Scheduler(self._submitter, self._check, self._options, self._tally, journaling)
         self._scheduler = scheduler
         self._tally.start(asyncio.get_running_loop().time())
         self._tell_of_start(scheduler)  # a hook may end the program here: nothing is opened yet
@@ -181,17 +178,18 @@ class BulkRun:
         return self
 
     async def __anext__(self) -> Outcome:
-        scheduler = self._entered()
+        scheduler = self._scheduler or self._entered()
         self._consumed_at_once += 1
-        if self._consumed_at_once > _AT_ONCE:  # a stopped run has all the rest at once
+        if self._consumed_at_once > FEW:  # a stopped run has all the rest at once
             self._consumed_at_once = 0
-            await asyncio.sleep(0)
+            await self._turns.after(FEW)
         while not scheduler.outcomes:
             self._consumed_at_once = 0
             if scheduler.finished:
                 raise self._untold() or StopAsyncIteration
             scheduler.changed.clear()
             await scheduler.changed.wait()
+            self._turns.begin()
         return scheduler.consume()
 
     async def drain(self) -> list[Outcome]:

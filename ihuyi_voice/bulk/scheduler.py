@@ -8,8 +8,7 @@ a wake-up.
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
 from functools import partial
@@ -19,20 +18,21 @@ from typing import Final
 from ihuyi_voice.bulk.alarm import Alarm
 from ihuyi_voice.bulk.attempts import attempt, known_end
 from ihuyi_voice.bulk.deferral import Deferral, Item
-from ihuyi_voice.bulk.intake import Intake
+from ihuyi_voice.bulk.intake import Check, Intake
 from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
+from ihuyi_voice.bulk.outbox import Outbox
 from ihuyi_voice.bulk.outcomes import LEFT, Outcome, ended, outcome_of, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.places import Places, Worker
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import Source
-from ihuyi_voice.calls import Delay, Job, Journaling, Submitter
+from ihuyi_voice.calls import Delay, Journaling, Submitter
 from ihuyi_voice.common.foreign import words
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import VoiceError
-from ihuyi_voice.models import Message, Submission
+from ihuyi_voice.models import Submission
 
 logger = logging.getLogger("ihuyi_voice.bulk")
 
@@ -54,17 +54,17 @@ class Scheduler:
     def __init__(
         self,
         submitter: Submitter,
-        make_job: Callable[[Message, float], Job],
+        check: Check,
         options: BulkOptions,
         tally: Tally,
         journaling: Journaling | None = None,
     ) -> None:
-        self.outcomes: deque[Outcome] = deque()
-        self.changed = asyncio.Event()
+        self._outbox = Outbox(tally, submitter.events)
+        self.outcomes = self._outbox.outcomes
+        self.changed = self._outbox.changed
         self.failure: BaseException | None = None
         self._submitter = submitter
-        self._events = submitter.events
-        self._make_job = make_job
+        self._check = check
         self._options = options
         self._tally = tally
         self._journaling = journaling
@@ -77,6 +77,7 @@ class Scheduler:
         self._left = False
         self._met_busy = False  # whether the last message that was read is to a busy number
         self._budget = 0
+        self._space = max(options.concurrency, AHEAD // 2)
         self._patience = 0.0
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
@@ -88,12 +89,12 @@ class Scheduler:
 
     def begin(self, source: Source) -> None:
         """Begin to read; if that breaks, leaving gives the source up all the same."""
-        options = source, self._make_job, self._options.max_wait, self._tally, self
+        submitter, wait = self._submitter, self._options.max_wait
+        options = source, self._check, submitter.job, wait, self._tally, self
         self._intake = Intake(*options)
         journaling = self._journaling
         if journaling is not None:
-            remember = self._submitter.recalling.before_all
-            self._intake = JournaledIntake(*options, journaling=journaling, remember=remember)
+            self._intake = JournaledIntake(*options, journaling=journaling, submitter=submitter)
         self.pump()
 
     @property
@@ -115,7 +116,7 @@ class Scheduler:
     @property
     def has_space(self) -> bool:
         """Whether there is room for the outcomes of messages that are looked up."""
-        return len(self.outcomes) < max(self._options.concurrency, AHEAD // 2)
+        return len(self.outcomes) < self._space
 
     def progress(self) -> Progress:
         """Return where the run stands."""
@@ -129,12 +130,12 @@ class Scheduler:
 
     def consume(self) -> Outcome:
         """Take the first outcome from the queue."""
-        full = len(self.outcomes) == self._options.concurrency
+        count = len(self.outcomes)
         outcome = self.outcomes.popleft()
         try:
-            if full or self._stopped:
+            if count == self._options.concurrency or self._stopped:
                 self.pump()
-            elif self._intake is not None:
+            elif count == self._space and self._intake is not None:
                 self._intake.fill()
         except BaseException:  # of the caller's iterable, which ends the program
             self.outcomes.appendleft(outcome)
@@ -313,21 +314,15 @@ class Scheduler:
 
     def _finish(self, item: Item, outcome: Outcome) -> None:
         self._deferral.finish(item, self._loop.time())
-        self.emit(outcome, item.job)
+        self.emit(outcome, item.job.call)
 
-    def emit(self, outcome: Outcome, job: Job | None = None) -> None:
-        """Queue an outcome up."""
-        if outcome.replayed:
-            self._tally.again(outcome.status)
-        else:
-            self._tally.ended(outcome.status, outcome.error)
-        self.outcomes.append(outcome)
-        self.changed.set()
-        if self._events.hears_of(outcome.status):
-            call = None if job is None else job.call
-            end = outcome.status, outcome.message.mobile, outcome.error, outcome.voice_id
-            spent = outcome.attempts, outcome.timing
-            self._events.settled(call, *end, *spent, replayed=outcome.replayed)
+    def emit(self, outcome: Outcome, call: int | None = None) -> None:
+        """Queue an outcome up, of the call of that number."""
+        self._outbox.put(outcome, call)
+
+    def emit_all(self, outcomes: Sequence[Outcome], calls: Sequence[int | None]) -> None:
+        """Queue many up at once."""
+        self._outbox.put_all(outcomes, calls)
 
     # --- stopping
 
@@ -361,7 +356,7 @@ class Scheduler:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
         while (item := self._deferral.drop()) is not None:  # one by one: a hook may end the program
             self._submitter.abandon(item.job)
-            self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))), item.job)
+            self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))), item.job.call)
         intake = self._intake
         if intake is None:
             return

@@ -14,7 +14,7 @@ from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, check_retry
 from ihuyi_voice.calls.submission import Submitter
-from ihuyi_voice.calls.telling import announce
+from ihuyi_voice.calls.telling import announce, announced
 from ihuyi_voice.calls.waiting import Patience, all_ended
 from ihuyi_voice.events import (
     AttemptEnded,
@@ -60,6 +60,7 @@ __all__ = [
     "Waited",
     "all_ended",
     "announce",
+    "announced",
     "check_key",
     "check_retry",
     "from_environment",

@@ -93,11 +93,17 @@ class Submitter:
         """Return a new submission, whose number and content are checked already."""
         if self.events.is_choosy:
             self.events.ask()
-        time = self._time()
-        now, call = time(), next_number()
+        time = self.time()
+        return self.job_of(mobile, content, max_wait, next_number(), time(), time)
+
+    def job_of(
+        self, mobile: str, content: str, max_wait: float, call: int, asked: float,
+        time: Callable[[], float],
+    ) -> Job:  # fmt: skip
+        """Return the one that was asked for under that number, then by `time`."""
         tries = Tries(Operation.SUBMIT, self.policy, self.events, call)
         # By place: to make an object by names costs Python a dict.
-        return Job(mobile, content, now + max_wait, tries, call, now, now, time)
+        return Job(mobile, content, asked + max_wait, tries, call, asked, asked, time)
 
     async def submit(self, job: Job, timeout: float | None) -> Submission:  # noqa: ASYNC109 - an outcome, no TimeoutError
         """Step a job to its end, sleeping between the steps.
@@ -172,7 +178,7 @@ class Submitter:
             return delay
         return attrs.evolve(delay, turn=passing(delay.seconds))
 
-    def _time(self) -> Callable[[], float]:
+    def time(self) -> Callable[[], float]:
         """Return what tells the event loop's time, and by how much the clock was moved besides."""
         time = asyncio.get_running_loop().time
         return time if self._moved is None else Moved(time, self._moved)

@@ -2,7 +2,7 @@
 
 import logging
 
-from ihuyi_voice.calls.events import Events
+from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.job import Job
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
@@ -18,6 +18,16 @@ def announce(job: Job) -> None:
     events = job.tries.events
     if events is not None and Submitted in events.kinds:
         events.tell(Submitted(job.call, job.mobile))
+
+
+def announced(events: Events, mobile: str) -> int:
+    """Tell that a call was asked for whose job is made later, if at all; return its number."""
+    if events.is_choosy:
+        events.ask()
+    call = next_number()
+    if Submitted in events.kinds:
+        events.tell(Submitted(call, mobile))
+    return call
 
 
 def let_go(events: Events, job: Job, voice: VoicePhp, now: float) -> float:

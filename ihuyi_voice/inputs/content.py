@@ -18,11 +18,12 @@ def validate_content(content: str, max_length: int | None) -> str:
     Raises:
         InvalidRequest: It is empty, too long, or has characters that can't be sent.
     """
-    if not isinstance(content, str):  # pyright: ignore[reportUnnecessaryIsInstance] - user input
-        raise InvalidRequest(
-            f"the content is of type {type(content).__name__}, not text", field="content"
-        )
-    content = plain(content)
+    if type(content) is not str:
+        if not isinstance(content, str):  # pyright: ignore[reportUnnecessaryIsInstance] - user input
+            raise InvalidRequest(
+                f"the content is of type {type(content).__name__}, not text", field="content"
+            )
+        content = plain(content)
     if not content.strip():
         raise InvalidRequest("the content is empty", field="content")
     if max_length is not None and len(content) > max_length:

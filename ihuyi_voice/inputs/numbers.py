@@ -103,9 +103,10 @@ def normalise_mobile(number: str) -> str:
     Raises:
         InvalidRequest: It is no number that can be called; the error says why.
     """
-    if not isinstance(number, str):  # pyright: ignore[reportUnnecessaryIsInstance] - user input
-        raise InvalidRequest(_reason_for_type(number), field="mobile")
-    number = plain(number)
+    if type(number) is not str:
+        if not isinstance(number, str):  # pyright: ignore[reportUnnecessaryIsInstance] - user input
+            raise InvalidRequest(_reason_for_type(number), field="mobile")
+        number = plain(number)
     if _MOBILE.fullmatch(number):
         return number
     groups = _unwrapped(_groups(number.translate(_FULL_WIDTH)))

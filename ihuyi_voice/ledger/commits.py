@@ -16,14 +16,15 @@ from typing import Any, Final
 
 import attrs
 
-from ihuyi_voice.errors import CallInFlight, InvalidRequest, RunStopped
+from ihuyi_voice.errors import RunStopped
 from ihuyi_voice.ledger.batch import FLOWN, NEW, Batch, Group, sorted_out
+from ihuyi_voice.ledger.known import accepted_earlier, in_flight, stands_against
 from ihuyi_voice.ledger.late import kept_apart
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.reopened import opened_again, passed_by
 from ihuyi_voice.ledger.rows import Book, Intent, Put
 from ihuyi_voice.ledger.schema import OPEN_RUN
-from ihuyi_voice.ledger.states import Ending, State, ending_of
+from ihuyi_voice.ledger.states import Ending, State
 from ihuyi_voice.models import Draft
 from ihuyi_voice.storage import Many, Query, Row, Table, Work, arrays, unnested
 
@@ -86,6 +87,10 @@ _GRANTED: Final = (
 _ROWS: Final = (
     "SELECT key, mobile, content, state, epoch, owner, ticket, attempts, retry_at, voice_id, code,"
     " kind, action, text FROM {entries}{by_key} WHERE run = :run AND {among_keys}"
+)
+_KNOWN: Final = (  # by place, and no more than what was accepted needs
+    "SELECT key, mobile, content, state, attempts, voice_id, text FROM {entries}{by_key}"
+    " WHERE run = :run AND {among_keys}"
 )
 _PART: Final = "SELECT epoch, state FROM {parts} WHERE run = :run AND part = :part{share}"
 USED: Final = (  # unless somebody has it locked, who may be asleep
@@ -163,16 +168,25 @@ class Commits:
 
     def look(self, book: Book, drafts: Sequence[Draft], opens: int) -> Work[list[Ending | None]]:
         """Return what stands against sending each of these; None if nothing does."""
-        found = yield from self._found(book, [draft.key for draft in drafts])
-        return [_told(found.get(draft.key), draft, opens) for draft in drafts]
+        yield from self.owners.pinned()
+        rows = yield self._asked(_KNOWN, book, [draft.key for draft in drafts], by_place=True)
+        ends, others = accepted_earlier(drafts, rows)
+        if others:
+            found = yield from self._found(book, {drafts[place].key for place in others})
+            for place in others:
+                draft = drafts[place]
+                ends[place] = stands_against(found.get(draft.key), draft, opens)
+        return ends
 
     def orphans(self, book: Book, keys: Collection[str], owner: int) -> Work[bool]:
         """Return whether any of these keyed calls is in flight, and its owner dead."""
+        yield from self.owners.pinned()
         found = yield from self._found(book, keys)
         return (yield from self.owners.any_dead(_owners_of(found.values()) - {owner}))
 
     def bury(self, book: Book, keys: Collection[str], owner: int) -> Work[None]:
         """Make what dead owners have in flight of these keyed calls UNKNOWN."""
+        yield from self.owners.pinned()
         found = yield from self._found(book, keys)
         yield from self.owners.bury(book.run, _owners_of(found.values()) - {owner}, keys)
 
@@ -261,16 +275,20 @@ class Commits:
             if _is_this(row, intent, owner):  # the commit before, of which nobody knew, was made
                 told[id(intent)] = owner
                 continue
-            end = _told(row, intent.draft, opens)
+            end = stands_against(row, intent.draft, opens)
             # What opened in this very moment may be asked for again.
-            told[id(intent)] = end or _in_flight()
+            told[id(intent)] = end or in_flight()
         return told
 
     def _found(self, book: Book, keys: Iterable[str]) -> Work[dict[str, Row]]:
-        yield from self.owners.pinned()
-        parameters = {"run": book.run, "keys": self.owners.say.dialect.values(keys)}
-        rows = yield Query(self._among_keys(_ROWS), parameters)
+        rows = yield self._asked(_ROWS, book, keys)
         return {row["key"]: row for row in rows}
+
+    def _asked(
+        self, template: str, book: Book, keys: Iterable[str], *, by_place: bool = False
+    ) -> Query:
+        parameters = {"run": book.run, "keys": self.owners.say.dialect.values(keys)}
+        return Query(self._among_keys(template), parameters, by_place=by_place)
 
     def _among_keys(self, template: str) -> str:
         say = self.owners.say
@@ -282,39 +300,12 @@ def stopped(cause: str | None) -> RunStopped:
     return RunStopped("the run was stopped" + (f": {cause}" if cause else ""))
 
 
-def _told(row: Row | None, draft: Draft, opens: int) -> Ending | None:
-    """Return what stands against sending a draft; None if nothing does."""
-    if row is None:
-        return None
-    if row["ticket"] != 0 and (error := _other(row, draft, opens)):  # else it was never intended
-        return error
-    if row["state"] == State.INTENT:
-        return _in_flight()
-    return None if row["state"] <= opens else ending_of(row)
-
-
 def _is_this(row: Row | None, intent: Intent, owner: int) -> bool:
     """Return whether a row is in flight by this very attempt."""
     if row is None or row["state"] != State.INTENT:
         return False
     attempt = owner, intent.book.epoch, intent.ticket
     return attempt == (row["owner"], row["epoch"], row["ticket"])
-
-
-def _other(row: Row, draft: Draft, opens: int) -> InvalidRequest | None:
-    """Return why a draft is another message than its key's; a refused text may be put right."""
-    same_number, same_text = row["mobile"] == draft.mobile, row["content"] == draft.content
-    rejected = row["state"] == State.REJECTED
-    if same_number and (same_text or (rejected and opens >= State.REJECTED)):
-        return None
-    text = "the key was used with another number or content"
-    if same_number and rejected:
-        text += ", which was refused: retry_rejected=True sends one that was put right"
-    return InvalidRequest(text, field="key")
-
-
-def _in_flight() -> CallInFlight:
-    return CallInFlight("a call with this key is in flight")
 
 
 def _like(error: RunStopped) -> RunStopped:

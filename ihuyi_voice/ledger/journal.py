@@ -65,8 +65,10 @@ class Journal:
         Raises:
             LedgerUnavailable: The ledger could not be asked.
         """
-        wrong = {place: error for place, each in enumerate(drafts) if (error := _wrong(each))}
-        right = [draft for place, draft in enumerate(drafts) if place not in wrong]
+        wrong = _all_wrong(drafts)
+        right = drafts
+        if wrong:
+            right = [draft for place, draft in enumerate(drafts) if place not in wrong]
         book = await self._find()
         ends = await self._desk.look(book, right, self._opens) if right else ()
         if not wrong:
@@ -140,10 +142,21 @@ def _done(end: Ending | None) -> "asyncio.Future[Ending | None]":
     return done
 
 
+def _all_wrong(drafts: Sequence[Draft]) -> dict[int, InvalidRequest]:
+    """Return which of these can't be kept, by their places, and why."""
+    texts = [text for each in drafts for text in (each.key, each.mobile, each.content)]
+    try:
+        if is_storable("".join(texts)):  # all at once, as a rule
+            return {}
+    except TypeError:
+        pass
+    return {place: error for place, each in enumerate(drafts) if (error := _wrong(each))}
+
+
 def _wrong(draft: Draft) -> InvalidRequest | None:
     """Return why a draft can't be kept."""
     try:
-        if is_storable(draft.key + draft.mobile + draft.content):  # all at once, as a rule
+        if is_storable(draft.key + draft.mobile + draft.content):
             return None
     except TypeError:
         pass

@@ -187,4 +187,7 @@ def _execute(on: sqlite3.Connection, statement: Statement) -> list[Row]:
         if not statement.returns:
             return [{"changes": on.total_changes - before}]
         return [row for rows in pieces for row in rows]
-    return on.execute(statement.sql, statement.parameters).fetchall()
+    cursor = on.cursor()
+    if statement.by_place:
+        cursor.row_factory = None
+    return cursor.execute(statement.sql, statement.parameters).fetchall()

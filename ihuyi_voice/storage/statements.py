@@ -34,11 +34,13 @@ class Query:
         parameters: Their values.
         patient: Whether it may take hours, as what rewrites a table may; else it is given up when
             whoever waits for it would be.
+        by_place: Whether its rows are had by place alone, which costs less.
     """
 
     sql: str
     parameters: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
     patient: bool = False
+    by_place: bool = False
 
 
 @attrs.define(eq=False)

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 
-from ihuyi_voice.calls import Job
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.models import Message
 from ihuyi_voice.protocol import Answer, Call
@@ -33,9 +32,9 @@ class LoopClient(VoiceClient):
         else:
             home.run_until_complete(keeper.aclose())
 
-    def _job(self, message: Message, max_wait: float) -> Job:
+    def _checked(self, message: Message) -> tuple[str, str]:
         self._keep()
-        return super()._job(message, max_wait)
+        return super()._checked(message)
 
     async def _ask(self, call: Call) -> tuple[Answer, int]:
         self._keep()

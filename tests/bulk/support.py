@@ -16,8 +16,17 @@ from ihuyi_voice.models import Action, Operation
 STOPS = {405, 4051}
 
 
+class Jobs:
+    """What makes jobs."""
+
+    def job(self, mobile: str, content: str, max_wait: float) -> Job:
+        """Return a job."""
+        now = asyncio.get_running_loop().time()
+        return Job(mobile, content, now + max_wait, Tries(Operation.SUBMIT, RetryPolicy()))
+
+
 @attrs.define(eq=False)
-class Script:
+class Script(Jobs):
     """Stands in for a submitter: attempts go as `answer` says.
 
     Attributes:
@@ -75,17 +84,15 @@ def refusal(code: int) -> VendorError:
     return kind(code, "no", Operation.SUBMIT, action)
 
 
-def make_job(message: Message, max_wait: float) -> Job:
-    """Return a job for a message, which may be anything."""
-    now = asyncio.get_running_loop().time()
-    tries = Tries(Operation.SUBMIT, RetryPolicy())
-    return Job(message.mobile, message.content, now + max_wait, tries)
+def check(message: Message) -> tuple[str, str]:
+    """Take a message for what it is, which may be anything."""
+    return message.mobile, message.content
 
 
 def run_of(messages: Any, submitter: object = None, **options: Any) -> BulkRun:
     """Return a run over a script, by default one where all goes well."""
     stepped = cast("Submitter", submitter or Script())
-    return BulkRun(messages, make_job, stepped, BulkOptions(**options))
+    return BulkRun(messages, check, stepped, BulkOptions(**options))
 
 
 def pairs(count: int, start: int = 0) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from ihuyi_voice.bulk import BulkRun
 from ihuyi_voice.calls import Delay, Events, Job
 from ihuyi_voice.errors import GuardUnavailable, NotSent, OutcomeUnknown, RateLimited, VoiceError
 from ihuyi_voice.models import Action, Operation
-from tests.bulk.support import others, refusal, run_of
+from tests.bulk.support import Jobs, others, refusal, run_of
 from tests.support.long import few_or_many
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -30,7 +30,7 @@ LATE = 0.01  # seconds that `max_rate` may catch up after a late timer
 
 
 @attrs.define(eq=False)
-class World:
+class World(Jobs):
     """A guard and a vendor with moods, and a record of what they saw."""
 
     chance: random.Random

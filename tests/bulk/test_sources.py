@@ -268,7 +268,7 @@ def test_a_run_that_is_interrupted_while_it_begins_leaves_nothing_behind() -> No
         yield ("", "")
         raise KeyboardInterrupt
 
-    def refuse(message: Message, max_wait: float) -> Any:
+    def refuse(message: Message) -> Any:
         raise InvalidRequest("no number")
 
     async def main() -> None:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.long
 KEY, MOBILE, STATE = "ihuyi_entries_key", "ihuyi_entries_mobile", "ihuyi_entries_state"
 PLANS = [
     (commits._ROWS, KEY),
+    (commits._KNOWN, KEY),
     (commits._GRANTED, KEY),
     (owners._LOST, KEY),
     (entries._ONE, KEY),
@@ -99,6 +100,7 @@ GROWN = (
 )
 SQL = {
     "keys": (commits._ROWS, "test_entries_key"),
+    "known": (commits._KNOWN, "test_entries_key"),
     "mobiles": (recall._CALLS, "test_entries_mobile"),
     "numbers": (matching._REPORTS, "test_reports_mobile"),
 }

@@ -1,0 +1,90 @@
+"""Where the outcomes of a run lie until somebody consumes them, counted and told of."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from ihuyi_voice.bulk.outcomes import Outcome
+from ihuyi_voice.bulk.progress import Tally
+from ihuyi_voice.calls import Events
+from ihuyi_voice.models import OutcomeStatus
+
+
+class Outbox:
+    """A queue of outcomes.
+
+    Attributes:
+        outcomes: Those that nobody has consumed yet.
+        changed: Set when there is one, or when there won't be another one.
+
+    Args:
+        tally: Counts them.
+        events: Is told of them.
+    """
+
+    def __init__(self, tally: Tally, events: Events) -> None:
+        self.outcomes: deque[Outcome] = deque()
+        self.changed = asyncio.Event()
+        self._tally = tally
+        self._events = events
+
+    def put(self, outcome: Outcome, call: int | None) -> None:
+        """Queue one up, of the call of that number, if it has one."""
+        if outcome.replayed:
+            self._tally.again([outcome.status])
+        else:
+            self._tally.ended(outcome.status, outcome.error)
+        self.outcomes.append(outcome)
+        self.changed.set()
+        if self._events.hears_of(outcome.status):
+            self._tell_of(outcome, call)
+
+    def put_all(self, outcomes: Sequence[Outcome], calls: Sequence[int | None]) -> None:
+        """Queue many up.
+
+        Args:
+            outcomes: They.
+            calls: Their numbers in events, if they have any.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: A hook ended the program, which goes on when all lie
+                here and have been told.
+        """
+        if not outcomes:
+            return
+        self._count(outcomes)
+        self.outcomes.extend(outcomes)
+        self.changed.set()
+        heard = {status for status in OutcomeStatus if self._events.hears_of(status)}
+        if heard:
+            self._tell(heard, outcomes, calls)
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        again = [outcome.status for outcome in outcomes if outcome.replayed]
+        if again:
+            self._tally.again(again)
+        if len(again) < len(outcomes):
+            for outcome in outcomes:
+                if not outcome.replayed:
+                    self._tally.ended(outcome.status, outcome.error)
+
+    def _tell(
+        self,
+        heard: set[OutcomeStatus],
+        outcomes: Sequence[Outcome],
+        calls: Sequence[int | None],
+    ) -> None:
+        ending: BaseException | None = None
+        for outcome, call in zip(outcomes, calls, strict=True):
+            if outcome.status in heard:
+                try:
+                    self._tell_of(outcome, call)
+                except BaseException as exc:  # noqa: BLE001 - raised below
+                    ending = ending or exc
+        if ending is not None:
+            raise ending
+
+    def _tell_of(self, outcome: Outcome, call: int | None) -> None:
+        end = outcome.status, outcome.message.mobile, outcome.error, outcome.voice_id
+        spent = outcome.attempts, outcome.timing
+        self._events.settled(call, *end, *spent, replayed=outcome.replayed)
