@@ -240,6 +240,14 @@ class JournaledIntake(Intake):
             ends = await self._looked([each.draft for each in taken])
         rest, outcomes, calls = _parted(taken, ends)
         self._all_settled = not rest
+        self._batch = [*(each for each, _ in rest), *invalid]
+        self._desk.emit_all(outcomes, calls)  # known, whatever the journal does from here on
+        await self._sort_in(rest, invalid)
+
+    async def _sort_in(
+        self, rest: "Sequence[tuple[Taken, Ending | None]]", invalid: Sequence[Invalid]
+    ) -> None:
+        """Have the guard and the journal told what they need of a batch, and place its rest."""
         items = [self._opened(each) for each, _ in rest]
         new = [item.job for item, (_, end) in zip(items, rest, strict=True) if end is None]
         if new:
@@ -249,7 +257,7 @@ class JournaledIntake(Intake):
         self._batch = []
         self._ready.extend(items)
         refused = [ended(each.message, each.error) for each in invalid]
-        self._desk.emit_all([*outcomes, *refused], [*calls, *([None] * len(refused))])
+        self._desk.emit_all(refused, [None] * len(refused))
 
     async def _looked(self, drafts: Sequence[Draft]) -> Sequence[Ending | None]:
         """Look messages up, and read more meanwhile, where all have been settled so far."""

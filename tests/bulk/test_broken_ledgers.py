@@ -73,6 +73,27 @@ def test_a_ledger_that_cannot_be_asked_ends_the_run_soon(
     assert locked == 0
 
 
+@pytest.mark.parametrize("manner", FAILING)
+@pytest.mark.parametrize("method", ["recall", "settle"])
+def test_what_a_look_up_has_found_is_told_whatever_fails_after_it(
+    method: Asked, manner: Manner
+) -> None:
+    """It is ACCEPTED: as NOT_SENT, somebody would send it again."""
+
+    async def main() -> list[Outcome]:
+        store, simulator = Store(), vendor()
+        settled(store, messages(3), simulator.account, FakeLedger(store))
+        ledger = FakeLedger(store, method, manner)
+        given = [*messages(6), Message("1390000", "too short")]
+        async with in_process(simulator, ledger=ledger, guard=MemoryGuard()) as client:
+            return await all_of(client, given)
+
+    found = run_virtual(main())
+    known = {each.message.mobile for each in found if each.replayed and each.status is ACCEPTED}
+    assert known == {each.mobile for each in messages(3)}
+    assert len(found) == 7
+
+
 @pytest.mark.parametrize("manner", [each for each in FAILING if each != "lies"])
 def test_an_end_that_cannot_be_written_is_told_and_stops_the_run(manner: Manner) -> None:
     """A full disk: what the vendor answered stands, the rest isn't sent."""
