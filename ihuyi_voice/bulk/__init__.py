@@ -4,6 +4,7 @@ from ihuyi_voice.bulk.lookup import key_of
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress
+from ihuyi_voice.bulk.reading import reading
 from ihuyi_voice.bulk.run import BulkRun
 from ihuyi_voice.bulk.sources import as_message, check_messages
 
@@ -15,4 +16,5 @@ __all__ = [
     "as_message",
     "check_messages",
     "key_of",
+    "reading",
 ]

@@ -73,7 +73,7 @@ class SyncSource:
         self.error: BaseException | None = None
         self.in_memory = type(messages) in _COUNTED
         self._messages: Iterator[object] = iter(messages)
-        self._close = _close_of(self._messages, messages, "close")
+        self._close = close_of(self._messages, messages, "close")
 
     @property
     def ended(self) -> bool:
@@ -139,7 +139,7 @@ class AsyncSource:
         self._room = asyncio.Event()
         self._room.set()
         self._messages: AsyncIterator[object] = aiter(messages)
-        self._close = _close_of(self._messages, messages, "aclose")
+        self._close = close_of(self._messages, messages, "aclose")
         loop = asyncio.get_running_loop()
         self._reader = asyncio.Task(self._read(), loop=loop)  # never eager: it tells of arrivals
         self._reader.add_done_callback(self._over)
@@ -231,7 +231,7 @@ def open_source(messages: Messages, arrived: Callable[[], None]) -> Source:
     return SyncSource(messages)
 
 
-def _close_of(iterator: object, messages: object, name: str) -> Any:  # noqa: ANN401 - foreign
+def close_of(iterator: object, messages: object, name: str) -> Any:  # noqa: ANN401 - foreign
     """Return the method that closes an iterator which is the run's to close, or None."""
     ours = iterator is not messages or isgenerator(iterator) or isasyncgen(iterator)
     return getattr(iterator, name, None) if ours else None
@@ -262,6 +262,10 @@ def check_messages(messages: object) -> None:
             "iterating over it gives the names of its columns; pass its rows, for example "
             "zip(table['mobile'], table['content'])"
         )
+    elif _has_ended(messages):
+        advice = (
+            "this one was read to its end or closed, and gives nothing any more; make a new one"
+        )
     elif not isinstance(messages, Iterable | AsyncIterable) and not hasattr(kind, "__getitem__"):
         advice = "it can't be iterated over"
     else:
@@ -270,6 +274,13 @@ def check_messages(messages: object) -> None:
         f"messages must be an iterable of Message or of pairs (mobile, content), "
         f"not a {kind.__name__}: {advice}"
     )
+
+
+def _has_ended(messages: object) -> bool:
+    """Say whether it is a generator that has ended: to go on with it would lose a list silently."""
+    if isgenerator(messages):
+        return messages.gi_frame is None
+    return isasyncgen(messages) and messages.ag_frame is None
 
 
 def as_message(given: Any) -> Message:  # noqa: ANN401 - whatever the caller's iterable gives

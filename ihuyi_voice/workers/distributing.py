@@ -1,12 +1,12 @@
 """A list becomes the parts of a run, each with a job."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import Final, TypeAlias
 
 import attrs
 
-from ihuyi_voice.bulk import as_message, check_messages, key_of
+from ihuyi_voice.bulk import as_message, check_messages, key_of, reading
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import check_count, normalise_mobile, validate_content
 from ihuyi_voice.ledger import Ledger
@@ -58,7 +58,8 @@ async def distribute(
     Args:
         ledger: An open one, in PostgreSQL.
         run: The run's name.
-        messages: As for `submit_many`; a few thousand are in memory at a time.
+        messages: As for `submit_many`, and closed likewise, whatever happens; a few thousand are
+            in memory at a time.
         part_size: About how many messages a part has; settled when the run is loaded first.
         account: Whose run it is: the APIID of the workers' clients.
         max_content_length: As for the client.
@@ -71,22 +72,22 @@ async def distribute(
     """
     check_count("part_size", part_size)
     check_messages(messages)
-    async with Queue(ledger, account) as queue:
+    opening, progress = Queue(ledger, account), _Progress(max_content_length)
+    async with reading(messages) as rows, opening as queue:
         load = await ledger.parts.begin(account, run, part_size)
-        reading = _Reading(max_content_length)
-        async with aclosing(_drafts(messages, reading)) as batches:
+        async with aclosing(_drafts(rows, progress)) as batches:
             async for batch in batches:
                 await ledger.parts.add(load, batch)
-                reading.kept += len(batch)
-        loaded = await ledger.parts.end(load, reading.kept, reading.read)
+                progress.kept += len(batch)
+        loaded = await ledger.parts.end(load, progress.kept, progress.read)
         for row in loaded.others:
-            reading.refuse(row, InvalidRequest(_OTHERS, field="key"))
+            progress.refuse(row, InvalidRequest(_OTHERS, field="key"))
         await queue.defer_undone()
-    return Distributed(reading.read, loaded.new, loaded.parts, reading.bad, reading.bad_count)
+    return Distributed(progress.read, loaded.new, loaded.parts, progress.bad, progress.bad_count)
 
 
 @attrs.define
-class _Reading:
+class _Progress:
     """How far a list was read.
 
     Attributes:
@@ -122,24 +123,16 @@ class _Reading:
             self.bad[row] = error
 
 
-async def _drafts(messages: Messages, reading: _Reading) -> AsyncGenerator[list[tuple[int, Draft]]]:
+async def _drafts(
+    rows: AsyncIterator[object], progress: _Progress
+) -> AsyncGenerator[list[tuple[int, Draft]]]:
     batch: list[tuple[int, Draft]] = []
-    async with aclosing(_each(messages)) as rows:
-        async for given in rows:
-            draft = reading.draft(given)
-            if draft is not None:
-                batch.append((reading.read, draft))
-            if len(batch) == _AT_ONCE:
-                yield batch
-                batch = []
+    async for given in rows:
+        draft = progress.draft(given)
+        if draft is not None:
+            batch.append((progress.read, draft))
+        if len(batch) == _AT_ONCE:
+            yield batch
+            batch = []
     if batch:
         yield batch
-
-
-async def _each(messages: Messages) -> AsyncGenerator[object]:
-    if isinstance(messages, AsyncIterable):
-        async for message in messages:
-            yield message
-    else:
-        for message in messages:
-            yield message

@@ -88,6 +88,24 @@ def test_what_holds_no_messages_is_refused_before_anything_starts(
         VoiceClient("test", "key").submit_many(messages)
 
 
+def test_a_generator_that_has_ended_is_refused() -> None:
+    """Tried again with it, a list that broke in the middle would be lost without a word."""
+
+    async def asynchronous() -> AsyncIterator[tuple[str, str]]:
+        for pair in pairs(1):
+            yield pair
+
+    async def main() -> None:
+        ended = iter(pair for pair in pairs(1))
+        for messages in (ended, asynchronous()):
+            async with run_of(messages) as run:
+                assert len(await run.drain()) <= 1
+            with pytest.raises(TypeError, match="make a new one"):
+                run_of(messages)
+
+    run_virtual(main())
+
+
 class Row(NamedTuple):
     """As `itertuples(index=False)` gives it."""
 

@@ -1,14 +1,18 @@
 """A list becomes the parts of a run: again, grown, with bad rows, by two at a time."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any
 
 import pytest
 
-from ihuyi_voice import InvalidRequest, Message, OutcomeStatus
+from ihuyi_voice import InvalidRequest, LedgerUnavailable, Message, OutcomeStatus
 from ihuyi_voice.ledger import RunInUse
+from ihuyi_voice.ledger.parts import Parts
 from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Simulator
-from ihuyi_voice.workers import distribute, run_part, work
+from ihuyi_voice.workers import distribute, distributing, run_part, work
+from ihuyi_voice.workers.queue import Queue
 from tests.workers.support import ACCOUNT, client_of, own_ledger, rung
 
 MESSAGES = [
@@ -127,3 +131,153 @@ async def test_a_part_has_messages(postgres: str, size: int) -> None:
         with pytest.raises(InvalidRequest, match="part_size"):
             await distribute(ledger, "r", MESSAGES, size, account=ACCOUNT)
         assert await ledger.runs() == []
+
+
+# --- the list is closed, whatever happens
+
+
+class CloseError(Exception):
+    """What a list raises when it is closed."""
+
+
+def lists() -> list[tuple[str, Callable[[list[str], bool], Any]]]:
+    """Return makers of lists that note when they are closed, and may fail then."""
+
+    def sync(noted: list[str], fails: bool) -> Iterator[Message]:  # noqa: FBT001 - of a table
+        try:
+            yield from MESSAGES
+        finally:
+            noted.append("closed")
+            if fails:
+                raise CloseError
+
+    async def asynchronous(noted: list[str], fails: bool) -> AsyncGenerator[Message]:  # noqa: FBT001
+        try:
+            for message in MESSAGES:
+                yield message
+        finally:
+            await asyncio.sleep(0)
+            noted.append("closed")
+            if fails:
+                raise CloseError
+
+    class Made:
+        def __init__(self, noted: list[str], fails: bool) -> None:  # noqa: FBT001
+            self.noted, self.fails = noted, fails
+
+        def __aiter__(self) -> AsyncGenerator[Message]:
+            return asynchronous(self.noted, self.fails)
+
+    return [("sync", sync), ("async", asynchronous), ("made", Made)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(("kind", "make"), lists())
+async def test_a_list_is_closed_when_the_ledger_fails_in_the_middle(
+    postgres: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    make: Callable[[list[str], bool], Any],
+    *,
+    fails: bool,
+) -> None:
+    """The ledger's error is the caller's to hear; what closing raises is told beside it."""
+
+    async def add(*_: object) -> None:
+        raise LedgerUnavailable("it is away")
+
+    monkeypatch.setattr(distributing, "_AT_ONCE", 7)
+    noted = list[str]()
+    async with own_ledger(postgres) as (ledger, _):
+        monkeypatch.setattr(Parts, "add", add)
+        given = make(noted, fails)
+        with pytest.raises(LedgerUnavailable, match="it is away"):
+            await distribute(ledger, "r", given, account=ACCOUNT)
+        assert noted == ["closed"], kind
+        assert ("could not be closed: CloseError" in caplog.text) is fails
+        if kind != "made":
+            with pytest.raises(TypeError, match="make a new one"):
+                await distribute(ledger, "r", given, account=ACCOUNT)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(("kind", "make"), lists())
+async def test_a_list_is_closed_when_its_distribution_is_cancelled(
+    postgres: str,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    make: Callable[[list[str], bool], Any],
+    *,
+    fails: bool,
+) -> None:
+    """And the cancellation stays one, whatever closing raises."""
+    reached = asyncio.Event()
+
+    async def add(*_: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(distributing, "_AT_ONCE", 7)
+    noted = list[str]()
+    async with own_ledger(postgres) as (ledger, _):
+        monkeypatch.setattr(Parts, "add", add)
+        given = make(noted, fails)
+        task = asyncio.create_task(distribute(ledger, "r", given, account=ACCOUNT))
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert noted == ["closed"], kind
+
+
+@pytest.mark.parametrize("begins", ["sync", "async"])
+async def test_a_list_that_its_caller_began_is_closed_though_the_queue_cannot_be_opened(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    """As the messages of a run are that breaks while it is entered."""
+
+    async def enter(_: object) -> None:
+        raise LedgerUnavailable("it is away")
+
+    monkeypatch.setattr(Queue, "__aenter__", enter)
+    noted = list[str]()
+    given = dict(lists())[begins](noted, False)  # noqa: FBT003 - of a table
+    if begins == "sync":
+        next(given)
+    else:
+        await anext(given)
+    async with own_ledger(postgres) as (ledger, _):
+        with pytest.raises(LedgerUnavailable, match="it is away"):
+            await distribute(ledger, "r", given, account=ACCOUNT)
+        assert noted == ["closed"]
+
+
+async def test_what_closing_a_list_raises_is_told_if_nothing_else_was(postgres: str) -> None:
+    """A list that can't be closed whole may not be whole."""
+
+    class Rows:
+        def __init__(self) -> None:
+            self.left = list(MESSAGES)
+
+        def __next__(self) -> Message:
+            if not self.left:
+                raise StopIteration
+            return self.left.pop()
+
+        def __iter__(self) -> Iterator[Message]:
+            return self
+
+        def close(self) -> None:
+            raise CloseError
+
+    class Made:
+        def __iter__(self) -> Iterator[Message]:
+            return Rows()
+
+    async with own_ledger(postgres) as (ledger, _):
+        with pytest.raises(CloseError):
+            await distribute(ledger, "r", Made(), account=ACCOUNT)
+        own = Rows()
+        given = await distribute(ledger, "r", own, account=ACCOUNT)
+        assert (given.read, own.left) == (60, [])
