@@ -224,13 +224,16 @@ def _stops(error: VoiceError | None) -> bool:
     return isinstance(error, VendorError) and error.action is Action.STOP
 
 
-def tell_unsaved(told: Told) -> None:
-    """Say how a row ended, which is known nowhere else."""
+def tell_unsaved(told: Told, *, surely: bool = True) -> None:
+    """Say how a row ended, which is known nowhere else: surely, or perhaps."""
     status, voice_id, _, reason, *_ = told.result
     complain(
-        "send.unsaved", line=told.row.line, status=word("outcome", status),
-        voice_id=voice_id or "-", reason=reason,
-    )  # fmt: skip
+        "send.unsaved" if surely else "send.perhaps_unsaved",
+        line=told.row.line,
+        status=word("outcome", status),
+        voice_id=voice_id or "-",
+        reason=reason,
+    )
 
 
 def line_of(outcome: Outcome) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import csv as csv_files
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -248,7 +248,7 @@ def existing(ledger: str) -> "Ledger":
 
 
 async def _write(
-    out: Path | None, header: Sequence[str], rows: AsyncIterator[Sequence[str]]
+    out: Path | None, header: Sequence[str], rows: AsyncGenerator[Sequence[str]]
 ) -> None:
     from ihuyi_voice.cli.results import replace, write_rows  # noqa: PLC0415 - as above
 

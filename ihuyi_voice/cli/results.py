@@ -5,7 +5,8 @@ looks at it sees the results of one moment, and a full disk costs nothing that w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -93,7 +94,7 @@ class ResultsFile:
             return False
         return not first or first[0].cells[-1:] == (self._run,)
 
-    async def write(self, rows: AsyncIterator[Sequence[Any]]) -> None:
+    async def write(self, rows: AsyncGenerator[Sequence[Any]]) -> None:
         """Write all rows, then let them take the old file's place.
 
         Raises:
@@ -104,7 +105,7 @@ class ResultsFile:
         await replace(self._path, (*self._headings.names, *self._headings.ours), rows)
 
 
-async def replace(path: Path, header: Sequence[str], rows: AsyncIterator[Sequence[Any]]) -> None:
+async def replace(path: Path, header: Sequence[str], rows: AsyncGenerator[Sequence[Any]]) -> None:
     """Write a file that takes an older one's place when it is whole and on the disk."""
     with replacing(path) as part, writing(part, workbook=is_workbook(path)) as write:
         await write_rows(write, header, rows)
@@ -113,23 +114,23 @@ async def replace(path: Path, header: Sequence[str], rows: AsyncIterator[Sequenc
 async def write_rows(
     write: Write,
     header: Sequence[str],
-    rows: AsyncIterator[Sequence[Any]],
+    rows: AsyncGenerator[Sequence[Any]],
 ) -> None:
-    """Write a header, and rows as they come."""
-    write(header)
-    async for row in rows:
-        write(row)
+    """Write a header, and rows as they come; they are closed: a list may be open behind them."""
+    async with aclosing(rows):
+        write(header)
+        async for row in rows:
+            write(row)
 
 
 async def ended(
-    ledger: Ledger, run: str, account: str | None, rows: Iterable[Keyed]
-) -> AsyncIterator[tuple[Keyed, tuple[str, ...]]]:
+    ledger: Ledger, run: str, account: str | None, rows: Iterator[Keyed]
+) -> AsyncGenerator[tuple[Keyed, tuple[str, ...]]]:
     """Yield the rows of a list, each with what the ledger knows of it, in the order of OF_A_LEDGER.
 
     That is all of its cells but the last, the run.
     """
-    left = iter(rows)
-    while batch := list(islice(left, _BATCH)):
+    while batch := list(islice(rows, _BATCH)):
         keys = [each.key for each in batch if each.key]
         known: Mapping[str, Kept] = {}
         if keys:
@@ -143,17 +144,18 @@ async def joined(
     ledger: Ledger,
     run: str,
     account: str | None,
-    rows: Iterable[Keyed],
+    rows: Iterator[Keyed],
     headings: Headings,
     *,
     masked: bool = False,
-) -> AsyncIterator[list[str]]:
+) -> AsyncGenerator[list[str]]:
     """Yield the rows of a results file: the cells of a list, and those of each row's result."""
-    async for each, told in ended(ledger, run, account, rows):
-        cells, result = headings.cells(each.row.cells), list(told)
-        if masked:
-            cells, result[_ERROR] = list(map(mask_numbers, cells)), mask_numbers(result[_ERROR])
-        yield [*cells, *result, run]
+    async with aclosing(ended(ledger, run, account, rows)) as all_told:
+        async for each, told in all_told:
+            cells, result = headings.cells(each.row.cells), list(told)
+            if masked:
+                cells, result[_ERROR] = list(map(mask_numbers, cells)), mask_numbers(result[_ERROR])
+            yield [*cells, *result, run]
 
 
 def _text(cell: object) -> str:

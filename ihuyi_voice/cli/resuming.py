@@ -7,7 +7,7 @@ of results is written from the ledger, at the end, whatever the end is.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Final
 
 from ihuyi_voice.bulk import BulkRun, Outcome
@@ -57,7 +57,8 @@ async def send(
             complain("send.unwritten", "red", out=str(plan.out), reason=str(error))
             course.unwritten = course.unwritten or error
         with suppress(*TOLD):  # which has been told by now
-            await _tell_the_rest(course, ends, ended(ledger, run, client.account, plan.rows()))
+            async with aclosing(ended(ledger, run, client.account, plan.rows())) as rows:
+                await _tell_the_rest(course, ends, rows)
         if isinstance(course.cause, LedgerUnavailable):
             await _tell_unsaved(last, ledger, run, client.account)
     tell(course, plan, as_json=as_json)
@@ -128,15 +129,20 @@ class _Last:
 
 
 async def _tell_unsaved(last: _Last, ledger: Ledger, run: str, account: str) -> None:
-    """Say what the vendor answered and the ledger could not write: it is known nowhere else."""
-    ended = last.by_key()
-    known = dict[str, Kept]()
-    with suppress(VoiceError):
-        known |= await ledger.results(run, list(ended), account=account)
-    for key, (told, outcome) in ended.items():
+    """Say what the vendor answered and the ledger could not write: it is known nowhere else.
+
+    A ledger that can't be asked may have most of them; which, nobody knows.
+    """
+    known, last_ones = dict[str, Kept](), last.by_key()
+    try:
+        known |= await ledger.results(run, list(last_ones), account=account)
+        asked = True
+    except VoiceError:
+        asked = False
+    for key, (told, outcome) in last_ones.items():
         kept = known.get(key)
         if kept is None or kept.end is None or _status(kept.end) is not outcome.status:
-            tell_unsaved(told)
+            tell_unsaved(told, surely=asked)
 
 
 def _key(message: Message) -> str:

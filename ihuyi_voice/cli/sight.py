@@ -1,7 +1,7 @@
 """How runs and entries look: in tables, as JSON and as rows of CSV; numbers masked unless asked."""
 
 import importlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
@@ -140,7 +140,7 @@ def entry_cells(values: Mapping[str, Any]) -> Sequence[str]:
 
 async def entry_rows(
     entries: "AsyncIterator[Entry]", run: str, *, numbers: bool
-) -> AsyncIterator[list[str]]:
+) -> AsyncGenerator[list[str]]:
     """Yield the rows of entries as CSV has them, in the order of `COLUMNS`."""
     veil = str if numbers else mask_numbers
     async for entry in entries:

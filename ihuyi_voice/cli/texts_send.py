@@ -265,6 +265,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "known nowhere else: line {line}: {status} {voice_id} {reason}",
         "未能记录：第 {line} 行：{status} {voice_id} {reason}",
     ),
+    "send.perhaps_unsaved": (
+        "may be known nowhere else: line {line}: {status} {voice_id} {reason}",
+        "可能未能记录：第 {line} 行：{status} {voice_id} {reason}",
+    ),
     "send.unsaved_line": (
         "known nowhere else: {line}",
         "未能记录：{line}",

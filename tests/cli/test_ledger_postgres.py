@@ -174,6 +174,10 @@ def test_a_postgresql_that_goes_away_in_mid_run_is_told(
     thread.join()
     assert code == 6
     assert "the ledger's database failed" in complained
+    # Nobody can ask which of them are written by now, and most of them are.
+    unsaved = [line for line in complained.splitlines() if "known nowhere else" in line]
+    assert unsaved
+    assert all(line.startswith("may be known nowhere else: line ") for line in unsaved)
     vendor.latency = 0.0
     execute(postgres, f"ALTER DATABASE {name}_away RENAME TO {name}")
     execute(postgres, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")

@@ -1,16 +1,19 @@
 """`send --ledger`: interrupted, killed, run again: nobody is called twice, the file is whole."""
 
+import asyncio
 import csv
 import json
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ihuyi_voice.cli.listing import keyed
+from ihuyi_voice.cli.listing import Keyed, keyed
+from ihuyi_voice.cli.results import Headings, joined, write_rows
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.command import CONTENT, MOBILE, quick_program, run, seen
@@ -297,3 +300,31 @@ def test_the_end_names_the_cause_once(
     assert f"{cause}" in said
     assert "goes on when the same command is run again" in said
     assert said.count("before this message's turn") <= 1
+
+
+def test_a_list_is_closed_when_its_results_cannot_be_written() -> None:
+    """At once: a copy of a pipe is removed then, and not everywhere while it is open."""
+    closed = list[str]()
+
+    class Empty:
+        async def results(self, *_: object) -> Mapping[str, Any]:
+            return {}
+
+    def rows() -> Iterator[Keyed]:
+        try:
+            for line in range(1_000):
+                yield Keyed(Recipient("13900000000", CONTENT, line=line), "k")
+        finally:
+            closed.append("list")
+
+    def write(row: Sequence[object]) -> None:
+        if row[0] != "status":
+            raise OSError("no space left")
+
+    async def main() -> None:
+        ledger: Any = Empty()
+        with pytest.raises(OSError, match="no space left"):
+            await write_rows(write, ["status"], joined(ledger, "r", None, rows(), Headings.of(())))
+        assert closed == ["list"]
+
+    asyncio.run(main())
