@@ -8,23 +8,21 @@ until everything has been stored.
 
 import asyncio
 import inspect
-import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.events import PushHandled, Stream
 from ihuyi_voice.protocol import PushKind, PushValue
 from ihuyi_voice.pushes.claims import Claim, Verdict
+from ihuyi_voice.pushes.failures import Failures
 from ihuyi_voice.pushes.options import Handling
 from ihuyi_voice.pushes.reading import meaning
 from ihuyi_voice.pushes.table import PushState
-
-logger = logging.getLogger("ihuyi_voice.pushes")
 
 Handler: TypeAlias = Callable[[Any], Awaitable[object]]
 
@@ -89,6 +87,7 @@ class Caller:
         self._handling = handling
         self._wake = wake
         self._events = events
+        self._failures = Failures()
 
     async def run(self, call: Call) -> None:
         """Call the handler of a push, and keep what came of it."""
@@ -107,6 +106,8 @@ class Caller:
                 self._end(exc)
         if self._events.wants(PushHandled):
             self._tell(call, call.verdict)
+        if call.verdict.state is PushState.HANDLED:  # and stays so, whatever the log does
+            self._failures.handled(claim)
 
     def _tell(self, call: Call, verdict: Verdict) -> None:
         took = asyncio.get_running_loop().time() - call.began
@@ -125,15 +126,12 @@ class Caller:
         self._wake()
 
     def _failed(self, claim: Claim, exc: BaseException) -> Verdict:
-        error, trace = _told(exc)
-        seq, tries = claim.push.seq, claim.tries
-        if tries >= self._handling.max_tries:
-            told = "push %d is dead after %d tries: %s\n%s"
-            tell(logger, logging.ERROR, told, seq, tries, error, trace)
+        error, trace = _error(exc), partial(_trace, exc)
+        if claim.tries >= self._handling.max_tries:
+            self._failures.dead(claim, error, trace)
             return Verdict(claim, PushState.DEAD, error=error)
-        pause = self._handling.pause(tries)
-        told = "push %d: handler failed, next try in %.1f s: %s\n%s"
-        tell(logger, logging.WARNING, told, seq, pause, error, trace)
+        pause = self._handling.pause(claim.tries)
+        self._failures.failed(claim, pause, error, trace)
         return Verdict(claim, PushState.PENDING, pause, error)
 
 
@@ -150,14 +148,21 @@ async def _call(handler: Handler, value: PushValue) -> None:
         result = await result
 
 
-def _told(exc: BaseException) -> tuple[str, str]:
-    """Return an error in few words and in many; its own properties may raise, too."""
+def _error(exc: BaseException) -> str:
+    """Return an error in few words; its own properties may raise, too."""
     try:
         error = "".join(traceback.format_exception_only(exc)).strip()
-        trace = "".join(traceback.format_exception(exc))
     except Exception:  # noqa: BLE001 - likewise other people's code
-        error = trace = type(exc).__name__
-    return _storable(error)[:_LONGEST_ERROR], _storable(trace)
+        error = type(exc).__name__
+    return _storable(error)[:_LONGEST_ERROR]
+
+
+def _trace(exc: BaseException) -> str:
+    """Return an error in many words."""
+    try:
+        return _storable("".join(traceback.format_exception(exc)))
+    except Exception:  # noqa: BLE001 - as above
+        return type(exc).__name__
 
 
 def _storable(text: str) -> str:

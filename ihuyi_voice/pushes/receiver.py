@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from ihuyi_voice.common.logs import Trouble, tell
+from ihuyi_voice.common.logs import Trouble, Troubles, tell
 from ihuyi_voice.common.redaction import excerpt, mask_numbers, shown
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest, VoiceError
 from ihuyi_voice.events import PushRefused
@@ -127,6 +127,7 @@ class PushReceiver:
         self._token = token.encode()
         self._timeout = timeout
         self._refusals = _Refusals(clock)
+        self._unreadable = Troubles(logger, clock)
         self._never_open = True
         self._allow = AllowList(
             None if allow is None else networks(allow, "allow"),
@@ -202,7 +203,8 @@ class PushReceiver:
                 else:
                     await self.inbox.quarantine(push)
                     told = "push quarantined, for it can't be read: %s: %s"
-                    tell(logger, logging.WARNING, told, _loggable(push.reason), excerpt(body))
+                    reason = _loggable(push.reason)
+                    self._unreadable.of(reason).note(told, reason, excerpt(body))
         except InboxUnavailable as exc:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"not stored: {exc}") from exc
         except TimeoutError as exc:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihuyi_voice.common.logs import Trouble, tell
+from ihuyi_voice.common.logs import Trouble, Troubles, tell
 from ihuyi_voice.common.redaction import UNSAFE, excerpt
 from ihuyi_voice.errors import VendorError
 from ihuyi_voice.models import Operation
@@ -97,3 +97,36 @@ def test_a_trouble_is_told_once_a_minute_and_once_when_it_is_over(
     trouble.note("ill at last")
     trouble.over("well at last")
     assert caplog.messages[3:] == ["ill at last, 3 since the last such line", "well at last"]
+
+
+def test_a_trouble_says_more_the_first_time_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Behind its count, and again the first time after it was over; nobody makes it in vain."""
+    now, made = [0.0], list[float]()
+    trouble = Trouble(logger, lambda: now[0], logging.ERROR)
+
+    def trace() -> str:
+        made.append(now[0])
+        return "more"
+
+    for moment in (0.0, 1.0, 60.0):
+        now[0] = moment
+        trouble.note("ill", trace=trace)
+    trouble.over("well")
+    for moment in (61.0, 120.0):
+        now[0] = moment
+        trouble.note("ill", trace=trace)
+    again = "ill, 2 since the last such line"
+    assert caplog.messages == ["ill\nmore", again, "well", f"{again}\nmore"]
+    assert made == [0.0, 120.0]
+    assert caplog.records[0].levelno == logging.ERROR
+
+
+def test_troubles_are_told_apart_by_their_words_and_not_by_numbers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each is told to be over by itself."""
+    troubles = Troubles(logger, lambda: 0.0)
+    for words in ("row 7", "row 8", "table 7"):
+        troubles.of(words).note("ill: %s", words)
+    troubles.over("well: %d")
+    assert caplog.messages == ["ill: row 7", "ill: table 7", "well: 2", "well: 1"]
