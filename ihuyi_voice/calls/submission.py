@@ -39,7 +39,7 @@ from ihuyi_voice.calls.retries import RetryPolicy, Tries
 from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.errors import NotSent, OutcomeUnknown, RateLimited, VoiceError
 from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
-from ihuyi_voice.http import Sent
+from ihuyi_voice.http import Sent, step_at
 from ihuyi_voice.models import Operation, Submission
 from ihuyi_voice.protocol import Answer, Call, closes_the_account
 
@@ -134,7 +134,9 @@ class Submitter:
         try:
             async with asyncio.timeout(timeout):
                 return await self._to_the_end(job)
-        except TimeoutError:
+        except TimeoutError as exc:
+            if job.waits_for is ON_CONNECTION:
+                job.waits_for = step_at(exc) or ON_CONNECTION
             ready_at = self._lines.ready_at(job.mobile) if self._lines is not None else 0.0
             final = job.verdict(too_late(self.clock, job, timeout, ready_at))
             if job.entry is not None and job.waits_for is not ON_LEDGER:

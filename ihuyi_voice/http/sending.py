@@ -39,7 +39,7 @@ from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.models import RawReply
 from ihuyi_voice.protocol import WireRequest
 
-__all__ = ["Sender", "Sent"]
+__all__ = ["Sender", "Sent", "step_at"]
 
 logger = logging.getLogger("ihuyi_voice")
 
@@ -247,6 +247,13 @@ class Sender:
         secured = self._options.base_url.lower().startswith("https:")
         through = not _is(exc, frozenset({"ProxyError"}))
         return secured and through and any(isinstance(each, _OF_TLS) for each in _chain(exc))
+
+
+def step_at(timeout: TimeoutError) -> str | None:
+    """Return which step of connecting a timeout cut short, in words, if our pool told it."""
+    cancelled = timeout.__cause__
+    told = None if cancelled is None else cancelled.__cause__
+    return str(told) if isinstance(told, httpx.ConnectTimeout) else None
 
 
 def _kept(sent: Sent) -> RawReply:

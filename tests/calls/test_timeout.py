@@ -1,8 +1,10 @@
 """`submit(timeout=…)` bounds one call, and what it ends in is an outcome."""
 
 import asyncio
+import socket
 from typing import Any
 
+import httpx
 import pytest
 
 from ihuyi_voice import (
@@ -18,6 +20,8 @@ from ihuyi_voice import (
     VoiceClient,
 )
 from ihuyi_voice.simulator import Fault, Simulator
+from tests.support.proxies import running
+from tests.support.sockets import Reader, Writer, never, serving
 from tests.support.vendor import CONTENT, MOBILE, in_process
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -171,3 +175,61 @@ def test_alarms_are_sent_again_with_default_waits(alarms: int) -> None:
         return attempts
 
     assert run_virtual(main()) == [2] * alarms
+
+
+async def ended_waiting(base_url: str, **options: Any) -> NotSent:
+    """Return how a call ends whose timeout is shorter than that of its connection."""
+    limits = httpx.Timeout(5.0, connect=0.3)  # closing waits so long for what still connects
+    async with VoiceClient("a", "key", base_url=base_url, timeout=limits, **options) as client:
+        with pytest.raises(NotSent) as caught:
+            await client.submit(MOBILE, CONTENT, timeout=0.1)
+    return caught.value
+
+
+async def test_the_step_of_connecting_that_took_too_long_is_told() -> None:
+    """As a connection's own timeout tells it: TLS, a proxy's answer to CONNECT, TLS behind it."""
+    began = "it was not sent within its timeout of 0.1 s: "
+    async with serving(never) as port:
+        end = await ended_waiting(f"https://127.0.0.1:{port}/v.php")
+        assert str(end) == f"{began}connected to 127.0.0.1:{port}, but no TLS answer within 0.1 s"
+    for answer, told in (
+        (b"", "connected to the proxy {}, but no answer to CONNECT within 0.1 s"),
+        (
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            "the proxy {} connected to 127.0.0.1:9, but no TLS answer within 0.1 s",
+        ),
+    ):
+        async with running(answer) as proxy:
+            place = f"127.0.0.1:{proxy.port}"
+            end = await ended_waiting("https://127.0.0.1:9/v.php", proxy=f"http://{place}")
+        assert str(end) == f"{began}{told.format(place)}"
+
+
+async def test_a_vendor_that_takes_no_connection_is_told() -> None:
+    """As behind a firewall that swallows: TCP itself doesn't come."""
+    with socket.socket() as full, socket.socket() as last:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        last.connect(full.getsockname())  # its backlog takes no other
+        place = f"127.0.0.1:{full.getsockname()[1]}"
+        end = await ended_waiting(f"http://{place}/v.php")
+    assert str(end).endswith(f": no connection to {place} within 0.1 s")
+
+
+async def test_one_that_waits_for_a_connection_of_ours_says_so() -> None:
+    """Then nothing is being connected for it."""
+    arrived = asyncio.Event()
+
+    async def take(reader: Reader, writer: Writer) -> None:
+        arrived.set()
+        await never(reader, writer)
+
+    async with serving(take) as port:
+        url = f"http://127.0.0.1:{port}/v.php"
+        async with VoiceClient("a", "key", base_url=url, max_connections=1) as client:
+            first = asyncio.create_task(client.submit(MOBILE, CONTENT))
+            await arrived.wait()
+            with pytest.raises(NotSent, match="it waited for one of our own connections"):
+                await client.submit("13900000009", CONTENT, timeout=0.1)
+            first.cancel()
+            await asyncio.wait({first})

@@ -99,12 +99,19 @@ class Route:
         host, port = self.next_hop
         return {"host": host, "port": port, "timeout": wait}
 
-    async def open(self, make: Callable[[], Connection], wait: float | None) -> Connection:
+    def steps(self) -> Steps:
+        """Return what is told of an attempt that begins."""
+        return Steps(f"no connection to {self._hop}")
+
+    async def open(
+        self, make: Callable[[], Connection], wait: float | None, steps: Steps
+    ) -> Connection:
         """Open a connection.
 
         Args:
             make: Makes one that isn't connected.
             wait: The longest that it may take, in seconds, tunnel and TLS included.
+            steps: Takes note of how far it comes.
 
         Raises:
             httpx.ConnectTimeout: It took longer.
@@ -112,7 +119,6 @@ class Route:
             httpx.ProxyError: The proxy won't, or speaks no HTTP.
         """
         connection = make()
-        steps = Steps(f"no connection to {self._hop}")
         try:
             await _in_time(self._dial(connection, steps), wait)
         except TimeoutError as exc:

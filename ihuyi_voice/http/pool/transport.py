@@ -10,7 +10,8 @@ cancelled in one costs at most its own connection:
 - *checked*: origin, head and length; nothing is held yet;
 - *queued* for a slot: the place is given up, nothing else has happened;
 - *connecting*: the attempt runs on, slot in hand, and the connection joins the idle ones (asyncio
-  leaks the socket of an attempt that is cancelled at the wrong moment, up to Python 3.12);
+  leaks the socket of an attempt that is cancelled at the wrong moment, up to Python 3.12); the
+  cancellation has for its cause what was waited for, as a ConnectTimeout would say it;
 - *taking* body and target, with a fresh connection in hand: nothing was sent, it stays idle. A
   stream can be taken once, so a connection that dies meanwhile is replaced without it;
 - *told*: the trace hears `http11.send_request_headers.started`. If it raises, nothing was sent;
@@ -34,7 +35,7 @@ import attrs
 import httpx
 
 from ihuyi_voice.http.pool.connection import Connection
-from ihuyi_voice.http.pool.dialing import Route
+from ihuyi_voice.http.pool.dialing import Route, Steps
 from ihuyi_voice.http.pool.foreign import (
     REPLY,
     STARTED,
@@ -281,14 +282,17 @@ class PoolTransport(PatchableTransport):
             started = trace("connection.connect_tcp.started", self._route.told(wait))
             await self._slots.aside(started)
             self._refuse_if_over()
-        opening = asyncio.create_task(self._open(wait))
+        now = asyncio.get_running_loop().time
+        steps, began = self._route.steps(), now()
+        opening = asyncio.create_task(self._open(wait, steps))
         self._opening.add(opening)
         try:
             await asyncio.wait({opening})
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as exc:
             self._slots.keep()
             opening.add_done_callback(self._adopt)
-            raise
+            waited = steps.told(round(now() - began, 1))
+            raise exc from httpx.ConnectTimeout(waited)  # for whoever asks what took so long
         self._opening.discard(opening)
         try:
             connection = _usable(opening)
@@ -309,9 +313,9 @@ class PoolTransport(PatchableTransport):
             self._rest(connection)
             raise
 
-    async def _open(self, wait: float | None) -> Connection:
+    async def _open(self, wait: float | None, steps: Steps) -> Connection:
         loop = asyncio.get_running_loop()
-        connection = await self._route.open(lambda: Connection(loop, self._bounds), wait)
+        connection = await self._route.open(lambda: Connection(loop, self._bounds), wait, steps)
         self._lifetimes.begin(connection)
         self._opened += 1
         self._alive.add(connection)
