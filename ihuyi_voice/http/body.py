@@ -74,11 +74,17 @@ class OneBody(_Stream):
             ResendRefused: It was taken before.
             NotSent: It may not go out any more.
         """
-        frame = currentframe()
+        return self._taken(currentframe(), promised=False)
+
+    def take_told(self) -> bytes:
+        """Return the same to one who tells `Sent.start`, or `ensure_started`, before it writes."""
+        return self._taken(None, promised=True)
+
+    def _taken(self, frame: FrameType | None, *, promised: bool) -> bytes:
         if self._sent.lapsed is not None and not self._sent.taken:
             self._check_lapsed(self._sent.lapsed)
         content = b"" if self._sent.taken else self._content()
-        self._sent.take(frame)
+        self._sent.take(frame, promised=promised)
         return content
 
     def _check_lapsed(self, lapsed: Callable[..., object]) -> None:

@@ -121,7 +121,8 @@ def _show_to_others(request: OneRequest) -> None:
     request.headers = httpx.Headers(request.headers)
     request.extensions["timeout"] = dict(request.extensions["timeout"])
     request.extensions["trace"] = request.sent.trace
-    request.extensions.pop(STARTED, None)  # it may be sent again, and refused then
+    # It may be sent again, and is refused then by its body; and the trace may be replaced.
+    request.extensions[STARTED] = request.sent.ensure_started
 
 
 class _HandedOver:

@@ -13,7 +13,6 @@ import attrs
 import httpx
 
 from ihuyi_voice.errors import VoiceError
-from ihuyi_voice.http.pool import foreign
 from ihuyi_voice.models import RawReply
 from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
 
@@ -22,7 +21,6 @@ _STARTED: Final = "send_request_headers.started"
 _MOCKS: Final = ("respx", "pytest_httpx", "vcr")
 _MOCKS_OF_HTTPX: Final = frozenset({"httpx._transports.mock", "httpx2._transports.mock"})
 _ADAPTER: Final = "ihuyi_voice.http.pool.adapter"  # reads only to show mocks a copy
-_POOL: Final = foreign.__name__  # where our pool takes what isn't its own
 _BODY: Final = "ihuyi_voice.http.body"
 _BETWEEN: Final = frozenset({_BODY, "httpx._models", "httpx2._models"})
 _TOO_LATE: Final = "the call has ended without this request; it is not sent any more"
@@ -130,8 +128,21 @@ class Sent:
             raise ResendRefused(_TOO_LATE)
         self.begin()
 
-    def take(self, reader: FrameType | None) -> None:
+    def ensure_started(self) -> None:
+        """Take note of the same where a trace may have told it: somebody may have replaced ours.
+
+        Raises:
+            ResendRefused: The attempt has ended.
+        """
+        if not self.started:
+            self.start()
+
+    def take(self, reader: FrameType | None, *, promised: bool = False) -> None:
         """Take note that the body goes out now.
+
+        Args:
+            reader: Who takes it.
+            promised: Whether they tell `start` before they write, as our pool does if it was asked.
 
         Raises:
             ResendRefused: It did before, or the attempt has ended.
@@ -142,10 +153,9 @@ class Sent:
         if self.over:  # looked at last: in whatever thread this is, one of both sees the other
             raise ResendRefused(_TOO_LATE)
         self._leave()
-        name = _module_of(reader)
-        if name == _POOL:
-            self.told = True  # it tells before it writes
-        elif _is_mock(name):
+        if promised:
+            self.told = True
+        elif _is_mock(_module_of(reader)):
             self.mocked = True
         elif self.told and not self.started:
             # Who told of itself, and takes the body after its beginning, is not the one who takes.

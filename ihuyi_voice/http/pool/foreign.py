@@ -39,8 +39,12 @@ def body_at_hand(request: httpx.Request, head: Head) -> bytes | None:
 
 
 def taken_at_once(request: httpx.Request) -> bytes | None:
-    """Take a request's body if its stream has it in one piece, by a method `take`; or None."""
-    take = getattr(request.stream, "take", None)
+    """Take a request's body if its stream has it in one piece, by a method `take`; or None.
+
+    By `take_told`, if somebody is told of the first byte: then the taking alone proves nothing.
+    """
+    name = "take_told" if STARTED in request.extensions else "take"
+    take = getattr(request.stream, name, None)
     return None if take is None else cast("bytes", take())
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.http.pool.connection import Connection
+from ihuyi_voice.http.pool.dialing import Steps
 from ihuyi_voice.simulator import Simulator
 from tests.support.sockets import (
     OK,
@@ -114,9 +115,9 @@ async def test_a_cancelled_request_whose_connection_then_fails_gives_its_slot_ba
     class Refuses(PoolTransport):
         """A pool that is refused when the test says so."""
 
-        async def _open(self, wait: float | None) -> Connection:
+        async def _open(self, wait: float | None, steps: Steps) -> Connection:
             await refuse.wait()
-            return await super()._open(wait)
+            return await super()._open(wait, steps)
 
     async with pool_to(always()) as gone:
         asked = request(gone)

@@ -7,6 +7,7 @@ import pytest
 
 from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.http.pool.connection import Connection
+from ihuyi_voice.http.pool.dialing import Steps
 from tests.support.sockets import (
     OK,
     Reader,
@@ -87,9 +88,9 @@ async def test_half_a_reply_that_a_close_cuts_off_is_an_error() -> None:
 class NeverConnects(PoolTransport):
     """A pool whose server doesn't answer the knock."""
 
-    async def _open(self, wait: float | None) -> Connection:
+    async def _open(self, wait: float | None, steps: Steps) -> Connection:
         await asyncio.Event().wait()
-        return await super()._open(wait)
+        return await super()._open(wait, steps)
 
 
 async def test_a_close_that_is_cancelled_also_ends_attempts_to_connect() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from ihuyi_voice.http.pool import PoolTransport
 from ihuyi_voice.http.pool.connection import Connection
-from ihuyi_voice.http.pool.dialing import happy_eyeballs
+from ihuyi_voice.http.pool.dialing import Steps, happy_eyeballs
 from tests.support.eager import eager_factory
 from tests.support.sockets import (
     Reader,
@@ -75,8 +75,8 @@ async def test_a_server_that_closes_at_once_is_a_connect_error_and_nothing_was_w
     class HangsUp(PoolTransport):
         """Lets the close be known before the request goes on."""
 
-        async def _open(self, wait: float | None) -> Connection:
-            connection = await super()._open(wait)
+        async def _open(self, wait: float | None, steps: Steps) -> Connection:
+            connection = await super()._open(wait, steps)
             await connection.lost
             gone.set()
             return connection
