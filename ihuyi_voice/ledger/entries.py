@@ -9,7 +9,15 @@ import attrs
 
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.ledger.owners import Owners
-from ihuyi_voice.ledger.states import STATUS_OF, Open, State, ending_of, moment, storable
+from ihuyi_voice.ledger.states import (
+    STATUS_OF,
+    Open,
+    State,
+    ending_of,
+    is_storable,
+    moment,
+    storable,
+)
 from ihuyi_voice.models import DeliveryReport, Message, OutcomeStatus
 from ihuyi_voice.storage import Query, Row, Work
 
@@ -216,9 +224,13 @@ def settle(
     """
     if status not in _BY_A_PERSON:
         raise InvalidRequest("a person can say ACCEPTED or NOT_SENT", field="status")
+    if not isinstance(voice_id, str | None):
+        raise InvalidRequest("a voice_id is a text", field="voice_id")
     where = _where(owners, run) | {"key": key}
-    yield Query(owners.say(_LOCKED), where)  # before it is looked at: its call may end just now
-    rows = yield Query(owners.say(_ONE), where)
+    rows: Sequence[Row] = ()
+    if is_storable(key):
+        yield Query(owners.say(_LOCKED), where)  # before it is looked at: it may end just now
+        rows = yield Query(owners.say(_ONE), where)
     if not rows:
         raise InvalidRequest("the run has no entry of this key", field="key")
     found = status_of(rows[0])

@@ -25,6 +25,7 @@ from ihuyi_voice.ledger.report import Reporting, RunReport
 from ihuyi_voice.ledger.results import Kept, kept
 from ihuyi_voice.ledger.runs import RunInfo
 from ihuyi_voice.ledger.schema import Spelling, Timing
+from ihuyi_voice.ledger.states import is_storable
 from ihuyi_voice.ledger.telling import Telling
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.storage import Address, Database
@@ -301,7 +302,8 @@ class Ledger:
         """
         desk = self._open_desk()
         found = await desk.found(run, account)
-        return await desk.heart.read(lambda: kept(desk.owners, found, keys))
+        some = list(filter(is_storable, keys))
+        return await desk.heart.read(lambda: kept(desk.owners, found, some))
 
     async def stop(self, run: str, cause: str = "", account: str | None = None) -> None:
         """Let nothing more of a run be sent, by whichever process; what is in flight ends.

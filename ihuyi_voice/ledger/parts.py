@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -12,12 +12,15 @@ from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.ledger.held import HeldPart, standing_of
 from ihuyi_voice.ledger.loading import STEP, Load, Loading
 from ihuyi_voice.ledger.progress import PartInfo, RunProgress, progress, undone
-from ihuyi_voice.ledger.states import opens
+from ihuyi_voice.ledger.states import is_storable, opens
 from ihuyi_voice.models import Draft
 from ihuyi_voice.storage import Address, Work
 
 if TYPE_CHECKING:
     from ihuyi_voice.ledger.desk import Desk
+
+
+_MOST: Final = 2**31 - 1  # of the column
 
 
 @attrs.frozen
@@ -65,6 +68,8 @@ class Parts:
         """
         if self.address.dialect != "postgresql":
             raise InvalidRequest("a run of many processes needs a ledger in PostgreSQL")
+        if not is_storable(account):
+            raise InvalidRequest("an account is a text", field="account")
         token = os.urandom(6).hex()
         loading = self._loading
         return await self._desk.heart.write(lambda: loading.begin(account, run, size, token))
@@ -139,9 +144,11 @@ class Parts:
             LedgerUnavailable: The ledger could not be asked.
         """
         where = {"run": await self._desk.found(run, account), "part": part}
-        row = await self._desk.heart.read(partial(standing_of, self._owners, where))
-        if row is None or not part:
-            raise InvalidRequest(f"the run {run!r} has no part {part}", field="part")
+        row = None
+        if type(part) is int and 0 < part <= _MOST:  # else a database would fail as if it were away
+            row = await self._desk.heart.read(partial(standing_of, self._owners, where))
+        if row is None:
+            raise InvalidRequest(f"the run {run!r} has no part {part!r}", field="part")
         return bool(row["done"])
 
     async def undone(self, account: str) -> list[PartInfo]:

@@ -8,7 +8,7 @@ over.
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,7 +22,7 @@ from ihuyi_voice.ledger.recall import recent
 from ihuyi_voice.ledger.rows import KEYED, Book
 from ihuyi_voice.ledger.schema import STOPPED_RUN
 from ihuyi_voice.ledger.sleepers import impatient
-from ihuyi_voice.ledger.states import is_storable
+from ihuyi_voice.ledger.states import is_storable, kept
 from ihuyi_voice.storage import Query, Row, Work
 
 logger = logging.getLogger("ihuyi_voice.ledger")
@@ -236,7 +236,8 @@ class Runs:
             LedgerUnavailable: Somebody has the run locked; see `sleepers`.
         """
         yield from impatient(self.owners, _WHILE)
-        yield Query(self.owners.say(_SET), {"run": run, "state": state, "cause": cause})
+        said = kept(cause)  # the vendor's words may be in it, and must not keep a run going
+        yield Query(self.owners.say(_SET), {"run": run, "state": state, "cause": said})
         yield Query(self.owners.say(_SET_PARTS), {"run": run, "state": state})
 
     def mark_parts(self, run: int) -> Work[None]:
@@ -259,7 +260,9 @@ class Runs:
         Raises:
             InvalidRequest: There is none, or several accounts have one.
         """
-        rows = yield Query(self.owners.say(_NAMED), {"key": key})
+        rows: Sequence[Row] = ()
+        if is_storable(key):  # else a database would fail as if it were away
+            rows = yield Query(self.owners.say(_NAMED), {"key": key})
         found = [row for row in rows if account in {None, row["account"]}]
         if len(found) == 1:
             return found[0]

@@ -64,11 +64,11 @@ async def work(
     check_count("concurrency", concurrency)
     check_count("parts", parts)
     parts = min(parts, concurrency)
+    each = concurrency // parts
+    client.submit_many((), concurrency=each, **options)  # a wrong one is refused here, by no job
     rate = options.get("max_rate")
     if rate is not None:
         options["max_rate"] = rate / parts
-    each = concurrency // parts
-    client.submit_many((), concurrency=each, **options)  # a wrong one is refused here, by no job
     stop = stop or asyncio.Event()
     async with AsyncExitStack() as closing:
         queue = Queue(ledger, client.account)

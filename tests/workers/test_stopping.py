@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 import pytest
 
 from ihuyi_voice import GuardUnavailable, InvalidRequest, Message, OutcomeStatus, VoiceClient
@@ -11,6 +12,7 @@ from ihuyi_voice.guards import Lease, Limits, MemoryGuard, Wait, Window
 from ihuyi_voice.ledger import Ledger, RunProgress
 from ihuyi_voice.simulator import Fault, FaultKind, Simulator
 from ihuyi_voice.workers import PartEnd, distribute, run_part, work
+from tests.support.vendor import BASE_URL
 from tests.workers.support import ACCOUNT, client_of, own_ledger, rung, until
 
 NUMBERS = [f"139{number:08d}" for number in range(20)]
@@ -229,3 +231,54 @@ async def test_a_worker_that_is_cancelled_again_lets_go(
         assert counts[OutcomeStatus.UNKNOWN] == len(simulator.arrivals)
         await work(client, ledger, until_done=True)
         assert max(simulator.rung().values()) == 1
+
+
+async def test_a_code_stops_its_run_whatever_the_vendors_words_are(postgres: str) -> None:
+    """Half a character, or a NUL: a cause that no database takes would let all workers go on."""
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b'{"code":4051,"msg":"no\\u0000 money\\ud83d"}')
+
+    async with (
+        own_ledger(postgres) as (ledger, _),
+        httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as http_client,
+        VoiceClient(ACCOUNT, "key", base_url=BASE_URL, http_client=http_client) as client,
+    ):
+        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+        end = await run_part(client, ledger, "r", 1)
+        assert end.stopped is not None
+        (run,) = await ledger.runs()
+        assert run.stopped
+        await ledger.stop("r", "\ud83d\0")
+        assert (await ledger.runs())[0].cause == "?"
+
+
+@pytest.mark.parametrize("text", [7, b"r", "a\0b", "\ud83d"])
+async def test_a_name_that_no_database_takes_is_no_outage(postgres: str, text: Any) -> None:
+    """Whoever tries again when a ledger is away would try for ever."""
+    async with own_ledger(postgres) as (ledger, _), client_of(Simulator()) as client:
+        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+        for asking in (
+            ledger.summary(text),
+            ledger.stop(text),
+            run_part(client, ledger, text, 1),
+            run_part(client, ledger, "r", text),
+            distribute(ledger, text, [], account=ACCOUNT),
+            distribute(ledger, "r", [], account=text),
+            ledger.settle("r", text, OutcomeStatus.ACCEPTED),
+        ):
+            with pytest.raises(InvalidRequest):
+                await asking
+        assert await ledger.results("r", [text]) == {}
+        with pytest.raises(InvalidRequest, match="no part"):
+            await run_part(client, ledger, "r", 2**40)
+        with pytest.raises(InvalidRequest, match="voice_id"):
+            await ledger.settle("r", "k", OutcomeStatus.ACCEPTED, voice_id=7)  # type: ignore[arg-type]
+
+
+async def test_a_rate_of_the_wrong_type_is_refused_as_a_runs_is(postgres: str) -> None:
+    """Before it is divided among parts."""
+    async with own_ledger(postgres) as (ledger, _), client_of(Simulator()) as client:
+        for rate in ("10", 0, True, float("nan")):
+            with pytest.raises(InvalidRequest, match="max_rate"):
+                await work(client, ledger, max_rate=rate)  # type: ignore[arg-type]
