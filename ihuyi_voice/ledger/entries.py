@@ -215,7 +215,7 @@ def as_state(status: Status, row: Row) -> State:
 
 
 def settle(
-    owners: Owners, run: int, key: str, status: OutcomeStatus, voice_id: str | None
+    owners: Owners, run: int, key: object, status: OutcomeStatus, voice_id: object
 ) -> Work[None]:
     """Write what a person says of an UNKNOWN entry.
 
