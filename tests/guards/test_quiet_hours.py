@@ -107,17 +107,17 @@ def test_hours_that_are_none_are_refused(hours: Any, told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "field"),
+    ("options", "field", "told"),
     [
-        ({"guard": Limits()}, "guard"),
-        ({"guard": MemoryGuard}, "guard"),
-        ({"zone": "China"}, "zone"),
-        ({"clock": 5}, "clock"),
+        ({"guard": Limits()}, "guard", "guard"),
+        ({"guard": MemoryGuard}, "guard", "guard"),
+        ({"zone": "China"}, "zone", "not 'China'"),
+        ({"clock": 5}, "clock", "clock is 5, which can't be called"),
     ],
 )
-def test_options_that_can_not_be_right_are_refused(options: Any, field: str) -> None:
-    """By name."""
-    with pytest.raises(InvalidRequest) as caught:
+def test_options_that_can_not_be_right_are_refused(options: Any, field: str, told: str) -> None:
+    """By name, and in words."""
+    with pytest.raises(InvalidRequest, match=told) as caught:
         QuietHours("22:00-08:00", **options)
     assert caught.value.field == field
 
@@ -139,6 +139,14 @@ def test_a_wait_ends_when_the_quiet_hours_do(
     while (left := guard.quiet_for()) and looks < 3:
         at, looks = math.nextafter(at + left, math.inf) + 1e-5, looks + 1
     assert not guard.quiet_for()
+
+
+@pytest.mark.parametrize("utc_hour", [0, 1])
+def test_an_hour_that_comes_twice_is_two_hours(utc_hour: int) -> None:
+    """In Berlin, 25 October 2026 has 02:30 as summer time, and once more an hour later."""
+    now = datetime(2026, 10, 25, utc_hour, 30, tzinfo=UTC)
+    guard = QuietHours("1:00-2:45", zone=ZoneInfo("Europe/Berlin"), clock=now.timestamp)
+    assert guard.quiet_for() == 900.0
 
 
 def test_china_has_the_same_hours_all_the_year() -> None:
@@ -293,7 +301,8 @@ async def test_it_wraps_a_guard_and_never_replaces_it() -> None:
     assert inside.remembers("a", "13900000001")
     assert hours.limits is inside.limits
     assert not hasattr(hours, "max_rate")
-    assert not hasattr(hours, "_private")
+    with pytest.raises(AttributeError, match="'QuietHours' object has no attribute '_private'"):
+        getattr(hours, "_private")  # noqa: B009 - it has none
     async with hours as entered:
         assert entered is hours
     await hours.aclose()
@@ -311,16 +320,18 @@ async def test_what_the_guard_inside_can_be_told_to_close_is_closed() -> None:
             self.told.append("enter")
             return self
 
-        async def __aexit__(self, *_: object) -> None:
-            self.told.append("exit")
+        async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+            self.told.append(f"exit {error}")
 
         async def aclose(self) -> None:
             self.told.append("close")
 
     hours = QuietHours((time(22), time(8)), guard=Closing())
-    async with hours:
-        await hours.aclose()
-    assert Closing.told == ["enter", "close", "exit"]
+    with pytest.raises(LookupError):
+        async with hours:
+            await hours.aclose()
+            raise LookupError("lost")
+    assert Closing.told == ["enter", "close", "exit lost"]
     assert Guarding(hours, "a").cap(9.0) == 5.0
 
 

@@ -239,6 +239,13 @@ def test_a_blocking_client_is_refused() -> None:
     assert told.value.field == "client"
 
 
+def test_what_is_no_client_is_refused() -> None:
+    """As what it is, not by what it lacks."""
+    client: Any = object()
+    with pytest.raises(InvalidRequest, match=r"redis\.asyncio, not object"):
+        RedisGuard(client)
+
+
 @pytest.mark.parametrize(
     ("field", "options"),
     [

@@ -1,0 +1,70 @@
+"""What becomes of an operation, whatever the script or its server says: without a server."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ihuyi_voice import GuardUnavailable
+from ihuyi_voice.guards import Limits
+from ihuyi_voice.guards import redis_script as script
+from ihuyi_voice.guards.redis_batches import _TRIES, Batches, Held, Operation
+
+LEASE = 60.0
+
+
+class Failing:
+    """A server that says no in words of its own."""
+
+    timeout = 1.0
+
+    async def call(self, *_: object) -> bytes:
+        """Fail."""
+        raise GuardUnavailable("it is said already") from LookupError("why")
+
+    async def look(self) -> None:
+        """See nothing."""
+
+
+def batches() -> Batches:
+    """Return those of an account whose server fails."""
+    server: Any = Failing()
+    settings = script.Settings(Limits(), LEASE, 1.0, 0.0, 0.0)
+    return Batches(server, settings, b"base:", LEASE, None)
+
+
+def operation(kind: bytes) -> Operation:
+    """Return one that somebody waits for."""
+    lease = Held("a", "13900000000", b"token", b"bucket", b"field")
+    return Operation(kind, lease, asyncio.get_running_loop().create_future())
+
+
+async def test_a_servers_own_words_reach_whoever_waits_with_their_cause() -> None:
+    """Each is told by an exception of its own."""
+    asking = batches()
+    waiters = [asking.put(script.RESERVE, operation(script.RESERVE).lease) for _ in range(2)]
+    await asyncio.wait(waiters)
+    told = [waiter.exception() for waiter in waiters]
+    assert [str(each) for each in told] == ["it is said already"] * 2
+    assert told[0] is not told[1]
+    assert all(isinstance(each and each.__cause__, LookupError) for each in told)
+
+
+async def test_what_comes_too_late_is_sent_again_a_few_times_only() -> None:
+    """A server whose clock is set again and again is no reason to ask for ever."""
+    asking, late = batches(), operation(script.RESERVE)
+    answers = [asking._tell(late, (script.LATE, 0.0, 0.0), 1.0, 1.0) for _ in range(_TRIES + 1)]  # pyright: ignore[reportPrivateUsage]
+    assert answers == [False] * _TRIES + [True]
+    assert late.waiter is not None
+    with pytest.raises(GuardUnavailable, match="it answered too late"):
+        late.waiter.result()
+
+
+@pytest.mark.parametrize(("status", "until"), [(script.GRANTED, 5.0 + LEASE), (b"", 0.0)])
+async def test_an_extended_lease_is_good_from_when_that_was_asked_for(
+    status: bytes, until: float
+) -> None:
+    """Not from when the answer came; one that Redis has lost is good no more."""
+    asking, extension = batches(), operation(script.EXTEND)
+    assert asking._tell(extension, (status, 0.0, 0.0), 9.0, 5.0)  # pyright: ignore[reportPrivateUsage]
+    assert extension.lease.good_until == until
