@@ -8,7 +8,7 @@ import pytest
 from ihuyi_voice import GuardUnavailable
 from ihuyi_voice.guards import Limits
 from ihuyi_voice.guards import redis_script as script
-from ihuyi_voice.guards.redis_batches import _TRIES, Batches, Held, Operation
+from ihuyi_voice.guards.redis_batches import _TRIES, Batches, Held, Operation  # pyright: ignore[reportPrivateUsage]
 
 LEASE = 60.0
 
