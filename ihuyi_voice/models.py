@@ -14,6 +14,7 @@ import attrs
 from ihuyi_voice.common.redaction import Redactor, mask_mobile, mask_numbers
 from ihuyi_voice.common.schemas import dict_schema
 from ihuyi_voice.reports import (
+    CHINA,
     DELIVERY_STATUSES,
     DeliveryReport,
     DeliveryStatus,
@@ -25,6 +26,7 @@ from ihuyi_voice.reports import (
 __all__ = [  # noqa: RUF022 - sorted as all of ours are
     "Action",
     "AddedTemplate",
+    "CHINA",
     "DELIVERY_STATUSES",
     "DeliveryReport",
     "DeliveryStatus",

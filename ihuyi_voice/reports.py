@@ -1,7 +1,7 @@
 """What the vendor pushes: how a call ended (section 6.2), how a template's audit ended (4.5)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -9,6 +9,9 @@ import attrs
 
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
 from ihuyi_voice.common.schemas import Shape, dict_schema
+
+CHINA: Final = timezone(timedelta(hours=8))
+"""The vendor writes times without a zone; China Standard Time is the only sensible reading."""
 
 _SUCCESS: Final = 2
 

@@ -162,8 +162,7 @@ class JournaledIntake(Intake):
         self._batch.clear()
         self._waiting.clear()
         self._ready.extend(self._opened(each) for each in left if isinstance(each, Taken))
-        refused = [ended(each.message, each.error) for each in left if isinstance(each, Invalid)]
-        self._desk.emit_all(refused, [None] * len(refused))
+        self._emit_refused([each for each in left if isinstance(each, Invalid)])
 
     # --- the task
 
@@ -222,15 +221,13 @@ class JournaledIntake(Intake):
             await turns.after(FEW)
 
     def _read_some(self, most: int) -> None:
-        source, make, waiting = self._source, self._taken, self._waiting
         for _ in range(most):
-            given = source.take()
+            given = self._given()
             if given is NOTHING:
                 return
-            self._tally.read += 1
-            taken = self._understood(given, make)
+            taken = self._understood(given, self._taken)
             if taken is not None:
-                waiting.append(taken)
+                self._waiting.append(taken)
 
     async def _sort_out(self, batch: list[Taken | Invalid]) -> None:
         taken = [each for each in batch if isinstance(each, Taken)]
@@ -256,8 +253,11 @@ class JournaledIntake(Intake):
             await self._journaling.settle_all([(each.draft, each.error) for each in invalid])
         self._batch = []
         self._ready.extend(items)
-        refused = [ended(each.message, each.error) for each in invalid]
-        self._desk.emit_all(refused, [None] * len(refused))
+        self._emit_refused(invalid)
+
+    def _emit_refused(self, invalid: Sequence[Invalid]) -> None:
+        outcomes = [ended(each.message, each.error) for each in invalid]
+        self._desk.emit_all(outcomes, [None] * len(outcomes))
 
     async def _looked(self, drafts: Sequence[Draft]) -> Sequence[Ending | None]:
         """Look messages up, and read more meanwhile, where all have been settled so far."""

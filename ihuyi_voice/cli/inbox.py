@@ -2,9 +2,9 @@
 
 import asyncio
 import base64
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,13 +14,12 @@ from ihuyi_voice.cli.output import add_row, print_json, reporting, say, table
 from ihuyi_voice.cli.streams import console
 from ihuyi_voice.common.redaction import excerpt, mask_numbers
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.models import CHINA
 
 if TYPE_CHECKING:
     from ihuyi_voice.pushes import Inbox, PushState, Quarantined  # databases load slowly
 
     Counts = dict[PushState, int]
-
-_CHINA: Final = timezone(timedelta(hours=8))
 
 
 def counts(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> None:
@@ -97,7 +96,7 @@ def _print(push: "Quarantined") -> None:
     say(
         "inbox.unread",
         seq=push.seq,
-        when=f"{push.received_at.astimezone(_CHINA):%Y-%m-%d %H:%M:%S}",
+        when=f"{push.received_at.astimezone(CHINA):%Y-%m-%d %H:%M:%S}",
         reason=mask_numbers(push.reason),
         excerpt=excerpt(push.body),
     )

@@ -10,7 +10,7 @@ import hashlib
 import html
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final
 
@@ -23,10 +23,9 @@ from ihuyi_voice.cli.language import spoken, text, word
 from ihuyi_voice.cli.tally import meaning
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers, shown
 from ihuyi_voice.ledger import Entry, Fate, RunReport, Slice, Status
-from ihuyi_voice.models import DELIVERY_STATUSES, Action, OutcomeStatus
+from ihuyi_voice.models import CHINA, DELIVERY_STATUSES, Action, OutcomeStatus
 from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
 
-CHINA: Final = timezone(timedelta(hours=8))
 _STYLES: Final = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
 _POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src {styles}"
 _CALLED: Final = (Fate.ANSWERED, Fate.NOT_REACHED, Fate.AWAITED)

@@ -11,7 +11,7 @@ same windows as all other calls.
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import time as Time  # noqa: N812 - a class, beside the module
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
@@ -19,8 +19,8 @@ from typing import Any, ClassVar, Final, Self
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards.contract import PASSES_ON, Guard, Lease, Wait, check_guard
 from ihuyi_voice.guards.memory import MemoryGuard
+from ihuyi_voice.models import CHINA
 
-CHINA: Final = timezone(timedelta(hours=8))
 """One offset all the year, since 1991."""
 
 QUIET: Final = "quiet hours until"

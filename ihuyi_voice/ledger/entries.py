@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -18,14 +18,13 @@ from ihuyi_voice.ledger.states import (
     moment,
     storable,
 )
-from ihuyi_voice.models import DeliveryReport, Message, OutcomeStatus
+from ihuyi_voice.models import CHINA, DeliveryReport, Message, OutcomeStatus
 from ihuyi_voice.storage import Query, Row, Work
 
 PAGE: Final = 500
 OPEN: Final[Open] = "OPEN"
 Status: TypeAlias = OutcomeStatus | Open
 
-CHINA: Final = timezone(timedelta(hours=8))
 DEAD: Final = (
     " NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = e.owner"
     " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"

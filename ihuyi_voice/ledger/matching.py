@@ -15,10 +15,10 @@ import attrs
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import normalise_mobile
-from ihuyi_voice.ledger.entries import CHINA, DEAD, also_of, report_of
+from ihuyi_voice.ledger.entries import DEAD, also_of, report_of
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import ACCEPTED_CODE, State, storable, within_reach
-from ihuyi_voice.models import DeliveryReport
+from ihuyi_voice.models import CHINA, DeliveryReport
 from ihuyi_voice.storage import Many, Query, Row, Work
 
 EARLY: Final = 60.0

@@ -7,10 +7,11 @@ all is tried again later.
 """
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from ihuyi_voice.errors import LedgerClosed, LedgerUnavailable
+from ihuyi_voice.storage import causes_of
 
 _AWAY: Final = (OSError, EOFError, MemoryError, sqlite3.OperationalError, LedgerClosed)
 _REFUSED: Final = frozenset({"22", "23", "54"})  # PostgreSQL's: data, integrity, program limits
@@ -22,7 +23,7 @@ Result = TypeVar("Result")
 
 def is_refused(error: BaseException) -> bool:
     """Say whether work failed by what it is, as far as its error tells."""
-    return not any(map(_tells_of_away, _chain(error)))
+    return not any(map(_tells_of_away, causes_of(error)))
 
 
 async def in_parts(
@@ -71,9 +72,3 @@ def _tells_of_away(exc: BaseException) -> bool:
     kind = type(exc)  # a broken file is sqlite3's DatabaseError itself
     is_drivers = kind.__module__.partition(".")[0] == _DRIVER  # it lost its connection
     return isinstance(exc, _AWAY) or kind is sqlite3.DatabaseError or is_drivers
-
-
-def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    while exc is not None:
-        yield exc
-        exc = exc.__cause__

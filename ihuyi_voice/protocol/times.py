@@ -4,8 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-CHINA: Final = timezone(timedelta(hours=8))
-"""The vendor writes times without a zone; China Standard Time is the only sensible reading."""
+from ihuyi_voice.models import CHINA
 
 _DIGITS: Final = re.compile(r"(20\d\d)()(\d\d)(\d\d)T?(\d\d)(\d\d)(\d\d)?()()", re.ASCII)
 _WRITTEN: Final = re.compile(

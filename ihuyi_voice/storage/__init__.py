@@ -5,7 +5,7 @@ InboxUnavailable, for example, by `ToldAs`.
 """
 
 from ihuyi_voice.storage.address import Address
-from ihuyi_voice.storage.database import Database, ToldAs, reason_of, root_of
+from ihuyi_voice.storage.database import Database, ToldAs, causes_of, reason_of, root_of
 from ihuyi_voice.storage.group_commit import GroupCommit
 from ihuyi_voice.storage.schema import Schema
 from ihuyi_voice.storage.statements import (
@@ -34,6 +34,7 @@ __all__ = [
     "ToldAs",
     "Work",
     "arrays",
+    "causes_of",
     "reason_of",
     "root_of",
     "unnested",

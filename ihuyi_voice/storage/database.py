@@ -11,7 +11,7 @@ end. Closing waits for all of them.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar
@@ -231,9 +231,15 @@ def _translated() -> Generator[None]:
 
 def root_of(exc: BaseException) -> BaseException:
     """Return what an error goes back to: a driver's own one, if there is one."""
-    while exc.__cause__ is not None:
+    *_, root = causes_of(exc)
+    return root
+
+
+def causes_of(exc: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and what it goes back to, one after the other."""
+    while exc is not None:
+        yield exc
         exc = exc.__cause__
-    return exc
 
 
 def reason_of(exc: BaseException) -> str:

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import pytest
 
+from ihuyi_voice.models import CHINA
 from ihuyi_voice.protocol import parse_push
-from ihuyi_voice.protocol.times import CHINA
 from tests.protocol.posted import AUDIT, FORM, REPORT, form
 
 # Bodies, the encodings that were declared, and the keys that the first release gave them.

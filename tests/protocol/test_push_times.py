@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihuyi_voice.protocol.times import CHINA, read_time
+from ihuyi_voice.models import CHINA
+from ihuyi_voice.protocol.times import read_time
 
 EXAMPLE = datetime(2018, 5, 24, 17, 46, 50, tzinfo=CHINA)  # section 6.2
 MINUTE = EXAMPLE.replace(second=0)

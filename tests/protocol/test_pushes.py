@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihuyi_voice.models import DeliveryReport, DeliveryStatus, TemplateAudit
+from ihuyi_voice.models import CHINA, DeliveryReport, DeliveryStatus, TemplateAudit
 from ihuyi_voice.protocol import Push, PushKind, PushUnreadable, RawPush, parse_push
-from ihuyi_voice.protocol.times import CHINA
 from tests.protocol.posted import AUDIT, FORM, REPORT, audit, form, report, without
 
 TABLE = [  # section 6.2, copied from the document

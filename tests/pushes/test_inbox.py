@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import pytest
 
 from ihuyi_voice import InvalidRequest, VoiceError
+from ihuyi_voice.models import CHINA
 from ihuyi_voice.protocol import RawPush
-from ihuyi_voice.protocol.times import CHINA
 from ihuyi_voice.pushes import Inbox, InboxClosed, InboxUnavailable, PushState
 from ihuyi_voice.pushes.arrivals import Arrival
 from ihuyi_voice.pushes.claims import Terms
