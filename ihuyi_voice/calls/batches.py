@@ -64,7 +64,9 @@ class Batches(Generic[Q, A]):
             answers = await self._ask([question for question, _ in batch])
         except LedgerUnavailable as error:
             answers = [error] * len(batch)
-        except asyncio.CancelledError:  # the client is being closed
+        except asyncio.CancelledError:  # the client is being closed: nothing more is asked
+            batch = [*batch, *self._waiting]
+            self._waiting.clear()
             answers = [LedgerUnavailable("the ledger was not asked in time")] * len(batch)
         except (GeneratorExit, *ENDING):
             raise

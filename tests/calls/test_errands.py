@@ -365,3 +365,30 @@ def test_who_sleeps_again_and_again_has_patience_in_the_end() -> None:
         assert not await all_ended([hung])
 
     run_virtual(main())
+
+
+def test_what_is_closed_asks_no_more_of_a_ledger_that_hangs() -> None:
+    """Who waited behind the question that hangs is told, too, and no task is left."""
+    asked: list[Sequence[str]] = []
+
+    async def ask(questions: Sequence[str]) -> Sequence[str]:
+        asked.append(questions)
+        await asyncio.sleep(1e9)
+        return questions
+
+    async def main() -> tuple[str | BaseException, ...]:
+        errands = Errands()
+        together = Batches[str, str](ask, errands)
+        first = asyncio.create_task(together.ask("a"))
+        while not asked:  # noqa: ASYNC110 - a turn of the loop or two
+            await asyncio.sleep(0)
+        second = asyncio.create_task(together.ask("b"))
+        await asyncio.sleep(0)
+        await errands.aclose()
+        told = await asyncio.gather(first, second, return_exceptions=True)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return told
+
+    told = run_virtual(main())
+    assert [type(each) for each in told] == [LedgerUnavailable] * 2
+    assert asked == [["a"]]
