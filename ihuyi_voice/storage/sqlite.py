@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from typing import Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from ihuyi_voice.storage.statements import (
     DIALECTS,
@@ -28,6 +28,9 @@ from ihuyi_voice.storage.statements import (
     Work,
     by_rows,
 )
+
+if TYPE_CHECKING:
+    from tenacity import Retrying
 
 T = TypeVar("T")
 
@@ -160,11 +163,34 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _keep_a_log(on: sqlite3.Connection) -> None:
-    (mode,) = on.execute(_WITH_A_LOG).fetchone()
+    (mode,) = _in_turn()(lambda: on.execute(_WITH_A_LOG).fetchone())
     if mode != "wal":
         raise OSError("SQLite can keep no write-ahead log there; is it a network file system?")
     on.execute("BEGIN IMMEDIATE")  # by which the log's file exists
     on.execute("COMMIT")
+
+
+def _in_turn() -> "Retrying":
+    # For what SQLite refuses at once while somebody writes, whatever its timeout is: several
+    # processes that open a new file at the same moment are in each other's way here.
+    from tenacity import (  # noqa: PLC0415 - only here
+        Retrying,
+        retry_if_exception,
+        stop_after_delay,
+        wait_random,
+    )
+
+    return Retrying(
+        retry=retry_if_exception(_is_busy),
+        wait=wait_random(0.001, 0.02),
+        stop=stop_after_delay(_BUSY),
+        reraise=True,
+    )
+
+
+def _is_busy(exc: BaseException) -> bool:
+    code = exc.sqlite_errorcode if isinstance(exc, sqlite3.OperationalError) else 0
+    return code & 0xFF == sqlite3.SQLITE_BUSY  # the extended codes say by whom
 
 
 def _carry_out(on: sqlite3.Connection, work: Work[T]) -> T:

@@ -7,6 +7,7 @@ import asyncio
 import secrets
 import shutil
 import socket
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,30 @@ async def test_a_file_that_can_have_no_log_is_refused(
     with pytest.raises(StorageUnavailable, match="a network file system"):
         await database.open(SCHEMA)
     await database.close()
+
+
+@pytest.mark.parametrize("patience", [60.0, 0.0], ids=["in time", "too long"])
+async def test_a_writer_of_a_file_that_has_no_log_yet_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    """SQLite refuses that step at once, by which of processes that start together one failed."""
+    other = sqlite3.connect(tmp_path / "calls.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+
+    def end_it(_seconds: float) -> None:
+        other.close()
+
+    monkeypatch.setattr("tenacity.nap.time.sleep", end_it)
+    monkeypatch.setattr("ihuyi_voice.storage.sqlite._BUSY", patience)
+    database = Database(Address.parse(tmp_path / "calls.db"), None)
+    if patience:
+        await database.open(SCHEMA)
+        assert await database.read(listed) == []
+    else:
+        with pytest.raises(StorageUnavailable, match="database is locked"):
+            await database.open(SCHEMA)
+    await database.close()
+    other.close()
 
 
 async def test_a_folder_that_is_missing_is_told_at_opening(tmp_path: Path) -> None:
