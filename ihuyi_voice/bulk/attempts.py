@@ -37,7 +37,8 @@ async def attempt(
 def known_end(submitter: Submitter, job: Job, begun: int) -> Submission | VoiceError:
     """Return what is known of an attempt that doesn't end although it was cancelled.
 
-    That is the vendor's answer, if one was read; the journal is told of it.
+    That is the vendor's answer, if one was read, or that nothing was sent, as by a request hook
+    that hangs: then nothing will be. The journal is told of it.
 
     Args:
         submitter: Whose job it is.
@@ -46,14 +47,25 @@ def known_end(submitter: Submitter, job: Job, begun: int) -> Submission | VoiceE
     """
     if job.answer is not None:
         return job.answer
-    is_open = job.attempts > begun and not job.tries.is_over
-    answered = submitter.answered(job) if is_open else None
-    if answered is None:
-        return _cut_off(job) if is_open else job.verdict(RunStopped("the attempt was cut short"))
-    end = answered if isinstance(answered, Submission) else job.verdict(answered)
+    cut_short = RunStopped("the attempt was cut short")
+    if job.attempts == begun or job.tries.is_over:
+        return job.verdict(cut_short)
+    answered = submitter.answered(job)
+    if answered is None and not _is_held_up(job):
+        return _cut_off(job)
+    end = answered if isinstance(answered, Submission) else job.verdict(answered or cut_short)
     if job.entry is not None:
         job.entry.journaling.tell(job.entry.draft, end)
     return end
+
+
+def _is_held_up(job: Job) -> bool:
+    """Say whether the request has not gone out; if so, it does not any more."""
+    sent = job.sent
+    if sent is None or sent.bodyless or sent.may_have_arrived:
+        return False
+    sent.over = True
+    return True
 
 
 def _cut_off(job: Job) -> VoiceError:

@@ -151,8 +151,10 @@ class JournaledIntake(Intake):
         if not self._ready:
             return self._passes and super().refuse(refusal)
         item = self._ready.popleft()
-        self._desk.emit(ended(item.message, item.job.verdict(refusal)), item.job.call)
-        self.fill()
+        try:
+            self._desk.emit(ended(item.message, item.job.verdict(refusal)), item.job.call)
+        finally:  # a hook may end the program
+            self.fill()
         return True
 
     def write_off(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Tally
 from ihuyi_voice.calls import Events
+from ihuyi_voice.common.foreign import Endings
 from ihuyi_voice.models import OutcomeStatus
 
 
@@ -74,15 +75,12 @@ class Outbox:
         outcomes: Sequence[Outcome],
         calls: Sequence[int | None],
     ) -> None:
-        ending: BaseException | None = None
+        endings = Endings()
         for outcome, call in zip(outcomes, calls, strict=True):
             if outcome.status in heard:
-                try:
+                with endings:
                     self._tell_of(outcome, call)
-                except BaseException as exc:  # noqa: BLE001 - raised below
-                    ending = ending or exc
-        if ending is not None:
-            raise ending
+        endings.let_go()
 
     def _tell_of(self, outcome: Outcome, call: int | None) -> None:
         end = outcome.status, outcome.message.mobile, outcome.error, outcome.voice_id

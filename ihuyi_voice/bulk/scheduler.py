@@ -28,7 +28,7 @@ from ihuyi_voice.bulk.places import Places, Worker
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import Source
 from ihuyi_voice.calls import Delay, Journaling, Submitter
-from ihuyi_voice.common.foreign import words
+from ihuyi_voice.common.foreign import Endings, words
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import VoiceError
@@ -39,6 +39,7 @@ logger = logging.getLogger("ihuyi_voice.bulk")
 _READ_AT_ONCE: Final = 64  # then the event loop gets a turn
 _ITEMS_A_TASK: Final = 16  # then another task goes on, for attempts may end without any wait
 _SOONEST: Final = 0.001  # seconds until a step is repeated, whatever a guard says
+_GOES_ON: Final = "an attempt goes on although it was cancelled"
 _QUIET: Final = 0.1  # seconds without a message after which a stopped run gives up its source
 
 
@@ -153,13 +154,13 @@ class Scheduler:
 
     def write_off(self, workers: set[Worker], *, readers: bool = True) -> None:
         """Give messages their outcome whose attempts, or readers, don't end though cancelled."""
-        with ExitStack() as each:  # a hook may end the program, when all have their outcomes
+        with ExitStack() as each:  # from the last to the first; a hook may end the program in any
+            each.callback(self.pump)
+            if readers and self._intake is not None:
+                each.callback(self._intake.write_off)
             for worker in workers & self._places.workers:
-                tell(logger, logging.WARNING, "an attempt goes on although it was cancelled")
                 each.callback(self._lose, worker)
-        if readers and self._intake is not None:
-            self._intake.write_off()
-        self.pump()
+                each.callback(tell, logger, logging.WARNING, _GOES_ON)
 
     # --- what may start
 
@@ -217,8 +218,7 @@ class Scheduler:
         twice as many, it pauses anyway, for numbers that looked free may be held back by the guard.
         What is in memory anyway is read on.
         """
-        intake = self._intake
-        if intake is None or not intake.ready:
+        if (intake := self._intake) is None or not intake.ready:
             return False
         space = self._options.max_deferred * (1 if self._met_busy else 2)
         return intake.in_memory or len(self._deferral) < space
@@ -354,24 +354,32 @@ class Scheduler:
 
     def _refuse_all(self, reason: str, cause: VoiceError | None) -> None:
         """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
-        while (item := self._deferral.drop()) is not None:  # one by one: a hook may end the program
+        endings = Endings()
+        while (item := self._deferral.drop()) is not None:
             self._submitter.abandon(item.job)
-            self.emit(ended(item.message, item.job.verdict(stopped(reason, cause))), item.job.call)
-        intake = self._intake
-        if intake is None:
-            return
-        while self._left or len(self.outcomes) < self._options.concurrency:
-            if not intake.refuse(stopped(reason, cause)):
-                break
-            self._patience = self._loop.time() + _QUIET
+            end = item.job.verdict(stopped(reason, cause))
+            with endings:
+                self.emit(ended(item.message, end), item.job.call)
+        if self._intake is not None:
+            self._refuse_unread(self._intake, reason, cause, endings)
+        endings.let_go()
+
+    def _refuse_unread(
+        self, intake: Intake, reason: str, cause: VoiceError | None, endings: Endings
+    ) -> None:
+        more = True
+        while more and (self._left or len(self.outcomes) < self._options.concurrency):
+            with endings:
+                more = intake.refuse(stopped(reason, cause))
+            if more:
+                self._patience = self._loop.time() + _QUIET
         if self._is_quiet() and self._loop.time() >= self._patience:
             intake.give_up()
 
     def _is_quiet(self) -> bool:
         """Say whether the run waits for nothing but its source."""
-        if self._intake is None or not self._intake.is_quiet:
-            return False
-        return len(self.outcomes) < self._options.concurrency
+        is_quiet = self._intake is not None and self._intake.is_quiet
+        return is_quiet and len(self.outcomes) < self._options.concurrency
 
     def _over(self, worker: Worker) -> None:
         """Look after a task that ended without a word: cancelled before it began, or killed."""

@@ -10,6 +10,7 @@ and must not be lost either: it is put off, and strikes at the next await of who
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import suppress
 from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
@@ -36,7 +37,7 @@ class Errands:
         loop = asyncio.get_running_loop()
         token = serving()
         try:
-            task = loop.create_task(call)
+            task = loop.create_task(_whole(call))
         finally:
             served(token)
         if not task.done():
@@ -187,6 +188,20 @@ def failed(exc: BaseException) -> "asyncio.Future[Any]":
         future.set_exception(RuntimeError(words(exc)) if isinstance(exc, StopIteration) else exc)
         future.exception()  # seen: whoever still cares has it from the future
     return future
+
+
+async def _whole(call: Awaitable[T]) -> T:
+    """Return what a call gives, also if it was cancelled at its very end, when nothing was left.
+
+    A task would end as cancelled then, and nobody would have its result: a lease, or an intent.
+    (`asyncio.timeout` cancels so, when it strikes as its block ends.)
+    """
+    result = await call
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+    return result
 
 
 async def _awaited(call: Awaitable[T]) -> T:

@@ -95,10 +95,12 @@ class Events(Stream):
             return
         told = voice_id, attempts, error, timing, replayed
         event = Settled(status, _text(mobile), call, _code(status, error), *told)
-        if is_logged:
-            _log(level, event)
-        if is_heard:
-            self.tell(event)
+        try:
+            if is_logged:
+                _log(level, event)
+        finally:  # a log handler may end the program
+            if is_heard:
+                self.tell(event)
 
     def stopped(self, run: RunStopped, *, by_choice: bool) -> None:
         """Tell that a run has ended, in the log as well.
@@ -112,9 +114,11 @@ class Events(Stream):
         counts = ", ".join(f"{count} {status}" for status, count in run.counts.items() if count)
         why = "" if run.reason is None else f"; {run.reason}"
         said = mask_numbers(why if run.cause is None else f"{why}: {_said(run.cause)}")
-        tell(logger, level, text, run.seconds, counts or "nothing", said, extra=run.facts())
-        if RunStopped in self.kinds:
-            self.tell(run)
+        try:
+            tell(logger, level, text, run.seconds, counts or "nothing", said, extra=run.facts())
+        finally:  # as above
+            if RunStopped in self.kinds:
+                self.tell(run)
 
 
 def _text(mobile: object) -> str:

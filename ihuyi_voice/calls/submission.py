@@ -323,19 +323,24 @@ class Submitter:
         self, job: Job, lease: Lease | None, error: BaseException, sent: Sent
     ) -> asyncio.CancelledError | None:
         """End the lease of an attempt that failed, by what the vendor may have counted."""
-        end: Submission | VoiceError
-        if isinstance(error, VoiceError):
-            end = error
-        elif (answered := self.answered(job)) is not None:
-            end = answered
-        elif sent.may_have_arrived:
-            telling.may_ring(job, error)
+        end = error if isinstance(error, VoiceError) else self._cut_off(job, error, sent)
+        try:
+            if end is not error and isinstance(end, OutcomeUnknown):
+                telling.may_ring(job, error)
+        finally:  # a log handler may end the program there
+            cancelled = await self._settle(job, end, self._settled_lease(lease, end))
+        return cancelled
+
+    def _cut_off(self, job: Job, error: BaseException, sent: Sent) -> Submission | VoiceError:
+        """Return what an attempt came to that something other than its end has ended."""
+        answered = self.answered(job)
+        if answered is not None:
+            return answered
+        end: VoiceError = cut_off_before(error)
+        if sent.may_have_arrived:
             end = OutcomeUnknown("the call was cut off in flight")
-            job.tries.note(end)
-        else:
-            end = cut_off_before(error)
-            job.tries.note(end)
-        return await self._settle(job, end, self._settled_lease(lease, end))
+        job.tries.note(end)
+        return end
 
     def _settled_lease(self, lease: Lease | None, end: Submission | VoiceError) -> Settled:
         if isinstance(end, RateLimited) and not closes_the_account(end.code):
@@ -351,12 +356,15 @@ class Submitter:
         entry = job.entry
         if entry is None:
             return await settled_lease
-        written = entry.settle(end if isinstance(end, Submission) else job.verdict(end))
-        cancelled = None
+        written = cancelled = None
         try:
-            cancelled = await settled_lease
-        finally:  # a log handler may end the program there
-            cancelled = await entry.written(written) or cancelled
+            written = entry.settle(end if isinstance(end, Submission) else job.verdict(end))
+        finally:  # the journal may end the program there, and a log handler here
+            try:
+                cancelled = await settled_lease
+            finally:
+                if written is not None:
+                    cancelled = await entry.written(written) or cancelled
         return cancelled
 
     def _failed(self, job: Job, error: VoiceError) -> Delay:

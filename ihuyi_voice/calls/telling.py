@@ -70,12 +70,15 @@ def may_ring(job: Job, error: BaseException) -> None:
 def cut_off(events: Events, job: Job, error: BaseException) -> None:
     """Tell that the caller was cancelled, or that something broke that is no outcome's."""
     in_flight = job.tries.unknown is not None or job.answer is not None
-    if job.answer is not None:
-        _log(logging.WARNING, "a call to %s was accepted, and its caller cut off (%s)", job, error)
-    elif not in_flight:  # else it was said when it happened
-        _log(logging.INFO, "a call to %s was cut off (%s): none is in flight", job, error)
-    if CutOff in events.kinds:
-        events.tell(CutOff(job.call, in_flight, error))
+    try:
+        if job.answer is not None:
+            text = "a call to %s was accepted, and its caller cut off (%s)"
+            _log(logging.WARNING, text, job, error)
+        elif not in_flight:  # else it was said when it happened
+            _log(logging.INFO, "a call to %s was cut off (%s): none is in flight", job, error)
+    finally:  # a log handler may end the program
+        if CutOff in events.kinds:
+            events.tell(CutOff(job.call, in_flight, error))
 
 
 def _log(level: int, text: str, job: Job, error: BaseException) -> None:

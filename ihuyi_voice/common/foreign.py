@@ -6,6 +6,7 @@ are meant for others.
 """
 
 from asyncio import CancelledError
+from types import TracebackType
 from typing import Final
 
 from ihuyi_voice.common.redaction import mask_numbers
@@ -15,6 +16,36 @@ ENDING: Final = (KeyboardInterrupt, SystemExit)
 
 PASSING: Final = (*ENDING, CancelledError, GeneratorExit)
 """The same where something is awaited: there whoever waits may be cancelled, or be closed."""
+
+
+class Endings:
+    """Holds back what ends the program until something has been done whole: `with` it, each step.
+
+    A hook or a log handler may raise it at every step, and each step is somebody's outcome.
+    """
+
+    def __init__(self) -> None:
+        self._first: BaseException | None = None
+
+    def __enter__(self) -> None:
+        """Begin a step."""
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Keep what ended it."""
+        if not isinstance(exc, ENDING):
+            return False
+        self._first = self._first or exc
+        return True
+
+    def let_go(self) -> None:
+        """Raise the first one, if there was any."""
+        if self._first is not None:
+            raise self._first
 
 
 def words(exc: BaseException) -> str:

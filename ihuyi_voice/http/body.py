@@ -27,7 +27,7 @@ import attrs
 import httpx
 
 from ihuyi_voice.common.foreign import ENDING
-from ihuyi_voice.errors import GuardUnavailable, NotSent, VoiceError
+from ihuyi_voice.errors import GuardUnavailable, InvalidRequest, NotSent
 from ihuyi_voice.http.sent import Sent
 from ihuyi_voice.protocol import WireRequest
 
@@ -63,9 +63,11 @@ class OneBody(_Stream):
     def _content(self) -> bytes:
         try:
             return self._wire.signed() if self._wire.length else b""
-        except VoiceError as error:
+        except InvalidRequest as error:
             self._sent.error = error
             raise
+        except (StopIteration, StopAsyncIteration) as exc:  # of a clock: a stream would end by it
+            raise RuntimeError(f"the request could not be signed ({type(exc).__name__})") from exc
 
     def take(self) -> bytes:
         """Return the body, signed for now, to be sent.

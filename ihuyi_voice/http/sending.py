@@ -30,13 +30,13 @@ from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import Redactor, quiet_httpx
 from ihuyi_voice.common.signal import Signal
-from ihuyi_voice.errors import NotSent, OutcomeUnknown
+from ihuyi_voice.errors import NotSent, OutcomeUnknown, VoiceError
 from ihuyi_voice.http.body import OneRequest
 from ihuyi_voice.http.client import InjectedClient, OwnClient
 from ihuyi_voice.http.options import HttpOptions
 from ihuyi_voice.http.replies import bounded, finish
 from ihuyi_voice.http.sent import Sent
-from ihuyi_voice.models import RawReply
+from ihuyi_voice.models import OutcomeStatus, RawReply
 from ihuyi_voice.protocol import WireRequest
 
 __all__ = ["Sender", "Sent", "step_at"]
@@ -77,6 +77,7 @@ _BEFORE_SENDING: Final = frozenset(
         "UnsupportedProtocol",
     }
 )
+_OF_SENT: Final = frozenset({OutcomeStatus.UNKNOWN, OutcomeStatus.REJECTED})
 _QUEUED: Final = frozenset({"PoolTimeout"})
 _OF_TLS: Final = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)
 _HTTPX: Final = frozenset({"httpx", "httpx2"})
@@ -284,7 +285,9 @@ def _is(exc: BaseException, names: frozenset[str]) -> bool:
 
 
 def _is_trouble(exc: BaseException, sent: Sent) -> bool:
-    """Say whether the network failed, and not the program."""
+    """Say whether the network failed, or a call that a hook made, and not the program."""
+    if isinstance(exc, VoiceError):  # of this request nobody can say so: nothing of it was sent
+        return exc.status in _OF_SENT and not sent.mocked
     if sent.mocked and (type(exc).__name__ == "TimeoutException" or isinstance(exc, _OF_FILES)):
         return False  # pytest-httpx says so that there is no route
     if isinstance(exc, OSError | EOFError | asyncio.CancelledError):

@@ -259,12 +259,22 @@ def run_world(seed: int, main: Callable[[WorldLoop], Coroutine[Any, Any, T]]) ->
     hooks = sys.get_asyncgen_hooks()
     with _determined(seed):
         try:
-            return loop.run_until_complete(loop.spawn(None, main(loop)))
+            return _run_to_its_end(loop, loop.spawn(None, main(loop)))
         finally:
             loop.run_until_complete(loop.spawn(None, _burial(loop)))
             loop.tasks.clear()
             loop.close()
             sys.set_asyncgen_hooks(*hooks)
+
+
+def _run_to_its_end(loop: WorldLoop, world: "asyncio.Task[T]") -> T:
+    """Go on, as some do, when somebody has ended the program."""
+    while True:
+        try:
+            return loop.run_until_complete(world)
+        except (KeyboardInterrupt, SystemExit):
+            if world.done():
+                raise
 
 
 async def _burial(loop: WorldLoop) -> None:
