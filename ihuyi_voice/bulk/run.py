@@ -112,6 +112,7 @@ class BulkRun:
         self._journal = journal
         self._number = next_number()
         self._is_entered = False
+        self._is_unwanted = False  # somebody drained it before it began
         total = length(messages) if options.total is None else options.total
         self._tally = Tally(total=total)
         self._scheduler: Scheduler | None = None
@@ -132,7 +133,7 @@ class BulkRun:
         try:
             self._begin(journaling)
         except BaseException:
-            await self._leave()
+            await self._leave(begun=True)
             self._warn_of(self._untold())
             raise
         return self
@@ -159,7 +160,7 @@ class BulkRun:
         self._tally.start(asyncio.get_running_loop().time())
         self._tell_of_start(scheduler)  # a hook may end the program here: nothing is opened yet
         self._source = open_source(self._messages, scheduler.pump)
-        scheduler.begin(self._source)
+        scheduler.begin(self._source, left=self._is_unwanted)
 
     def _tell_of_start(self, scheduler: Scheduler) -> None:
         events = self._submitter.events
@@ -247,7 +248,10 @@ class BulkRun:
         self._told = error is not None
         return error
 
-    async def _leave(self) -> None:
+    async def _leave(self, *, begun: bool = False) -> None:
+        if self._scheduler is None and not begun:  # its journal may be on the way
+            self._is_unwanted = self._is_entered
+            return
         with closing() as one:
             if self._scheduler is not None and is_within(self._scheduler, one):
                 others = await others_ended(self._scheduler, one, self._options.grace)
@@ -255,7 +259,7 @@ class BulkRun:
             elif self._gone is not None:
                 if one.others(self._leaving):  # or else who leaves it waits for us
                     await self._gone.wait()
-            elif self._is_entered:
+            else:
                 await self._leave_first(one)
 
     async def _leave_first(self, one: Closing) -> None:

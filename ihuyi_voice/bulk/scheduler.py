@@ -88,15 +88,15 @@ class Scheduler:
 
     # --- seen from outside
 
-    def begin(self, source: Source) -> None:
-        """Begin to read; if that breaks, leaving gives the source up all the same."""
+    def begin(self, source: Source, *, left: bool = False) -> None:
+        """Begin to read, unless it was left; if that breaks, leaving gives the source up."""
         submitter, wait = self._submitter, self._options.max_wait
         options = source, self._check, submitter.job, wait, self._tally, self
         self._intake = Intake(*options)
         journaling = self._journaling
         if journaling is not None:
             self._intake = JournaledIntake(*options, journaling=journaling, submitter=submitter)
-        self.pump()
+        (self.leave if left else self.pump)()
 
     @property
     def workers(self) -> set[Worker]:

@@ -10,6 +10,8 @@ import pytest
 from ihuyi_voice import Outcome, OutcomeStatus, RunStopped, Submission
 from ihuyi_voice.calls import Delay, Job
 from tests.bulk.support import Script, accept, others, pairs, run_of
+from tests.support.journals import FakeLedger
+from tests.support.vendor import CONTENT, MOBILE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 ACCEPTED, REJECTED, HELD, NOT_SENT, UNKNOWN = OutcomeStatus
@@ -310,3 +312,23 @@ def test_nothing_is_left_of_a_run_that_has_ended() -> None:
 
     with pytest.raises(RuntimeError, match="never happen"):
         run_virtual(main())
+
+
+def test_a_run_that_is_drained_while_it_is_being_opened_begins_nothing() -> None:
+    """As by a program that ends while another one's run is watched: all comes out unsent."""
+
+    async def main() -> tuple[list[Outcome], list[Outcome], int]:
+        ledger, simulator = FakeLedger(method="enter", manner="is slow"), vendor()
+        async with in_process(simulator, ledger=ledger) as client:
+            run = client.submit_many([(MOBILE, CONTENT)], run="nightly")
+
+            async def use() -> list[Outcome]:
+                async with run:
+                    return [outcome async for outcome in run]
+
+            using = asyncio.create_task(use())
+            await ledger.begun.wait()
+            drained = await run.drain()
+            return drained, await using, len(simulator.arrivals)
+
+    assert run_virtual(main()) == ([], [], 0)

@@ -31,6 +31,7 @@ CALLED: Final = ("event hook", "log handler", "clock", "messages")
 
 _FOREVER: Final = 1e6
 _LONGEST: Final = 9.0
+_MOST_RETURNS: Final = 4
 _DEAF: Final = 3  # cancellations that a deaf neighbour doesn't heed
 
 
@@ -87,12 +88,17 @@ class Mischief:
     Attributes:
         fate: Of the world; when it is calm, everybody behaves.
         habits: By the places.
-        done: How often each deed was done, by its place.
+        returns: What they may have the client do, from within its own calls.
+        done: The deeds that were done, each with its place.
     """
 
     fate: Fate
     habits: Mapping[str, Habit]
+    returns: dict[str, Callable[[], Awaitable[object]]] = attrs.field(
+        factory=dict[str, Callable[[], Awaitable[object]]]
+    )
     done: list[tuple[str, str]] = attrs.field(factory=list[tuple[str, str]])
+    _returned: int = 0
 
     async def awaited(self, place: str) -> None:
         """Misbehave, perhaps, in something that is awaited."""
@@ -101,13 +107,22 @@ class Mischief:
             return
         if deed in _WHILE_AWAITED:
             await _WHILE_AWAITED[deed](self.fate.chance)
+        elif deed in RETURNS:
+            await self._return(deed)
         else:
             self._do(deed)
+
+    async def _return(self, deed: str) -> None:
+        """Have the client do something from within its own calls; not without end."""
+        self._returned += 1
+        await asyncio.sleep(0)  # a ledger must not begin with a timeout of the caller's task
+        if deed in self.returns and self._returned <= _MOST_RETURNS:
+            await self.returns[deed]()
 
     def called(self, place: str) -> None:
         """Misbehave, perhaps, in something that is called."""
         deed = self._drawn(place)
-        if deed is not None and deed not in _WHILE_AWAITED:
+        if deed is not None and deed not in (*_WHILE_AWAITED, *RETURNS):
             self._do(deed)
 
     def did(self, *places: str) -> bool:
@@ -164,7 +179,8 @@ _WHILE_AWAITED: Final[Mapping[str, Callable[[random.Random], Awaitable[None]]]] 
     "takes a turn": _take_a_turn,
     "is deaf": _be_deaf,
 }
-DEEDS: Final = ("raises", "raises", "cancels", "blocks", "ends", *_WHILE_AWAITED)
+RETURNS: Final = ("submits", "drains", "closes")
+DEEDS: Final = ("raises", "raises", "cancels", "blocks", "ends", *_WHILE_AWAITED, *RETURNS)
 
 
 def drawn_habits(chance: random.Random) -> dict[str, Habit]:

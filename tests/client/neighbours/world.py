@@ -8,8 +8,14 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+)
 from typing import Any, Final
+from unittest.mock import patch
 
 import attrs
 import httpx
@@ -78,6 +84,10 @@ class Course:
     taken: list[Message] = attrs.field(factory=list[Message])
     heard: list[Outcome] = attrs.field(factory=list[Outcome])
 
+    def hear(self, outcomes: Iterable[Outcome]) -> None:
+        """Keep outcomes; those who drain at once have the same."""
+        self.heard += [each for each in outcomes if not any(each is one for one in self.heard)]
+
 
 @attrs.define(eq=False)
 class World:
@@ -89,6 +99,8 @@ class World:
         told: What callers were told.
         courses: The runs.
         broken: The promises that were broken, in words.
+        has_ledger: Whether the client has one.
+        injects: Whether its httpx client is injected; its own goes the same way, by a patch.
     """
 
     seed: int
@@ -105,8 +117,10 @@ class World:
     courses: list[Course] = attrs.field(factory=list[Course])
     broken: list[str] = attrs.field(factory=list[str])
     has_ledger: bool = False
+    injects: bool = False
     _messages: list[Message] = attrs.field(factory=list[Message])
     _calls: list[Message] = attrs.field(factory=list[Message])
+    _more: int = 0
 
     def __attrs_post_init__(self) -> None:
         chance = random.Random(self.seed)
@@ -123,6 +137,7 @@ class World:
         self.guard = Watchman(mischief, self.loop.time)
         self.listener, self.handler = Listener(mischief), Handler(mischief)
         self.has_ledger = chance.random() < 0.5
+        self.injects = chance.random() < 0.6
         if risk:
             self.vendor.add_fault(Fault(chance.choice(_SPOILING), share=risk))
             self.vendor.add_fault(Fault(FaultKind.CODE, code=chance.choice(_CODES), share=risk))
@@ -141,7 +156,7 @@ class World:
 
     async def pass_by(self) -> None:
         """Let it take its course."""
-        with self._heard():
+        with self._heard(), self._on_its_way():
             await self._live(self._misbehaved())
             self.fate.calm = True
             self.vendor.clear_faults()
@@ -165,6 +180,14 @@ class World:
             logger.propagate = True
             logger.setLevel(level)
             logging.disable(disabled)
+
+    def _on_its_way(self) -> AbstractContextManager[object]:
+        """Have httpx's own transport, which the client's is one of, go the way of this world."""
+
+        async def send(_: object, request: httpx.Request) -> httpx.Response:
+            return await self.network.handle_async_request(request)
+
+        return patch.object(httpx.AsyncHTTPTransport, "handle_async_request", send)
 
     async def _live(self, program: Any) -> None:
         living = self.loop.spawn(Process("program"), program)
@@ -236,16 +259,25 @@ class World:
         async def after(_: httpx.Response) -> None:
             await mischief.awaited("response hook")
 
-        http = httpx.AsyncClient(
-            transport=self.network, trust_env=False,
-            event_hooks={"request": [before], "response": [after]},
-        )  # fmt: skip
-        return VoiceClient(
+        http = httpx.AsyncClient(transport=self.network, trust_env=False) if self.injects else None
+        client = VoiceClient(
             self.vendor.account, KEY, base_url=URL, http_client=http, timeout=10.0,
             guard=self.guard, clock=self._clock, on_event=self.listener,
             retry=RetryPolicy(attempts=chance.randint(1, 3), initial=0.2),
             ledger=None if ledger is None else Library(ledger, mischief),
         )  # fmt: skip
+        client.http_client.event_hooks = {"request": [before], "response": [after]}
+        mischief.returns = {
+            "submits": lambda: self._call(client, self._one_more(), timeout=5.0),
+            "drains": self._drain_first,
+            "closes": client.aclose,
+        }
+        return client
+
+    def _one_more(self) -> Message:
+        """Return a message that a neighbour sends, to a number of its own."""
+        self._more += 1
+        return Message(f"1390000{7_000 + self._more:04d}", f"more {self._more}", f"n{self._more}")
 
     def _clock(self) -> float:
         self.mischief.called("clock")
@@ -294,13 +326,17 @@ class World:
         self.courses.append(course)
         async with asyncio.timeout(_PATIENCE), run:
             async for outcome in run:
-                course.heard.append(outcome)
+                course.hear([outcome])
                 if len(course.heard) == leaves_after:
                     break
                 await self.mischief.awaited("consumer")
 
+    async def _drain_first(self) -> None:
+        for course in self.courses[:1]:
+            course.hear(await course.run.drain())
+
     async def _drain(self, course: Course) -> None:
-        course.heard += await course.run.drain()
+        course.hear(await course.run.drain())
         for outcome in course.heard:
             code = getattr(outcome.error, "code", None)
             content, status = outcome.message.content, outcome.status
