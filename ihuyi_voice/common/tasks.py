@@ -26,8 +26,12 @@ async def ended(task: "asyncio.Task[None]", *, at_once: bool = False) -> None:
     if at_once:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    else:
+        return
+    try:
         await task
+    except asyncio.CancelledError:
+        if is_cancelled() or not task.cancelled():
+            raise  # else a hook or a log handler has cancelled the task in which it was called
 
 
 async def to_its_end(task: "asyncio.Task[T]") -> T:

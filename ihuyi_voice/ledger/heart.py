@@ -280,10 +280,15 @@ class Heart:
         return {run for run in runs if self._used.get(run, stale) <= stale}
 
     async def _beat(self) -> None:
-        async for _ in self._ending.rounds(every=self._owners.timing.beat):
-            if self._ended:
-                break
-            await self._beat_once()
+        try:
+            async for _ in self._ending.rounds(every=self._owners.timing.beat):
+                if self._ended:
+                    break
+                await self._beat_once()
+        except asyncio.CancelledError:
+            if not self._ended:  # a hook or a log handler has cancelled the task it was called in
+                tell(logger, logging.ERROR, "the ledger beats no more: its task was cancelled")
+            raise
 
     async def _beat_once(self) -> None:
         owner = self.owner

@@ -112,6 +112,7 @@ class Dispatcher:
         self._renewed = 0.0
         self._storing = False  # whether pushes were stored since the last turn
         self._closing = False
+        self._closed = False  # by whoever opened it
         self._turning: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None]
 
@@ -120,7 +121,7 @@ class Dispatcher:
         self._store.listen(self._hear)
         self._renewed = _now()
         self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(_told)
+        self._task.add_done_callback(self._told)
         return self
 
     async def __aexit__(
@@ -130,7 +131,7 @@ class Dispatcher:
         traceback: TracebackType | None,
     ) -> None:
         """End, and with it the handlers, by cancellation if they outlast the grace."""
-        self._closing = True
+        self._closing = self._closed = True
         self.wake()
         with suppress(SystemExit, KeyboardInterrupt):  # told where it ends the program: by the loop
             await ended(self._task, at_once=exc_type is not None)
@@ -321,6 +322,13 @@ class Dispatcher:
         self._tell_left_behind()
         await self._turn()
 
+    def _told(self, task: "asyncio.Task[None]") -> None:
+        """Tell of an end that nobody expects; nobody looks before the inbox is closed."""
+        exc = asyncio.CancelledError() if task.cancelled() else task.exception()
+        unasked = task.cancelled() and not self._closed
+        if unasked or isinstance(exc, Exception):
+            tell(logger, logging.ERROR, "pushes are handled no more: %s", repr(exc))
+
     def _tasks(self) -> set[asyncio.Task[None]]:
         return {call.task for call in self._calls() if call.task is not None}
 
@@ -330,13 +338,6 @@ class Dispatcher:
             told = "%d handlers go on though they were cancelled; left behind with pushes %s"
             listed = ", ".join(map(str, left[:20]))
             tell(logger, logging.WARNING, told, len(left), listed)
-
-
-def _told(task: "asyncio.Task[None]") -> None:
-    """Tell of an end that nobody expects; nobody looks before the inbox is closed."""
-    exc = None if task.cancelled() else task.exception()
-    if isinstance(exc, Exception):
-        tell(logger, logging.ERROR, "pushes are handled no more: %s", repr(exc))
 
 
 def _now() -> float:

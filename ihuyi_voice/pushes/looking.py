@@ -95,10 +95,15 @@ class Looking:
         self._signal.notify()
 
     async def _run(self) -> None:
-        async for _ in self._outage.rounds(self._signal, self._every):
-            if self.closed:
-                break
-            await self._look_once()
+        try:
+            async for _ in self._outage.rounds(self._signal, self._every):
+                if self.closed:
+                    break
+                await self._look_once()
+        except asyncio.CancelledError:
+            if not self.closed:  # a hook or a log handler has cancelled the task it was called in
+                tell(logger, logging.ERROR, "can %s no more: the task was cancelled", self._told)
+            raise
 
     async def _look_once(self) -> None:
         try:

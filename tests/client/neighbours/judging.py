@@ -23,7 +23,7 @@ def pass_by(seed: int) -> World:
             try:
                 await world.pass_by()
                 world.broken = Judge(world).broken()
-            except Exception as exc:  # noqa: BLE001 - it belongs to the seed
+            except BaseException as exc:  # noqa: BLE001 - it belongs to the seed
                 world.broken.append(f"{type(exc).__name__}: {exc}")
         world.disk.close()
         return world

@@ -7,7 +7,7 @@ deed is done before the neighbour's work or after it, as the place says. All els
 import asyncio
 import dataclasses
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
 import attrs
@@ -183,9 +183,11 @@ RETURNS: Final = ("submits", "drains", "closes")
 DEEDS: Final = ("raises", "raises", "cancels", "blocks", "ends", *_WHILE_AWAITED, *RETURNS)
 
 
-def drawn_habits(chance: random.Random) -> dict[str, Habit]:
-    """Return the bad habits of a world: one to three."""
-    places = chance.sample((*AWAITED, *CALLED), chance.choice((1, 1, 2, 3)))
+def drawn_habits(
+    chance: random.Random, places: Sequence[str] = (*AWAITED, *CALLED)
+) -> dict[str, Habit]:
+    """Return the bad habits of a world: one to three, at some of these places."""
+    places = chance.sample(places, chance.choice((1, 1, 2, 3)))
     return {
         place: Habit(
             chance.choice((0.1, 0.4, 1.0)), tuple(chance.sample(DEEDS, chance.choice((1, 2))))

@@ -1,0 +1,1 @@
+"""Receivers of pushes that die, and handlers that misbehave, by the seed."""
