@@ -30,10 +30,10 @@ async def test_what_was_put_is_written_whenever_closing_is_cancelled(
         while process.desk.heart._group._next.rows:
             await asyncio.sleep(0)
         ends.append(process.calls().settle(drafts[1], accepted("V1")))
-        waited = await cancelled_at(at, again, ledger.__aexit__(None, None, None))
+        end = await cancelled_at(at, again, ledger.__aexit__(None, None, None))
         found = await reader.calls().look(drafts)
         assert [type(each) for each in found] == [Submission, Submission]
-        if not waited:
+        if not end.waited:
             break
 
 
@@ -47,7 +47,7 @@ async def test_no_task_is_left_whenever_closing_is_cancelled(world: World, again
             await journal.intend(draft())
 
     for at in count(1):
-        waited = await cancelled_at(at, again, used())
+        end = await cancelled_at(at, again, used())
         await gone(before)
-        if not waited:
+        if not end.waited:
             break

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Literal, TypeAlias
 
+import attrs
+
 Again: TypeAlias = Literal["once", "twice", "always"]
 """How often: `always` is what a cancelled scope of anyio does, at each further wait."""
 
@@ -45,8 +47,21 @@ class _Counted(Coroutine[Any, Any, Any]):
         return waits_for
 
 
-async def cancelled_at(at: int, again: Again, operation: Coroutine[Any, Any, Any]) -> bool:
-    """Run something to its end, cancelled at its n-th wait; return whether it waited so often.
+@attrs.frozen
+class Ended:
+    """What was cancelled, and has ended.
+
+    Attributes:
+        waited: Whether it waited so often.
+        task: Keeps the error, and by that whatever was not closed: no garbage collector helps.
+    """
+
+    waited: bool
+    task: "asyncio.Task[Any]"
+
+
+async def cancelled_at(at: int, again: Again, operation: Coroutine[Any, Any, Any]) -> Ended:
+    """Run something to its end, cancelled at its n-th wait.
 
     Raises:
         Exception: What it raised, but for the cancellation.
@@ -56,7 +71,7 @@ async def cancelled_at(at: int, again: Again, operation: Coroutine[Any, Any, Any
     await asyncio.wait({task})
     if not task.cancelled():
         task.result()
-    return counted.waits >= at
+    return Ended(counted.waits >= at, task)
 
 
 async def gone(tasks: set[asyncio.Task[Any]]) -> None:
