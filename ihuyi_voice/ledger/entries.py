@@ -144,7 +144,7 @@ def passes_for(owners: Owners, status: Status | None) -> Sequence[Any]:
     """
     if status is None:
         return (None,)
-    if status not in _STATES_OF:
+    if not isinstance(status, str) or status not in _STATES_OF:
         raise InvalidRequest(f"{status!r:.40} is no status of an entry", field="status")
     states = [int(state) for state in _STATES_OF[status]]
     return states if owners.say.dialect.name == "sqlite" else (states,)
@@ -221,7 +221,7 @@ def settle(
     Raises:
         InvalidRequest: There is no such entry, or it is not UNKNOWN.
     """
-    if status not in _BY_A_PERSON:
+    if not isinstance(status, str) or status not in _BY_A_PERSON:
         raise InvalidRequest("a person can say ACCEPTED or NOT_SENT", field="status")
     if not isinstance(voice_id, str | None):
         raise InvalidRequest("a voice_id is a text", field="voice_id")

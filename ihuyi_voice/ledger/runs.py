@@ -260,6 +260,8 @@ class Runs:
         Raises:
             InvalidRequest: There is none, or several accounts have one.
         """
+        if account is not None:
+            check_account(account)
         rows: Sequence[Row] = ()
         if is_storable(key):  # else a database would fail as if it were away
             rows = yield Query(self.owners.say(_NAMED), {"key": key})
@@ -345,3 +347,9 @@ def check_name(key: object) -> None:
     """Check the name of a run."""
     if not isinstance(key, str) or not key or not is_storable(key):
         raise InvalidRequest("a run needs a name", field="run")
+
+
+def check_account(account: object) -> None:
+    """Check the name of an account."""
+    if not is_storable(account):
+        raise InvalidRequest("an account is a text", field="account")

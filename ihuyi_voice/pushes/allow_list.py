@@ -30,12 +30,19 @@ def networks(given: Iterable[NetworkLike], name: str) -> tuple[Network, ...]:
     Raises:
         InvalidRequest: One of them is no network.
     """
-    if isinstance(given, str | bytes):
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise InvalidRequest(f"{name} must be a list of networks", field=name)
     try:
-        return tuple(_unmapped(ip_network(each)) for each in given)
+        return tuple(_unmapped(_network(each)) for each in given)
     except ValueError as exc:
         raise InvalidRequest(f"{name}: {exc}", field=name) from exc
+
+
+def _network(given: object) -> Network:
+    # A number and bytes would be an address, of all things that they may have been meant as.
+    if isinstance(given, int | bytes):
+        raise ValueError(f"{given!r:.40} is no network")  # noqa: TRY004 - told as an InvalidRequest
+    return ip_network(given)  # type: ignore[arg-type]  # it says what is wrong with others
 
 
 def _unmapped(network: Network) -> Network:
