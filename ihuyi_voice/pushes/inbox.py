@@ -275,6 +275,7 @@ class Inbox:
         return self._reports(tail.pushes(begin) if follow else tail.stored(begin))
 
     async def _reports(self, pushes: AsyncGenerator[News]) -> AsyncGenerator[DeliveryReport]:
+        self._check_loop()
         async with aclosing(pushes):
             async for news in pushes:
                 if news.push.kind == PushKind.REPORT and not news.late:
@@ -362,9 +363,12 @@ class Inbox:
     def _open_parts(self) -> Parts:
         if self._parts is None:
             raise InboxClosed("the inbox is not open: enter it with `async with`")
+        self._check_loop()
+        return self._parts
+
+    def _check_loop(self) -> None:
         if asyncio._get_running_loop() not in {None, self._loop}:  # noqa: SLF001 - it never raises
             raise InboxUnavailable("the inbox was opened in another event loop: open one in each")
-        return self._parts
 
 
 def _expect(value: PushValue, expected: type[V]) -> V:
