@@ -70,7 +70,7 @@ _NAMED: Final = "SELECT * FROM {runs} WHERE key = :key ORDER BY account"
 
 _ALL: Final = (
     "SELECT r.*, CASE WHEN EXISTS (SELECT 1 FROM {parts} p JOIN {owners} o ON o.id = p.owner"
-    " WHERE p.run = r.id AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
+    " WHERE p.run = r.id AND o.{alive})"
     " THEN 1 ELSE 0 END AS in_use FROM {runs} r ORDER BY r.used_at DESC, r.id DESC"
 )
 
@@ -293,7 +293,7 @@ def _holder(held: Row, run: Row, owner: int, dead: float) -> Held | None:
     if held["owner"] is None or held["beat_at"] is None or held["owner"] == owner:
         return None
     age = held["now"] - held["beat_at"]
-    if age > dead:
+    if abs(age) > dead:  # a beat that is to come is of before the clock was set back
         return None
     return Held(int(held["owner"]), float(held["beat_at"]), age, _text(held, run))
 

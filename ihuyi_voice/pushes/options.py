@@ -9,7 +9,6 @@ from ihuyi_voice.common.foreign import shown
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import above_zero, check_above_zero, check_text, not_negative
 
-
 _LARGEST: Final = 2**63 - 1
 
 
@@ -32,7 +31,9 @@ def check_place(name: str, value: object) -> None:
         InvalidRequest: It is none; the error names it.
     """
     if not isinstance(value, int) or abs(value) > _LARGEST:
-        raise InvalidRequest(f"{name} is {shown(value)}; it must be the seq of a report", field=name)
+        raise InvalidRequest(
+            f"{name} is {shown(value)}; it must be the seq of a report", field=name
+        )
 
 
 def _outlasts_timeout(handling: "Handling", _: object, lease: float) -> None:

@@ -122,7 +122,7 @@ class PushReceiver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_acts("inbox", inbox, ("handle", "put", "quarantine"), "an Inbox")
-        if not isinstance(token, str) or not _TOKEN.fullmatch(token):  # None is what an unset variable gives
+        if not _is_token(token):  # None is what an unset variable gives
             raise InvalidRequest("a token is made of letters, digits, _ . ~ -", field="token")
         if timeout != inf:
             check_above_zero("timeout", timeout)
@@ -231,6 +231,10 @@ class PushReceiver:
             finally:
                 await self.inbox.__aexit__(None, None, None)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _is_token(given: object) -> bool:
+    return isinstance(given, str) and _TOKEN.fullmatch(given) is not None
 
 
 def _loggable(reason: str) -> str:

@@ -27,7 +27,7 @@ async def test_what_was_put_is_written_whenever_closing_is_cancelled(
         for each in drafts:
             assert await process.calls().intend(each) is None
         ends = [process.calls().settle(drafts[0], accepted("V0"))]
-        while process.desk.heart._group._next.rows:
+        while process.desk.heart._group._next.rows:  # noqa: ASYNC110 - a turn of the loop
             await asyncio.sleep(0)
         ends.append(process.calls().settle(drafts[1], accepted("V1")))
         end = await cancelled_at(at, again, ledger.__aexit__(None, None, None))

@@ -1,6 +1,5 @@
 """What can't be right is refused where it is given, by its name."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def test_what_is_to_be_called_can_be_called(tmp_path: Path, odd: Any) -> None:
     with pytest.raises(InvalidRequest, match="can't be called"):
         Inbox.open(tmp_path / "pushes.db", clock=odd)
     inbox = Inbox.open(tmp_path / "pushes.db")
-    given: tuple[Callable[[], object], ...] = (
+    given = (
         lambda: inbox.handle(on_report=odd),
         lambda: inbox.handle(on_audit=odd),
         lambda: PushReceiver(inbox, token=TOKEN, on_report=odd),
@@ -65,7 +64,9 @@ def test_a_lease_is_a_number(odd: Any) -> None:
     assert raised.value.field == "lease"
 
 
-@pytest.mark.parametrize("odd", [None, 7, 1.5, b"1", float("nan"), [], "a\0b", "\ud800"], ids=kind_of)
+@pytest.mark.parametrize(
+    "odd", [None, 7, 1.5, b"1", float("nan"), [], "a\0b", "\ud800"], ids=kind_of
+)
 async def test_whoever_waits_for_what_never_comes_is_told(place: Place, odd: Any) -> None:
     """Ids are texts: a number would be waited for for ever, and others get no answer meanwhile."""
     async with place.inbox() as inbox:

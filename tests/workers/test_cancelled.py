@@ -72,7 +72,7 @@ async def test_a_list_leaves_no_connection_whenever_its_distribution_is_cancelle
 async def test_a_part_that_is_cancelled_anywhere_rings_nobody_twice(
     postgres: str, again: Again
 ) -> None:
-    """Nor is it held, or an outcome lost: it is worked to its end afterwards, by the same process."""
+    """Nor is it held, or an outcome lost: the same process works it to its end afterwards."""
     async with own_ledger(postgres) as (ledger, _):
         for at in count(1):
             simulator, name = Simulator(limits=()), f"r{at}"

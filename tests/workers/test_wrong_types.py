@@ -91,6 +91,4 @@ async def test_clients_and_ledgers_are_told_from_what_is_none(postgres: str, odd
             assert raised.value.field == name
         if odd not in (None, 7):
             with pytest.raises(InvalidRequest, match="max_content_length"):
-                await distribute(
-                    ledger, "r", MESSAGES, account=ACCOUNT, max_content_length=odd
-                )
+                await distribute(ledger, "r", MESSAGES, account=ACCOUNT, max_content_length=odd)
