@@ -176,7 +176,7 @@ class Database:
             raise cancelled
 
     async def _finished(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop is not asyncio.get_running_loop():
+        if self._loop not in {None, asyncio.get_running_loop()}:
             work.close()
             raise StorageUnavailable(ELSEWHERE)
         # A connection that is cancelled in a statement is lost, and a commit is then anybody's

@@ -107,7 +107,7 @@ class GroupCommit(Generic[Row, Result]):
             StorageClosed: This is closed.
         """
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
+        if self._loop not in {None, loop}:
             raise self._told(StorageUnavailable(ELSEWHERE))
         if self._closing:
             raise self._told(StorageClosed("database is being closed"))

@@ -32,7 +32,7 @@ class Engine:
     """
 
     def __init__(self, seed: int, processes: list[tuple[Ledger, VoiceClient]]) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - so that it can be seen again
+        self._chance = random.Random(seed)
         self._processes = processes
         self.ends = Counter[str]()
 
@@ -81,4 +81,6 @@ async def test_whatever_an_engine_gives_out_nobody_is_rung_twice(postgres: str, 
         calls = rung(simulator)
         assert len(set(calls)) == len(calls)
         assert counts[OutcomeStatus.ACCEPTED] <= len(calls)
-        assert counts[OutcomeStatus.ACCEPTED] + counts[OutcomeStatus.UNKNOWN] == len(MESSAGES), counts
+        assert counts[OutcomeStatus.ACCEPTED] + counts[OutcomeStatus.UNKNOWN] == len(MESSAGES), (
+            counts
+        )
