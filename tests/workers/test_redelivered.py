@@ -1,4 +1,4 @@
-"""An engine that gives parts out at random: twice at a time, after the end, cut off, none at all."""
+"""An engine that gives parts out by chance: twice at a time, after the end, cut off, or none."""
 
 import asyncio
 import random
