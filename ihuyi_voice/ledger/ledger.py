@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,13 @@ import attrs
 
 from ihuyi_voice.errors import InvalidRequest, LedgerClosed, LedgerUnavailable
 from ihuyi_voice.events import Hook, Stream, checked_hook
-from ihuyi_voice.inputs import check_called, check_identifier, check_is, check_not_negative
+from ihuyi_voice.inputs import (
+    check_acts,
+    check_called,
+    check_identifier,
+    check_is,
+    check_not_negative,
+)
 from ihuyi_voice.ledger import entries
 from ihuyi_voice.ledger.desk import Desk
 from ihuyi_voice.ledger.entries import Entry, Status
@@ -307,8 +313,9 @@ class Ledger:
             InvalidRequest, LedgerUnavailable: As for `report`.
         """
         desk = self._open_desk()
-        if isinstance(keys, str) or not isinstance(keys, Iterable):
+        if isinstance(keys, str):  # whose characters are no keys
             raise InvalidRequest("keys must be a list of keys", field="keys")
+        check_acts("keys", keys, ("__iter__",), "a list of keys")
         found = await desk.found(run, account)
         some = list(filter(is_storable, keys))
         return await desk.heart.read(lambda: kept(desk.owners, found, some))

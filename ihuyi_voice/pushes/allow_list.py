@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.inputs import check_acts
 
 Network: TypeAlias = IPv4Network | IPv6Network
 NetworkLike: TypeAlias = str | IPv4Address | IPv6Address | Network
@@ -30,7 +31,8 @@ def networks(given: Iterable[NetworkLike], name: str) -> tuple[Network, ...]:
     Raises:
         InvalidRequest: One of them is no network.
     """
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+    check_acts(name, given, ("__iter__",), "a list of networks")
+    if isinstance(given, str | bytes):
         raise InvalidRequest(f"{name} must be a list of networks", field=name)
     try:
         return tuple(_unmapped(_network(each)) for each in given)

@@ -50,7 +50,11 @@ def test_an_option_of_a_receiver_is_named(tmp_path: Path, name: str, odd: Any) -
     """Of whatever type it is."""
     if (name, odd) == ("timeout", 1.5):
         return
-    options = {"inbox": Inbox.open(tmp_path / "pushes.db"), "token": TOKEN, name: odd}
+    options: dict[str, Any] = {
+        "inbox": Inbox.open(tmp_path / "pushes.db"),
+        "token": TOKEN,
+        name: odd,
+    }
     with pytest.raises(InvalidRequest) as raised:
         PushReceiver(**options)
     assert raised.value.field == name
