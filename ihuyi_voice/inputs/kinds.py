@@ -29,9 +29,7 @@ def check_identifier(name: str, value: object, longest: int) -> None:
     check_text(name, value)
     text = str(value)
     if not (text.isascii() and text.isidentifier() and len(text) <= longest):
-        raise InvalidRequest(
-            f"{name} must be an identifier of at most {longest} characters", field=name
-        )
+        raise InvalidRequest(f"the {name} must be an identifier", field=name)
 
 
 def check_called(name: str, value: object) -> None:
