@@ -133,7 +133,13 @@ class RedisGuard:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Wait for what is on its way, then close the connections; twice does no harm."""
+        """Wait for what is on its way, then close the connections; twice does no harm.
+
+        Raises:
+            RuntimeError: It was used in another event loop, where it goes on.
+        """
+        if self._loop is not None:
+            self._check_loop(asyncio.get_running_loop())
         self._closed = True
         try:
             for batches in self._batches.values():
@@ -200,8 +206,9 @@ class RedisGuard:
 
     def _batches_of(self, account: str) -> Batches:
         loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._bind(loop)
+        if self._loop is None:
+            self._loop = loop
+        self._check_loop(loop)
         if self._closed:
             raise GuardUnavailable("the guard is closed")
         batches = self._batches.get(account)
@@ -212,10 +219,9 @@ class RedisGuard:
             self._batches[account] = batches
         return batches
 
-    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not None:
+    def _check_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not loop:
             raise RuntimeError("a RedisGuard belongs to the event loop of its first use")
-        self._loop = loop
 
     def _new_lease(self, batches: Batches, account: str, mobile: str) -> Held:
         number = next(self._numbers)

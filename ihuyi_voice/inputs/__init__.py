@@ -3,12 +3,20 @@
 from ihuyi_voice.inputs.columns import named_values
 from ihuyi_voice.inputs.content import validate_content, validate_template_id
 from ihuyi_voice.inputs.earlier import beside, earlier
+from ihuyi_voice.inputs.kinds import (
+    check_acts,
+    check_called,
+    check_identifier,
+    check_is,
+    check_text,
+)
 from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.options import (
     above_zero,
     check_above_zero,
     check_count,
     check_not_negative,
+    check_number,
     check_wait,
     counted,
     lasting,
@@ -28,8 +36,14 @@ __all__ = [
     "above_zero",
     "beside",
     "check_above_zero",
+    "check_acts",
+    "check_called",
     "check_count",
+    "check_identifier",
+    "check_is",
     "check_not_negative",
+    "check_number",
+    "check_text",
     "check_wait",
     "counted",
     "earlier",

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     import attrs
 
 
+def check_number(name: str, value: object) -> None:
+    """Refuse what is no number; infinity is one here.
+
+    Raises:
+        InvalidRequest: It is none; the error names the option.
+    """
+    if value not in (inf, -inf):
+        _number(name, value)
+
+
 def check_above_zero(name: str, value: object) -> None:
     """Refuse what is not a number above 0.
 

@@ -36,8 +36,8 @@ long; as soon as it is seen to move, the run is in use. There are no locks of a 
 do no harm.
 
 Cancellation: an intent that is cancelled is taken back; a settlement that is cancelled is written
-nevertheless; a run whose block is left in any way is free again; closing writes what was put, also
-if it is cancelled once.
+nevertheless; a run whose block is left in any way is free again; closing writes what was put,
+however often it is cancelled.
 
 SQLite must not lie on a network file system: its locks, and its log, are not safe there.
 """

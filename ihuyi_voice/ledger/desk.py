@@ -18,7 +18,15 @@ from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.progress import reopen
 from ihuyi_voice.ledger.reconcile import Reconciled, Reports, take_in
 from ihuyi_voice.ledger.rows import Book
-from ihuyi_voice.ledger.runs import ANYBODY, Held, Opened, Runs, check_name, watched
+from ihuyi_voice.ledger.runs import (
+    ANYBODY,
+    Held,
+    Opened,
+    Runs,
+    check_account,
+    check_name,
+    watched,
+)
 from ihuyi_voice.ledger.schema import OPEN_RUN, STOPPED_RUN
 from ihuyi_voice.ledger.sleepers import end_sleepers, is_locked_out
 from ihuyi_voice.ledger.states import opens
@@ -46,6 +54,7 @@ class Desk:
 
     def calls(self, account: str, *, retry_rejected: bool) -> Journal:
         """Return the journal of an account's keyed calls."""
+        check_account(account)
         return Journal(
             self.heart,
             account,
@@ -72,6 +81,7 @@ class Desk:
     ) -> AsyncGenerator[tuple[Book, Journal]]:
         """Open a part of a run, and leave it."""
         check_name(key)
+        check_account(account)
         place = (account, key, part)
         self._open[place] += 1
         now, telling = asyncio.get_running_loop().time, self.heart.telling

@@ -25,10 +25,7 @@ PAGE: Final = 500
 OPEN: Final[Open] = "OPEN"
 Status: TypeAlias = OutcomeStatus | Open
 
-DEAD: Final = (
-    " NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = e.owner"
-    " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
-)
+DEAD: Final = " NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = e.owner AND o.{alive})"
 # By state there is an index on SQLite, which knows no owners. Elsewhere one scan does both, and
 # asks nothing of each row that would keep PostgreSQL from sharing it among processes.
 _COUNTS: Final = {
@@ -144,10 +141,14 @@ def passes_for(owners: Owners, status: Status | None) -> Sequence[Any]:
     """
     if status is None:
         return (None,)
-    if status not in _STATES_OF:
+    if not _is_among(status, _STATES_OF):
         raise InvalidRequest(f"{status!r:.40} is no status of an entry", field="status")
     states = [int(state) for state in _STATES_OF[status]]
     return states if owners.say.dialect.name == "sqlite" else (states,)
+
+
+def _is_among(status: object, table: Mapping[Any, object]) -> bool:
+    return isinstance(status, str) and status in table
 
 
 def first_of(owners: Owners, run: int) -> Work[int]:
@@ -221,7 +222,7 @@ def settle(
     Raises:
         InvalidRequest: There is no such entry, or it is not UNKNOWN.
     """
-    if status not in _BY_A_PERSON:
+    if not _is_among(status, _BY_A_PERSON):
         raise InvalidRequest("a person can say ACCEPTED or NOT_SENT", field="status")
     if not isinstance(voice_id, str | None):
         raise InvalidRequest("a voice_id is a text", field="voice_id")

@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeVar
 
 from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.signal import Signal
-from ihuyi_voice.common.tasks import ended
+from ihuyi_voice.common.tasks import ended, to_its_end
 from ihuyi_voice.errors import CallInFlight, LedgerClosed, LedgerUnavailable, StorageUnavailable
 from ihuyi_voice.ledger.commits import Answer, Commits
 from ihuyi_voice.ledger.owners import Owners
@@ -97,14 +97,20 @@ class Heart:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write what was put, and end; what can't be written is lost, and so is UNKNOWN."""
+        """Write what was put, and end, however often this is cancelled meanwhile.
+
+        What can't be written is lost, and so is UNKNOWN. The database bounds how long that takes.
+        """
         self._ended = True
         self._ending.notify()
+        await to_its_end(asyncio.create_task(self._end(at_once=exc_type is not None)))
+
+    async def _end(self, *, at_once: bool) -> None:
         try:
             await self._rest()
         finally:
             if self._beating is not None:
-                await ended(self._beating, at_once=exc_type is not None)
+                await ended(self._beating, at_once=at_once)
             if self.owner:
                 with suppress(LedgerUnavailable):
                     await self.write(partial(self._owners.gone, self.owner))

@@ -13,6 +13,13 @@ import attrs
 
 from ihuyi_voice.errors import InvalidRequest, LedgerClosed, LedgerUnavailable
 from ihuyi_voice.events import Hook, Stream, checked_hook
+from ihuyi_voice.inputs import (
+    check_acts,
+    check_called,
+    check_identifier,
+    check_is,
+    check_not_negative,
+)
 from ihuyi_voice.ledger import entries
 from ihuyi_voice.ledger.desk import Desk
 from ihuyi_voice.ledger.entries import Entry, Status
@@ -20,7 +27,7 @@ from ihuyi_voice.ledger.heart import LOCK_TIMEOUT, Heart, as_ledger
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.parts import Parts
-from ihuyi_voice.ledger.reconcile import Follower, Reconciled, Reports
+from ihuyi_voice.ledger.reconcile import Follower, Reconciled, Reports, check_inbox
 from ihuyi_voice.ledger.report import Reporting, RunReport
 from ihuyi_voice.ledger.results import Kept, kept
 from ihuyi_voice.ledger.runs import RunInfo
@@ -96,8 +103,12 @@ class Ledger:
             InvalidRequest: An argument can't be right.
             ImportError: The extra that the database needs is not installed.
         """
-        if not (prefix.isascii() and prefix.isidentifier() and len(prefix) <= _LONGEST_PREFIX):
-            raise InvalidRequest("the prefix must be an identifier", field="prefix")
+        check_identifier("prefix", prefix, _LONGEST_PREFIX)
+        check_is("timing", timing, Timing, "a Timing")
+        if inbox is not None:
+            check_inbox(inbox)
+        if clock is not None:
+            check_called("clock", clock)
         address = Address.parse(path_or_url)
         return cls(
             address,
@@ -274,6 +285,7 @@ class Ledger:
             InvalidRequest: There is no such run, or several accounts have one.
             LedgerUnavailable: The ledger could not be asked.
         """
+        check_not_negative("listed", listed)
         desk = self._open_desk()
         row = await desk.heart.read(lambda: desk.runs.named(run, account))
         reporting = Reporting(desk.owners, int(row["id"]))
@@ -301,6 +313,9 @@ class Ledger:
             InvalidRequest, LedgerUnavailable: As for `report`.
         """
         desk = self._open_desk()
+        if isinstance(keys, str):  # whose characters are no keys
+            raise InvalidRequest("keys must be a list of keys", field="keys")
+        check_acts("keys", keys, ("__iter__",), "a list of keys")
         found = await desk.found(run, account)
         some = list(filter(is_storable, keys))
         return await desk.heart.read(lambda: kept(desk.owners, found, some))
@@ -329,7 +344,9 @@ class Ledger:
         Raises:
             LedgerUnavailable: The ledger could not be asked, or written.
             InboxUnavailable: The inbox could not be read.
+            InvalidRequest: It is no inbox.
         """
+        check_inbox(inbox)
         return await self._open_desk().reconcile(inbox)
 
     def _open_desk(self) -> Desk:

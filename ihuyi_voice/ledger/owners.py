@@ -1,5 +1,7 @@
 """Owners: one row a process and open ledger, which beats; whose beat is old is dead.
 
+So is one whose beat is as far ahead: the clock was set back since, and who lives has beaten again.
+
 A dead owner is buried by whoever needs it: its row is deleted, which is the fence of its keyed
 calls, and what it had in flight of them becomes UNKNOWN. An owner that was only asleep (stopped, or
 on a machine that hung) finds its row gone, and takes a new one before it intends anything more.
@@ -24,15 +26,9 @@ _STILL: Final = "SELECT id FROM {owners} WHERE id = :owner{key_share}"
 _RENAME: Final = "UPDATE {parts} SET owner = :new WHERE owner = :old"
 _FREE: Final = "UPDATE {parts} SET owner = NULL WHERE owner = :owner"
 _GONE: Final = "DELETE FROM {owners} WHERE id = :owner"
-_LIVING: Final = (
-    "SELECT id FROM {owners} WHERE {among_owners}"
-    " AND beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION)"
-)
-_BURY: Final = (
-    "DELETE FROM {owners} WHERE {among_owners}"
-    " AND beat_at < {now} - CAST(:dead AS DOUBLE PRECISION)"
-)
-_BURY_ALL: Final = "DELETE FROM {owners} WHERE beat_at < {now} - CAST(:dead AS DOUBLE PRECISION)"
+_LIVING: Final = "SELECT id FROM {owners} WHERE {among_owners} AND {alive}"
+_BURY: Final = "DELETE FROM {owners} WHERE {among_owners} AND NOT {alive}"
+_BURY_ALL: Final = "DELETE FROM {owners} WHERE NOT {alive}"
 _LOST: Final = (
     "UPDATE {entries}{by_key} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
     " at = {now} WHERE run = :run AND {among_keys} AND {among_owners}"
@@ -40,13 +36,13 @@ _LOST: Final = (
 )
 _SLEEPERS: Final = (
     "SELECT p.run, p.part FROM {parts} p WHERE NOT EXISTS (SELECT 1 FROM {owners} o"
-    " WHERE o.id = p.owner AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
+    " WHERE o.id = p.owner AND o.{alive})"
     " UNION ALL SELECT r.id, 0 FROM {runs} r WHERE r.key = ''"
 )
 _FENCE: Final = (
     "UPDATE {parts} SET epoch = epoch + 1, owner = NULL WHERE run = :run AND part = :part"
     " AND NOT EXISTS (SELECT 1 FROM {owners} o WHERE o.id = {parts}.owner"
-    " AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
+    " AND o.{alive})"
 )
 _LOST_OF: Final = (
     "UPDATE {entries}{by_state} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"

@@ -12,7 +12,8 @@ from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.ledger.held import HeldPart, standing_of
 from ihuyi_voice.ledger.loading import STEP, Load, Loading
 from ihuyi_voice.ledger.progress import PartInfo, RunProgress, progress, undone
-from ihuyi_voice.ledger.states import is_storable, opens
+from ihuyi_voice.ledger.runs import check_account
+from ihuyi_voice.ledger.states import opens
 from ihuyi_voice.models import Draft
 from ihuyi_voice.storage import Address, Work
 
@@ -68,8 +69,7 @@ class Parts:
         """
         if self.address.dialect != "postgresql":
             raise InvalidRequest("a run of many processes needs a ledger in PostgreSQL")
-        if not is_storable(account):
-            raise InvalidRequest("an account is a text", field="account")
+        check_account(account)
         token = os.urandom(6).hex()
         loading = self._loading
         return await self._desk.heart.write(lambda: loading.begin(account, run, size, token))
@@ -123,6 +123,8 @@ class Parts:
             RunStopped: The run was stopped.
             LedgerUnavailable: The ledger could not be asked.
         """
+        if not _is_part(part):
+            raise InvalidRequest(f"{part!r:.40} is no number of a part", field="part")
         return self._hold(account, run, part, takeover=takeover, retry_rejected=retry_rejected)
 
     @asynccontextmanager
@@ -145,7 +147,7 @@ class Parts:
         """
         where = {"run": await self._desk.found(run, account), "part": part}
         row = None
-        if type(part) is int and 0 < part <= _MOST:  # else a database would fail as if it were away
+        if _is_part(part):
             row = await self._desk.heart.read(partial(standing_of, self._owners, where))
         if row is None:
             raise InvalidRequest(f"the run {run!r} has no part {part!r}", field="part")
@@ -157,6 +159,7 @@ class Parts:
         Raises:
             LedgerUnavailable: The ledger could not be asked.
         """
+        check_account(account)
         return await self._desk.heart.read(partial(undone, self._owners, account))
 
     async def progress(self, run: str, account: str | None = None) -> RunProgress:
@@ -175,3 +178,8 @@ class Parts:
     @property
     def _loading(self) -> Loading:
         return Loading(self._owners, self.prefix)
+
+
+def _is_part(given: object) -> bool:
+    """Say whether a database could have it; else it would fail as if it were away."""
+    return type(given) is int and 0 < given <= _MOST

@@ -117,7 +117,7 @@ def reopen(owners: Owners, run: int) -> Work[None]:
 
 def _info(row: Row, dead: float) -> PartInfo:
     owner = None if row["host"] is None else f"{row['host']}:{row['pid']}"
-    alive = row["age"] is not None and row["age"] <= dead
+    alive = row["age"] is not None and abs(row["age"]) <= dead
     return PartInfo(
         row["key"],
         int(row["run"]),

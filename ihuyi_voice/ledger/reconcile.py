@@ -17,6 +17,7 @@ from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import is_cancelled
 from ihuyi_voice.errors import LedgerUnavailable
+from ihuyi_voice.inputs import check_acts
 from ihuyi_voice.ledger import matching
 from ihuyi_voice.ledger.entries import Entry
 from ihuyi_voice.ledger.heart import Heart
@@ -41,6 +42,15 @@ class Reports(Protocol):
     ) -> AsyncGenerator[DeliveryReport]:
         """Iterate over reports stored after `since`; without `follow`, up to the last one now."""
         ...
+
+
+def check_inbox(inbox: object) -> None:
+    """Refuse what is no inbox.
+
+    Raises:
+        InvalidRequest: It says what to give.
+    """
+    check_acts("inbox", inbox, ("reports",), "an Inbox")
 
 
 @attrs.frozen

@@ -70,7 +70,7 @@ _NAMED: Final = "SELECT * FROM {runs} WHERE key = :key ORDER BY account"
 
 _ALL: Final = (
     "SELECT r.*, CASE WHEN EXISTS (SELECT 1 FROM {parts} p JOIN {owners} o ON o.id = p.owner"
-    " WHERE p.run = r.id AND o.beat_at >= {now} - CAST(:dead AS DOUBLE PRECISION))"
+    " WHERE p.run = r.id AND o.{alive})"
     " THEN 1 ELSE 0 END AS in_use FROM {runs} r ORDER BY r.used_at DESC, r.id DESC"
 )
 
@@ -260,6 +260,8 @@ class Runs:
         Raises:
             InvalidRequest: There is none, or several accounts have one.
         """
+        if account is not None:
+            check_account(account)
         rows: Sequence[Row] = ()
         if is_storable(key):  # else a database would fail as if it were away
             rows = yield Query(self.owners.say(_NAMED), {"key": key})
@@ -291,7 +293,7 @@ def _holder(held: Row, run: Row, owner: int, dead: float) -> Held | None:
     if held["owner"] is None or held["beat_at"] is None or held["owner"] == owner:
         return None
     age = held["now"] - held["beat_at"]
-    if age > dead:
+    if abs(age) > dead:  # a beat that is to come is of before the clock was set back
         return None
     return Held(int(held["owner"]), float(held["beat_at"]), age, _text(held, run))
 
@@ -345,3 +347,9 @@ def check_name(key: object) -> None:
     """Check the name of a run."""
     if not isinstance(key, str) or not key or not is_storable(key):
         raise InvalidRequest("a run needs a name", field="run")
+
+
+def check_account(account: object) -> None:
+    """Check the name of an account."""
+    if not is_storable(account):
+        raise InvalidRequest("an account is a text", field="account")

@@ -74,6 +74,10 @@ _TABLES: Final = (
 )
 _SINCE_2: Final = ("ADD COLUMN settled_at {real}", "ADD COLUMN also TEXT")
 # By a person or a report; what nobody had given up till then had ended by then.
+_ALIVE: Final = (  # a beat that is long to come is of before the clock was set back
+    "beat_at BETWEEN {now} - CAST(:dead AS DOUBLE PRECISION)"
+    " AND {now} + CAST(:dead AS DOUBLE PRECISION)"
+)
 _TOLD_NOW: Final = "settled_at = {now}, at = CASE WHEN state = {INTENT} THEN {now} ELSE at END"
 _BY_STATE: Final = "CREATE INDEX {entries_state} ON {entries} (run, state)"
 
@@ -128,6 +132,7 @@ class Spelling:
             **{name: f'"{prefix}_{name}"' for name in _INDEXES},
             **_SPELLED[dialect.name],
             "now": now,
+            "alive": _ALIVE.format(now=now),
             "told_now": _TOLD_NOW.format(now=now, INTENT=int(State.INTENT)),
             **{state.name: f"{state:d}" for state in State},
             "OPEN_RUN": str(OPEN_RUN),

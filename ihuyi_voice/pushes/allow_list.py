@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.inputs import check_acts
 
 Network: TypeAlias = IPv4Network | IPv6Network
 NetworkLike: TypeAlias = str | IPv4Address | IPv6Address | Network
@@ -30,12 +31,20 @@ def networks(given: Iterable[NetworkLike], name: str) -> tuple[Network, ...]:
     Raises:
         InvalidRequest: One of them is no network.
     """
+    check_acts(name, given, ("__iter__",), "a list of networks")
     if isinstance(given, str | bytes):
         raise InvalidRequest(f"{name} must be a list of networks", field=name)
     try:
-        return tuple(_unmapped(ip_network(each)) for each in given)
+        return tuple(_unmapped(_network(each)) for each in given)
     except ValueError as exc:
         raise InvalidRequest(f"{name}: {exc}", field=name) from exc
+
+
+def _network(given: object) -> Network:
+    # A number and bytes would be an address, of all things that they may have been meant as.
+    if isinstance(given, int | bytes):
+        raise ValueError(f"{given!r:.40} is no network")  # noqa: TRY004 - told as an InvalidRequest
+    return ip_network(given)  # type: ignore[arg-type]  # it says what is wrong with others
 
 
 def _unmapped(network: Network) -> Network:

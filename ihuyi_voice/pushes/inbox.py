@@ -8,14 +8,20 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable, InvalidRequest
 from ihuyi_voice.events import Hook, PushQuarantined, PushStored, Stream, checked_hook
-from ihuyi_voice.inputs import check_above_zero
+from ihuyi_voice.inputs import (
+    check_above_zero,
+    check_called,
+    check_identifier,
+    check_is,
+    check_number,
+)
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol import Push, PushKind, PushValue, RawPush
-from ihuyi_voice.pushes.options import Handling
+from ihuyi_voice.pushes.options import Handling, check_id, check_place
 from ihuyi_voice.pushes.parts import Options, Parts
 from ihuyi_voice.pushes.quarantine import Quarantined
 from ihuyi_voice.pushes.queries import News
@@ -26,6 +32,7 @@ from ihuyi_voice.storage import Address
 if TYPE_CHECKING:
     from ihuyi_voice.pushes.calling import Handler
 
+_LONGEST_TABLE: Final = 40
 V = TypeVar("V", DeliveryReport, TemplateAudit)
 
 
@@ -86,17 +93,21 @@ class Inbox:
             InvalidRequest: An argument can't be right.
             ImportError: The extra that the database needs is not installed.
         """
-        if not (table.isascii() and table.isidentifier() and len(table) <= 40):  # noqa: PLR2004
-            raise InvalidRequest("the table's name must be an identifier", field="table")
+        check_identifier("table", table, _LONGEST_TABLE)
+        handling = Handling() if handling is None else handling
+        check_is("handling", handling, Handling, "a Handling")
+        check_called("clock", clock)
         check_above_zero("poll", poll)
         check_above_zero("tries_within", tries_within)
-        if keep is not None and not keep > timedelta(0):
-            raise InvalidRequest(f"keep is {keep}; it must be above 0", field="keep")
+        if keep is not None:
+            check_is("keep", keep, timedelta, "a timedelta")
+            if not keep > timedelta(0):
+                raise InvalidRequest(f"keep is {keep}; it must be above 0", field="keep")
         return cls(
             Options(
                 Address.parse(path_or_url),
                 table,
-                handling or Handling(),
+                handling,
                 poll,
                 clock,
                 tries_within,
@@ -153,11 +164,12 @@ class Inbox:
         Pushes of a kind that no process handles stay stored, and wait for a handler.
 
         Raises:
-            InvalidRequest: There is a handler for this kind already.
+            InvalidRequest: There is a handler for this kind already, or that is none.
         """
         for kind, handler in ((PushKind.REPORT, on_report), (PushKind.AUDIT, on_audit)):
             if handler is None:
                 continue
+            check_called(f"on_{kind}", handler)
             if kind in self._handlers:
                 raise InvalidRequest(f"the inbox has a handler for every {kind} already")
             self._handlers[kind] = handler
@@ -170,6 +182,7 @@ class Inbox:
         Raises:
             InboxUnavailable: It was not stored.
         """
+        check_is("push", push, Push, "a Push")
         began = time.perf_counter()
         await self._open_parts().store.put(push, self._options.clock())
         if self.events.wants(PushStored):
@@ -181,6 +194,7 @@ class Inbox:
         Raises:
             InboxUnavailable: It was not stored.
         """
+        check_is("raw", raw, RawPush, "a RawPush")
         began = time.perf_counter()
         await self._open_parts().store.quarantine(raw, self._options.clock())
         if self.events.wants(PushQuarantined):
@@ -197,7 +211,9 @@ class Inbox:
         Raises:
             TimeoutError: None came in time.
             InboxUnavailable: The database failed, or the inbox was closed.
+            InvalidRequest: That is no id: ids are texts.
         """
+        check_id("voice_id", voice_id)
         return await self._latest(PushKind.REPORT, voice_id, timeout, DeliveryReport)
 
     async def audit_of(self, template_id: str, timeout: float | None = None) -> TemplateAudit:  # noqa: ASYNC109 - part of the surface
@@ -211,12 +227,16 @@ class Inbox:
         Raises:
             TimeoutError: None came in time.
             InboxUnavailable: The database failed, or the inbox was closed.
+            InvalidRequest: That is no id: ids are texts.
         """
+        check_id("template_id", template_id)
         return await self._latest(PushKind.AUDIT, template_id, timeout, TemplateAudit)
 
     async def _latest(
         self, kind: PushKind, subject: str, seconds: float | None, expected: type[V]
     ) -> V:
+        if seconds is not None:
+            check_number("timeout", seconds)
         return _expect(await self._open_parts().tail.latest(kind, subject, seconds), expected)
 
     @property
@@ -248,11 +268,14 @@ class Inbox:
             follow: Whether to wait for more. Else it ends with what is stored, and raises
                 InboxUnavailable if the database fails.
         """
+        if since is not None:
+            check_place("since", since)
         tail = self._open_parts().tail
         begin = tail.seen if since is None else since
         return self._reports(tail.pushes(begin) if follow else tail.stored(begin))
 
     async def _reports(self, pushes: AsyncGenerator[News]) -> AsyncGenerator[DeliveryReport]:
+        self._check_loop()
         async with aclosing(pushes):
             async for news in pushes:
                 if news.push.kind == PushKind.REPORT and not news.late:
@@ -296,6 +319,7 @@ class Inbox:
             InvalidRequest: The time has no zone.
             InboxUnavailable: The database failed; what has been forgotten until then, stays so.
         """
+        check_is("before", before, datetime, "a datetime")
         if before.utcoffset() is None:
             raise InvalidRequest("before must be an aware datetime", field="before")
         return await self._open_parts().retention.purge(before.timestamp())
@@ -339,9 +363,12 @@ class Inbox:
     def _open_parts(self) -> Parts:
         if self._parts is None:
             raise InboxClosed("the inbox is not open: enter it with `async with`")
+        self._check_loop()
+        return self._parts
+
+    def _check_loop(self) -> None:
         if asyncio._get_running_loop() not in {None, self._loop}:  # noqa: SLF001 - it never raises
             raise InboxUnavailable("the inbox was opened in another event loop: open one in each")
-        return self._parts
 
 
 def _expect(value: PushValue, expected: type[V]) -> V:

@@ -1,14 +1,43 @@
 """How handlers are called: at once, for how long, how often, and with what pauses."""
 
 import random
+from typing import Final
 
 import attrs
 
+from ihuyi_voice.common.foreign import shown
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.inputs import above_zero, not_negative
+from ihuyi_voice.inputs import above_zero, check_above_zero, check_text, not_negative
+
+_LARGEST: Final = 2**63 - 1
+
+
+def check_id(name: str, value: object) -> None:
+    """Refuse what can be the id of nothing; one that is a number would be waited for for ever.
+
+    Raises:
+        InvalidRequest: It is no text, or one that no database takes; the error names it.
+    """
+    check_text(name, value)
+    text = str(value)
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise InvalidRequest(f"{name} has characters that no id has", field=name)
+
+
+def check_place(name: str, value: object) -> None:
+    """Refuse what is no place in an inbox.
+
+    Raises:
+        InvalidRequest: It is none; the error names it.
+    """
+    if not isinstance(value, int) or abs(value) > _LARGEST:
+        raise InvalidRequest(
+            f"{name} is {shown(value)}; it must be the seq of a report", field=name
+        )
 
 
 def _outlasts_timeout(handling: "Handling", _: object, lease: float) -> None:
+    check_above_zero("lease", lease)
     if not lease > handling.timeout:
         raise InvalidRequest("the lease must be longer than the timeout", field="lease")
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from http import HTTPStatus
+from math import inf
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -17,6 +18,7 @@ from ihuyi_voice.common.logs import Trouble, Troubles, tell
 from ihuyi_voice.common.redaction import excerpt, mask_numbers, shown
 from ihuyi_voice.errors import InboxUnavailable, InvalidRequest, VoiceError
 from ihuyi_voice.events import PushRefused
+from ihuyi_voice.inputs import check_above_zero, check_acts, check_called
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
 from ihuyi_voice.protocol import Push, PushUnreadable, RawPush, parse_push
 from ihuyi_voice.pushes.access_logs import hide
@@ -119,10 +121,12 @@ class PushReceiver:
         timeout: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not _TOKEN.fullmatch(token or ""):  # None is what an unset variable gives
+        check_acts("inbox", inbox, ("handle", "put", "quarantine"), "an Inbox")
+        if not _is_token(token):  # None is what an unset variable gives
             raise InvalidRequest("a token is made of letters, digits, _ . ~ -", field="token")
-        if not timeout > 0:
-            raise InvalidRequest(f"timeout is {timeout}; it must be above 0", field="timeout")
+        if timeout != inf:
+            check_above_zero("timeout", timeout)
+        check_called("clock", clock)
         self.inbox = inbox
         self._token = token.encode()
         self._timeout = timeout
@@ -227,6 +231,10 @@ class PushReceiver:
             finally:
                 await self.inbox.__aexit__(None, None, None)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _is_token(given: object) -> bool:
+    return isinstance(given, str) and _TOKEN.fullmatch(given) is not None
 
 
 def _loggable(reason: str) -> str:

@@ -6,7 +6,8 @@ what one transaction sees can't change under it, sequence numbers become visible
 both databases behave alike. Group commit makes one writer at a time enough.
 
 Each access is a task of its own: if whoever asked for it is cancelled, it still goes on to its
-end. Closing waits for all of them.
+end. Closing waits for all of them. They belong to the event loop in which it was opened: in another
+one, each is refused.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable, VoiceError
 from ihuyi_voice.storage.address import Address
+from ihuyi_voice.storage.group_commit import ELSEWHERE
 from ihuyi_voice.storage.postgres import Postgres
 from ihuyi_voice.storage.schema import Schema
 from ihuyi_voice.storage.sqlite import Sqlite
@@ -116,6 +118,7 @@ class Database:
         )
         self._turn = asyncio.Lock()
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._running: set[asyncio.Task[Any]] = set()
 
     @property
@@ -133,6 +136,7 @@ class Database:
         Raises:
             StorageUnavailable: It can't be opened, is newer than this program, or lacks columns.
         """
+        self._loop = asyncio.get_running_loop()
         await self._finished(self._open(schema, create=create))
 
     async def write(self, make: Callable[[], Work[T]], *, durable: bool = True) -> T:
@@ -172,6 +176,9 @@ class Database:
             raise cancelled
 
     async def _finished(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop not in {None, asyncio.get_running_loop()}:
+            work.close()
+            raise StorageUnavailable(ELSEWHERE)
         # A connection that is cancelled in a statement is lost, and a commit is then anybody's
         # guess; and callers are cancelled all the time, by their timeouts.
         task = asyncio.create_task(work)

@@ -14,6 +14,9 @@ from ihuyi_voice.common.tasks import ended, is_cancelled
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable
 
 _MOST_WAITING: Final = 10_000
+ELSEWHERE: Final = "database was opened in another event loop: open one in each"
+"""A future of another loop would never wake anybody."""
+
 Row = TypeVar("Row")
 Result = TypeVar("Result")
 
@@ -80,9 +83,11 @@ class GroupCommit(Generic[Row, Result]):
         self._work = Signal()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> None:
         """Begin to write."""
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run())
 
     async def put(self, row: Row) -> Result:
@@ -98,15 +103,18 @@ class GroupCommit(Generic[Row, Result]):
         """Put a row; what is returned is done as soon as it has been written, or was not.
 
         Raises:
-            StorageUnavailable: Too many wait already.
+            StorageUnavailable: Too many wait already, or it is another event loop.
             StorageClosed: This is closed.
         """
+        loop = asyncio.get_running_loop()
+        if self._loop not in {None, loop}:
+            raise self._told(StorageUnavailable(ELSEWHERE))
         if self._closing:
             raise self._told(StorageClosed("database is being closed"))
         group = self._next
         if len(group.rows) >= self._most_waiting:
             raise self._told(StorageUnavailable("database is too slow for what arrives"))
-        waiter: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Result] = loop.create_future()
         group.waiters.append(waiter)
         group.rows.append(row)
         if len(group.rows) == 1:  # else it knows already

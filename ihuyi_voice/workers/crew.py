@@ -18,6 +18,7 @@ from ihuyi_voice.events import QueueSeen, WorkerTroubled
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.storage import reason_of, root_of
+from ihuyi_voice.workers.given import check_client, check_ledger, check_stop
 from ihuyi_voice.workers.parts import PartEnd, WorkOptions, run_part
 from ihuyi_voice.workers.queue import STALLED, Queue
 
@@ -61,6 +62,9 @@ async def work(
         LedgerUnavailable: The database can't be reached at the start.
         ImportError: The extra `workers` is not installed.
     """
+    check_client(client)
+    check_ledger(ledger)
+    check_stop(stop)
     check_count("concurrency", concurrency)
     check_count("parts", parts)
     parts = min(parts, concurrency)

@@ -11,6 +11,7 @@ from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import check_count, normalise_mobile, validate_content
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.models import Draft, Message
+from ihuyi_voice.workers.given import check_ledger
 from ihuyi_voice.workers.queue import Queue
 
 Messages: TypeAlias = (
@@ -70,7 +71,10 @@ async def distribute(
         LedgerUnavailable: It is not loaded, or not whole; do it again.
         ImportError: The extra `workers` is not installed.
     """
+    check_ledger(ledger)
     check_count("part_size", part_size)
+    if max_content_length is not None:
+        check_count("max_content_length", max_content_length)
     check_messages(messages)
     opening, progress = Queue(ledger, account), _Progress(max_content_length)
     async with reading(messages) as rows, opening as queue:

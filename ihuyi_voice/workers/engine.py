@@ -16,6 +16,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
+from ihuyi_voice.common.tasks import to_its_end
 from ihuyi_voice.errors import LedgerUnavailable
 
 TASK: Final = "ihuyi_voice.run_part"
@@ -88,6 +89,11 @@ async def opened(app: procrastinate.App) -> None:
         await app.open_async()
     except Failures as exc:
         raise LedgerUnavailable(f"the queue could not be opened ({type(exc).__name__})") from exc
+
+
+async def closed(app: procrastinate.App) -> None:
+    """Close an app, however often this is cancelled: its pool would leave connections open."""
+    await to_its_end(asyncio.create_task(app.close_async()))
 
 
 def register(app: procrastinate.App, job: Callable[[str, int], Awaitable[None]]) -> None:

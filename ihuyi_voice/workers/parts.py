@@ -20,6 +20,7 @@ from ihuyi_voice.events import PartWorked
 from ihuyi_voice.guards import Guard
 from ihuyi_voice.ledger import HeldPart, Ledger
 from ihuyi_voice.models import Message, OutcomeStatus
+from ihuyi_voice.workers.given import check_client, check_ledger, check_stop
 
 _LOOK: Final = 0.5  # seconds: those that only wait hear of a stop so soon
 _OURS: Final = (GuardUnavailable, LedgerUnavailable)
@@ -88,8 +89,11 @@ async def run_part(
         RunInUse: Another living process works on the part, or has taken it over.
         GuardUnavailable, LedgerUnavailable: Some messages could not be sent for this reason, and
             are to be tried again.
-        InvalidRequest: There is no such run or part.
+        InvalidRequest: There is no such run or part, or an option can't be right.
     """
+    check_client(client)
+    check_ledger(ledger)
+    check_stop(stop)
     if await ledger.parts.is_done(client.account, run, part):
         return PartEnd(done=True, counts=dict.fromkeys(OutcomeStatus, 0))
     journals = _OnePart(ledger, part)

@@ -101,7 +101,7 @@ class Queue:
         await prepare(dsn, self.schema, STALLED)
         self.app = engine.app_of(dsn, self.schema)
         async with AsyncExitStack() as closing:
-            closing.push_async_callback(self.app.close_async)
+            closing.push_async_callback(engine.closed, self.app)
             await engine.opened(self.app)
             self._closing = closing.pop_all()
         return self

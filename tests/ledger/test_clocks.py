@@ -1,0 +1,43 @@
+"""A clock that is set back: whoever died before that is dead, though the last beat is to come."""
+
+import pytest
+
+from ihuyi_voice import CallInFlight, OutcomeStatus, OutcomeUnknown
+from tests.support.ledgers import ACCOUNT, World, draft
+
+YEAR = 365 * 86_400.0
+
+
+async def test_a_call_of_the_dead_is_not_in_flight_until_the_clock_is_there_again(
+    world: World,
+) -> None:
+    """It is UNKNOWN, as with any other clock: not for a year a call that nobody can settle."""
+    victim, other = await world.process(), await world.process()
+    world.now += YEAR
+    assert await victim.calls().intend(draft()) is None
+    async with victim.ledger.run(ACCOUNT, "r") as journal:
+        assert await journal.intend(draft("r")) is None
+        await victim.dies()
+    world.now -= YEAR
+    (end,) = await other.calls().look([draft()])
+    assert isinstance(end, OutcomeUnknown)
+    assert (await other.ledger.summary(""))[OutcomeStatus.UNKNOWN] == 1
+    assert (await other.ledger.summary("r"))[OutcomeStatus.UNKNOWN] == 1
+    await other.ledger.settle("r", "r", OutcomeStatus.NOT_SENT)
+    async with other.ledger.run(ACCOUNT, "r") as journal:
+        assert await journal.intend(draft("r")) is None
+
+
+async def test_a_call_of_the_living_stays_in_flight_when_the_clock_is_set_back(
+    world: World,
+) -> None:
+    """Once it has beaten by the new time."""
+    living, other = await world.process(), await world.process()
+    world.now += YEAR
+    assert await living.calls().intend(draft()) is None
+    world.now -= YEAR
+    await living.beat()
+    (end,) = await other.calls().look([draft()])
+    assert isinstance(end, CallInFlight)
+    with pytest.raises(Exception, match="only UNKNOWN can be settled"):
+        await other.ledger.settle("", "k", OutcomeStatus.NOT_SENT)

@@ -1,0 +1,110 @@
+"""What can't be right is refused where it is given, by its name, and nothing is written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ihuyi_voice import InvalidRequest, OutcomeStatus
+from ihuyi_voice.ledger import Ledger
+from tests.support.ledgers import ACCOUNT, World, draft, unknown
+
+ODD: tuple[Any, ...] = (True, 7, 1.5, b"x", [], {}, object(), object)
+NO_ACCOUNTS: tuple[Any, ...] = (*ODD, "a\0b", "\ud800")
+
+
+def kind_of(odd: Any) -> str:
+    """Return what a test is named by: the same in each process."""
+    return type(odd).__name__
+
+
+@pytest.mark.parametrize("odd", ODD, ids=kind_of)
+@pytest.mark.parametrize("name", ["prefix", "timing", "inbox"])
+def test_an_option_that_can_not_be_right_is_named(tmp_path: Path, name: str, odd: Any) -> None:
+    """Not when the ledger is entered, or by a task that complains for ever."""
+    with pytest.raises(InvalidRequest) as raised:
+        Ledger.open(tmp_path / "calls.db", **{name: odd})
+    assert raised.value.field == name
+
+
+def test_a_clock_that_can_not_be_called_is_named(tmp_path: Path) -> None:
+    """A time is no clock."""
+    with pytest.raises(InvalidRequest, match="can't be called") as raised:
+        Ledger.open(tmp_path / "calls.db", clock=7)  # type: ignore[arg-type]  # on purpose
+    assert raised.value.field == "clock"
+
+
+@pytest.mark.parametrize("odd", [None, *ODD], ids=kind_of)
+async def test_what_is_no_inbox_is_not_reconciled_with(world: World, odd: Any) -> None:
+    """The error says what is meant."""
+    process = await world.process()
+    with pytest.raises(InvalidRequest, match="must be an Inbox"):
+        await process.ledger.reconcile(odd)
+
+
+@pytest.mark.parametrize("odd", [None, *NO_ACCOUNTS], ids=kind_of)
+async def test_what_is_no_account_gets_no_run(world: World, odd: Any) -> None:
+    """SQLite would keep bytes, and no run of that name be found any more."""
+    process = await world.process()
+    with pytest.raises(InvalidRequest, match="account"):
+        process.ledger.calls(odd)
+    for opening in (process.ledger.run(odd, "r"), process.ledger.parts.hold(odd, "r", 1)):
+        with pytest.raises(InvalidRequest, match="account"):
+            async with opening:
+                pass
+    assert await process.ledger.runs() == []
+
+
+@pytest.mark.parametrize("odd", NO_ACCOUNTS, ids=kind_of)
+async def test_what_is_no_account_is_not_looked_for(world: World, odd: Any) -> None:
+    """The database is not away: nothing needs to be tried again."""
+    process = await world.process()
+    async with process.ledger.run(ACCOUNT, "r"):
+        pass
+    ledger, parts = process.ledger, process.ledger.parts
+    for asked in (
+        ledger.summary("r", odd),
+        ledger.stop("r", "", odd),
+        ledger.results("r", ["k"], odd),
+        parts.progress("r", odd),
+        parts.is_done(odd, "r", 1),
+        parts.undone(odd),
+    ):
+        with pytest.raises(InvalidRequest):
+            await asked
+
+
+@pytest.mark.parametrize("odd", ODD, ids=kind_of)
+async def test_what_is_no_status_is_refused(world: World, odd: Any) -> None:
+    """Also what no table of statuses could be asked for."""
+    process = await world.process()
+    async with process.ledger.run(ACCOUNT, "r") as journal:
+        assert await journal.intend(draft()) is None
+        await journal.settle(draft(), unknown())
+    with pytest.raises(InvalidRequest, match="status"):
+        _ = [entry async for entry in process.ledger.entries("r", odd)]
+    with pytest.raises(InvalidRequest, match="ACCEPTED or NOT_SENT"):
+        await process.ledger.settle("r", "k", odd)
+    assert (await process.ledger.summary("r"))[OutcomeStatus.UNKNOWN] == 1
+
+
+@pytest.mark.parametrize("odd", [None, 7, "abc", object()], ids=kind_of)
+async def test_what_is_no_list_of_keys_has_no_results(world: World, odd: Any) -> None:
+    """A single key among it, whose characters are no keys."""
+    process = await world.process()
+    async with process.ledger.run(ACCOUNT, "r"):
+        pass
+    with pytest.raises(InvalidRequest, match="keys"):
+        await process.ledger.results("r", odd)
+    with pytest.raises(InvalidRequest, match="listed"):
+        await process.ledger.report("r", listed="all")  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.parametrize("odd", [None, True, 0, -1, 1.5, "1", 2**70, [], object()], ids=kind_of)
+async def test_what_is_no_part_is_not_held(world: World, odd: Any) -> None:
+    """Nor made."""
+    process = await world.process()
+    with pytest.raises(InvalidRequest, match="part"):
+        async with process.ledger.parts.hold(ACCOUNT, "r", odd):
+            pass
+    assert await process.ledger.runs() == []
