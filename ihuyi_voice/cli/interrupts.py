@@ -11,6 +11,8 @@ from collections.abc import Coroutine
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
+from ihuyi_voice.cli.streams import haste
+
 _HANGUP: Final = getattr(signal, "SIGHUP", None)  # Windows has none
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -39,6 +41,7 @@ class Interrupts:
         self._hung_up = False
 
     def __enter__(self) -> Self:
+        haste.is_counted = True
         self._before = {name: signal.signal(name, self._note) for name in heeded()}
         return self
 
@@ -50,14 +53,18 @@ class Interrupts:
     ) -> None:
         for name, handler in self._before.items():
             signal.signal(name, handler)
+        haste.is_counted = False
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._arrived, number == _HANGUP)
-
-    def _arrived(self, hung_up: bool) -> None:  # noqa: FBT001 - of a callback
+        hung_up = number == _HANGUP
         if hung_up and self._hung_up:
             return
         self._hung_up |= hung_up
+        # What is printed stands between a signal and the loop: the second then is for that alone.
+        if haste.note():
+            self._loop.call_soon_threadsafe(self._arrived)
+
+    def _arrived(self) -> None:
         self.count += 1
         self._came.set()
         if self.cancels is not None:

@@ -10,6 +10,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "单元格内容超过 {count} 个字",
     ),
     "reason.record.behind": ("'{mark}' expected after '\"'", "引号之后应为 {mark}"),
+    "reason.file.stdin": (
+        "stdin is closed, so there is no list to be read from it",
+        "标准输入已关闭，无法从中读取名单",
+    ),
     # What a file is that is no table
     "reason.file.xls": (
         "an .xls of Excel 97, or a workbook with a password",
