@@ -7,7 +7,8 @@ Under `nohup` it is ignored, and stays so.
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -22,6 +23,21 @@ def heeded() -> tuple[signal.Signals, ...]:
     if _HANGUP is None or signal.getsignal(_HANGUP) is signal.SIG_IGN:
         return _SIGNALS
     return (*_SIGNALS, _HANGUP)
+
+
+@contextmanager
+def all_like_ctrl_c() -> Generator[None]:
+    """Let each of these signals end what goes on inside as Ctrl-C does, so that it tidies up.
+
+    By itself the system would end the program where it stands, and copies of a list, with its
+    names and numbers, would be left in a folder for temporary files.
+    """
+    before = {name: signal.signal(name, signal.default_int_handler) for name in heeded()}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 class Interrupts:

@@ -109,3 +109,23 @@ def test_what_no_command_has_told_of_is_told(
     with pytest.raises(SystemExit) as ended:
         entry.main()
     assert (ended.value.code, capsys.readouterr().err.strip()) == (130, "已中断。")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_list_from_a_pipe_leaves_no_copy_behind(
+    vendor: Simulator, tmp_path: Path, name: str
+) -> None:
+    """It has names and numbers; whoever is told to end while it reads, ends in words."""
+    running = subprocess.Popen(  # noqa: S603 - our own program
+        [*PROGRAM, "send", "-"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    while not [*tmp_path.glob("*/*")]:
+        assert running.poll() is None
+    running.send_signal(getattr(signal, name))
+    _, complained = running.communicate(timeout=60)
+    assert (running.returncode, complained) == (130, "Interrupted.\n")
+    assert not [*tmp_path.iterdir()]
