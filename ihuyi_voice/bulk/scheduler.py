@@ -26,7 +26,7 @@ from ihuyi_voice.bulk.outcomes import LEFT, Outcome, ended, outcome_of, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.places import Places, Worker
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.bulk.sources import Source
+from ihuyi_voice.bulk.sources import Source, no_end
 from ihuyi_voice.calls import Delay, Journaling, Submitter
 from ihuyi_voice.common.foreign import Endings, words
 from ihuyi_voice.common.logs import tell
@@ -347,7 +347,7 @@ class Scheduler:
 
     def broken(self, exc: BaseException) -> VoiceError:
         """Stop for an error that is no outcome's; return what its message comes to."""
-        self.failure = self.failure or exc
+        self.failure = self.failure or no_end(exc)
         reason = f"the run broke ({words(exc)})"
         self._stop(reason, None)
         return stopped(reason, None)

@@ -100,7 +100,7 @@ class SyncSource:
             pass
         # The iterable is the caller's code: whatever it raises belongs to the caller.
         except BaseException as exc:
-            self.error = exc
+            self.error = no_end(exc)
             self._ended = True
             if isinstance(exc, ENDING):
                 raise
@@ -118,7 +118,7 @@ class SyncSource:
         except ENDING:
             raise
         except BaseException as exc:  # noqa: BLE001 - as above
-            self.error = exc
+            self.error = no_end(exc)
 
 
 class AsyncSource:
@@ -216,7 +216,7 @@ class AsyncSource:
         self._arrived()
 
     def _told(self, exc: BaseException) -> None:
-        self.error = self.error or exc
+        self.error = self.error or no_end(exc)
 
     async def _wait_for_room(self) -> None:
         if len(self._ahead) >= _AHEAD:
@@ -229,6 +229,18 @@ def open_source(messages: Messages, arrived: Callable[[], None]) -> Source:
     if isinstance(messages, AsyncIterable):
         return AsyncSource(messages, arrived)
     return SyncSource(messages)
+
+
+def no_end(error: BaseException) -> BaseException:
+    """Return an error as a loop over a run may raise it, as Python itself does in a generator.
+
+    StopAsyncIteration would be taken for the end of a run that was whole.
+    """
+    if not isinstance(error, StopAsyncIteration):
+        return error
+    made = RuntimeError("the messages of a run, or what it asks, raised StopAsyncIteration")
+    made.__cause__ = error
+    return made
 
 
 def close_of(iterator: object, messages: object, name: str) -> Any:  # noqa: ANN401 - foreign

@@ -86,7 +86,11 @@ class Plan:
             OSError, ImportError: It can't be read.
         """
         kept = told_apart if self.run is None else keyed
-        return kept(steady(self._rows(), self.recipients.path, self._seen), again=self.again)
+        before = () if self.only is None or self.again else self._steady()
+        return kept(self._steady(), again=self.again, before=before)
+
+    def _steady(self) -> Iterator[Row]:
+        return steady(self._rows(), self.recipients.path, self._seen)
 
     def _rows(self) -> Iterable[Row]:
         if self.only is None:

@@ -7,9 +7,12 @@ Under `nohup` it is ignored, and stays so.
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
+
+from ihuyi_voice.cli.streams import haste
 
 _HANGUP: Final = getattr(signal, "SIGHUP", None)  # Windows has none
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -20,6 +23,21 @@ def heeded() -> tuple[signal.Signals, ...]:
     if _HANGUP is None or signal.getsignal(_HANGUP) is signal.SIG_IGN:
         return _SIGNALS
     return (*_SIGNALS, _HANGUP)
+
+
+@contextmanager
+def all_like_ctrl_c() -> Generator[None]:
+    """Let each of these signals end what goes on inside as Ctrl-C does, so that it tidies up.
+
+    By itself the system would end the program where it stands, and copies of a list, with its
+    names and numbers, would be left in a folder for temporary files.
+    """
+    before = {name: signal.signal(name, signal.default_int_handler) for name in heeded()}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 class Interrupts:
@@ -39,6 +57,7 @@ class Interrupts:
         self._hung_up = False
 
     def __enter__(self) -> Self:
+        haste.is_counted = True
         self._before = {name: signal.signal(name, self._note) for name in heeded()}
         return self
 
@@ -50,14 +69,18 @@ class Interrupts:
     ) -> None:
         for name, handler in self._before.items():
             signal.signal(name, handler)
+        haste.is_counted = False
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._arrived, number == _HANGUP)
-
-    def _arrived(self, hung_up: bool) -> None:  # noqa: FBT001 - of a callback
+        hung_up = number == _HANGUP
         if hung_up and self._hung_up:
             return
         self._hung_up |= hung_up
+        # What is printed stands between a signal and the loop: the second then is for that alone.
+        if haste.note():
+            self._loop.call_soon_threadsafe(self._arrived)
+
+    def _arrived(self) -> None:
         self.count += 1
         self._came.set()
         if self.cancels is not None:

@@ -46,8 +46,8 @@ def keeping(plan: Plan, course: Course) -> Generator[None]:
     try:
         yield
     finally:
-        _close(file, course)
-        if is_workbook(out):
+        is_there = _close(file, course)
+        if is_workbook(out) and is_there:
             _turn_into_workbook(file.path, out, course)
 
 
@@ -59,8 +59,12 @@ def _begun(out: Path, header: Sequence[str], *, force: bool) -> GrowingFile:
     return GrowingFile(path, header, force=force)
 
 
-def _close(file: GrowingFile, course: Course) -> None:
-    """Have the file on the disk; tell what may not be there."""
+def _close(file: GrowingFile, course: Course) -> bool:
+    """Have the file on the disk; tell what may not be there.
+
+    Returns:
+        Whether the file of that name is still this one: another's is none of our business.
+    """
     try:
         file.settle()
     except OSError as error:
@@ -68,7 +72,9 @@ def _close(file: GrowingFile, course: Course) -> None:
         for line in file.lost():
             complain("send.unsaved_line", line=line)
     finally:
+        is_there = file.is_there
         file.close()
+    return is_there
 
 
 def _turn_into_workbook(rows: Path, out: Path, course: Course) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from ihuyi_voice.cli import sight
 from ihuyi_voice.cli.following import follow
+from ihuyi_voice.cli.interrupts import all_like_ctrl_c
 from ihuyi_voice.cli.language import Language, choose, text, word
 from ihuyi_voice.cli.options import (
     DEFAULT_INBOX,
@@ -201,7 +202,7 @@ def csv(
         rows = joined(opened, run, account, keyed(file, again=again), headings, masked=not numbers)
         await _write(out, (*headings.names, *headings.ours), rows)
 
-    with reporting(as_json=False):
+    with reporting(as_json=False), all_like_ctrl_c():
         check_out(out, *files_of(ledger), *([recipients] if recipients else []))
         asyncio.run(_with(ledger, work))
 
@@ -214,7 +215,7 @@ def html(
     lang: Annotated[Language | None, typer.Option(help="ledger.html.lang.help")] = None,
 ) -> None:
     """Write a run as one page of HTML, for a phone and a desk."""
-    with reporting(as_json=False):
+    with reporting(as_json=False), all_like_ctrl_c():
         check_place(out, *files_of(ledger))
         page = sight.page()
         report = asyncio.run(_with(ledger, lambda opened: opened.report(run, account)))

@@ -17,7 +17,7 @@ import attrs
 
 from ihuyi_voice.cli.feeding import Carried
 from ihuyi_voice.cli.language import text
-from ihuyi_voice.cli.told import Told
+from ihuyi_voice.cli.told import Told, as_line
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.models import digest
@@ -25,12 +25,13 @@ from ihuyi_voice.models import digest
 T = TypeVar("T")
 
 _TABLE: Final = (
-    "CREATE TABLE seen (key TEXT PRIMARY KEY, said TEXT, line INTEGER, times INTEGER) WITHOUT ROWID"
+    "CREATE TABLE seen (key TEXT PRIMARY KEY, said TEXT, line INTEGER, times INTEGER,"
+    " result TEXT) WITHOUT ROWID"
 )
 _ENDS: Final = "CREATE TABLE ends (line INTEGER PRIMARY KEY, result TEXT)"
 _NOTE: Final = (
-    "INSERT INTO seen VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
-    " RETURNING said, line, times"
+    "INSERT INTO seen VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET times = times + 1"
+    " RETURNING said, line, times, result"
 )
 
 
@@ -62,14 +63,17 @@ class Keyed:
 Row: TypeAlias = Recipient | BadRow | Carried
 
 
-def keyed(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
+def keyed(rows: Iterable[Row], *, again: bool, before: Iterable[Row] = ()) -> Iterator[Keyed]:
     """Yield each row with its key in a ledger.
 
     Args:
         rows: All rows of a list, in their order.
         again: Whether identical rows are messages of their own; their keys get an ordinal.
+        before: The same rows, of a results file: what may have rung is not sent again by a row
+            that stands before it, either.
     """
     with _Seen() as seen:
+        seen.note_carried(before, by_reference=True)
         for row in rows:
             if isinstance(row, Carried):
                 yield _carried(row, seen, by_reference=True)
@@ -77,9 +81,16 @@ def keyed(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
                 yield Keyed(row) if isinstance(row, BadRow) else _keyed(row, seen, again=again)
 
 
-def told_apart(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
-    """Yield each row; those that say the same to the same number as an earlier one name it."""
+def told_apart(rows: Iterable[Row], *, again: bool, before: Iterable[Row] = ()) -> Iterator[Keyed]:
+    """Yield each row; those that say the same to the same number as an earlier one name it.
+
+    Args:
+        rows: All rows of a list, in their order.
+        again: Whether identical rows are messages of their own.
+        before: As for `keyed`.
+    """
     with _Seen() as seen:
+        seen.note_carried(before, by_reference=False)
         for row in rows:
             if isinstance(row, Carried):
                 yield _carried(row, seen, by_reference=False)
@@ -87,8 +98,14 @@ def told_apart(rows: Iterable[Row], *, again: bool) -> Iterator[Keyed]:
                 yield Keyed(row)
             else:
                 said = digest(row.mobile, row.content)
-                first = seen.note(said, "", row.line)
-                yield Keyed(row, said, first.line if first.times > 1 else 0)
+                yield _after(seen.note(said, "", row.line), row, said)
+
+
+def _after(first: "_First", row: Recipient, key: str) -> Keyed:
+    """Return a row that says the same as an earlier one, if there is one."""
+    if first.times > 1 and first.result:
+        return Keyed(row, key, earlier=as_line(first.line, first.result))
+    return Keyed(row, key, first.line if first.times > 1 else 0)
 
 
 def _carried(carried: Carried, seen: "_Seen", *, by_reference: bool) -> Keyed:
@@ -99,7 +116,7 @@ def _carried(carried: Carried, seen: "_Seen", *, by_reference: bool) -> Keyed:
     said = digest(row.mobile, row.content)
     key = (row.reference or said) if by_reference else said
     if carried.may_have_rung:
-        seen.note(key, said if by_reference else "", row.line)
+        seen.note(key, said if by_reference else "", row.line, carried.result)
     return Keyed(row, key, earlier=carried.result)
 
 
@@ -114,7 +131,7 @@ def _keyed(row: Recipient, seen: "_Seen", *, again: bool) -> Keyed:
     if first.said != said:
         reason = text("send.reference.used", reference=key, line=first.line)
         return Keyed(BadRow(row.line, reason, "", row.cells))
-    return Keyed(row, key, first.line if first.times > 1 else 0)
+    return _after(first, row, key)
 
 
 Stamp: TypeAlias = tuple[int, int, int, int]
@@ -191,11 +208,12 @@ def _told() -> Generator[None]:
 
 @attrs.frozen
 class _First:
-    """The first row of a key, and how many there have been."""
+    """The first row of a key, how many there have been, and how it ended, if it was carried."""
 
     said: str
     line: int
     times: int
+    result: tuple[str, ...]
 
 
 class _Seen(Scratch):
@@ -204,9 +222,17 @@ class _Seen(Scratch):
     def __init__(self) -> None:
         super().__init__(_TABLE)
 
-    def note(self, key: str, said: str, line: int) -> _First:
+    def note(self, key: str, said: str, line: int, result: Sequence[str] = ()) -> _First:
         """Note a row of a key; return the first of them."""
-        return _First(*self.run(_NOTE, (key, said, line)).fetchone())
+        found = self.run(_NOTE, (key, said, line, json.dumps(result))).fetchone()
+        said, line, times, ended = found
+        return _First(said, line, times, tuple(json.loads(ended)))
+
+    def note_carried(self, rows: Iterable[Row], *, by_reference: bool) -> None:
+        """Note all rows that are left and may have rung."""
+        for row in rows:
+            if isinstance(row, Carried):
+                _carried(row, self, by_reference=by_reference)
 
 
 class Ends(Scratch):

@@ -134,7 +134,9 @@ def print_json(value: Mapping[str, Any], to: Console | None = None) -> None:
         line = "".join(_json_safe(char) for char in line)
     if not _fits(line):
         line = json.dumps(value)
-    print(line, file=output if to is None else to.file, flush=True)
+    file = output if to is None else to.file
+    file.write(f"{line}\n")
+    file.flush()
 
 
 @contextmanager

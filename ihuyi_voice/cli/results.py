@@ -5,7 +5,7 @@ looks at it sees the results of one moment, and a full disk costs nothing that w
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
@@ -79,9 +79,12 @@ class ResultsFile:
         """
         if self._path is None:
             return
-        if not self._force and self._path.exists() and not self._is_own(self._path):
-            raise InvalidRequest(text("send.out.taken", out=str(self._path)))
+        self._spare(self._path)
         fresh(self._path).unlink()
+
+    def _spare(self, path: Path) -> None:
+        if not self._force and path.exists() and not self._is_own(path):
+            raise InvalidRequest(text("send.out.taken", out=str(path)))
 
     def _is_own(self, path: Path) -> bool:
         """Say whether a file has this run's results, or none at all."""
@@ -98,17 +101,33 @@ class ResultsFile:
         """Write all rows, then let them take the old file's place.
 
         Raises:
+            InvalidRequest: Another run has written there meanwhile.
             OSError: They can't be written; the old file stays.
         """
         if self._path is None:
             return
-        await replace(self._path, (*self._headings.names, *self._headings.ours), rows)
+        header = (*self._headings.names, *self._headings.ours)
+        await replace(self._path, header, rows, check=self._spare)
 
 
-async def replace(path: Path, header: Sequence[str], rows: AsyncGenerator[Sequence[Any]]) -> None:
-    """Write a file that takes an older one's place when it is whole and on the disk."""
-    with replacing(path) as part, writing(part, workbook=is_workbook(path)) as write:
-        await write_rows(write, header, rows)
+async def replace(
+    path: Path,
+    header: Sequence[str],
+    rows: AsyncGenerator[Sequence[Any]],
+    check: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Write a file that takes an older one's place when it is whole and on the disk.
+
+    Args:
+        path: The file.
+        header: Its first row.
+        rows: The others.
+        check: Called when all is written; raises if the older one is to stay.
+    """
+    with replacing(path) as part:
+        with writing(part, workbook=is_workbook(path)) as write:
+            await write_rows(write, header, rows)
+        check(path)
 
 
 async def write_rows(

@@ -12,6 +12,7 @@ import typer
 from ihuyi_voice.cli import dry, feeding, once, work
 from ihuyi_voice.cli.course import Plan, count_rows
 from ihuyi_voice.cli.exits import Exit
+from ihuyi_voice.cli.interrupts import all_like_ctrl_c
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, files_of, make_client
 from ihuyi_voice.cli.output import reporting
@@ -60,7 +61,7 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send to everybody in a table (CSV or .xlsx); bad rows are reported and skipped."""
-    with reporting(as_json=as_json), readable_twice(recipients) as path:
+    with reporting(as_json=as_json), all_like_ctrl_c(), readable_twice(recipients) as path:
         if ledger is not None and run is None and path != recipients:
             raise InvalidRequest(text("send.run.needed"))
         if ask_balance and not dry_run:

@@ -6,6 +6,7 @@ to be read, once its language is known.
 
 import os
 import re
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -124,6 +125,9 @@ def _translating() -> Generator[None]:
     """Let errors of usage that come out say what they say in the user's language."""
     try:
         yield
+    except KeyboardInterrupt:  # of which the framework says nothing
+        print(text("interrupted"), file=sys.stderr)
+        raise
     except Exception as error:
         write = getattr(error, "format_message", None)  # a usage error, of whichever version
         if write is not None and type(error).__name__ != _HELP:

@@ -3,6 +3,10 @@
 Who read a pipe has gone, the disk behind `> log` is full, or a terminal was hung up with the ssh
 around it. On stdout that is told to whoever writes. On stderr nobody is left to be told, and the
 work, which calls people, goes on.
+
+A pipe that nobody reads, or a terminal that was stopped, is waited for: whoever reads slowly is to
+have everything. But it never keeps a signal from being heard. Whoever asks for an end meanwhile
+gets it after a few seconds, and at once if he asks again.
 """
 
 import errno
@@ -10,8 +14,11 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from select import select
+from time import monotonic
 from typing import IO, Any, Final, TypeVar, cast
 
+import attrs
 from rich.console import Console
 
 from ihuyi_voice.cli.language import text
@@ -19,6 +26,32 @@ from ihuyi_voice.cli.language import text
 T = TypeVar("T")
 
 _GONE: Final = frozenset({errno.EPIPE, errno.EIO, errno.EBADF})  # EIO: of a terminal
+_PIECE: Final = 1_000  # characters, of at most four bytes: so much fits where anything does
+_LOOK: Final = 0.1  # seconds between two looks at whether an end was asked for
+_PATIENCE: Final = 5.0  # seconds that a reader has once it was
+
+
+@attrs.define
+class Haste:
+    """What is known of signals that ask for an end, where they are counted.
+
+    Attributes:
+        is_counted: Whether they are; elsewhere each ends the program by itself.
+        is_waiting: Whether something waits to be written.
+        count: How many have come, of late or during that wait.
+    """
+
+    is_counted: bool = False
+    is_waiting: bool = False
+    count: int = 0
+
+    def note(self) -> bool:
+        """Note a signal; return whether it is news for the run, or only for who waits."""
+        self.count += 1
+        return not self.is_waiting or self.count == 1
+
+
+haste: Final = Haste()
 
 
 class OutputClosed(OSError):
@@ -26,6 +59,8 @@ class OutputClosed(OSError):
 
     def __str__(self) -> str:
         cause = self.__cause__
+        if isinstance(cause, TimeoutError):
+            return text("output.unread")
         if not isinstance(cause, OSError) or cause.errno in _GONE:
             return text("output.closed")
         return text("output.lost", reason=str(cause))
@@ -48,7 +83,7 @@ class _Stream:
 
     def write(self, words: str) -> int:
         """Write, if anything can be written."""
-        return self._trying(lambda: self._real().write(words), 0)
+        return self._trying(lambda: _written(self._real(), words), 0)
 
     def flush(self) -> None:
         """Have it written."""
@@ -67,6 +102,40 @@ class _Stream:
         if self._told:
             raise OutputClosed from self._lost[1]
         return nothing
+
+
+def _written(stream: Any, words: str) -> int:  # noqa: ANN401 - theirs
+    if not haste.is_counted:
+        return int(stream.write(words))
+    for start in range(0, len(words), _PIECE):
+        _await_room(stream)
+        stream.write(words[start : start + _PIECE])
+        stream.flush()
+    return len(words)
+
+
+def _await_room(stream: Any) -> None:  # noqa: ANN401 - theirs
+    """Wait until something can be written, or an end was asked for and nobody reads.
+
+    Raises:
+        TimeoutError: Nobody does.
+    """
+    if sys.platform == "win32":  # which can only wait for sockets
+        return
+    try:
+        handle = stream.fileno()
+    except (OSError, ValueError):  # it is no file
+        return
+    haste.count, haste.is_waiting = 0, True
+    try:
+        until = None
+        while not select([], [handle], [], _LOOK)[1]:
+            if haste.count and until is None:
+                until = monotonic() + _PATIENCE
+            if haste.count > 1 or (until is not None and monotonic() >= until):
+                raise TimeoutError
+    finally:
+        haste.is_waiting = False
 
 
 def _mute(stream: IO[str]) -> None:

@@ -77,6 +77,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the output was closed before everything was written",
         "输出已关闭，有内容未能写出",
     ),
+    "output.unread": (
+        "nobody read the output, and the end was asked for",
+        "输出无人读取，且已要求结束",
+    ),
     "output.lost": ("the output could not be written: {reason}", "输出无法写入：{reason}"),
     "interrupted": ("Interrupted.", "已中断。"),
     "interrupted.in_flight": (

@@ -108,6 +108,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.number.none": ("there is no number ({number})", "没有号码（{number}）"),
     # Contents and templates
     "reason.content.empty": ("the content is empty", "内容为空"),
+    "reason.content.failed": (
+        "the content is an error of a spreadsheet: {mark}",
+        "内容是表格公式的错误值：{mark}",
+    ),
     "reason.template.empty": ("template_id is empty", "模板编号 template_id 为空"),
     "reason.content.nothing": ("the content has nothing to say", "内容没有可朗读的文字"),
     "reason.content.char": (

@@ -210,6 +210,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{out} is there already, and says whose phone rang: choose another name, or --force",
         "{out} 已存在，其中记录了拨打过谁：请换一个文件名，或使用 --force",
     ),
+    "send.out.in_use": (
+        "another run writes its results to {out}: choose another name, or wait for its end",
+        "另一个任务正在向 {out} 写入结果：请换一个文件名，或等它结束",
+    ),
     "send.out.taken": (
         (
             "{out} is there already and holds something else than this run's results: choose "

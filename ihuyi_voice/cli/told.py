@@ -1,6 +1,7 @@
 """What became of one row of a list, in the form in which it is written, printed and counted."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import attrs
 
@@ -12,6 +13,8 @@ from ihuyi_voice.errors import VendorError
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.protocol.codes import SUCCESS
+
+_WHOLE: Final = re.compile(r"(\d{1,9})(?:\.0*)?")
 
 
 @attrs.frozen
@@ -47,12 +50,18 @@ class Told:
             "reference": said and said.reference,
             "status": status,
             "voice_id": voice_id or None,
-            "code": int(code) if code else None,
+            "code": _whole(code),
             "text": reason or None,
             "retry_at": retry_at or None,
-            "attempts": int(attempts or 0),
+            "attempts": _whole(attempts) or 0,
             "replayed": self.carried or (self.outcome is not None and self.outcome.replayed),
         }
+
+
+def _whole(cell: str) -> int | None:
+    """Return the number of a cell that a hand or a spreadsheet may have changed."""
+    found = _WHOLE.fullmatch(cell.strip())
+    return None if found is None else int(found[1])
 
 
 def of_outcome(outcome: Outcome) -> Told:
@@ -81,7 +90,12 @@ def not_begun(row: Recipient | BadRow) -> Told:
 
 def same(row: Recipient | BadRow, line: int, result: tuple[str, ...]) -> Told:
     """Return what became of a row that says the same as an earlier one, which has a result."""
-    return Told(row, (*result[:3], text("send.same", line=line), *result[4:]))
+    return Told(row, as_line(line, result))
+
+
+def as_line(line: int, result: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the result of a row that says the same as that of a line, which has a result."""
+    return (*result[:3], text("send.same", line=line), *result[4:])
 
 
 def not_sent(reason: str) -> tuple[str, ...]:

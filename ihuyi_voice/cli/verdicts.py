@@ -16,6 +16,7 @@ from ihuyi_voice.errors import (
     NotSent,
     OutcomeUnknown,
     RateLimited,
+    RunInUse,
     StorageUnavailable,
     VendorError,
     VoiceError,
@@ -84,7 +85,7 @@ def advice(error: VoiceError, unsure: str = "next.OutcomeUnknown") -> str:
         return _when(error)
     if isinstance(error, VendorError):
         return text(key_of(error.code, error.operation))
-    if isinstance(error, InvalidRequest | LedgerUnavailable):
+    if isinstance(error, InvalidRequest | LedgerUnavailable | RunInUse):
         return ""
     if isinstance(error, OutcomeUnknown):
         return text(unsure)

@@ -15,6 +15,11 @@ from ihuyi_voice.inputs.templates import Template
 from ihuyi_voice.models import Message
 
 _BROKEN: Final = "\N{REPLACEMENT CHARACTER}"
+_FAILED: Final = frozenset({
+    "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!",
+    "#FIELD!", "#BLOCKED!", "#CONNECT!", "#GETTING_DATA", "#BUSY!", "#UNKNOWN!",
+})  # fmt: skip
+"""What a formula shows that came to nothing."""
 
 
 @attrs.frozen
@@ -129,7 +134,12 @@ class RecipientsFile:
     def _content(self, layout: Layout, cells: tuple[str, ...]) -> str:
         if self.template is not None:
             return self.template.render(*[cells[place].strip() for place in layout.values])
-        return filled(cells[layout.content or 0], layout.names, cells)
+        content = cells[layout.content or 0]
+        if content.strip() in _FAILED:
+            raise InvalidRequest(
+                f"the content is an error of a spreadsheet: {content.strip()}", field="content"
+            )
+        return filled(content, layout.names, cells)
 
 
 def _fitted(record: Record, width: int) -> tuple[str, ...]:

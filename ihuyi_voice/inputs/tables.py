@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from zipfile import BadZipFile, ZipFile
 
 import attrs
@@ -98,11 +98,18 @@ def _named_zip(path: Path) -> str | None:
     return next(told, "a .zip archive")
 
 
+def _stdin() -> IO[bytes]:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - `<&-`
+        raise InvalidRequest("stdin is closed, so there is no list to be read from it")
+    return sys.stdin.buffer
+
+
 @contextmanager
 def readable_twice(path: Path) -> Generator[Path]:
     """Yield a file that can be read again: this one, or a copy of a pipe, or of `-`.
 
     Raises:
+        InvalidRequest: It is `-`, and nothing is there.
         OSError: It can't be read.
     """
     if path.is_file() or (not path.exists() and str(path) != "-"):
@@ -112,7 +119,7 @@ def readable_twice(path: Path) -> Generator[Path]:
         copy = Path(folder) / "stdin"
         with copy.open("wb") as file:
             if str(path) == "-":
-                shutil.copyfileobj(sys.stdin.buffer, file)
+                shutil.copyfileobj(_stdin(), file)
             else:
                 with path.open("rb") as pipe:
                     shutil.copyfileobj(pipe, file)

@@ -174,3 +174,41 @@ def test_as_many_rows_come_out_as_go_in(
     assert [row["姓名"] for row in sorted(results(out), key=lambda row: int(row["line"]))] == [
         f"张{place}" for place in range(len(ends))
     ]
+
+
+def test_a_row_like_one_further_down_that_rang_is_not_sent(
+    vendor: Simulator, tmp_path: Path
+) -> None:
+    """As where the results of two runs were put together: the phone rang in the second."""
+    ends = [("NOT_SENT", ""), ("HELD", ""), ("ACCEPTED", ""), ("UNKNOWN", "")]
+    file, out = write(tmp_path, ends), tmp_path / "2.csv"
+    text = file.read_text(encoding="utf-8-sig")
+    text = text.replace("13900000002", "13900000000").replace("13900000003", "13900000001")
+    file.write_text(text, encoding="utf-8")
+    for more in ((), ("--ledger", str(tmp_path / "n.db"), "--force")):
+        result = run("send", str(file), *SAFE, "--out", str(out), *more)
+        assert not vendor.arrivals
+        rows = results(out)
+        told = {row["姓名"]: row["status"] for row in rows}
+        assert told == {"张0": "ACCEPTED", "张1": "UNKNOWN", "张2": "ACCEPTED", "张3": "UNKNOWN"}
+        assert (result.exit_code, len(rows)) == (0, 4), more
+
+
+def test_rows_that_a_spreadsheet_or_a_hand_has_changed_are_json_all_the_same(
+    vendor: Simulator, tmp_path: Path
+) -> None:
+    """What is no whole number is none; before, a run ended in the middle of its list by it."""
+    file = write(tmp_path, [("ACCEPTED", "")] * 4 + [("NOT_SENT", "")])
+    text = file.read_text(encoding="utf-8-sig")
+    for place, (code, attempts) in enumerate(
+        [("2.0", "1.0"), (" ", "一"), ("9" * 5000, ""), ("二", "1 ")]
+    ):
+        text = text.replace(
+            f"ACCEPTED,,,,,1,{place + 2}", f"ACCEPTED,,{code},,,{attempts},{place + 2}"
+        )
+    file.write_text(text, encoding="utf-8")
+    result = run("send", str(file), *SAFE, "--json")
+    *rows, last = map(json.loads, result.stdout.splitlines())
+    told = {row["line"]: (row["code"], row["attempts"]) for row in rows}
+    assert (result.exit_code, last["exit_code"], len(vendor.arrivals)) == (0, 0, 1)
+    assert told == {2: (2, 1), 3: (None, 0), 4: (None, 0), 5: (None, 1), 6: (2, 1)}

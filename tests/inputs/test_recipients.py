@@ -291,3 +291,14 @@ def test_any_header_is_usable_or_an_error_of_ours(
     file = RecipientsFile(write(tmp_path_factory.mktemp("csv"), data), TEMPLATE)
     with pytest.raises(InvalidRequest):
         list(file)
+
+
+@pytest.mark.parametrize("content", ["#N/A", "#REF!", " #VALUE! ", "#DIV/0!", "#NAME?", "#SPILL!"])
+def test_an_error_of_a_spreadsheet_is_nothing_to_say(tmp_path: Path, content: str) -> None:
+    """A formula found nothing, and a phone would have rung to say so."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"mobile,content,备注\n13900000000,{content},x\n13900000001,好,#N/A\n", "utf-8")
+    bad, good = RecipientsFile(path)
+    assert isinstance(bad, BadRow)
+    assert bad.reason == f"the content is an error of a spreadsheet: {content.strip()}"
+    assert isinstance(good, Recipient)

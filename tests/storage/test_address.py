@@ -70,3 +70,29 @@ def test_a_missing_driver_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_address_does_not_show_its_password() -> None:
     """It may stand in a log or in a traceback."""
     assert "p4ss" not in repr(Address.parse("postgresql://me:p4ss@host/db"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [" ", "calls.db\n", " calls.db", "calls.db ", "a\0b", "sqlite:///calls.db%0A", "\ufeffx"],
+)
+def test_a_name_that_was_copied_with_more_than_itself_is_refused(given: str) -> None:
+    """Or it is another ledger, in which nobody has been called yet."""
+    with pytest.raises(InvalidRequest, match="has a blank, a line end or an invisible character"):
+        Address.parse(given)
+
+
+@pytest.mark.parametrize("given", [" postgresql://me@host/db\n", "postgresql://me@host/db\r\n"])
+def test_blanks_around_a_url_are_nothing_of_it(given: str) -> None:
+    """As in a secret that ends in a line end; a URL can have none itself."""
+    assert Address.parse(given) == Address("postgresql", "postgresql://me@host/db")
+
+
+@pytest.mark.parametrize(
+    "given", ["postgresql://me:p4ss@host:port/db", "postgresql://me:p4ss@[::1/db"]
+)
+def test_an_address_that_can_not_be_read_is_no_failure_of_the_database(given: str) -> None:
+    """It is refused before anything connects, and without the password."""
+    with pytest.raises(InvalidRequest, match="has no port from 1 to 65535, or") as caught:
+        Address.parse(given)
+    assert "p4ss" not in str(caught.value)

@@ -1,0 +1,135 @@
+"""A pipe that nobody reads: it is waited for, and never keeps a signal from being heard."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from ihuyi_voice.cli import streams
+from ihuyi_voice.cli.output import print_json
+from ihuyi_voice.cli.streams import OutputClosed, haste
+from ihuyi_voice.simulator import Simulator
+from tests.cli.test_once import ROWS, arrived, results, statuses, write
+from tests.support.command import PROGRAM
+
+if sys.platform == "win32":
+    pytest.skip("it can't wait for pipes", allow_module_level=True)
+
+
+class Unread:
+    """`send --json` into a pipe that nobody reads."""
+
+    def __init__(self, *args: object) -> None:
+        self.reading, writing = os.pipe()
+        self.running = subprocess.Popen(  # noqa: S603 - our own program
+            [*PROGRAM, "send", *map(str, args), "--json", "--concurrency", "20"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        os.close(writing)
+
+    def end(self) -> tuple[int, str]:
+        """Ask for the end until it comes, which it does at some time; return code and stderr."""
+        for patience in (0.3, 9.0, 9.0, 9.0):
+            self.running.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                _, complained = self.running.communicate(timeout=patience)
+                os.close(self.reading)
+                return self.running.returncode, complained
+        self.running.kill()
+        raise AssertionError(self.running.communicate())
+
+
+def test_signals_are_heard_while_nobody_reads(vendor: Simulator, tmp_path: Path) -> None:
+    """Or SIGKILL would be all that helps, and what is in flight would be lost by that."""
+    out = tmp_path / "out.csv"
+    sending = Unread(write(tmp_path), "--out", out)
+    arrived(vendor, 200, sending)  # type: ignore[arg-type]  # it runs, and that is enough
+    code, complained = sending.end()
+    assert (code, "nobody read the output" in complained) == (6, True), complained
+    assert json.loads(complained.splitlines()[-1])["exit_code"] == 6
+    told = [row["手机号"] for row in results(out)]
+    assert len(told) == len(set(told))
+    ends = statuses(out)
+    assert ends["ACCEPTED"] + ends["UNKNOWN"] == len(vendor.arrivals) < ROWS
+
+
+@pytest.fixture
+def full() -> Iterator[tuple[int, IO[str]]]:
+    """A full pipe: the end of its reader, and that of its writer."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    with open(writing, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a number
+        yield reading, file
+    os.close(reading)
+
+
+class Looks:
+    """Counts the looks at a pipe, and has signals come, or somebody read, at some of them."""
+
+    def __init__(self, signals: Sequence[int], reading: int, reads_at: int = 0) -> None:
+        self.count = 0
+        self.heard = list[bool]()
+        self._signals, self._reading, self._reads_at = signals, reading, reads_at
+        self.now = 1000.0
+
+    def print_json(self, file: IO[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Print something there, with a clock that goes on with each look."""
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", file)
+            patch.setattr(haste, "is_counted", True)
+            patch.setattr(streams, "select", self.select)
+            patch.setattr(streams, "monotonic", lambda: self.now)
+            print_json({"a": 1})
+
+    def select(self, *_: object) -> tuple[list[int], list[int], list[int]]:
+        """Look."""
+        self.count += 1
+        self.now += 1.0
+        self.heard += [haste.note() for at in self._signals if at == self.count]
+        if self.count == self._reads_at:
+            os.read(self._reading, 1 << 20)
+            return [], [1], []
+        return [], [], []
+
+
+@pytest.mark.parametrize(
+    ("signals", "looks", "heard"),
+    [
+        pytest.param([2], 7, [True], id="five seconds after the first"),
+        pytest.param([2, 4], 4, [True, False], id="at once at the second"),
+    ],
+)
+def test_a_reader_has_some_seconds_once_an_end_was_asked_for(
+    full: tuple[int, IO[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    signals: list[int],
+    looks: int,
+    heard: list[bool],
+) -> None:
+    """The run hears of one signal alone: it could do nothing about the first till then."""
+    reading, file = full
+    clock = Looks(signals, reading)
+    with pytest.raises(OutputClosed, match="nobody read the output"):
+        clock.print_json(file, monkeypatch)
+    assert (clock.count, clock.heard) == (looks, heard)
+
+
+def test_a_slow_reader_gets_everything(
+    full: tuple[int, IO[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes, if nobody asks for an end; also where the pipe doesn't block."""
+    reading, file = full
+    Looks([], reading, reads_at=1000).print_json(file, monkeypatch)
+    assert os.read(reading, 100) == b'{"a": 1}\n'
