@@ -10,7 +10,6 @@ and must not be lost either: it is put off, and strikes at the next await of who
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import suppress
 from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
@@ -190,18 +189,55 @@ def failed(exc: BaseException) -> "asyncio.Future[Any]":
     return future
 
 
-async def _whole(call: Awaitable[T]) -> T:
-    """Return what a call gives, also if it was cancelled at its very end, when nothing was left.
+class _Whole(Coroutine[Any, Any, T]):
+    """A call that gives what it has, also if it was cancelled at its very end.
 
-    A task would end as cancelled then, and nobody would have its result: a lease, or an intent.
-    (`asyncio.timeout` cancels so, when it strikes as its block ends.)
+    A task would end as cancelled then, with nothing left to cancel, and nobody would have its
+    result: a lease, or an intent. (`asyncio.timeout` does so, when it strikes as its block ends.)
+    So it takes one turn more, in which that cancellation strikes.
     """
-    result = await call
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(0)
-    return result
+
+    __slots__ = ("_call", "_end")
+
+    def __init__(self, call: Coroutine[Any, Any, T]) -> None:
+        self._call = call
+        self._end: StopIteration | None = None
+
+    @property
+    def cr_await(self) -> Coroutine[Any, Any, T]:
+        """What it waits for, to who looks."""
+        return self._call
+
+    def send(self, value: Any) -> Any:  # noqa: ANN401 - whatever a task sends
+        """Go on."""
+        return self._stepped(self._call.send, value)
+
+    def throw(self, *error: Any) -> Any:  # noqa: ANN401 - likewise
+        """Go on with an error."""
+        return self._stepped(self._call.throw, *error)
+
+    def close(self) -> None:
+        """End it where it is."""
+        self._call.close()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._call.__await__()
+
+    def _stepped(self, step: Callable[..., Any], *given: Any) -> Any:  # noqa: ANN401 - likewise
+        if self._end is not None:
+            raise self._end
+        try:
+            return step(*given)
+        except StopIteration as end:
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                raise
+            self._end = end
+            return None
+
+
+def _whole(call: Any) -> Any:  # noqa: ANN401 - of foreign code
+    return _Whole(call) if asyncio.iscoroutine(call) else call  # which asyncio refuses
 
 
 async def _awaited(call: Awaitable[T]) -> T:
