@@ -101,8 +101,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     asks = "caplog" in getattr(item, "fixturenames", ())
     plugin.caplog_handler.setLevel(logging.NOTSET if asks else logging.WARNING)
     plugin.report_handler.setLevel(logging.WARNING)
+    level = logging.NOTSET if asks else logging.WARNING
     for name in QUIET:
-        logging.getLogger(name).setLevel(logging.NOTSET if asks else logging.WARNING)
+        logger = logging.getLogger(name)
+        if logger.level != level:  # to set one makes each of the hundreds of loggers forget its own
+            logger.setLevel(level)
 
 
 class _Watch(logging.Handler):
