@@ -74,9 +74,7 @@ def length(function: Function) -> int:
 
 def test_functions_are_short() -> None:
     """Median 8 lines at most, nine in ten under 25; only a table of options is longer than 40."""
-    lengths = {
-        (path.name, name): lines for path in PACKAGE for name, lines in shape(path).lengths
-    }
+    lengths = {(path.name, name): lines for path in PACKAGE for name, lines in shape(path).lengths}
     assert median(lengths.values()) <= 8
     assert quantiles(lengths.values(), n=10)[-1] < 25
     long = {name for name, lines in lengths.items() if lines > 40}
