@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import signal
+import ssl
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -140,6 +141,8 @@ def one_authority_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         patch.delenv("SSL_CERT_FILE", raising=False)
         patch.delenv("SSL_CERT_DIR", raising=False)
         patch.setattr(certifi, "where", lambda: str(one))
+        system = ssl.get_default_verify_paths()._replace(openssl_cafile=str(one), openssl_capath="")
+        patch.setattr(ssl, "get_default_verify_paths", lambda: system)  # httpx2 asks for these
         yield
 
 
