@@ -8,8 +8,10 @@ import logging
 import os
 import re
 import signal
+import ssl
 import sys
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,14 @@ def pytest_xdist_auto_num_workers() -> int | None:
     return None if LONG else 2 * (os.cpu_count() or 1)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker files that lie together; who is done takes half of what another has left."""
+    if config.getoption("dist") != "load":  # as it is where nobody asks for another
+        return None
+    return import_module("xdist.scheduler").WorkStealingScheduling(config, log)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Let the garbage collector look at none of the many things that stay until the end."""
@@ -101,8 +111,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     asks = "caplog" in getattr(item, "fixturenames", ())
     plugin.caplog_handler.setLevel(logging.NOTSET if asks else logging.WARNING)
     plugin.report_handler.setLevel(logging.WARNING)
+    level = logging.NOTSET if asks else logging.WARNING
     for name in QUIET:
-        logging.getLogger(name).setLevel(logging.NOTSET if asks else logging.WARNING)
+        logger = logging.getLogger(name)
+        if logger.level != level:  # to set one makes each of the hundreds of loggers forget its own
+            logger.setLevel(level)
 
 
 class _Watch(logging.Handler):
@@ -137,6 +150,8 @@ def one_authority_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         patch.delenv("SSL_CERT_FILE", raising=False)
         patch.delenv("SSL_CERT_DIR", raising=False)
         patch.setattr(certifi, "where", lambda: str(one))
+        system = ssl.get_default_verify_paths()._replace(openssl_cafile=str(one), openssl_capath="")
+        patch.setattr(ssl, "get_default_verify_paths", lambda: system)  # httpx2 asks for these
         yield
 
 

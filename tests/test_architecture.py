@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
 
+import attrs
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -26,15 +27,40 @@ def source(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+@attrs.frozen
+class Shape:
+    """What is looked at of a module; its tree is let go of.
+
+    Attributes:
+        is_documented: Whether it has a docstring.
+        lengths: The lines of each of its functions, by their names.
+        undocumented: Its functions without a docstring.
+        imported: What it imports from modules, by the whole names.
+        called: The functions that it calls by a bare name.
+    """
+
+    is_documented: bool
+    lengths: Sequence[tuple[str, int]]
+    undocumented: Sequence[str]
+    imported: Sequence[str]
+    called: frozenset[str]
+
+
 @cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    """Return all that a module is made of, itself first; each file is parsed once."""
-    return tuple(ast.walk(ast.parse(source(path))))
-
-
-def functions(path: Path) -> Iterator[Function]:
-    """Yield every function of a module."""
-    return (node for node in nodes(path) if isinstance(node, Function))
+def shape(path: Path) -> Shape:
+    """Return the shape of a module; each file is parsed once."""
+    module = ast.parse(source(path))
+    nodes = [*ast.walk(module)]
+    functions = [node for node in nodes if isinstance(node, Function)]
+    calls = (node.func for node in nodes if isinstance(node, ast.Call))
+    imports = (node for node in nodes if isinstance(node, ast.ImportFrom) and node.module)
+    return Shape(
+        is_documented=ast.get_docstring(module) is not None,
+        lengths=[(each.name, length(each)) for each in functions],
+        undocumented=[each.name for each in functions if not ast.get_docstring(each)],
+        imported=[f"{node.module}.{alias.name}" for node in imports for alias in node.names],
+        called=frozenset(func.id for func in calls if isinstance(func, ast.Name)),
+    )
 
 
 def length(function: Function) -> int:
@@ -48,7 +74,7 @@ def length(function: Function) -> int:
 
 def test_functions_are_short() -> None:
     """Median 8 lines at most, nine in ten under 25; only a table of options is longer than 40."""
-    lengths = {(path.name, each.name): length(each) for path in PACKAGE for each in functions(path)}
+    lengths = {(path.name, name): lines for path in PACKAGE for name, lines in shape(path).lengths}
     assert median(lengths.values()) <= 8
     assert quantiles(lengths.values(), n=10)[-1] < 25
     long = {name for name, lines in lengths.items() if lines > 40}
@@ -59,9 +85,8 @@ def test_functions_are_short() -> None:
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
 def test_modules_are_of_one_sitting(path: Path) -> None:
     """Under 400 lines each, with a docstring that names the duty."""
-    (module,) = (node for node in nodes(path) if isinstance(node, ast.Module))
     assert lines(path) < 400
-    assert ast.get_docstring(module)
+    assert shape(path).is_documented
 
 
 def lines(*paths: Path) -> int:
@@ -138,12 +163,10 @@ def test_other_rooms_come_in_by_the_door(path: Path) -> None:
     doors = {door.parent.name for door in DOORS if "__all__" in source(door)}
     own = path.relative_to(HOME).parts[0]
     inside = [
-        f"{node.module}.{alias.name}"
-        for node in nodes(path)
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-        if (parts := node.module.split("."))[0] == HOME.name and len(parts) > 2
-        if parts[1] in doors - {own} and not alias.name.isupper()
+        name
+        for name in shape(path).imported
+        if (parts := name.split("."))[0] == HOME.name and len(parts) > 3
+        if parts[1] in doors - {own} and not parts[-1].isupper()
     ]
     assert set(inside) <= {"ihuyi_voice.simulator.server.serving"}  # which needs the extra
 
@@ -151,19 +174,7 @@ def test_other_rooms_come_in_by_the_door(path: Path) -> None:
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
 def test_every_test_names_the_fact_that_it_proves(path: Path) -> None:
     """In a docstring."""
-    missing = [
-        each.name
-        for each in functions(path)
-        if each.name.startswith("test_") and not ast.get_docstring(each)
-    ]
-    assert not missing
-
-
-def calls(path: Path, name: str) -> Iterator[ast.Call]:
-    """Yield every call of a function of this name."""
-    for node in nodes(path):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
-            yield node
+    assert not [name for name in shape(path).undocumented if name.startswith("test_")]
 
 
 def modules_with_public_names() -> list[str]:
@@ -177,7 +188,7 @@ def modules_with_public_names() -> list[str]:
 
 def test_only_the_command_prints() -> None:
     """A library leaves its user's terminal alone."""
-    printing = {path.parent.name for path in PACKAGE if any(calls(path, "print"))}
+    printing = {path.parent.name for path in PACKAGE if "print" in shape(path).called}
     assert printing == {"cli"}
 
 
@@ -191,7 +202,7 @@ def test_public_names_are_sorted_and_there(name: str) -> None:
 
 def test_nothing_relies_on_being_collected() -> None:
     """No __del__ anywhere."""
-    assert not [path for path in PACKAGE if any(f.name == "__del__" for f in functions(path))]
+    assert not [path for path in PACKAGE if "__del__" in dict(shape(path).lengths)]
 
 
 BLOCKER = """

@@ -97,16 +97,17 @@ def test_what_a_look_up_has_found_is_told_whatever_fails_after_it(
 @pytest.mark.parametrize("manner", [each for each in FAILING if each != "lies"])
 def test_an_end_that_cannot_be_written_is_told_and_stops_the_run(manner: Manner) -> None:
     """A full disk: what the vendor answered stands, the rest isn't sent."""
+    many = few_or_many(500, 2_000)
 
     async def main() -> tuple[list[Outcome], Counter[Any], list[str]]:
         simulator = vendor(latency=0.1)
         ledger = FakeLedger(method="settle", manner=manner, after=20)
         async with in_process(simulator, ledger=ledger) as client:
-            found = await all_of(client, messages(2_000), concurrency=10)
+            found = await all_of(client, messages(many), concurrency=10)
         return found, simulator.rung(), list(ledger.store.states(RUN).values())
 
     found, rung, states = run_virtual(main())
-    assert len(found) == 2_000
+    assert len(found) == many
     accepted = {each.message.mobile for each in found if each.status is ACCEPTED}
     assert accepted == {mobile for mobile, _ in rung}
     assert 20 < len(rung) < 100
@@ -200,13 +201,14 @@ def test_somebody_who_cancels_the_look_up_stops_the_run() -> None:
 
 def test_a_slow_consumer_bounds_what_is_looked_up() -> None:
     """Memory doesn't grow with the input."""
+    many = few_or_many(5, 10) * AHEAD
 
     async def main() -> int:
         store, simulator = Store(), vendor()
-        settled(store, messages(5_000), simulator.account, FakeLedger(store))
+        settled(store, messages(many), simulator.account, FakeLedger(store))
         consumed = most = 0
         async with in_process(simulator, ledger=FakeLedger(store)) as client:
-            async with client.submit_many(iter(messages(5_000)), run=RUN) as run:
+            async with client.submit_many(iter(messages(many)), run=RUN) as run:
                 async for _ in run:
                     consumed += 1
                     await asyncio.sleep(0.01)

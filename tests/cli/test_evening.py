@@ -13,7 +13,7 @@ import xlsxwriter  # type: ignore[import-untyped]  # it has none
 
 import ihuyi_voice
 from ihuyi_voice.simulator import Simulator
-from tests.support.command import PROGRAM
+from tests.support.command import program
 from tests.support.terminal import at_terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
@@ -67,7 +67,7 @@ def evening(vendor: Simulator, folder: Path, language: str, columns: int = 80) -
     for number, (line, expected) in enumerate(lines, 1):
         if number == len(lines):
             vendor.vendor.balance = 856
-        command = [*PROGRAM, *shlex.split(line)]
+        command = [*program(), *shlex.split(line)]
         code, screen = at_terminal(command, columns=columns, environ=environ, folder=folder)
         assert code == int(expected), screen
         screens.append(f"$ ihuyi-voice {line}\n{screen}")

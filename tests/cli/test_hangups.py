@@ -13,7 +13,7 @@ import pytest
 from ihuyi_voice.cli.interrupts import Interrupts
 from ihuyi_voice.simulator import Simulator
 from tests.cli.test_once import ROWS, Sending, arrived, statuses, write
-from tests.support.command import CONTENT, MOBILE, PROGRAM
+from tests.support.command import CONTENT, MOBILE, PROGRAM, program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has other signals")
 
@@ -91,7 +91,7 @@ def test_a_log_on_a_full_disk_changes_nothing(vendor: Simulator, tmp_path: Path)
     out = tmp_path / "out.csv"
     with FULL.open("w") as full:
         done = subprocess.run(  # noqa: S603 - our own program
-            [*PROGRAM, "send", str(write(tmp_path, 3, "x,12,x\n")), "--out", str(out)],
+            [*program(), "send", str(write(tmp_path, 3, "x,12,x\n")), "--out", str(out)],
             check=False,
             stdout=subprocess.PIPE,
             stderr=full,
@@ -109,7 +109,7 @@ def test_an_output_on_a_full_disk_loses_no_summary(
     out = tmp_path / "out.csv"
     with FULL.open("w") as full:
         done = subprocess.run(  # noqa: S603 - our own program
-            [*PROGRAM, "send", str(write(tmp_path, 3)), "--out", str(out), *more],
+            [*program(), "send", str(write(tmp_path, 3)), "--out", str(out), *more],
             check=False,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -146,7 +146,7 @@ def test_a_reader_who_has_left_costs_no_traceback(
 ) -> None:
     """What went wrong is told on stderr, and by the exit code."""
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, *args], check=False, stdout=nobody, stderr=subprocess.PIPE
+        [*program(), *args], check=False, stdout=nobody, stderr=subprocess.PIPE
     )
     assert done.returncode == code
     assert done.stderr.startswith((b"ihuyi-voice: ", b"TemplateMismatch: ", b"InvalidRequest: "))

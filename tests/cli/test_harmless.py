@@ -22,7 +22,7 @@ from ihuyi_voice.protocol.pushes import parse_push
 from ihuyi_voice.pushes import Handling, Inbox
 from ihuyi_voice.simulator import Simulator
 from tests.pushes.support import report_form
-from tests.support.command import CONTENT, MOBILE, PROGRAM, Answering, run
+from tests.support.command import CONTENT, MOBILE, Answering, program, run
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\nline 1: ACCEPTED\u202e\u2028\x00 [bold]:warning: \x7f"
 ESCAPES = "\x1b[2J\x9b31m\u202e"
@@ -201,7 +201,7 @@ def test_json_says_the_same_harmlessly(value: dict[str, str]) -> None:
 def test_a_real_stderr_takes_what_can_not_be_encoded(vendor: Simulator) -> None:
     """A file's name that is no text ends no program with a traceback."""
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, "send", b"\xff\x1b[2J.csv"], check=False, capture_output=True
+        [*program(), "send", b"\xff\x1b[2J.csv"], check=False, capture_output=True
     )
     assert done.returncode == 2
     assert rb"\udcff\x1b[2J.csv" in done.stderr

@@ -16,7 +16,7 @@ from ihuyi_voice.pushes import Inbox
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.cli.test_resuming import Sending, arrived, results, sent, write
 from tests.pushes.support import FORM, report_form
-from tests.support.command import CONTENT, MOBILE, PROGRAM, run
+from tests.support.command import CONTENT, MOBILE, program, run
 
 
 def test_the_reports_of_a_real_inbox_settle_what_is_uncertain(tmp_path: Path, inbox: str) -> None:
@@ -91,7 +91,7 @@ def test_a_closed_output_costs_the_words_alone(vendor: Simulator, tmp_path: Path
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, "send", str(file), "--ledger", str(tmp_path / "n.db"), "--out", str(out)],
+        [*program(), "send", str(file), "--ledger", str(tmp_path / "n.db"), "--out", str(out)],
         check=False,
         stdout=writing,
         stderr=subprocess.PIPE,
@@ -104,7 +104,7 @@ def test_a_closed_output_costs_the_words_alone(vendor: Simulator, tmp_path: Path
 def test_an_output_of_windows_letters_loses_no_summary(vendor: Simulator, tmp_path: Path) -> None:
     """What cp1252 lacks is spelled out."""
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, "send", str(write(tmp_path, 3)), "--ledger", str(tmp_path / "n.db")],
+        [*program(), "send", str(write(tmp_path, 3)), "--ledger", str(tmp_path / "n.db")],
         check=False,
         capture_output=True,
         env={**os.environ, "PYTHONIOENCODING": "cp1252:strict"},

@@ -16,7 +16,7 @@ import pytest
 
 from ihuyi_voice.cli.growing import GrowingFile
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM, quick_program, run, seen
+from tests.support.command import CONTENT, MOBILE, PROGRAM, program, quick_program, run, seen
 
 ROWS = 300
 
@@ -51,9 +51,9 @@ class Sending:
             if most is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
-        program = PROGRAM if most or environ else quick_program()  # they act as it starts
+        itself = PROGRAM if most or environ else quick_program()  # they act as it starts
         self.running = subprocess.Popen(  # noqa: S603 - our own program
-            [*program, "send", *map(str, args), "--concurrency", "20"],
+            [*itself, "send", *map(str, args), "--concurrency", "20"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -176,7 +176,7 @@ def test_a_closed_output_loses_the_summary_from_there_alone(
     os.close(reading)
     out = tmp_path / "out.csv"
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, "send", str(write(tmp_path, 3)), "--out", str(out)],
+        [*program(), "send", str(write(tmp_path, 3)), "--out", str(out)],
         check=False,
         stdout=writing,
         stderr=subprocess.PIPE,

@@ -22,7 +22,7 @@ from ihuyi_voice.cli.work import Bench, work_at
 from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.simulator import Simulator
-from tests.support.command import PROGRAM, run
+from tests.support.command import program, run
 from tests.support.postgres import Server
 from tests.support.redis_servers import PrivateRedis
 from tests.support.sockets import Reader, Writer, pass_on, serving
@@ -211,7 +211,7 @@ def test_a_missing_extra_ends_it_at_once(
     assert (result.exit_code, "ihuyi-voice[workers]" in result.stderr) == (8, True), result.stderr
 
 
-COMMAND = [*PROGRAM, "work", "--until-done"]
+WORK = ("work", "--until-done")
 
 
 @asynccontextmanager
@@ -229,7 +229,7 @@ async def waiting(
         "IHUYI_LANG": "en",
     }
     with path.open("wb") as log:
-        async with running(COMMAND, told, log=log) as worker:
+        async with running([*program(), *WORK], told, log=log) as worker:
             await written(path, AWAY)
             yield worker
 
@@ -325,9 +325,9 @@ async def test_a_worker_tells_of_an_outage_in_a_few_lines(
     told = {"IHUYI_LEDGER": server.url, "IHUYI_GUARD": private.url, "IHUYI_LANG": "en"}
     path = tmp_path / "log"
     with path.open("wb") as log:
-        load = [*PROGRAM, "send", str(listed), "--distribute", "--run", "r"]
+        load = [*program(), "send", str(listed), "--distribute", "--run", "r"]
         assert await (await start(load, told, log=log)).wait() == 0
-        async with running([*COMMAND, "--concurrency", "4"], told, log=log) as worker:
+        async with running([*program(), *WORK, "--concurrency", "4"], told, log=log) as worker:
             while len(vendor.arrivals) < 50:  # noqa: ASYNC110 - of another thread
                 await asyncio.sleep(0.02)
             await server.stop()

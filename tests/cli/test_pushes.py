@@ -12,7 +12,7 @@ import pytest
 
 from ihuyi_voice.pushes import DeliveryReport, Handling, Inbox, PushState
 from tests.pushes.support import report, states
-from tests.support.command import PROGRAM, run
+from tests.support.command import program, run
 
 
 async def _store(inbox: str, *voice_ids: str) -> None:
@@ -95,7 +95,7 @@ def test_a_closed_output_is_told_apart_from_wrong_input(inbox: str) -> None:
         reading, writing = os.pipe()
         os.close(reading)
         done = subprocess.run(  # noqa: S603 - our own program
-            [*PROGRAM, *args], check=False, stdout=writing, stderr=subprocess.PIPE, text=True
+            [*program(), *args], check=False, stdout=writing, stderr=subprocess.PIPE, text=True
         )
         os.close(writing)
         told = "ihuyi-voice: the output was closed before everything was written\n"

@@ -16,7 +16,7 @@ import pytest
 
 from tests.cli.receiving import TOKEN, push, receiving
 from tests.pushes.support import FORM, audit_form, report_form
-from tests.support.command import PROGRAM, run
+from tests.support.command import program, run
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -133,7 +133,7 @@ def test_a_port_that_is_taken_is_no_refusal_of_the_vendor(inbox: str, command: s
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run(  # noqa: S603 - our own program
-            [*PROGRAM, command, "--port", port], check=False, capture_output=True, text=True
+            [*program(), command, "--port", port], check=False, capture_output=True, text=True
         )
     assert (done.returncode, done.stdout) == (6, "")
     assert f"port {port} on 127.0.0.1 is taken" in done.stderr

@@ -21,7 +21,7 @@ from ihuyi_voice.errors import BalanceExhausted, Blacklisted, RunStopped, VoiceE
 from ihuyi_voice.inputs.recipients import RecipientsFile
 from ihuyi_voice.models import Action, Operation, OutcomeStatus
 from ihuyi_voice.simulator import Fault, Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM
+from tests.support.command import CONTENT, MOBILE, program
 from tests.support.vendor import in_process
 from tests.support.virtual_time import run_virtual
 
@@ -250,7 +250,7 @@ def test_a_real_terminal_shows_the_failure_while_the_run_goes_on(
     vendor.add_fault(Fault("silence"))
     file = str(write(tmp_path, 2))
     outer, inner = pty.openpty()
-    command = [*PROGRAM, "--lang", language, "send", file, "--concurrency", "1"]
+    command = [*program(), "--lang", language, "send", file, "--concurrency", "1"]
     with subprocess.Popen(  # noqa: S603 - our own program
         command, stdin=inner, stdout=inner, stderr=inner
     ) as process:

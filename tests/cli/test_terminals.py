@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 
 from ihuyi_voice.simulator import Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM
+from tests.support.command import CONTENT, MOBILE, program
 from tests.support.terminal import at_terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
@@ -36,7 +36,7 @@ def width(line: str) -> int:
 def test_the_help_fits_the_terminal(lang: str, columns: int) -> None:
     """No line is longer than it is wide, in either language; and there are colours."""
     for args in ((), ("send",), ("simulate",)):
-        code, shown = at_terminal([*PROGRAM, "--lang", lang, *args, "-h"], columns=columns)
+        code, shown = at_terminal([*program(), "--lang", lang, *args, "-h"], columns=columns)
         assert code == 0
         assert COLOURS.search(shown)
         lines = COLOURS.sub("", shown).splitlines()
@@ -45,18 +45,18 @@ def test_the_help_fits_the_terminal(lang: str, columns: int) -> None:
 
 def test_check_says_how_it_stands_in_colours(vendor: Simulator) -> None:
     """Green for what is right; with NO_COLOR, or a terminal that has none, the words alone."""
-    code, shown = at_terminal([*PROGRAM, "check"], columns=60)
+    code, shown = at_terminal([*program(), "check"], columns=60)
     assert code == 0
     assert "\x1b[32mok" in shown
     for environ in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
-        code, shown = at_terminal([*PROGRAM, "check"], columns=60, environ=environ)
+        code, shown = at_terminal([*program(), "check"], columns=60, environ=environ)
         assert (code, STEERING.search(shown)) == (0, None)
         assert "ok    key: the vendor takes it" in shown
 
 
 def test_errors_are_told_at_the_terminal(vendor: Simulator) -> None:
     """In words that a narrow one takes whole."""
-    command = [*PROGRAM, "--lang", "zh", "submit", MOBILE, "x"]
+    command = [*program(), "--lang", "zh", "submit", MOBILE, "x"]
     code, shown = at_terminal(command, columns=30, environ={"NO_COLOR": "1"})
     assert code == 3
     assert "处理办法：" in shown.replace("\r\n", "")
@@ -76,7 +76,7 @@ def test_where_there_is_no_terminal_nothing_steers_one(
 ) -> None:
     """A file or a pipe gets words alone."""
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, *args], check=False, capture_output=True, stdin=subprocess.DEVNULL, text=True
+        [*program(), *args], check=False, capture_output=True, stdin=subprocess.DEVNULL, text=True
     )
     assert done.returncode == 0
     assert not STEERING.search(done.stdout + done.stderr)

@@ -13,7 +13,7 @@ from ihuyi_voice.cli import main
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.simulator import Simulator
-from tests.support.command import CONTENT, MOBILE, PROGRAM, run
+from tests.support.command import CONTENT, MOBILE, PROGRAM, program, run
 
 COMMANDS = (
     ("demo",),
@@ -103,7 +103,7 @@ def test_wrong_usage_is_told_without_a_traceback(args: tuple[str, ...]) -> None:
 def test_the_console_script_runs(vendor: Simulator) -> None:
     """In a process of its own, from the environment alone, on stdout and nothing on stderr."""
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, "balance", "--json"], check=False, capture_output=True, text=True
+        [*program(), "balance", "--json"], check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, '{"balance": 856}\n', "")
 

@@ -134,10 +134,10 @@ def test_twenty_common_characters_tell_gb18030_from_utf8(tmp_path: Path, seed: i
 
 def test_the_encoding_is_told_from_the_whole_file(tmp_path: Path) -> None:
     """GB18030 whose first Chinese character comes after a megabyte of ASCII is still GB18030."""
-    rows = "".join(f"139{place:08d},ok\n" for place in range(80_000))
+    rows = "".join(f"139{place:08d},{'ok' * 500}\n" for place in range(1_200))
     text = f"mobile,content\n{rows}13911111111,张茜\n".encode("gb18030")
     *_, last = RecipientsFile(write(tmp_path, text))
-    assert last == Recipient("13911111111", "张茜", line=80_002)
+    assert last == Recipient("13911111111", "张茜", line=1_202)
 
 
 def test_bytes_of_no_encoding_spoil_their_row_only(tmp_path: Path) -> None:

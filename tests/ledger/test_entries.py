@@ -19,7 +19,7 @@ from ihuyi_voice import (
     Submission,
     VendorError,
 )
-from ihuyi_voice.ledger import Entry
+from ihuyi_voice.ledger import Entry, entries
 from ihuyi_voice.ledger.entries import PAGE
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.states import Ending, State
@@ -36,6 +36,7 @@ from tests.support.ledgers import (
     status_of,
     unknown,
 )
+from tests.support.long import few_or_many
 
 ENDS: dict[str, Ending] = {
     "accepted": accepted(),
@@ -113,16 +114,18 @@ async def test_an_entry_tells_when_its_call_was_begun_and_when_it_ended(world: W
     assert all(each.also == () for each in entries.values())
 
 
-async def test_entries_come_in_pages(world: World) -> None:
+async def test_entries_come_in_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each once, in the order in which they came, however many there are."""
+    page = few_or_many(50, PAGE)
+    monkeypatch.setattr(entries, "PAGE", page)
     process = await world.process()
-    keys = [str(number) for number in range(2 * PAGE + 1)]
+    keys = [str(number) for number in range(2 * page + 1)]
     async with process.ledger.run(ACCOUNT, "run") as journal:
-        for key in keys[: PAGE + 1]:
+        for key in keys[: page + 1]:
             await journal.settle(draft(key), held())
         async with process.ledger.run(ACCOUNT, "between") as other:
             await other.settle(draft("x"), held())
-        for key in keys[PAGE + 1 :]:
+        for key in keys[page + 1 :]:
             await journal.settle(draft(key), held())
     assert [entry.key for entry in await listed(process)] == keys
     assert [entry.key for entry in await listed(process, OutcomeStatus.HELD)] == keys

@@ -22,7 +22,7 @@ from ihuyi_voice import (
 from ihuyi_voice.errors import StorageUnavailable
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.storage import Database, sqlite
-from tests.support.databases import Place
+from tests.support.databases import Place, drop
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, held, unknown
 
 
@@ -356,8 +356,6 @@ async def test_backends_that_are_terminated_are_replaced(postgres: str) -> None:
     """Nobody notices: neither between two transactions nor within one."""
     from secrets import token_hex  # noqa: PLC0415
 
-    from tests.support.ledgers import drop_ledger  # noqa: PLC0415
-
     world = World(Place(postgres, f"test_{token_hex(4)}", is_postgres=True))
     process = await world.process()
     journal = process.calls()
@@ -374,7 +372,7 @@ async def test_backends_that_are_terminated_are_replaced(postgres: str) -> None:
     assert await journal.look([draft()]) == [accepted()]
     await admin.close()
     await world.aclose()
-    await drop_ledger(world.place)
+    await drop(world.place.url, world.place.table)
 
 
 async def terminate(admin: Any, process: Process) -> None:

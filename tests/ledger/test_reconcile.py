@@ -291,9 +291,11 @@ async def test_a_report_that_had_to_wait_settles_after_its_reader_has_died(world
 async def test_many_that_had_to_wait_are_looked_at_in_turn(world: World) -> None:
     """More than one transaction takes; those that still wait don't stand in the way."""
     caller, inbox = await world.process(), FakeInbox()
-    for place in range(600):
-        number = f"138{place:08d}"
-        assert await caller.calls().intend(draft(f"w{place}", mobile=number)) is None
+    numbers = [f"138{place:08d}" for place in range(600)]
+    drafts = [draft(f"w{place}", mobile=number) for place, number in enumerate(numbers)]
+    journal = caller.calls()
+    assert await asyncio.gather(*map(journal.intend, drafts)) == [None] * 600
+    for place, number in enumerate(numbers):
         inbox.tell(f"X{place}", world.now, mobile=number)
     world.beat = 0.02
     first = await world.process(inbox=inbox)

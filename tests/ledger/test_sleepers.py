@@ -82,6 +82,7 @@ async def test_its_locks_are_taken_from_it(
         await what(url)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", [keyed_call, run])
 async def test_its_locks_are_taken_from_it_behind_a_pooler(
     server: Server, what: Callable[[str], Awaitable[None]]

@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 from ihuyi_voice.cli.app import app
 from ihuyi_voice.simulator import Simulator
 from tests.support import quick
+from tests.support.long import LONG
 from tests.support.servers import Certificate
 
 PROGRAM = (sys.executable, "-m", "ihuyi_voice.cli")
@@ -50,6 +51,11 @@ def quick_program() -> Sequence[str]:
     assert server.stdout is not None
     assert server.stdout.readline()
     return (sys.executable, "-I", "-S", quick.__file__, address)
+
+
+def program() -> Sequence[str]:
+    """Return what starts the command: itself in the long run, and what is quicker in the short."""
+    return PROGRAM if LONG else quick_program()
 
 
 class ServedVendor:

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-import asyncpg
 import attrs
 import pytest
 
@@ -149,18 +148,7 @@ def status_of(end: Submission | VoiceError) -> OutcomeStatus:
 
 @pytest.fixture
 async def world(place: Place) -> AsyncGenerator[World]:
-    """Yield a database for ledgers of the test's own, dropped afterwards."""
+    """Yield a database for ledgers of the test's own."""
     world = World(place)
     yield world
     await world.aclose()
-    if place.is_postgres:
-        await drop_ledger(place)
-
-
-async def drop_ledger(place: Place) -> None:
-    """Drop the tables of a ledger on PostgreSQL."""
-    connection = await asyncpg.connect(place.url)
-    for table in ("runs", "parts", "owners", "entries", "reports", "marks"):
-        await connection.execute(f'DROP TABLE IF EXISTS "{place.table}_{table}"')
-    await connection.execute("DELETE FROM ihuyi_schema WHERE name = $1", f"{place.table}_ledger")
-    await connection.close()

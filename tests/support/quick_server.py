@@ -13,8 +13,11 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from rich.console import Console
+
 import ihuyi_voice
 from ihuyi_voice import cli
+from ihuyi_voice.cli import streams
 from tests.support.quick import NUMBER, SIGNALS
 
 
@@ -33,17 +36,17 @@ def load() -> None:
 
 def read(connection: socket.socket) -> tuple[list[int], bytes]:
     """Return the standard streams that somebody hands over, and what is told with them."""
-    length, streams, _, _ = socket.recv_fds(connection, NUMBER, 3)
+    length, descriptors, _, _ = socket.recv_fds(connection, NUMBER, 3)
     told, wanted = b"", int.from_bytes(length, "big")
     while len(told) < wanted:
         told += connection.recv(wanted - len(told))
-    return streams, told
+    return descriptors, told
 
 
-def become(streams: list[int], told: bytes) -> None:
+def become(descriptors: list[int], told: bytes) -> None:
     """Let this process be the one that somebody wanted."""
-    for place, stream in enumerate(streams):
-        os.dup2(stream, place)
+    for place, each in enumerate(descriptors):
+        os.dup2(each, place)
     os.closerange(3, 64)
     folder, args, environ, ignored = marshal.loads(told)  # noqa: S302 - our own
     for each in SIGNALS:
@@ -56,6 +59,9 @@ def become(streams: list[int], told: bytes) -> None:
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as Python opens them at its start
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, closefd=False)  # noqa: SIM115
+    # They look at the terminal, and at the environment, when they are made.
+    vars(streams.console).update(vars(Console(file=streams.output)))
+    vars(streams.errors).update(vars(Console(file=streams.complaints, stderr=True)))
     sys.modules["__main__"].__package__ = cli.__name__  # by which it calls itself
     sys.argv = [str(Path(cli.__file__).with_name("__main__.py")), *args]
 
@@ -86,13 +92,13 @@ def serve(address: str) -> None:
             connection.close()
             reap()
             continue
-        streams, told = read(connection)
+        descriptors, told = read(connection)
         process = os.fork()
         if process == 0:
-            become(streams, told)
+            become(descriptors, told)
             return
         os.closerange(0, 3)
-        for each in streams:
+        for each in descriptors:
             os.close(each)
         watch(connection, process)
     reap()

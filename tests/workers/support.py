@@ -12,6 +12,7 @@ import asyncpg
 from ihuyi_voice import VoiceClient
 from ihuyi_voice.ledger import Ledger, RunProgress
 from ihuyi_voice.simulator import Simulator
+from tests.support.databases import drop
 from tests.support.vendor import in_process
 
 ACCOUNT = "VM00000000"
@@ -26,19 +27,7 @@ async def own_ledger(url: str, **options: Any) -> AsyncGenerator[tuple[Ledger, s
         async with Ledger.open(url, prefix=prefix, **options) as ledger:
             yield ledger, prefix
     finally:
-        await _drop(url, prefix)
-
-
-async def _drop(url: str, prefix: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        named = "SELECT tablename FROM pg_tables WHERE tablename LIKE $1"
-        for row in await connection.fetch(named, f"{prefix}\\_%"):
-            await connection.execute(f'DROP TABLE "{row["tablename"]}"')
-        await connection.execute(f"DROP SCHEMA IF EXISTS {prefix}_jobs CASCADE")
-        await connection.execute("DELETE FROM ihuyi_schema WHERE name = $1", f"{prefix}_ledger")
-    finally:
-        await connection.close()
+        await drop(url, prefix)
 
 
 async def execute(url: str, statement: str, *given: object, path: str = "public") -> list[Any]:

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import json
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,12 +16,12 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # it has no types
 
 from tests.ledger.killing import own_database
+from tests.support.command import program
 from tests.support.long import few_or_many
 from tests.support.redis_servers import PrivateRedis
 from tests.workers.processes import running, start, written
 from tests.workers.vendor import RATE_CODES, Vendor, vendor_of
 
-COMMAND: Final = [sys.executable, "-m", "ihuyi_voice.cli"]
 COMPOSE: Final = Path(__file__).parents[1] / "samples" / "compose.yaml"
 RUN: Final = "nightly"
 
@@ -43,7 +42,7 @@ async def told(
     environment: Mapping[str, str], *arguments: str
 ) -> tuple[int | None, list[dict[str, Any]]]:
     """Run the command to its end; return its exit code, and the JSON that it printed."""
-    process = await start([*COMMAND, *arguments], environment, out=True)
+    process = await start([*program(), *arguments], environment, out=True)
     out, _ = await process.communicate()
     return process.returncode, [json.loads(line) for line in out.splitlines()]
 
@@ -96,9 +95,9 @@ def composed(variables: Mapping[str, str]) -> dict[str, list[Container]]:
 
 def container(service: Mapping[str, Any]) -> Container:
     """Return a container of a service."""
-    program, *arguments = service["command"]
-    assert program == "ihuyi-voice"
-    return Container([*COMMAND, *arguments], {**service["environment"], "IHUYI_LANG": "en"})
+    name, *arguments = service["command"]
+    assert name == "ihuyi-voice"
+    return Container([*program(), *arguments], {**service["environment"], "IHUYI_LANG": "en"})
 
 
 @asynccontextmanager
@@ -107,7 +106,7 @@ async def at_work(
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
     """Run `ihuyi-voice work` while inside."""
     with (folder / f"{name}.log").open("wb") as log:
-        async with running([*COMMAND, "work"], {**environment, **more}, log=log) as process:
+        async with running([*program(), "work"], {**environment, **more}, log=log) as process:
             yield process
 
 
@@ -168,14 +167,14 @@ async def test_a_run_is_stopped_for_all_and_goes_on(
     async with at_work(environment, tmp_path, "a", IHUYI_CONCURRENCY="10", IHUYI_PARTS="1") as a:
         await vendor.arrived(10)
         process = await start(
-            [*COMMAND, "ledger", "stop", RUN, "--reason", "wrong list"], environment
+            [*program(), "ledger", "stop", RUN, "--reason", "wrong list"], environment
         )
         assert await process.wait() == 0
         code, seen = await told(environment, "ledger", "show", RUN, "--follow", "--json")
         assert (code, seen[-1]["stopped"], seen[-1]["cause"]) == (1, True, "wrong list")
         before = len(vendor.calls())
         assert before < 400
-        process = await start([*COMMAND, "ledger", "resume", RUN], environment)
+        process = await start([*program(), "ledger", "resume", RUN], environment)
         assert await process.wait() == 0
         code, seen = await told(environment, "ledger", "show", RUN, "--follow", "--json")
         assert code == 0

@@ -19,10 +19,10 @@ FOUND: Final = (13, 80, 448, 910, 1068, 1416, 2006, 2868, 3254, 3454)
 """Seeds that found something while this was built: in a ledger, in a run, or in their judge."""
 
 SOONEST: Final[dict[type[WatchedJournal], int]] = {
-    mutants.NoFence: 33,
+    mutants.NoFence: 38,
     mutants.EverybodyDead: 35,
     mutants.NothingRecalled: 41,
-    mutants.ReportsGuessed: 17,
+    mutants.ReportsGuessed: 69,
     mutants.LateAcceptancesDropped: 49,
 }
 """Where a short run begins to look for those that few worlds find out; a long one looks at all."""

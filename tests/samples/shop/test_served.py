@@ -22,7 +22,7 @@ RUNNING = re.compile(rb"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 STARTED = b"Application startup complete"
 
 # Other processes have other clocks: the simulator's goes as theirs do.
-pytestmark = pytest.mark.ihuyi(clock=time.time, report_delay=0.0)
+pytestmark = [pytest.mark.ihuyi(clock=time.time, report_delay=0.0), pytest.mark.long]
 
 
 @attrs.frozen
