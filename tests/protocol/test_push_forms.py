@@ -111,13 +111,19 @@ def test_files_among_the_parts_do_not_count() -> None:
 
 def test_what_json_holds_beside_text_stays_in_its_own_words() -> None:
     """Nothing of it is lost, nothing guessed."""
-    value = report(as_json(REPORT, talktime=[1], mobilephone=True, extra={"a": None}), JSON)
+    value = report(as_json(REPORT, talktime=[1], mobilephone=True, extra={"甲": None}), JSON)
     assert (value.talk_time, value.mobile) == (None, "")
     assert [value.raw[name] for name in ("talktime", "mobilephone", "extra")] == [
         "[1]",
         "true",
-        '{"a": null}',
+        '{"甲": null}',
     ]
+
+
+def test_a_raw_line_end_in_json_hides_neither_id_nor_code() -> None:
+    """No JSON has one within a text; some programs write it so."""
+    value = report(as_json(REPORT).replace("成功".encode(), b"a\nb"), JSON)
+    assert (value.voice_id, value.code, value.msg) == ("60495654", 2, "a\nb")
 
 
 DEEP = b"[" * 30_000

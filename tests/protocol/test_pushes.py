@@ -213,6 +213,7 @@ def test_an_id_of_0_is_none() -> None:
         (form(AUDIT, code="1"), "neither 2 nor 0"),
         (form(AUDIT, code="-1"), "neither 2 nor 0"),
         (form(AUDIT, templateid="00"), "an id of 0"),
+        (form(AUDIT, templateid="1 2"), "^templateid is not what it should be$"),
         (b"&".join(b"x%d=1" % place for place in range(1001)) + b"&" + form(REPORT), "1000 fields"),
     ],
 )

@@ -200,6 +200,25 @@ def test_reading_goes_all_the_way_to_an_answer_or_its_error() -> None:
     assert refused.value.raw is not None
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (199, ACCEPTED, "HTTP 199"),
+        (300, ACCEPTED, "HTTP 300"),
+        (200, b"OK", "neither XML nor JSON"),
+    ],
+)
+def test_what_is_unreadable_says_why_and_carries_the_reply(
+    status: int, body: bytes, reason: str
+) -> None:
+    """A success in a redirect is none, and people see what came."""
+    raw = RawReply(status, [], body)
+    with pytest.raises(UnreadableReply) as caught:
+        read_reply(SUBMIT, raw, Redactor("a key of somebody's"))
+    assert str(caught.value) == f"unreadable reply ({reason}): {raw.excerpt!r}"
+    assert caught.value.raw is raw
+
+
 _SPACE = st.text(" \n\t\r\x0b\x0c", max_size=3)
 _FORM = st.tuples(
     st.sampled_from(["", '<?xml version="1.0" encoding="utf-8"?>\n', "<?xml version='1.0'?>"]),
