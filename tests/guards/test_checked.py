@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ihuyi_voice import InvalidRequest
-from ihuyi_voice.guards import Limits, MemoryGuard, QuietHours, Wait
+from ihuyi_voice.guards import Limits, MemoryGuard, QuietHours
 from ihuyi_voice.guards.contract import check_guard
 
 INSTEAD = "guard must be a MemoryGuard or another guard, not"
@@ -41,20 +41,3 @@ def test_guards_and_none_are_taken() -> None:
     """None stands for no guard at all."""
     for guard in (None, MemoryGuard(), QuietHours("22:00-08:00")):
         check_guard(guard)
-
-
-@pytest.mark.parametrize(
-    ("wait", "words"),
-    [
-        (Wait(1.0), "a call to it in flight"),
-        (Wait(1.0, 1.0), "its second"),
-        (Wait(1.0, 60.0), "its minute"),
-        (Wait(1.0, 86_400.0), "its day"),
-        (Wait(1.0, 3_600.0), "its 3600 s"),
-        (Wait(1.0, whole_account=True), "the account's rate"),
-        (Wait(1.0, 60.0, whole_account=True, reason="a holiday"), "a holiday"),
-    ],
-)
-def test_a_wait_says_what_is_waited_for(wait: Wait, words: str) -> None:
-    """A reason of the guard's own comes first."""
-    assert wait.waits_for == words
