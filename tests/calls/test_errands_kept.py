@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ihuyi_voice.calls.errands import Errands, put_off
+from ihuyi_voice.calls.errands import Errands, failed, put_off, result
 from ihuyi_voice.calls.waiting import PATIENCE
 from tests.support.virtual_time import loop_time, run_virtual
 
@@ -108,6 +108,45 @@ def test_an_answer_that_does_not_come_is_told_with_its_time() -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with pytest.raises(TimeoutError, match=r"^no answer within 2\.5 s$"):
             await errands.claimed(future, lambda _: None, 2.5)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", [LookupError(), asyncio.CancelledError(), None])
+def test_what_ends_when_nobody_waits_is_given_back_only_if_it_gave_something(
+    error: BaseException | None,
+) -> None:
+    """A failure and a cancellation of its own are nothing to give back, and nobody's trouble."""
+    complaints: list[dict[str, Any]] = []
+    back: list[str] = []
+
+    async def late() -> str:
+        await asyncio.sleep(2.0)
+        if error is not None:
+            raise error
+        return "a lease"
+
+    async def main() -> None:
+        errands, loop = Errands(), asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        with pytest.raises(TimeoutError):
+            await errands.claimed(errands.begin(late()), back.append, 1.0)
+        await errands.aclose()
+        await asyncio.sleep(0)
+
+    run_virtual(main())
+    assert (complaints, back) == ([], ["a lease"] if error is None else [])
+
+
+def test_an_error_that_no_future_takes_is_told_by_another() -> None:
+    """A StopIteration, in its words; a future would refuse it."""
+
+    async def main() -> None:
+        told = failed(StopIteration("no more"))
+        with pytest.raises(RuntimeError, match=r"^StopIteration: no more$"):
+            result(told)
+        error = LookupError()
+        assert failed(error).exception() is error
 
     run_virtual(main())
 
