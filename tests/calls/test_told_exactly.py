@@ -188,6 +188,7 @@ def test_a_call_that_its_timeout_ends_in_line_is_written_as_what_it_came_to() ->
 
     error, ends = run_virtual(main())
     assert ends == [error]
+    assert (error.code, error.source) == (4080, "guard")
 
 
 def test_tries_know_whether_the_last_attempt_is_over() -> None:

@@ -23,6 +23,7 @@ from ihuyi_voice.calls.errands import Errands
 from ihuyi_voice.calls.guarding import Guarding, lapsing
 from ihuyi_voice.calls.journaling import ASKING, Journaling
 from ihuyi_voice.calls.retries import Tries
+from ihuyi_voice.guards import Lease, QuietHours
 from ihuyi_voice.models import Draft
 from tests.support.guards import Misbehaving
 from tests.support.vendor import CONTENT, MOBILE, in_process, vendor
@@ -129,6 +130,32 @@ async def test_a_guard_whose_methods_were_replaced_may_suspend() -> None:
         assert not Guarding(changed, "a").is_direct()
     assert not Guarding(type("Other", (MemoryGuard,), {})(), "a").is_direct()
     assert not Guarding(None, "a").is_direct()
+    hours = QuietHours("22:00-08:00")
+    assert Guarding(hours, "a").is_direct()
+    hours.guard = changed
+    assert not Guarding(hours, "a").is_direct()
+
+
+@pytest.mark.parametrize("method", ["commit", "release"])
+def test_a_guard_that_fails_to_settle_is_told_of_by_its_errors_kind(
+    method: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its text may hold anything."""
+
+    async def main() -> None:
+        guard: Any = Misbehaving(method, "raises")
+        guarding = Guarding(guard, "a")
+        lease = await guarding.reserve(MOBILE)
+        assert isinstance(lease, Lease)
+        await getattr(guarding, method)(lease)
+
+    with caplog.at_level(logging.WARNING, "ihuyi_voice"):
+        run_virtual(main())
+    (line,) = caplog.records
+    assert (line.levelno, line.getMessage()) == (
+        logging.WARNING,
+        "the guard failed to settle a call: ConnectionError",
+    )
 
 
 def test_a_lease_that_says_nothing_usable_does_not_lapse() -> None:
