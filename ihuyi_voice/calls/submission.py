@@ -203,6 +203,8 @@ class Submitter:
                 if isinstance(step, Submission):
                     return step
                 job.delay = step
+                if not step.elsewhere:  # the ledger has said its word
+                    job.waits_for = ON_GUARD
                 await over(step)
                 job.delay, job.waits_for = None, ON_GUARD
         finally:

@@ -139,8 +139,7 @@ class MemoryGuard:
         held = self._unlock(lease)
         book, key = held.book, held.key
         now = self._clock()
-        block = (now + seconds, seconds)
-        book.blocked[key] = max(block, book.blocked.get(key, block))
+        book.blocked[key] = (now + seconds, seconds)  # an earlier one has passed: it was leased
         if len(book.blocked) > book.purge_at:
             book.blocked = {k: block for k, block in book.blocked.items() if block[0] > now}
             book.purge_at = max(1024, 2 * len(book.blocked))

@@ -21,8 +21,6 @@ from ihuyi_voice.guards.contract import PASSES_ON, Guard, Lease, Wait, check_gua
 from ihuyi_voice.guards.memory import MemoryGuard
 from ihuyi_voice.models import CHINA
 
-"""One offset all the year, since 1991."""
-
 QUIET: Final = "quiet hours until"
 """How the reason of a wait begins that is of quiet hours."""
 

@@ -125,9 +125,7 @@ def _by_its_looks(content: bytes) -> _Reader:
 def _fields(reader: _Reader, body: _Body) -> dict[str, str]:
     """Return the fields, each once; a byte order mark hides neither the id nor the code."""
     fields = once((_pair(*pair) for pair in reader(body)), PushUnreadable)
-    if not fields.get("code") or not _has_an_id(fields):
-        return {_without_mark(name): text for name, text in fields.items()} | fields
-    return fields
+    return {_without_mark(name): text for name, text in fields.items()} | fields
 
 
 def _pair(name: str, value: str) -> tuple[str, str]:

@@ -138,7 +138,7 @@ def parse_reply(operation: Operation, body: bytes) -> Reply:
         return reply
     fields = _fields(body)
     code = _integer(fields.get("code"))
-    msg = _text(fields.get("msg", ""), "msg")
+    msg = _text(fields.get("msg"), "msg")
     if code != 2:  # noqa: PLR2004 - success, section 2.3
         return Reply(code, msg)
     return Reply(code, msg, _value(operation, fields))
@@ -280,16 +280,13 @@ def _value(operation: Operation, fields: dict[str, Any]) -> str:
     if not names:
         return ""
     if operation is Operation.BALANCE:
-        return _balance(fields.get("num", ""))
+        return _balance(fields.get("num"))
     texts = [_text(fields[name], name).strip() for name in names if name in fields]
-    value = ""
-    for text in reversed(texts):
-        value = value if text in _NO_ID else text
+    value = next((text for text in texts if text not in _NO_ID), "")
     if not value:
         raise ReplyUnreadable(f"code 2 without a {names[0]}")
     return checked(value, ID, names[0], ReplyUnreadable)[0]
 
 
 def _balance(num: object) -> str:
-    text = str(num) if isinstance(num, float) else _text(num, "num")
-    return checked(text.strip(), _BALANCE, "num", ReplyUnreadable)[1]
+    return checked(str(num).strip(), _BALANCE, "num", ReplyUnreadable)[1]

@@ -1,7 +1,7 @@
 """The vendor's times: written without a zone, and in the ways that programs write times."""
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from ihuyi_voice.models import CHINA
@@ -56,8 +56,6 @@ def _micros(fraction: str | None) -> int:
 def _zone(text: str | None) -> timezone:
     if not text:
         return CHINA
-    if text in "Zz":
-        return UTC
-    digits = text[1:].replace(":", "").ljust(4, "0")
+    digits = text[1:].replace(":", "").ljust(4, "0")  # none follow a Z
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
     return timezone(-offset if text[0] == "-" else offset)

@@ -32,6 +32,7 @@ MANNERS = get_args(Manner)
 ENDS: list[tuple[Fault | None, Method, OutcomeStatus]] = [
     (None, "commit", OutcomeStatus.ACCEPTED),
     (Fault("code", code=4081), "block", OutcomeStatus.REJECTED),
+    (Fault("code", code=4010), "release", OutcomeStatus.REJECTED),  # of no number's making
     (Fault("code", code=4051), "release", OutcomeStatus.REJECTED),
     (Fault("code", code=4072), "release", OutcomeStatus.REJECTED),
     (Fault("code", code=0), "release", OutcomeStatus.REJECTED),

@@ -146,6 +146,12 @@ async def test_a_lease_shows_no_number() -> None:
     assert repr(Lease("a", A)) == "Lease('a', '139****0000')"
 
 
+async def test_a_lease_tells_whose_it_is(guard: Guard) -> None:
+    """The account and the number that were asked for."""
+    lease = await take(guard, B, "another account")
+    assert (lease.account, lease.mobile) == ("another account", B)
+
+
 async def test_no_windows_hold_nothing_back_but_a_call_in_flight(
     make_guard: MakeGuard, clock: Clock
 ) -> None:

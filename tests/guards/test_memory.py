@@ -245,6 +245,18 @@ async def test_blocks_that_have_passed_are_dropped() -> None:
     assert guard.statistics().blocked <= 1_100
 
 
+async def test_blocks_that_last_are_kept_however_many_there_are() -> None:
+    """What has passed goes, and nothing else."""
+    now = 1e6
+    guard = MemoryGuard(clock=lambda: now)
+    for place in range(3_000):
+        lease = await guard.reserve("a", f"13{place:09d}")
+        assert isinstance(lease, Lease)
+        await guard.block(lease, 86_400.0)
+    assert guard.statistics().blocked == 3_000
+    assert await guard.reserve("a", f"13{0:09d}") == Wait(86_400.0)
+
+
 async def _lease(guard: MemoryGuard) -> Lease:
     lease = await guard.reserve("a", MOBILE)
     assert isinstance(lease, Lease)

@@ -100,6 +100,16 @@ def test_a_guard_without_limits_needs_no_memory() -> None:
     """Nothing is kept."""
     limits = {"per_second": None, "per_minute": None, "per_day": None}
     assert waits([0.0], **limits) == 0.0
+    guard = MemoryGuard(Limits(None, None, None), clock=lambda: 5.0)
+    guard.restore("a", MOBILE, [0.0])
+    assert not guard.remembers("a", MOBILE)
+
+
+def test_a_call_as_old_as_the_longest_window_is_forgotten() -> None:
+    """To the second: it closes nothing any more."""
+    guard = MemoryGuard(clock=lambda: 5.0)
+    guard.restore("a", MOBILE, [86_400.0])
+    assert not guard.remembers("a", MOBILE)
 
 
 @given(st.lists(st.floats(0.0, 90_000.0), max_size=20))

@@ -58,6 +58,9 @@ FORMS: dict[str, tuple[bytes, str]] = {  # what is posted, and what it is said t
     "multipart, no type": (multipart(REPORT), ""),
     "multipart, called a form": (multipart(REPORT), FORM),
     "multipart behind a mark": (codecs.BOM_UTF8 + multipart(REPORT), MULTIPART),
+    "multipart behind a mark, no type": (codecs.BOM_UTF8 + multipart(REPORT), ""),
+    "a boundary that no header holds": (multipart(REPORT), "multipart/form-data; boundary=甲"),
+    "blanks behind the boundary": (multipart(REPORT).replace(b"--x\r", b"--x \t\r", 1), ""),
     "multipart behind words": (b"hello\r\n" + multipart(REPORT), MULTIPART),
     "multipart in GBK": (multipart(REPORT, encoding="gbk"), MULTIPART),
     "JSON": (as_json(REPORT), JSON),
@@ -67,6 +70,8 @@ FORMS: dict[str, tuple[bytes, str]] = {  # what is posted, and what it is said t
     "JSON in other words": (as_json(REPORT), "application/json;charset=UTF-8"),
     "JSON, called text": (as_json(REPORT), "text/json"),
     "JSON behind a mark": (codecs.BOM_UTF8 + as_json(REPORT), JSON),
+    "JSON behind a mark, no type": (codecs.BOM_UTF8 + as_json(REPORT), ""),
+    "JSON of a form behind a mark": (as_json(REPORT).replace(b"voice", b"\xef\xbb\xbfvoice"), JSON),
     "JSON in GBK": (as_json(REPORT).decode().encode("gbk"), JSON),
     "JSON, no type": (b" \r\n" + as_json(REPORT), ""),
     "JSON, called a form": (as_json(REPORT), FORM),
@@ -106,13 +111,19 @@ def test_files_among_the_parts_do_not_count() -> None:
 
 def test_what_json_holds_beside_text_stays_in_its_own_words() -> None:
     """Nothing of it is lost, nothing guessed."""
-    value = report(as_json(REPORT, talktime=[1], mobilephone=True, extra={"a": None}), JSON)
+    value = report(as_json(REPORT, talktime=[1], mobilephone=True, extra={"甲": None}), JSON)
     assert (value.talk_time, value.mobile) == (None, "")
     assert [value.raw[name] for name in ("talktime", "mobilephone", "extra")] == [
         "[1]",
         "true",
-        '{"a": null}',
+        '{"甲": null}',
     ]
+
+
+def test_a_raw_line_end_in_json_hides_neither_id_nor_code() -> None:
+    """No JSON has one within a text; some programs write it so."""
+    value = report(as_json(REPORT).replace("成功".encode(), b"a\nb"), JSON)
+    assert (value.voice_id, value.code, value.msg) == ("60495654", 2, "a\nb")
 
 
 DEEP = b"[" * 30_000
@@ -126,6 +137,7 @@ DEEP = b"[" * 30_000
         (b"------x--\r\n", MULTIPART, "neither"),
         (b"------x\r\n\r\n7\r\n------x--", MULTIPART, "without its name"),
         (b"------x\r\nX: y\r\n\r\n7\r\n------x--", MULTIPART, "without its name"),
+        (b"------x\r\nno line is empty\r\n------x--", MULTIPART, "without its name"),
         (multipart(REPORT)[:-11] + multipart({"code": "0"}), MULTIPART, "'code' comes twice"),
         (b"", MULTIPART, "without its boundary"),
         (b"--\r\n", MULTIPART, "without its boundary"),

@@ -188,6 +188,11 @@ def test_a_report_without_a_time_counts_as_of_its_arrival() -> None:
     assert rank(then - 1, report_time="") < rank() < rank(then + 1, report_time="")
 
 
+def test_a_rank_is_twice_the_second_and_one_more_for_an_answered_call() -> None:
+    """Inboxes keep ranks: those of a later version must fall among those of an earlier one."""
+    assert (rank(), rank(code="-6")) == (2 * 1_527_155_210 + 1, 2 * 1_527_155_210)
+
+
 def test_audits_share_a_rank() -> None:
     """They carry no time, so their arrival is all there is."""
     assert parse_push(form(AUDIT)).rank(1.0) == parse_push(form(AUDIT, code="2")).rank(2.0) == 0

@@ -24,6 +24,7 @@ MINUTE = EXAMPLE.replace(second=0)
         ("2018-05-24 17:46:50.0", EXAMPLE),
         ("2018-05-24 17:46:50,000000000", EXAMPLE),
         ("2018-05-24 17:46:50.125", EXAMPLE + timedelta(milliseconds=125)),
+        ("2018-05-24 17:46:50.1250009", EXAMPLE + timedelta(milliseconds=125)),
         ("2018-05-24 17:46", MINUTE),
         ("2018-05-24 7:46", MINUTE - timedelta(hours=10)),
         ("2018-05-24T09:46:50Z", EXAMPLE),

@@ -118,6 +118,14 @@ def test_text_is_read_in_the_encoding_it_comes_in(msg: str | bytes, charset: str
     assert report(body, f"{FORM}; charset={charset}").msg == "成功"
 
 
+@pytest.mark.parametrize("between", [";", " ; ", ", ", " "])
+def test_an_encoding_is_declared_after_whatever_sign(between: str) -> None:
+    """Two bytes that are UTF-8 as well are read as what they are said to be."""
+    body = form(without(REPORT, "msg")) + b"&msg=" + "模".encode("gbk")
+    assert report(body, f"{FORM}{between}charset=gbk").msg == "模"
+    assert report(body, FORM).msg == "ģ"
+
+
 def test_text_in_no_known_encoding_does_not_lose_a_report() -> None:
     """It is for people only."""
     value = report(form(without(REPORT, "msg")) + b"&msg=%ff%ff!")
@@ -205,6 +213,7 @@ def test_an_id_of_0_is_none() -> None:
         (form(AUDIT, code="1"), "neither 2 nor 0"),
         (form(AUDIT, code="-1"), "neither 2 nor 0"),
         (form(AUDIT, templateid="00"), "an id of 0"),
+        (form(AUDIT, templateid="1 2"), "^templateid is not what it should be$"),
         (b"&".join(b"x%d=1" % place for place in range(1001)) + b"&" + form(REPORT), "1000 fields"),
     ],
 )

@@ -157,6 +157,14 @@ def test_an_option_that_cannot_be_right_is_refused_by_name(option: str, value: s
     assert caught.value.field == option
 
 
+@pytest.mark.parametrize(
+    ("now", "time"), [(0.0, "0000000000"), (0.5, "0000000000"), (9_999_999_999.0, "9999999999")]
+)
+def test_every_time_of_ten_digits_can_be_signed(now: float, time: str) -> None:
+    """From the first second to the last one."""
+    assert build(now=now)[1]["time"] == time
+
+
 @pytest.mark.parametrize("now", [-1.0, 1e10, float("nan")])
 def test_a_clock_without_ten_digits_is_an_error(now: float) -> None:
     """The vendor wants 10 digits and would answer 405."""

@@ -1,6 +1,7 @@
 """The dynamic password is what the vendor's document says (section 7)."""
 
 from hashlib import md5
+from typing import Any
 
 import pytest
 
@@ -61,3 +62,29 @@ def test_credentials_that_cannot_be_right_are_refused(account: str, key: str, fi
 def test_the_key_is_in_no_repr() -> None:
     """Credentials may be logged by accident."""
     assert KEY not in repr(Credentials("test", KEY))
+
+
+class SecretStr:
+    """What pydantic gives for a secret."""
+
+    def get_secret_value(self) -> str:
+        """Show it."""
+        return KEY
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "api_key is None; the vendor's console shows it"),
+        ("", "api_key is empty; the vendor's console shows it"),
+        (SecretStr(), "api_key is a SecretStr; give its text: api_key.get_secret_value()"),
+        (b"key", "api_key must be text, not bytes"),
+        (7, "api_key must be text, not int"),
+        ("a b", "api_key has a blank or an invisible character inside; copy it again"),
+    ],
+)
+def test_what_is_no_key_is_said_in_words(value: Any, text: str) -> None:
+    """With what to do, and without showing it."""
+    with pytest.raises(InvalidRequest) as caught:
+        Credentials("test", value)
+    assert (str(caught.value), caught.value.field) == (text, "api_key")

@@ -3,7 +3,7 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -45,7 +45,7 @@ class World:
 
     place: Place
     now: float = 1_800_000_000.0
-    slept: Callable[[], None] = lambda: None
+    slept: Callable[[], Awaitable[None]] | None = None
     beat: float = NEVER
     _closing: AsyncExitStack = attrs.field(factory=AsyncExitStack)
 
@@ -56,7 +56,8 @@ class World:
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
-        self.slept()
+        if self.slept is not None:
+            await self.slept()
 
     def ledger(self, **options: Any) -> Ledger:
         """Return a ledger that does not beat by itself again after its birth."""

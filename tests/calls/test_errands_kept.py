@@ -1,0 +1,178 @@
+"""Errands that nobody waits for: what is kept of them, who hears of them, and how they end."""
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from ihuyi_voice.calls.errands import Errands, failed, put_off, result
+from ihuyi_voice.calls.waiting import PATIENCE
+from tests.support.virtual_time import loop_time, run_virtual
+
+
+class Looked(asyncio.Future[None]):
+    """Counts how often somebody looks whether it is done."""
+
+    looks = 0
+
+    def done(self) -> bool:
+        """Count."""
+        Looked.looks += 1
+        return super().done()
+
+
+def test_futures_that_are_done_are_not_kept_for_long() -> None:
+    """However many there were, a bounded number stays."""
+
+    async def main() -> int:
+        errands, loop = Errands(), asyncio.get_running_loop()
+        for _ in range(5_000):
+            future: asyncio.Future[None] = loop.create_future()
+            errands.start(future)
+            future.set_result(None)
+        return len(errands._futures)  # pyright: ignore[reportPrivateUsage] - only to be seen from inside
+
+    assert run_virtual(main()) <= 1_600
+
+
+def test_to_keep_many_that_are_pending_costs_few_looks() -> None:
+    """A few each, not one for each that comes later; and closing ends them all."""
+
+    async def main() -> int:
+        errands, loop = Errands(), asyncio.get_running_loop()
+        Looked.looks = 0
+        futures = [errands.start(Looked(loop=loop)) for _ in range(4_000)]
+        looks = Looked.looks
+        await errands.aclose()
+        assert all(future.cancelled() for future in futures)
+        return looks
+
+    assert run_virtual(main()) <= 4 * 4_000
+
+
+def test_an_errand_that_nobody_waits_for_complains_to_nobody() -> None:
+    """Whoever cares has its error from it; the loop's log is not for that."""
+    complaints: list[dict[str, Any]] = []
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise LookupError
+
+    async def main() -> None:
+        errands, loop = Errands(), asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        errands.begin(fails())
+        errands.begin(asyncio.sleep(1.0)).cancel()
+        future: asyncio.Future[None] = loop.create_future()
+        errands.start(future)
+        future.set_exception(LookupError())
+        await errands.aclose()
+        del future
+        gc.collect()
+        await asyncio.sleep(0)
+
+    run_virtual(main())
+    assert complaints == []
+
+
+def test_closing_ends_although_an_errand_does_not() -> None:
+    """Soon after the errand was told to end, and did not heed it."""
+    ended = asyncio.Event()
+
+    async def deaf() -> None:
+        while not ended.is_set():
+            try:
+                await ended.wait()
+            except asyncio.CancelledError:
+                continue
+
+    async def main() -> float:
+        errands = Errands()
+        task = errands.begin(deaf())
+        began = loop_time()
+        await errands.aclose()
+        took = loop_time() - began
+        ended.set()
+        await task
+        return took
+
+    assert run_virtual(main()) == pytest.approx(PATIENCE + 1.0)
+
+
+def test_an_answer_that_does_not_come_is_told_with_its_time() -> None:
+    """In the words that end up in an error."""
+
+    async def main() -> None:
+        errands = Errands()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with pytest.raises(TimeoutError, match=r"^no answer within 2\.5 s$"):
+            await errands.claimed(future, lambda _: None, 2.5)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", [LookupError(), asyncio.CancelledError(), None])
+def test_what_ends_when_nobody_waits_is_given_back_only_if_it_gave_something(
+    error: BaseException | None,
+) -> None:
+    """A failure and a cancellation of its own are nothing to give back, and nobody's trouble."""
+    complaints: list[dict[str, Any]] = []
+    back: list[str] = []
+
+    async def late() -> str:
+        await asyncio.sleep(2.0)
+        if error is not None:
+            raise error
+        return "a lease"
+
+    async def main() -> None:
+        errands, loop = Errands(), asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        with pytest.raises(TimeoutError):
+            await errands.claimed(errands.begin(late()), back.append, 1.0)
+        await errands.aclose()
+        await asyncio.sleep(0)
+
+    run_virtual(main())
+    assert (complaints, back) == ([], ["a lease"] if error is None else [])
+
+
+def test_an_error_that_no_future_takes_is_told_by_another() -> None:
+    """A StopIteration, in its words; a future would refuse it."""
+
+    async def main() -> None:
+        told = failed(StopIteration("no more"))
+        with pytest.raises(RuntimeError, match=r"^StopIteration: no more$"):
+            result(told)
+        error = LookupError()
+        assert failed(error).exception() is error
+
+    run_virtual(main())
+
+
+async def _goes_on(*, given: bool) -> str:
+    """Be cancelled, clean up, and put off that cancellation or none."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError as error:
+        put_off(error if given else None, error if given else None)
+        for _ in range(3):
+            await asyncio.sleep(0)
+    return "cleaned up"
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_cancellation_that_is_raised_itself_strikes_once(*, given: bool) -> None:
+    """Nor does one strike that never came: whoever cleans up is not cut short by it."""
+    complaints: list[dict[str, Any]] = []
+
+    async def main() -> str:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+        task = asyncio.create_task(_goes_on(given=given))
+        await asyncio.sleep(0)
+        task.cancel()
+        return await task
+
+    assert run_virtual(main()) == "cleaned up"
+    assert complaints == []
