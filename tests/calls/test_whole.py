@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -55,7 +54,6 @@ async def test_one_that_never_began_leaves_no_complaint() -> None:
 
 async def test_what_is_no_coroutine_is_refused_in_asyncios_words() -> None:
     """A guard's method may give anything."""
-    given: Any = 5
-    wrong: Coroutine[Any, Any, int] = given
+    wrong: Any = 5
     with pytest.raises(TypeError, match="coroutine was expected"):
         Errands().begin(wrong)
