@@ -3,21 +3,17 @@
 python -m tests.client.neighbours.judging FROM TO: tells of each seed that breaks a promise.
 """
 
-import multiprocessing
-import sys
-import time
-from collections.abc import Iterable
-
 from tests.client.neighbours.promises import Judge
 from tests.client.neighbours.world import World
 from tests.ledger.simulation.disk import on_disk
 from tests.ledger.simulation.processes import WorldLoop, run_world
+from tests.support.worlds import main
 
 
 def pass_by(seed: int) -> World:
     """Let a world take its course, and judge it."""
 
-    async def main(loop: WorldLoop) -> World:
+    async def course(loop: WorldLoop) -> World:
         world = World(seed, loop)
         with on_disk(world.disk):
             try:
@@ -28,7 +24,7 @@ def pass_by(seed: int) -> World:
         world.disk.close()
         return world
 
-    return run_world(seed, main)
+    return run_world(seed, course)
 
 
 def broken(seed: int) -> tuple[int, list[str]]:
@@ -36,18 +32,5 @@ def broken(seed: int) -> tuple[int, list[str]]:
     return seed, pass_by(seed).broken
 
 
-def all_broken(seeds: Iterable[int], *, processes: int = 1) -> dict[int, list[str]]:
-    """Return what was broken, by seed."""
-    if processes == 1:
-        return {seed: found for seed, found in map(broken, seeds) if found}
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        several = pool.imap_unordered(broken, seeds, chunksize=20)
-        return {seed: found for seed, found in several if found}
-
-
 if __name__ == "__main__":
-    begin, end = int(sys.argv[1]), int(sys.argv[2])
-    started = time.perf_counter()
-    for place, told in all_broken(range(begin, end), processes=multiprocessing.cpu_count()).items():
-        print(place, told)  # noqa: T201 - a command
-    print(f"{(end - begin) / (time.perf_counter() - started):.0f} seeds/s")  # noqa: T201 - likewise
+    main(broken)

@@ -3,9 +3,6 @@
 python -m tests.ledger.simulation.judging FROM TO: tells of each seed that breaks a promise.
 """
 
-import multiprocessing
-import sys
-import time
 from collections.abc import Iterable
 
 from tests.ledger.simulation.disk import on_disk
@@ -13,6 +10,7 @@ from tests.ledger.simulation.processes import WorldLoop, run_world
 from tests.ledger.simulation.promises import Judge, entries_of
 from tests.ledger.simulation.watched import WatchedJournal
 from tests.ledger.simulation.world import World
+from tests.support.worlds import main
 
 
 def pass_by(
@@ -26,7 +24,7 @@ def pass_by(
         talks: Whether there are delivery reports in it, and people who settle entries.
     """
 
-    async def main(loop: WorldLoop) -> World:
+    async def course(loop: WorldLoop) -> World:
         world = World(seed, loop, journals=journals, talks=talks)
         with on_disk(world.disk), journals.altered():
             try:
@@ -37,21 +35,12 @@ def pass_by(
         world.disk.close()
         return world
 
-    return run_world(seed, main)
+    return run_world(seed, course)
 
 
 def broken(seed: int) -> tuple[int, list[str]]:
     """Return a seed, and what was broken in its world; in every third nobody but programs talks."""
     return seed, pass_by(seed, talks=seed % 3 != 0).broken
-
-
-def all_broken(seeds: Iterable[int], *, processes: int = 1) -> dict[int, list[str]]:
-    """Return what was broken, by seed."""
-    if processes == 1:
-        return {seed: found for seed, found in map(broken, seeds) if found}
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        several = pool.imap_unordered(broken, seeds, chunksize=20)
-        return {seed: found for seed, found in several if found}
 
 
 def first_broken(seeds: Iterable[int], journals: type[WatchedJournal]) -> int | None:
@@ -60,8 +49,4 @@ def first_broken(seeds: Iterable[int], journals: type[WatchedJournal]) -> int | 
 
 
 if __name__ == "__main__":
-    begin, end = int(sys.argv[1]), int(sys.argv[2])
-    started = time.perf_counter()
-    for place, told in all_broken(range(begin, end), processes=multiprocessing.cpu_count()).items():
-        print(place, told)  # noqa: T201 - a command
-    print(f"{(end - begin) / (time.perf_counter() - started):.0f} seeds/s")  # noqa: T201 - likewise
+    main(broken)

@@ -10,9 +10,10 @@ from typing import Final
 import pytest
 
 from tests.ledger.simulation import mutants
-from tests.ledger.simulation.judging import all_broken, first_broken, pass_by
+from tests.ledger.simulation.judging import broken, first_broken, pass_by
 from tests.ledger.simulation.watched import WatchedJournal
 from tests.support.long import LONG, few_or_many
+from tests.support.worlds import all_broken
 
 SEEDS: Final = few_or_many(200, 2_000)
 FOUND: Final = (13, 80, 448, 910, 1068, 1416, 2006, 2868, 3254, 3454)
@@ -38,7 +39,7 @@ print(*(pass_by(seed).fate.digest for seed in range(10)))
 def test_every_promise_is_kept_whatever_dies() -> None:
     """In each of many worlds; one that breaks a promise is named by its seed, and replays so."""
     processes = multiprocessing.cpu_count() if LONG else 1
-    assert all_broken(range(SEEDS), processes=processes) == {}
+    assert all_broken(broken, range(SEEDS), processes=processes) == {}
 
 
 @pytest.mark.parametrize("seed", FOUND)

@@ -7,8 +7,9 @@ from typing import Final
 import pytest
 
 from tests.pushes.simulation import mutants
-from tests.pushes.simulation.judging import all_broken, pass_by
+from tests.pushes.simulation.judging import broken, pass_by
 from tests.support.long import LONG, few_or_many
+from tests.support.worlds import all_broken
 
 SEEDS: Final = few_or_many(30, 1_000)
 FOUND: Final[dict[int, str]] = {
@@ -28,7 +29,7 @@ SOONEST: Final[dict[mutants.Mutant, int]] = {
 def test_every_promise_is_kept_whoever_dies_or_misbehaves() -> None:
     """In each of many worlds; one that breaks a promise is named by its seed, and replays so."""
     processes = multiprocessing.cpu_count() if LONG else 1
-    assert all_broken(range(SEEDS), processes=processes) == {}
+    assert all_broken(broken, range(SEEDS), processes=processes) == {}
 
 
 @pytest.mark.parametrize("seed", FOUND)
