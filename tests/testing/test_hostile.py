@@ -76,6 +76,10 @@ def test_an_app_that_ends_the_program_has_not_heard_the_push(tmp_path: Path) -> 
 
 
 POLICY = """
+import warnings
+
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.14 would rather have no policies
+
 class One(asyncio.DefaultEventLoopPolicy):
     one = None
 
