@@ -76,8 +76,11 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each worker files that lie together; who is done takes half of what another has left."""
-    if config.getoption("dist") != "load":  # as it is where nobody asks for another
+    """Give each worker files that lie together; who is done takes half of what another has left.
+
+    Not in the long run, where a proof of minutes could be left over for the end.
+    """
+    if LONG or config.getoption("dist") != "load":  # as it is where nobody asks for another
         return None
     return import_module("xdist.scheduler").WorkStealingScheduling(config, log)
 

@@ -11,7 +11,7 @@ from tests.client.neighbours.judging import broken, pass_by
 from tests.support.long import LONG, few_or_many
 from tests.support.worlds import all_broken
 
-SEEDS: Final = few_or_many(40, 2_000)
+SEEDS: Final = few_or_many(40, 1_000)
 FOUND: Final[dict[int, str]] = {
     0: "a log handler that ends the program kept outcomes from the event hook",
     12: "a lease was lost that a guard gave as it was cancelled",

@@ -11,7 +11,7 @@ from tests.pushes.simulation.judging import broken, pass_by
 from tests.support.long import LONG, few_or_many
 from tests.support.worlds import all_broken
 
-SEEDS: Final = few_or_many(30, 1_000)
+SEEDS: Final = few_or_many(30, 500)
 FOUND: Final[dict[int, str]] = {
     40: "whoever closed an inbox was told that they were cancelled, by its dispatcher's end",
 }
