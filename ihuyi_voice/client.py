@@ -34,6 +34,7 @@ from ihuyi_voice.guards.contract import UNSET
 from ihuyi_voice.http import HttpOptions, Sender
 from ihuyi_voice.inputs import (
     check_above_zero,
+    check_called,
     check_count,
     check_wait,
     normalise_mobile,
@@ -140,8 +141,7 @@ class VoiceClient:
         check_guard(guard)
         if max_content_length is not None:
             check_count("max_content_length", max_content_length)
-        if not callable(clock):
-            raise InvalidRequest(f"clock is {clock!r:.80}, which can't be called", field="clock")
+        check_called("clock", clock)
         self._policy = RetryPolicy() if retry is None else retry
         self._errands = Errands()  # of guard and ledger alike: either may close this client
         guarding = Guarding(guard, self.account, self._errands)

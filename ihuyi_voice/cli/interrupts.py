@@ -7,8 +7,8 @@ Under `nohup` it is ignored, and stays so.
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -26,18 +26,23 @@ def heeded() -> tuple[signal.Signals, ...]:
 
 
 @contextmanager
-def all_like_ctrl_c() -> Generator[None]:
+def heeding(handler: Callable[[int, FrameType | None], object]) -> Generator[None]:
+    """Have these signals handled so while inside."""
+    before = {name: signal.signal(name, handler) for name in heeded()}
+    try:
+        yield
+    finally:
+        for name, earlier in before.items():
+            signal.signal(name, earlier)
+
+
+def all_like_ctrl_c() -> AbstractContextManager[None]:
     """Let each of these signals end what goes on inside as Ctrl-C does, so that it tidies up.
 
     By itself the system would end the program where it stands, and copies of a list, with its
     names and numbers, would be left in a folder for temporary files.
     """
-    before = {name: signal.signal(name, signal.default_int_handler) for name in heeded()}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+    return heeding(signal.default_int_handler)
 
 
 class Interrupts:

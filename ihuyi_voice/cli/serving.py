@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from ihuyi_voice.cli.interrupts import heeded
+from ihuyi_voice.cli.interrupts import heeding
 from ihuyi_voice.cli.output import say
 from ihuyi_voice.pushes import PushReceiver
 
@@ -26,12 +25,8 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        before = {name: signal.signal(name, self.handle_exit) for name in heeded()}
-        try:
+        with heeding(self.handle_exit):
             yield
-        finally:
-            for name, handler in before.items():
-                signal.signal(name, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -1,7 +1,11 @@
 """Tasks that run beside whoever began them, and end before them."""
 
 import asyncio
+import logging
+from collections.abc import Callable
 from typing import TypeVar
+
+from ihuyi_voice.common.logs import tell
 
 T = TypeVar("T")
 
@@ -32,6 +36,30 @@ async def ended(task: "asyncio.Task[None]", *, at_once: bool = False) -> None:
     except asyncio.CancelledError:
         if is_cancelled() or not task.cancelled():
             raise  # else a hook or a log handler has cancelled the task in which it was called
+
+
+def told_of(
+    logger: logging.Logger, text: str, is_asked: Callable[[], bool]
+) -> "Callable[[asyncio.Task[None]], None]":
+    """Return what tells, as a task's callback, of an end that nobody has asked for.
+
+    Nobody else would: whoever looks at the task does so when it is to end. It may have been
+    cancelled from within, by a hook or a log handler that was called in it.
+
+    Args:
+        logger: Whom to tell.
+        text: What is no more, with a `%s` for the reason.
+        is_asked: Says whether the task is to end.
+    """
+
+    def tell_of(task: "asyncio.Task[None]") -> None:
+        exc = None if task.cancelled() else task.exception()
+        if task.cancelled() and not is_asked():
+            tell(logger, logging.ERROR, text, "the task was cancelled")
+        elif isinstance(exc, Exception):
+            tell(logger, logging.ERROR, text, repr(exc))
+
+    return tell_of
 
 
 async def to_its_end(task: "asyncio.Task[T]") -> T:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from ihuyi_voice.common.plain import is_storable
 from ihuyi_voice.errors import InvalidRequest, VoiceError
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.states import (
@@ -14,7 +15,6 @@ from ihuyi_voice.ledger.states import (
     Open,
     State,
     ending_of,
-    is_storable,
     moment,
     storable,
 )

@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeVar
 
 from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.signal import Signal
-from ihuyi_voice.common.tasks import ended, to_its_end
+from ihuyi_voice.common.tasks import ended, to_its_end, told_of
 from ihuyi_voice.errors import CallInFlight, LedgerClosed, LedgerUnavailable, StorageUnavailable
 from ihuyi_voice.ledger.commits import Answer, Commits
 from ihuyi_voice.ledger.owners import Owners
@@ -89,6 +89,8 @@ class Heart:
             if not self.owner:
                 self.owner = await self.write(self._owners.born)
                 self._beating = asyncio.create_task(self._beat())
+                told = told_of(logger, "the ledger beats no more: %s", lambda: self._ended)
+                self._beating.add_done_callback(told)
         return self.owner
 
     async def __aexit__(
@@ -286,15 +288,10 @@ class Heart:
         return {run for run in runs if self._used.get(run, stale) <= stale}
 
     async def _beat(self) -> None:
-        try:
-            async for _ in self._ending.rounds(every=self._owners.timing.beat):
-                if self._ended:
-                    break
-                await self._beat_once()
-        except asyncio.CancelledError:
-            if not self._ended:  # a hook or a log handler has cancelled the task it was called in
-                tell(logger, logging.ERROR, "the ledger beats no more: its task was cancelled")
-            raise
+        async for _ in self._ending.rounds(every=self._owners.timing.beat):
+            if self._ended:
+                break
+            await self._beat_once()
 
     async def _beat_once(self) -> None:
         owner = self.owner

@@ -6,9 +6,10 @@ from typing import Protocol
 
 import attrs
 
+from ihuyi_voice.common.plain import is_storable
 from ihuyi_voice.errors import CallInFlight, InvalidRequest
 from ihuyi_voice.ledger.rows import Book, Flight, Intent, Outcome, Put
-from ihuyi_voice.ledger.states import Ending, is_storable
+from ihuyi_voice.ledger.states import Ending
 from ihuyi_voice.models import Draft
 
 _TEXTS = ("key", "mobile", "content")

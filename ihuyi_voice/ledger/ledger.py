@@ -11,6 +11,7 @@ from typing import Final, Self
 
 import attrs
 
+from ihuyi_voice.common.plain import is_storable
 from ihuyi_voice.errors import InvalidRequest, LedgerClosed, LedgerUnavailable
 from ihuyi_voice.events import Hook, Stream, checked_hook
 from ihuyi_voice.inputs import (
@@ -32,7 +33,6 @@ from ihuyi_voice.ledger.report import Reporting, RunReport
 from ihuyi_voice.ledger.results import Kept, kept
 from ihuyi_voice.ledger.runs import RunInfo
 from ihuyi_voice.ledger.schema import Spelling, Timing
-from ihuyi_voice.ledger.states import is_storable
 from ihuyi_voice.ledger.telling import Telling
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.storage import Address, Database

@@ -15,6 +15,7 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.plain import is_storable
 from ihuyi_voice.errors import InvalidRequest, RunInUse
 from ihuyi_voice.ledger.commits import USED, stopped
 from ihuyi_voice.ledger.owners import DIED, Owners
@@ -22,7 +23,7 @@ from ihuyi_voice.ledger.recall import recent
 from ihuyi_voice.ledger.rows import KEYED, Book
 from ihuyi_voice.ledger.schema import STOPPED_RUN
 from ihuyi_voice.ledger.sleepers import impatient
-from ihuyi_voice.ledger.states import is_storable, kept
+from ihuyi_voice.ledger.states import kept
 from ihuyi_voice.storage import Query, Row, Work
 
 logger = logging.getLogger("ihuyi_voice.ledger")

@@ -155,19 +155,6 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
-def is_storable(text: object) -> bool:
-    """Say whether a text can be kept as it is."""
-    if not isinstance(text, str) or "\0" in text:
-        return False
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def kept(reference: object) -> str | None:
     """Return the caller's own name for a message, which may be anything, as it is kept."""
     if reference is None:

@@ -30,7 +30,7 @@ import attrs
 
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.signal import Signal
-from ihuyi_voice.common.tasks import ended, to_its_end
+from ihuyi_voice.common.tasks import ended, to_its_end, told_of
 from ihuyi_voice.events import Stream
 from ihuyi_voice.protocol import PushKind
 from ihuyi_voice.pushes.calling import Call, Caller, Handler, interrupted
@@ -121,7 +121,8 @@ class Dispatcher:
         self._store.listen(self._hear)
         self._renewed = _now()
         self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(self._told)
+        text = "pushes are handled no more: %s"
+        self._task.add_done_callback(told_of(logger, text, lambda: self._closed))
         return self
 
     async def __aexit__(
@@ -321,13 +322,6 @@ class Dispatcher:
             await asyncio.wait(tasks, timeout=_LET_GO)
         self._tell_left_behind()
         await self._turn()
-
-    def _told(self, task: "asyncio.Task[None]") -> None:
-        """Tell of an end that nobody expects; nobody looks before the inbox is closed."""
-        exc = asyncio.CancelledError() if task.cancelled() else task.exception()
-        unasked = task.cancelled() and not self._closed
-        if unasked or isinstance(exc, Exception):
-            tell(logger, logging.ERROR, "pushes are handled no more: %s", repr(exc))
 
     def _tasks(self) -> set[asyncio.Task[None]]:
         return {call.task for call in self._calls() if call.task is not None}

@@ -15,7 +15,7 @@ from typing import Final, Self
 from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.signal import Rounds, Signal
-from ihuyi_voice.common.tasks import ended
+from ihuyi_voice.common.tasks import ended, told_of
 from ihuyi_voice.errors import InboxClosed, InboxUnavailable
 
 logger = logging.getLogger("ihuyi_voice.pushes")
@@ -77,6 +77,8 @@ class Looking:
     async def __aenter__(self) -> Self:
         """Begin."""
         self._task = asyncio.create_task(self._run())
+        text = f"can {self._told} no more: %s"
+        self._task.add_done_callback(told_of(logger, text, lambda: self.closed))
         return self
 
     async def __aexit__(
@@ -95,15 +97,10 @@ class Looking:
         self._signal.notify()
 
     async def _run(self) -> None:
-        try:
-            async for _ in self._outage.rounds(self._signal, self._every):
-                if self.closed:
-                    break
-                await self._look_once()
-        except asyncio.CancelledError:
-            if not self.closed:  # a hook or a log handler has cancelled the task it was called in
-                tell(logger, logging.ERROR, "can %s no more: the task was cancelled", self._told)
-            raise
+        async for _ in self._outage.rounds(self._signal, self._every):
+            if self.closed:
+                break
+            await self._look_once()
 
     async def _look_once(self) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.common.foreign import shown
+from ihuyi_voice.common.plain import is_storable
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import above_zero, check_above_zero, check_text, not_negative
 
@@ -19,8 +20,7 @@ def check_id(name: str, value: object) -> None:
         InvalidRequest: It is no text, or one that no database takes; the error names it.
     """
     check_text(name, value)
-    text = str(value)
-    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+    if not is_storable(value):
         raise InvalidRequest(f"{name} has characters that no id has", field=name)
 
 

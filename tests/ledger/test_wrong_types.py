@@ -8,14 +8,10 @@ import pytest
 from ihuyi_voice import InvalidRequest, OutcomeStatus
 from ihuyi_voice.ledger import Ledger
 from tests.support.ledgers import ACCOUNT, World, draft, unknown
+from tests.support.odd import kind_of
 
 ODD: tuple[Any, ...] = (True, 7, 1.5, b"x", [], {}, object(), object)
 NO_ACCOUNTS: tuple[Any, ...] = (*ODD, "a\0b", "\ud800")
-
-
-def kind_of(odd: Any) -> str:
-    """Return what a test is named by: the same in each process."""
-    return type(odd).__name__
 
 
 @pytest.mark.parametrize("odd", ODD, ids=kind_of)

@@ -8,14 +8,10 @@ import pytest
 from ihuyi_voice import InvalidRequest
 from ihuyi_voice.pushes import Handling, Inbox, PushReceiver
 from tests.pushes.support import Place, report
+from tests.support.odd import kind_of
 
 ODD: tuple[Any, ...] = (True, 7, 1.5, b"x", [1], {1: 1}, object(), object)
 TOKEN = "t0ken-abc-123"
-
-
-def kind_of(odd: Any) -> str:
-    """Return what a test is named by: the same in each process."""
-    return type(odd).__name__
 
 
 @pytest.mark.parametrize("odd", ODD, ids=kind_of)

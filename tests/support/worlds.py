@@ -4,10 +4,50 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
+
+from tests.ledger.simulation.disk import Disk, on_disk
+from tests.ledger.simulation.processes import WorldLoop, run_world
 
 Judged: TypeAlias = Callable[[int], tuple[int, list[str]]]
 """Lets the world of a seed take its course; returns the seed, and what was broken in it."""
+
+
+class World(Protocol):
+    """One world, which takes its course on a loop of its own."""
+
+    disk: Disk
+    broken: list[str]
+
+    async def pass_by(self) -> None:
+        """Let it take its course."""
+        ...
+
+
+W = TypeVar("W", bound=World)
+
+
+def passed(seed: int, made: Callable[[int, WorldLoop], W], judge: Callable[[W], list[str]]) -> W:
+    """Let the world of a seed take its course, and judge it.
+
+    Args:
+        seed: Of everything random.
+        made: Makes it.
+        judge: Returns the promises that were broken, in words.
+    """
+
+    async def course(loop: WorldLoop) -> W:
+        world = made(seed, loop)
+        with on_disk(world.disk):
+            try:
+                await world.pass_by()
+                world.broken = judge(world)
+            except BaseException as exc:  # noqa: BLE001 - it belongs to the seed
+                world.broken.append(f"{type(exc).__name__}: {exc}")
+        world.disk.close()
+        return world
+
+    return run_world(seed, course)
 
 
 def all_broken(judged: Judged, seeds: Iterable[int], *, processes: int = 1) -> dict[int, list[str]]:

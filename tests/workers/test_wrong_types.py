@@ -9,15 +9,11 @@ import pytest
 from ihuyi_voice import InvalidRequest, Message
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, run_part, work
+from tests.support.odd import kind_of
 from tests.workers.support import ACCOUNT, client_of, own_ledger, rung
 
 MESSAGES = [Message("13900000000", "您的验证码是：1234。")]
 ODD: tuple[Any, ...] = (True, 7, "x", b"x", [1], object(), object)
-
-
-def kind_of(odd: Any) -> str:
-    """Return what a test is named by: the same in each process."""
-    return type(odd).__name__
 
 
 class Plain:

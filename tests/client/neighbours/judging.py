@@ -5,26 +5,12 @@ python -m tests.client.neighbours.judging FROM TO: tells of each seed that break
 
 from tests.client.neighbours.promises import Judge
 from tests.client.neighbours.world import World
-from tests.ledger.simulation.disk import on_disk
-from tests.ledger.simulation.processes import WorldLoop, run_world
-from tests.support.worlds import main
+from tests.support.worlds import main, passed
 
 
 def pass_by(seed: int) -> World:
     """Let a world take its course, and judge it."""
-
-    async def course(loop: WorldLoop) -> World:
-        world = World(seed, loop)
-        with on_disk(world.disk):
-            try:
-                await world.pass_by()
-                world.broken = Judge(world).broken()
-            except BaseException as exc:  # noqa: BLE001 - it belongs to the seed
-                world.broken.append(f"{type(exc).__name__}: {exc}")
-        world.disk.close()
-        return world
-
-    return run_world(seed, course)
+    return passed(seed, World, lambda world: Judge(world).broken())
 
 
 def broken(seed: int) -> tuple[int, list[str]]:

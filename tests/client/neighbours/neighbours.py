@@ -1,8 +1,8 @@
 """The neighbours of a client, each of which does its work, and perhaps some mischief beside it."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import attrs
@@ -144,6 +144,23 @@ class Handler(logging.Handler):
         """Keep one."""
         self.lines.append(self.format(record))
         self._mischief.called("log handler")
+
+    @contextmanager
+    def listening(self, level: int) -> Generator[None]:
+        """Hear all that is logged from that level on, alone: its judge looks at what lines show."""
+        logger, disabled = logging.getLogger("ihuyi_voice"), logging.root.manager.disable
+        before = logger.level
+        logging.disable(logging.NOTSET)
+        logger.setLevel(level)
+        logger.propagate = False
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
+            logger.propagate = True
+            logger.setLevel(before)
+            logging.disable(disabled)
 
 
 class Listener:

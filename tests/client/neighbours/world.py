@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iter
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
-    contextmanager,
     nullcontext,
 )
 from typing import Any, Final
@@ -156,30 +155,13 @@ class World:
 
     async def pass_by(self) -> None:
         """Let it take its course."""
-        with self._heard(), self._on_its_way():
+        with self.handler.listening(logging.DEBUG), self._on_its_way():
             await self._live(self._misbehaved())
             self.fate.calm = True
             self.vendor.clear_faults()
             if self.has_ledger:
                 await asyncio.sleep(_DEAD_FOR_SURE)
                 await self._live(self._calm())
-
-    @contextmanager
-    def _heard(self) -> Generator[None]:
-        """Hear all that is logged."""
-        logger = logging.getLogger("ihuyi_voice")
-        level, disabled = logger.level, logging.root.manager.disable
-        logging.disable(logging.NOTSET)
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False  # what the lines may show is the judge's business here
-        logger.addHandler(self.handler)
-        try:
-            yield
-        finally:
-            logger.removeHandler(self.handler)
-            logger.propagate = True
-            logger.setLevel(level)
-            logging.disable(disabled)
 
     def _on_its_way(self) -> AbstractContextManager[object]:
         """Have httpx's own transport, which the client's is one of, go the way of this world."""

@@ -8,8 +8,8 @@ server in front of it misbehave. Then it becomes calm, and a last incarnation ha
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import attrs
@@ -102,7 +102,7 @@ class World:
 
     async def pass_by(self) -> None:
         """Let it take its course."""
-        with self._heard():
+        with self.handler.listening(logging.WARNING):
             slots = [self.loop.spawn(None, self._slot(name)) for name in "AB"]
             ways = [self.loop.spawn(None, self._way(each)) for each in self.pushes.values()]
             await asyncio.wait([*slots, *ways])
@@ -111,19 +111,6 @@ class World:
             self.fate.calm = True
             await asyncio.sleep(_DEAD_FOR_SURE)
             await self._live(Process("last"), self._finish)
-
-    @contextmanager
-    def _heard(self) -> Generator[None]:
-        logger, disabled = logging.getLogger("ihuyi_voice"), logging.root.manager.disable
-        logging.disable(logging.NOTSET)
-        logger.propagate = False
-        logger.addHandler(self.handler)
-        try:
-            yield
-        finally:
-            logger.removeHandler(self.handler)
-            logger.propagate = True
-            logging.disable(disabled)
 
     async def _slot(self, name: str) -> None:
         chance = self.fate.chance
