@@ -12,7 +12,8 @@ hashes are lists of bytes in Redis (listpacks): so a number costs about as much 
 Times are units of 10 ms, rounded up, of the server's clock, without their upper bits: what is kept
 is never older than half of the 497 days after which they come round again, for a bucket that is
 not written to expires, and one that is written to is swept, by whoever writes, eight times in the
-longest window.
+longest window. What lies in the future was written before the server's clock was set back: a call
+is taken to be made now, and a block or a lease to begin now, or no number would be free until then.
 
 All keys of an account have one hash tag, so in a cluster they lie on one node. An operation may be
 repeated: a reservation finds its own token and is granted again, a settlement finds no token and
@@ -67,20 +68,28 @@ local function unpacked(bytes, at)
   return (units - ago) * UNIT
 end
 
+local function not_after(latest, time, record)  -- what is later: the clock was set back since
+  if time <= latest + UNIT then return time end
+  record.mended = true
+  return latest
+end
+
 local function read(raw)
   local record = {times = {}}
   if not raw then return record end
   local head, at = string.byte(raw, 1), 2
   if head % 2 == 1 then
-    record.token, record.lapses = sub(raw, 2, 9), unpacked(raw, 10)
+    record.token = sub(raw, 2, 9)
+    record.lapses = not_after(now + lease + keep, unpacked(raw, 10), record)  -- others last longer
     at = 14
   end
   if head >= 2 then
-    record.blocked, record.length = unpacked(raw, at), unpack_('>I4', raw, at + 4) * UNIT
+    record.length = unpack_('>I4', raw, at + 4) * UNIT
+    record.blocked = not_after(now + record.length, unpacked(raw, at), record)
     at = at + 8
   end
   for place = at, #raw, 4 do
-    record.times[#record.times + 1] = unpacked(raw, place)
+    record.times[#record.times + 1] = not_after(now, unpacked(raw, place), record)
   end
   return record
 end
@@ -156,6 +165,7 @@ local function lapse(record)  -- its process died: the call counts, and not befo
 end
 
 local function take_turn(guard)  -- whoever had the last one lets others go first, if there are any
+  if next_turn > now + gap + 60000000 then next_turn = now end  -- set back: nobody is so slow
   local open = next_turn
   if guard == last_guard and wanted then open = open + math.min(gap / 2, 5000) end
   wanted = open > now and (wanted or guard ~= last_guard)
@@ -224,7 +234,7 @@ for place = 3, #ARGV do
     local record = read(found[1])
     local token, number = sub(ARGV[place], 2, 9), unpack_('>d', ARGV[place], 10)
     told, changed, life = DO[kind](record, token, number)
-    if changed then save(key, field, record, found[2]) end
+    if changed or record.mended then save(key, field, record, found[2]) end
     if life then last_for(key, life) end
   end
   answers[#answers + 1] = #told > 1 and told or answer(told)

@@ -19,6 +19,7 @@ from ihuyi_voice.pushes.table import ASIDE, PushState, Table
 from ihuyi_voice.storage import Many, Query, Row, Work
 
 _UNHEARD: Final = "nothing was heard of its last handler"
+_DAY: Final = 86_400.0  # seconds; other processes may have other options, but not by so much
 _CHUNK: Final = 500  # of the dead that are replayed in one transaction
 
 
@@ -32,10 +33,19 @@ class Stored(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """On what terms pushes are claimed: for how many seconds, and how often at most."""
+    """On what terms pushes are claimed: for how many seconds, how often, with what pauses at most.
+
+    What is due `far` from now was put off by a clock that has been set back since.
+    """
 
     lease: float
     max_tries: int
+    max_pause: float = 0.0
+
+    @property
+    def far(self) -> float:
+        """Seconds that no lease or pause lasts."""
+        return _DAY + max(self.lease, self.max_pause)
 
 
 @attrs.frozen
@@ -137,7 +147,7 @@ def claimed(table: Table, room: Mapping[str, int], terms: Terms) -> Work[list[Cl
     wanted = {kind: count for kind, count in room.items() if count > 0}
     claims: list[Claim] = []
     while wanted and not claims:
-        rows = yield from _due(table, wanted)
+        rows = yield from _due(table, wanted, terms.far)
         if not rows:
             break
         owner = token_hex(8)
@@ -152,13 +162,15 @@ def claimed(table: Table, room: Mapping[str, int], terms: Terms) -> Work[list[Cl
     return claims
 
 
-def _due(table: Table, wanted: Mapping[str, int]) -> Work[list[Row]]:
+def _due(table: Table, wanted: Mapping[str, int], far: float) -> Work[list[Row]]:
     lanes: list[str] = []
-    parameters: dict[str, object] = {}
+    parameters: dict[str, object] = {"far": far}
+    clock, real = table.dialect.clock, table.dialect.real
+    put_off = f"due > (SELECT {clock} + CAST(:far AS {real}))"
     for place, (kind, count) in enumerate(sorted(wanted.items())):
         parameters |= {f"kind{place}": kind, f"room{place}": count}
         # The clock in a query of its own: PostgreSQL looks for no function's result in an index.
-        for due in (f"due > 0 AND due <= (SELECT {table.dialect.clock})", "due <= 0"):
+        for due in (f"due > 0 AND due <= (SELECT {clock})", "due <= 0", put_off):
             lane = (
                 f"SELECT seq, kind, body, content_type, tries, due FROM {table}{table.by('due')}"
                 f" WHERE kind = :kind{place} AND {due} ORDER BY due, seq LIMIT :room{place}"

@@ -101,7 +101,7 @@ class Dispatcher:
         self._store = store
         self._handlers = handlers
         self._handling = handling
-        self._terms = Terms(handling.lease, handling.max_tries)
+        self._terms = Terms(handling.lease, handling.max_tries, handling.max_backoff)
         self._every = min(poll, handling.lease / _RENEWALS)  # seconds between two looks
         self._outage = Outage("claim pushes")
         self._look = Signal()

@@ -31,7 +31,8 @@ _FAIL: Final = (
     "UPDATE procrastinate_jobs j SET status = 'failed', attempts = attempts + 1"
     " WHERE j.queue_name = %(queue)s AND j.status = 'doing' AND NOT EXISTS"
     " (SELECT 1 FROM procrastinate_workers w WHERE w.id = j.worker_id"
-    " AND w.last_heartbeat > now() - make_interval(secs => %(stalled)s)) RETURNING j.id"
+    " AND w.last_heartbeat BETWEEN now() - make_interval(secs => %(stalled)s)"
+    " AND now() + make_interval(secs => %(stalled)s)) RETURNING j.id"
 )
 _FORGET: Final = (
     "DELETE FROM procrastinate_jobs WHERE queue_name = %(queue)s"

@@ -23,7 +23,8 @@ _TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('ihuyi_schema', 0)
 _MADE_FOR: Final = "SELECT obj_description(to_regnamespace($1), 'pg_namespace')"
 _LIVING: Final = (
     "SELECT count(*) FROM {schema}.procrastinate_workers"
-    " WHERE last_heartbeat > now() - make_interval(secs => $1)"
+    " WHERE last_heartbeat BETWEEN now() - make_interval(secs => $1)"
+    " AND now() + make_interval(secs => $1)"
 )
 _POOLED: Final = (
     "workers need a direct connection to PostgreSQL, and this one goes through a pooler that hands"

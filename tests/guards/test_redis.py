@@ -424,6 +424,38 @@ async def test_a_server_whose_clock_was_set_still_grants(
     await take(clocked)
 
 
+@pytest.mark.parametrize("back", [0.05, 3_600.0, 10 * 86_400.0])
+async def test_a_server_whose_clock_was_set_back_closes_no_number_for_so_long(
+    clocked: ClockedGuard, clock: Clock, back: float
+) -> None:
+    """A call that seems to come was made by now, so each window ends when it would have."""
+    clock.now = 30 * 86_400.0
+    for _ in range(2):
+        await clocked.commit(await take(clocked))
+        clock.now += 1.01
+    await clocked.commit(await take(clocked))
+    clock.now -= back
+    assert (await wait_of(clocked)).seconds <= 60.0
+    clock.now += 60.02
+    await clocked.block(await take(clocked), 60.0)
+    clock.now -= back
+    assert (await wait_of(clocked)).seconds <= 60.0
+    clock.now += 60.02
+    await take(clocked)
+
+
+async def test_a_dead_process_holds_no_number_until_the_clock_is_where_it_was(
+    clocked: ClockedGuard, clock: Clock
+) -> None:
+    """Its lease lapses after no more than the longest window, and counts as a call."""
+    clock.now = 30 * 86_400.0
+    await take(clocked)  # and is killed
+    clock.now -= 10 * 86_400.0
+    await wait_of(clocked)
+    clock.now += 86_400.0 + clocked.inside._lease + 1.02  # pyright: ignore[reportPrivateUsage]
+    await take(clocked)
+
+
 async def test_ten_calls_of_each_number_fit_a_list_of_bytes(
     clocked: ClockedGuard, clock: Clock, client: Any, prefix: str
 ) -> None:

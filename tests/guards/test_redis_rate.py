@@ -129,3 +129,17 @@ def test_turns_are_told_without_asking() -> None:
     last = [turns.refused(100.05, 0.1) for _ in range(100)][-1]
     assert 1.0 <= last.seconds <= 2.0
     assert last.whole_account
+
+
+async def test_a_clock_that_was_set_back_holds_up_no_account(
+    guards: list[ClockedGuard], clock: Clock
+) -> None:
+    """A turn that is more than a minute away is nobody's."""
+    one, _ = guards
+    clock.now += 7_200.0
+    assert isinstance(await ask(one, 0), Lease)
+    clock.now -= 3_600.0
+    assert isinstance(await ask(one, 1), Lease)
+    wait = await ask(one, 2)
+    assert isinstance(wait, Wait)
+    assert wait.seconds == pytest.approx(0.1, abs=0.03)

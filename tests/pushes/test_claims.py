@@ -76,6 +76,28 @@ async def test_what_is_due_again_comes_the_longest_due_first(place: Place) -> No
         assert ids(await take(inbox, report=3)) == ["b", "c"]
 
 
+async def test_a_clock_that_was_set_back_holds_up_no_push_for_long(place: Place) -> None:
+    """What is due later than any lease or pause lasts was put off by another clock."""
+    async with place.inbox() as inbox:
+        for name in ("claimed", "failed"):
+            await inbox.put(report(name))
+        _, again = await take(inbox, report=2)
+        await failed(inbox, [again], pause=HOUR)
+        assert await take(inbox, report=2) == []
+        await later(inbox, -8_760 * HOUR)
+        assert ids(await take(inbox, report=2)) == ["claimed", "failed"]
+        assert await take(inbox, report=2) == []  # claimed as ever
+
+
+async def test_a_pause_of_days_is_no_clock_that_was_set_back(place: Place) -> None:
+    """It is known by the longest pause that the options allow."""
+    patient = Terms(60.0, 10, 48 * HOUR)
+    async with place.inbox() as inbox:
+        await inbox.put(report("a"))
+        await failed(inbox, await take(inbox, patient, report=1), 48 * HOUR)
+        assert await take(inbox, patient, report=1) == []
+
+
 async def test_a_renewed_claim_runs_out_later(place: Place) -> None:
     """One that was taken over can't be renewed, nor one that has ended."""
     async with place.inbox() as inbox:

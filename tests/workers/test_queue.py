@@ -17,6 +17,7 @@ from tests.workers.support import ACCOUNT, client_of, execute, own_ledger, rung
 MESSAGES = [Message(f"139{number:08d}", f"您的验证码是：{number}。") for number in range(30)]
 
 LONG_AGO = "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '10 s'"
+TO_COME = "UPDATE procrastinate_workers SET last_heartbeat = now() + interval '1 hour'"
 
 
 async def queued(url: str, prefix: str, statement: str, *given: object) -> list[Any]:
@@ -105,6 +106,25 @@ async def test_whatever_becomes_of_jobs_nothing_is_left_undone(postgres: str, ha
         await work(client, ledger, until_done=True)
         assert len(set(rung(simulator))) == len(rung(simulator)) == 30
         assert await jobs(postgres, prefix) in ([], ["succeeded"] * 3, ["failed"] * 3)
+
+
+async def test_a_beat_that_is_to_come_is_of_before_the_clock_was_set_back(postgres: str) -> None:
+    """Whoever lives has beaten since; the jobs of the others fail, and nobody waits for them."""
+    async with own_ledger(postgres) as (ledger, prefix):
+        await distribute(ledger, "r", MESSAGES, part_size=10, account=ACCOUNT)
+        await queued(postgres, prefix, "INSERT INTO procrastinate_workers DEFAULT VALUES")
+        await queued(
+            postgres, prefix, "UPDATE procrastinate_jobs SET status = 'doing', worker_id = 1"
+        )
+        async with Queue(ledger, ACCOUNT) as queue:
+            assert await queue.sweep() == 0
+            await queued(postgres, prefix, TO_COME)
+            assert await queue.sweep() == 3
+        await queued(
+            postgres, prefix, f"COMMENT ON SCHEMA {prefix}_jobs IS 'procrastinate 3.0.0 (abc)'"
+        )
+        async with Queue(ledger, ACCOUNT):  # whose tables are made anew
+            assert await jobs(postgres, prefix) == []
 
 
 async def test_jobs_that_failed_long_ago_are_forgotten(postgres: str) -> None:
