@@ -142,7 +142,9 @@ def _repr(value: object) -> str:
 
 def stopped(reason: str, cause: VoiceError | None) -> RunStopped:
     """Return the error of a message whose turn never came."""
-    error = RunStopped(f"{reason} before this message's turn" + (f": {cause}" if cause else ""))
+    comma = "," if ", as " in reason else ""
+    text = f"{reason}{comma} before this message's turn" + (f": {cause}" if cause else "")
+    error = RunStopped(text)
     error.__cause__ = cause
     return error
 

@@ -176,7 +176,7 @@ class Pace:
         for told in (error, refused):
             if isinstance(told, VendorError) and told.action is Action.STOP:
                 return "the run was stopped", told
-        return (f"the run was stopped, as {too_many},", error) if too_many else None
+        return (f"the run was stopped, as {too_many}", error) if too_many else None
 
     def ended(self, error: VoiceError | None) -> str | None:
         """Note how a message ended; return in words what is too many, if this one is."""

@@ -293,6 +293,16 @@ def test_after_the_first_answer_twenty_failures_in_a_row_end_the_run() -> None:
     )
 
 
+def test_the_line_at_the_end_of_a_run_says_why_it_stopped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The common cause behind the words for it."""
+    run_through(pairs(10), Script(raising(OutcomeUnknown("silence"))))
+    assert caplog.messages[-1].endswith(
+        "; the run was stopped, as 3 messages in a row came out UNKNOWN or NOT_SENT: silence"
+    )
+
+
 def test_a_wrong_template_costs_the_breakers_number() -> None:
     """200 by default, and what is in flight."""
     script = Script(raising(refusal(4072)))

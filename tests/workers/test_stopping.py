@@ -71,7 +71,7 @@ async def test_a_part_that_only_waits_hears_of_a_stop(postgres: str) -> None:
     ("fault", "words"),
     [
         (Fault(FaultKind.CODE, code=408), "408"),
-        (Fault(FaultKind.STATUS, status=500), "in a row"),
+        (Fault(FaultKind.STATUS, status=500), "3 messages in a row came out UNKNOWN or NOT_SENT: "),
     ],
     ids=["a STOP code", "the breaker"],
 )
