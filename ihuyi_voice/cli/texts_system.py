@@ -47,6 +47,13 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.read_error": ("ReadError: {reason}", "读取应答时连接中断：{reason}"),
     "reason.proxy": ("ProxyError: {reason}", "代理出错：{reason}"),
     "reason.refused": ("[Errno {number}] Connect call failed {address}", "对方拒绝连接 {address}"),
+    "reason.encoding": (
+        (
+            "the encoding of the database is {encoding}, which can't hold every text: give the "
+            "address of one in UTF8"
+        ),
+        "数据库的编码是 {encoding}，无法存放所有文字：请改用 UTF8 编码的数据库",
+    ),
     # What the system says
     "reason.os.at": ("[Errno {number}] {reason}: {name}", "{reason}：{name}"),
     "reason.os": ("[Errno {number}] {reason}", "{reason}"),

@@ -24,6 +24,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
+from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.storage.statements import (
     DIALECTS,
     Copy,
@@ -46,6 +47,7 @@ _IDLE: Final = 10.0
 """Seconds that a transaction may wait for its program, which holds its locks meanwhile."""
 
 _LAST_WORDS: Final = 5.0  # seconds for a connection to be closed politely
+_ENCODINGS: Final = frozenset({"UTF8", "SQL_ASCII"})  # of a server that takes any text
 _ALIVE: Final = (
     ("TCP_KEEPIDLE", 30),  # seconds of silence until the other end is asked whether it is there
     ("TCP_KEEPINTVL", 10),
@@ -84,6 +86,7 @@ class Postgres:
         """Connect.
 
         Raises:
+            InvalidRequest: The database can't hold every text.
             Exception: Whatever asyncpg says.
         """
         async with self._reading() as link:
@@ -198,7 +201,19 @@ async def _connect(dsn: str) -> Any:  # noqa: ANN401 - asyncpg's
         dsn, timeout=_CONNECT, command_timeout=_COMMAND, statement_cache_size=0
     )
     _keep_alive(on)
+    _check_encoding(on)
     return on
+
+
+def _check_encoding(on: Any) -> None:  # noqa: ANN401 - asyncpg's
+    """Refuse a database that can't hold every text, before a text comes that it can't hold."""
+    encoding = getattr(on.get_settings(), "server_encoding", "UTF8")
+    if encoding not in _ENCODINGS:
+        on.terminate()
+        raise InvalidRequest(
+            f"the encoding of the database is {encoding}, which can't hold every text:"
+            " give the address of one in UTF8"
+        )
 
 
 def _keep_alive(on: Any) -> None:  # noqa: ANN401 - asyncpg's

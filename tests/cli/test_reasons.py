@@ -26,7 +26,7 @@ PLACES = (  # whose errors people meet at the command, whatever they do
     *("inputs/tables.py", "inputs/templates.py", "inputs/columns.py", "http/sending.py"),
     *("calls/environment.py", "protocol/signing.py", "protocol/requests.py", "bulk/attempts.py"),
     *("calls/guarding.py", "guards/quiet_hours.py", "calls/submission.py"),
-    "storage/address.py",
+    *("storage/address.py", "storage/postgres.py"),
 )
 OF_PROGRAMS = (  # who gives such a thing writes a program, and reads its traceback
     "max_value_length is",

@@ -3,8 +3,10 @@
 # ruff: noqa: S608 - the table is the test's own
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Callable
 
+import asyncpg
 import pytest
 
 from ihuyi_voice.errors import InvalidRequest, StorageClosed, StorageUnavailable
@@ -389,3 +391,16 @@ async def test_closing_that_is_cancelled_closes_all_the_same(
             await access(doing("SELECT 1"))
     with pytest.raises(StorageClosed):
         await database.open(Schema("closed", 1, lambda _: (), {"closed": frozenset()}))
+
+
+async def test_a_database_that_cannot_hold_every_text_is_refused_at_once(postgres: str) -> None:
+    """It would take numbers and fail at the first Chinese letter, with a call in flight perhaps."""
+    name = f"test_{secrets.token_hex(4)}"
+    server = await asyncpg.connect(postgres)
+    await server.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    database = Database(Address.parse(f"{postgres.rpartition('/')[0]}/{name}"), None)
+    with pytest.raises(InvalidRequest, match="the encoding of the database is LATIN1, which can't"):
+        await database.open(Schema("t", 1, lambda _: (), {}))
+    await database.close()
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()
