@@ -22,13 +22,14 @@ from ihuyi_voice.bulk.intake import Check, Intake
 from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outbox import Outbox
-from ihuyi_voice.bulk.outcomes import LEFT, Outcome, ended, outcome_of, stopped
+from ihuyi_voice.bulk.outcomes import Outcome, outcome_of, stopped
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.places import Places, Worker
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.sources import Source, no_end
+from ihuyi_voice.bulk.stopping import Reason, Stopping
 from ihuyi_voice.calls import Delay, Journaling, Submitter
-from ihuyi_voice.common.foreign import Endings, words
+from ihuyi_voice.common.foreign import words
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.errors import VoiceError
@@ -40,7 +41,6 @@ _READ_AT_ONCE: Final = 64  # then the event loop gets a turn
 _ITEMS_A_TASK: Final = 16  # then another task goes on, for attempts may end without any wait
 _SOONEST: Final = 0.001  # seconds until a step is repeated, whatever a guard says
 _GOES_ON: Final = "an attempt goes on although it was cancelled"
-_QUIET: Final = 0.1  # seconds without a message after which a stopped run gives up its source
 
 
 class Scheduler:
@@ -74,12 +74,10 @@ class Scheduler:
         )
         self._deferral = Deferral()
         self._intake: Intake | None = None
-        self._stopped: tuple[str, VoiceError | None] | None = None  # why, in words, and its cause
-        self._left = False
+        self._stopping = Stopping(self._deferral, submitter, self._outbox, options.concurrency)
         self._met_busy = False  # whether the last message that was read is to a busy number
         self._budget = 0
         self._space = max(options.concurrency, AHEAD // 2)
-        self._patience = 0.0
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._alarm = Alarm(self._loop, self.pump)
@@ -134,7 +132,7 @@ class Scheduler:
         count = len(self.outcomes)
         outcome = self.outcomes.popleft()
         try:
-            if count == self._options.concurrency or self._stopped:
+            if count == self._options.concurrency or self._stopping.reason:
                 self.pump()
             elif count == self._space and self._intake is not None:
                 self._intake.fill()
@@ -145,9 +143,7 @@ class Scheduler:
 
     def leave(self) -> None:
         """Start nothing more, and read nothing more."""
-        if not self.finished:
-            self._stop(LEFT, None)
-        self._left = True
+        self._stopping.leave(finished=self.finished)
         if self._intake is not None:
             self._intake.give_up()
         self.pump()
@@ -171,10 +167,9 @@ class Scheduler:
             self._heed_journal()
             if self._intake is not None:
                 self._intake.fill()
-            while not self._stopped and (item := self._next()) is not None:
+            while not self._stopping.reason and (item := self._next()) is not None:
                 self._places.take(self._hire(item), item)
-            if self._stopped:
-                self._refuse_all(*self._stopped)
+            self._stopping.refuse_all(self._intake)
         finally:  # the caller's iterable, or a hook, may end the program, and that may go on
             self._alarm.set(self._wake_up())
             if self.finished:
@@ -195,7 +190,7 @@ class Scheduler:
             next_time = self._pace.next_time
             if next_time is not None and now < next_time:
                 return None
-            if self._stopped or len(self.outcomes) >= self._options.concurrency:
+            if self._stopping.reason or len(self.outcomes) >= self._options.concurrency:
                 return None
             room = self._has_room()
             item = self._deferral.pop_ready(now, room=room)
@@ -233,8 +228,8 @@ class Scheduler:
 
     def _wake_up(self) -> float | None:
         """Return when something may start that no other event would start."""
-        if self._stopped:
-            return self._patience if self._is_quiet() else None
+        if self._stopping.reason:
+            return self._stopping.wake_up(self._intake)
         if len(self.outcomes) >= self._options.concurrency:
             return None  # until one is consumed
         room = self._has_room()
@@ -258,7 +253,7 @@ class Scheduler:
             if worker.cancelling():
                 self.interrupted()
             self._settle(item, end)
-            following = self._next() if turns_left and not self._stopped else None
+            following = self._next() if turns_left and not self._stopping.reason else None
             if following is None:
                 self.pump()
                 return
@@ -284,7 +279,7 @@ class Scheduler:
         if error is not None and isinstance(error, self._options.fatal):
             reason = "the run was stopped", error
         if reason is not None:
-            self._stop(*reason)
+            self._stopping.stop(*reason)
         self._finish(item, outcome_of(item.message, end))
 
     def _defer(self, item: Item, delay: Delay) -> None:
@@ -327,59 +322,25 @@ class Scheduler:
     # --- stopping
 
     @property
-    def stopped_by(self) -> tuple[str, VoiceError | None] | None:
+    def stopped_by(self) -> Reason | None:
         """Why nothing more starts, in words, and the cause; None if it does."""
-        return self._stopped
-
-    def _stop(self, reason: str, cause: VoiceError | None) -> None:
-        if not self._stopped:
-            self._stopped = reason, cause
-            self._patience = self._loop.time() + _QUIET
+        return self._stopping.reason
 
     def interrupted(self) -> None:
         """Stop because somebody has cancelled a task of the run."""
-        self._stop("the tasks of the run were cancelled", None)
+        self._stopping.stop("the tasks of the run were cancelled", None)
 
     def _heed_journal(self) -> None:
         """Stop if the ledger failed, or if another process has the run."""
         if self._journaling is not None and self._journaling.failure is not None:
-            self._stop("the run was stopped", self._journaling.failure)
+            self._stopping.stop("the run was stopped", self._journaling.failure)
 
     def broken(self, exc: BaseException) -> VoiceError:
         """Stop for an error that is no outcome's; return what its message comes to."""
         self.failure = self.failure or no_end(exc)
         reason = f"the run broke ({words(exc)})"
-        self._stop(reason, None)
+        self._stopping.stop(reason, None)
         return stopped(reason, None)
-
-    def _refuse_all(self, reason: str, cause: VoiceError | None) -> None:
-        """Let what was deferred, and as much of the rest as is wanted, come out NOT_SENT."""
-        endings = Endings()
-        while (item := self._deferral.drop()) is not None:
-            self._submitter.abandon(item.job)
-            end = item.job.verdict(stopped(reason, cause))
-            with endings:
-                self.emit(ended(item.message, end), item.job.call)
-        if self._intake is not None:
-            self._refuse_unread(self._intake, reason, cause, endings)
-        endings.let_go()
-
-    def _refuse_unread(
-        self, intake: Intake, reason: str, cause: VoiceError | None, endings: Endings
-    ) -> None:
-        more = True
-        while more and (self._left or len(self.outcomes) < self._options.concurrency):
-            with endings:
-                more = intake.refuse(stopped(reason, cause))
-            if more:
-                self._patience = self._loop.time() + _QUIET
-        if self._is_quiet() and self._loop.time() >= self._patience:
-            intake.give_up()
-
-    def _is_quiet(self) -> bool:
-        """Say whether the run waits for nothing but its source."""
-        is_quiet = self._intake is not None and self._intake.is_quiet
-        return is_quiet and len(self.outcomes) < self._options.concurrency
 
     def _over(self, worker: Worker) -> None:
         """Look after a task that ended without a word: cancelled before it began, or killed."""
