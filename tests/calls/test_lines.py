@@ -46,6 +46,17 @@ async def test_the_first_has_its_turn_at_once_and_the_others_in_their_order() ->
     assert lines.join("1", places[3])
 
 
+async def test_a_hold_is_over_with_the_place_of_whoever_was_held() -> None:
+    """The next at that number asks by itself, and is not held for what the one before was told."""
+    lines, place = Lines(), Place()
+    assert lines.ready_at("1") == 0.0
+    lines.join("1", place)
+    lines.hold("1", 60.0)
+    assert lines.ready_at("1") == 60.0
+    lines.leave("1", place)
+    assert lines.ready_at("1") == 0.0
+
+
 @settings(max_examples=few_or_many(25, 300), deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_schedule_of_joining_and_leaving_serves_in_order(seed: int) -> None:
