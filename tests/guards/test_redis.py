@@ -222,13 +222,34 @@ async def test_an_injected_client_is_used_as_it_is_and_left_open(
 @pytest.mark.parametrize("protocol", [2, 3])
 async def test_a_url_may_choose_the_protocol(redis_url: str, prefix: str, protocol: int) -> None:
     """And options of redis-py, but no repetition behind our back."""
-    url = f"{redis_url}?protocol={protocol}&retry_on_timeout=True"
+    url = f"{redis_url}?protocol={protocol}&retry_on_timeout=True&retry_on_error=x&retry=3"
     async with RedisGuard(url, prefix=prefix) as guard:
         await guard.commit(await take(guard))
         pool = guard._server._client.connection_pool  # pyright: ignore[reportPrivateUsage]
         connection = pool.make_connection()
-        assert connection.retry._retries == 0
+        assert (connection.retry._retries, connection.retry_on_error) == (0, [])
         assert int(connection.protocol) == protocol
+
+
+async def test_a_guard_without_windows_keeps_one_call_to_a_number_at_a_time(
+    redis_url: str, prefix: str
+) -> None:
+    """It says to look again soon; and it tells its rate to whoever runs many calls."""
+    limits = Limits(None, None, None)
+    async with RedisGuard(redis_url, limits, prefix=prefix, max_rate=1e6) as guard:
+        assert guard.max_rate == 1e6
+        lease = await take(guard)
+        assert 0 < (await wait_of(guard)).seconds <= 0.1
+        await guard.commit(lease)
+        await guard.release(await take(guard))
+
+
+async def test_many_accounts_are_served_at_once(redis_url: str, prefix: str) -> None:
+    """Each has a connection of its own while it is asked for: redis-py's own bound is lower."""
+    async with RedisGuard(redis_url, prefix=prefix) as guard:
+        accounts = [f"account {place}" for place in range(150)]
+        given = await asyncio.gather(*(guard.reserve(each, A) for each in accounts))
+        assert {type(each) for each in given} == {Held}
 
 
 def test_a_blocking_client_is_refused() -> None:
