@@ -267,6 +267,15 @@ def test_what_is_no_client_is_refused() -> None:
         RedisGuard(client)
 
 
+WRONG = {
+    "limits": "no window in Redis may be longer than 120 days",
+    "prefix": "prefix must not be empty, nor hold { or }",
+    "lease": "lease must be a second at least, and 120 days at most",
+    "on_unavailable": 'on_unavailable is "refuse" or "allow"',
+    "max_rate": "max_rate must be above 0",
+}
+
+
 @pytest.mark.parametrize(
     ("field", "options"),
     [
@@ -281,10 +290,25 @@ def test_what_is_no_client_is_refused() -> None:
     ],
 )
 def test_a_wrong_option_is_refused(field: str, options: dict[str, Any]) -> None:
-    """Where it is given."""
+    """Where it is given, in words that say what to give instead."""
     with pytest.raises(InvalidRequest) as told:
         RedisGuard("redis://127.0.0.1", **options)
-    assert told.value.field == field
+    assert (told.value.field, str(told.value)) == (field, WRONG[field])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"limits": Limits(extra=(Window(1, 120 * 86_400.0),))},
+        {"prefix": "X"},
+        {"lease": 1.0},
+        {"lease": 120 * 86_400.0},
+        {"max_rate": 0.5},
+    ],
+)
+def test_an_option_at_its_bound_is_taken(options: dict[str, Any]) -> None:
+    """A call every two seconds is a rate, too."""
+    RedisGuard("redis://127.0.0.1", **options)
 
 
 def test_a_guard_belongs_to_one_event_loop(redis_url: str, prefix: str) -> None:
@@ -296,7 +320,9 @@ def test_a_guard_belongs_to_one_event_loop(redis_url: str, prefix: str) -> None:
             await take(guard, B)
 
     asyncio.run(use())
-    with pytest.raises(RuntimeError, match="event loop of its first use"):
+    with pytest.raises(
+        RuntimeError, match=r"^a RedisGuard belongs to the event loop of its first use$"
+    ):
         asyncio.run(use())
 
 
