@@ -44,6 +44,27 @@ def test_the_guard_that_is_given_is_the_one_that_is_asked() -> None:
     assert run_virtual(main()) == ([], ["reserve", "commit"])
 
 
+def test_a_call_with_a_guard_of_its_own_stands_behind_nobody_before_the_clients() -> None:
+    """An alarm goes out at once, though an earlier call to its number waits until morning."""
+
+    class Closed(MemoryGuard):
+        async def reserve(self, account: str, mobile: str) -> Lease | Wait:
+            return Wait(30_000.0)
+
+    async def main() -> float:
+        async with in_process(vendor(), guard=Closed()) as client:
+            first = asyncio.create_task(client.submit(MOBILE, CONTENT, max_wait=40_000.0))
+            await asyncio.sleep(1.0)
+            began = loop_time()
+            await client.submit(MOBILE, CONTENT, guard=MemoryGuard(clock=loop_time))
+            took = loop_time() - began
+            first.cancel()
+            await asyncio.wait({first})
+        return took
+
+    assert run_virtual(main()) == 0.0
+
+
 def test_the_guard_that_is_given_keeps_the_numbers_of_the_clients_account() -> None:
     """Or it would know nothing of what others call for that account."""
 
