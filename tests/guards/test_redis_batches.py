@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ihuyi_voice import GuardUnavailable
-from ihuyi_voice.guards import Limits
+from ihuyi_voice.guards import Limits, Wait
 from ihuyi_voice.guards import redis_script as script
 from ihuyi_voice.guards.redis_batches import _TRIES, Batches, Held, Operation  # pyright: ignore[reportPrivateUsage]
 
@@ -48,6 +48,25 @@ async def test_a_servers_own_words_reach_whoever_waits_with_their_cause() -> Non
     assert [str(each) for each in told] == ["it is said already"] * 2
     assert told[0] is not told[1]
     assert all(isinstance(each and each.__cause__, LookupError) for each in told)
+
+
+@pytest.mark.parametrize("comes", [GuardUnavailable("too late"), Wait(1.0)])
+async def test_who_is_cancelled_as_the_answer_comes_is_cancelled(
+    comes: GuardUnavailable | Wait,
+) -> None:
+    """Whatever the answer is: nothing is left behind, and the cancellation is not lost."""
+    asking, lease = batches(), operation(script.RESERVE).lease
+    waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    asking.put = lambda *_: waiter  # type: ignore[method-assign]
+    task = asyncio.create_task(asking.reserve(lease))
+    await asyncio.sleep(0)
+    if isinstance(comes, Wait):
+        waiter.set_result(comes)
+    else:
+        waiter.set_exception(comes)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
 
 
 async def test_what_comes_too_late_is_sent_again_a_few_times_only() -> None:
