@@ -96,6 +96,30 @@ def test_a_cancellation_inside_a_hook_of_the_response_replaces_no_answer(code: i
     assert isinstance(end, Submission) if code is None else getattr(end, "code", 0) == code
 
 
+def test_a_cancellation_inside_a_hook_of_the_response_costs_no_balance() -> None:
+    """What was read is told; then the cancellation strikes."""
+
+    async def main() -> tuple[list[int], bool]:
+        async def hang(_: httpx.Response) -> None:
+            begun.set()
+            await asyncio.sleep(1e9)
+
+        async def ask() -> None:
+            found.append(await client.balance())
+            await asyncio.sleep(0)
+
+        begun, found = asyncio.Event(), list[int]()
+        async with in_process(vendor(balance=7)) as client:
+            client.http_client.event_hooks["response"].append(hang)
+            task = asyncio.create_task(ask())
+            await begun.wait()
+            task.cancel()
+            await asyncio.wait({task})
+        return found, task.cancelled()
+
+    assert run_virtual(main()) == ([7], True)
+
+
 @pytest.mark.parametrize("manner", ["is slow", "hangs"])
 @pytest.mark.parametrize(
     ("fault", "method", "status"),

@@ -97,7 +97,9 @@ def test_who_has_left_a_run_finds_it_free(*, cancelled: bool) -> None:
     assert run_virtual(main()) == (cancelled, True, 2 * (PATIENCE - 1.0))
 
 
-def test_a_run_that_was_never_opened_has_nothing_to_release() -> None:
+def test_a_run_that_was_never_opened_has_nothing_to_release(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Nor has one that was released already."""
 
     async def main() -> list[float | None]:
@@ -114,4 +116,5 @@ def test_a_run_that_was_never_opened_has_nothing_to_release() -> None:
 
     never, once, again = run_virtual(main())
     assert never is None
+    assert not [each for each in caplog.records if each.name == "ihuyi_voice"]
     assert once == again

@@ -200,18 +200,19 @@ def test_another_message_under_a_key_in_flight_is_refused_at_once() -> None:
     assert run_virtual(main()) == 0.0
 
 
+@pytest.mark.parametrize("options", [{}, {"guard": None}])
 @pytest.mark.parametrize(
     ("callers", "seconds", "later"), [(2, 3.0, 0.0), (50, 3.0, 0.0), (2, 0.01, 0.0), (5, 3.0, 0.3)]
 )
 def test_calls_of_one_key_at_a_time_ring_once_and_wake_at_once(
-    callers: int, seconds: float, later: float
+    callers: int, seconds: float, later: float, options: dict[str, Any]
 ) -> None:
     """All get the first one's answer in the moment in which it is known, whenever they came."""
 
     async def main() -> tuple[list[Submission], int, list[float]]:
         simulator = vendor(Fault("latency", seconds=seconds))
         woken: list[float] = []
-        async with in_process(simulator, ledger=FakeLedger()) as client:
+        async with in_process(simulator, ledger=FakeLedger(), **options) as client:
 
             async def call(place: int) -> Submission:
                 await asyncio.sleep(place * later)

@@ -26,9 +26,18 @@ class Failing:
         """See nothing."""
 
 
-def batches() -> Batches:
-    """Return those of an account whose server fails."""
-    server: Any = Failing()
+class Hanging(Failing):
+    """A server that says nothing."""
+
+    async def call(self, *_: object) -> bytes:
+        """Wait."""
+        await asyncio.sleep(1e9)
+        return b""
+
+
+def batches(server: Any = None) -> Batches:
+    """Return those of an account whose server fails, if it is no other."""
+    server = server or Failing()
     settings = script.Settings(Limits(), LEASE, 1.0, 0.0, 0.0)
     return Batches(server, settings, b"base:", LEASE, None)
 
@@ -48,6 +57,34 @@ async def test_a_servers_own_words_reach_whoever_waits_with_their_cause() -> Non
     assert [str(each) for each in told] == ["it is said already"] * 2
     assert told[0] is not told[1]
     assert all(isinstance(each and each.__cause__, LookupError) for each in told)
+
+
+async def test_who_waits_behind_a_call_that_is_cut_off_is_told_as_well() -> None:
+    """As when the event loop ends: nobody waits for ever for what is never asked."""
+    asking = batches(Hanging())
+    told = [asking.put(script.RESERVE, operation(script.RESERVE).lease)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    told += [asking.put(script.RESERVE, operation(script.RESERVE).lease) for _ in range(2)]
+    task = asking._task  # pyright: ignore[reportPrivateUsage]
+    assert task is not None
+    task.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert task.cancelled()
+    why = "Redis could not be asked (RuntimeError: the task that calls it was cancelled)"
+    assert [each.done() and str(each.exception()) for each in told] == [why] * 3
+
+
+async def test_what_was_left_over_takes_room_in_the_next_calls() -> None:
+    """A call is never longer than the server should be kept, and nothing is forgotten."""
+    asking = batches()
+    left = [operation(script.RELEASE) for _ in range(700)]
+    come = [operation(script.RESERVE) for _ in range(500)]
+    asking._left_over, asking._waiting = list(left), list(come)  # pyright: ignore[reportPrivateUsage]
+    calls = [asking._batch() for _ in range(4)]  # pyright: ignore[reportPrivateUsage]
+    assert [len(each) for each in calls] == [512, 512, 176, 0]
+    assert [each for call in calls for each in call] == left + come
 
 
 @pytest.mark.parametrize("comes", [GuardUnavailable("too late"), Wait(1.0)])
