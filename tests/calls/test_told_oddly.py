@@ -61,6 +61,12 @@ def journaling(journal: Any) -> Journaling:
         (["yes"], "look_all", [DRAFT], "it gave 'yes': no end of a call"),
         ([], "look_all", [DRAFT], "it gave [] for 1 answers"),
         (5, "look_all", [DRAFT], "it gave 5 for 1 answers"),
+        (
+            {MOBILE: [float("inf")]},
+            "recall_all",
+            [MOBILE],
+            "it gave {'139****0000': [inf]} for ages: ValueError: an age is no number of seconds",
+        ),
     ],
 )
 def test_what_a_journal_must_not_give_is_named(

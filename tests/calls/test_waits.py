@@ -36,6 +36,7 @@ def test_each_wait_is_told_with_its_call_and_adds_up() -> None:
 
     timing = run_virtual(main()).timing
     assert timing is not None
+    assert timing.call > 0
     waits = (timing.guard, timing.ledger, timing.pool, timing.backoff)
     assert waits == pytest.approx((1.5, 1.0, 0.5, 1.0))
     looked, attempts, settled = 0.5, 2 * (0.5 + 0.25 + 2.0), 0.5  # the last, once it is told
