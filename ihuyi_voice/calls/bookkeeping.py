@@ -61,7 +61,7 @@ class Bookkeeping:
             InvalidRequest: There is no ledger.
         """
         journaling = self.calls(retry_rejected=retry_rejected)
-        if journaling is None or self._ledger is None:
+        if journaling is None:
             raise InvalidRequest("key needs a ledger: VoiceClient(ledger=…)", field="key")
         return Entry(draft, journaling, flights_of(self._ledger, self._account))
 

@@ -113,11 +113,7 @@ class Entry:
     def _ahead(self) -> "asyncio.Future[None] | None":
         if self.flights is None or self._flight is not None:
             return None
-        try:
-            return self.flights.ahead(self.draft)
-        except InvalidRequest:
-            self.closed = True
-            raise
+        return self.flights.ahead(self.draft)
 
     def _take_off(self, job: Job) -> Delay | None:
         turn = self._ahead()

@@ -53,7 +53,7 @@ class Guarding:
         self._errands = Errands() if errands is None else errands
         self._pause = Pause()
         self._remembers = getattr(guard, "remembers", None)
-        self._restore = getattr(guard, "restore", None) if self._remembers else None
+        self._restore = getattr(guard, "restore", None)
         self._never_suspend = _that_never_suspend(guard)
 
     def of(self, guard: Guard | None) -> "Guarding":
@@ -79,7 +79,7 @@ class Guarding:
 
     def lines(self) -> Lines:
         """Return the lines before the guard, shared by its clients in the running event loop."""
-        return Lines() if self._guard is None else lines_of(self._guard, self._account)
+        return lines_of(self._guard, self._account)
 
     def pause(self) -> Pause:
         """Return the account's pause, which the vendor asked for: a client's is that of its calls.
@@ -174,7 +174,7 @@ class Guarding:
             A cancellation of whoever waited, which was not heeded.
         """
         guard = self._guard
-        if guard is None or lease is None:
+        if guard is None:
             return None
         if self.is_direct():
             await _made(guard, method, lease, *seconds)
@@ -213,7 +213,7 @@ def _that_never_suspend(guard: object) -> tuple[object, ...]:
     chain: list[object] = []
     while guard is not None:
         # A subclass doesn't inherit the word: it may do anything.
-        word: object = vars(type(guard)).get("never_suspends", False)
+        word: object = vars(type(guard)).get("never_suspends")
         chain.append(guard)
         if word != PASSES_ON:
             return tuple(chain) if word else ()

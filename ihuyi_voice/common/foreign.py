@@ -60,9 +60,9 @@ def words(exc: BaseException) -> str:
 
 
 def shown(given: object) -> str:
-    """Return what foreign code gave, as it writes itself, up to 80 characters."""
+    """Return what foreign code gave, as it writes itself, up to 80 characters, numbers masked."""
     try:
-        return f"{given!r:.80}"
+        return mask_numbers(repr(given))[:80]
     except ENDING:
         raise
     except BaseException:  # noqa: BLE001 - it is somebody else's, and this is only for showing

@@ -45,7 +45,7 @@ def _own_client(url: str) -> Any:  # noqa: ANN401 - what redis-py takes is only 
     """Return a client for a URL; what a URL says may hold a password, so no error quotes it."""
     try:
         redis: Any = Redis
-        client = redis.from_url(url, protocol=2, retry=_NO_RETRY, max_connections=_CONNECTIONS)
+        client = redis.from_url(url, protocol=2, max_connections=_CONNECTIONS)
     except Exception:  # noqa: BLE001 - whatever redis-py makes of it
         raise InvalidRequest(_BAD_URL, field="url") from None
     # What the URL asks for in its query, redis-py puts before what it is told.

@@ -13,7 +13,6 @@ import attrs
 
 from ihuyi_voice.common.foreign import ENDING, shown, words
 from ihuyi_voice.common.logs import Trouble, tell
-from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import is_cancelled
 from ihuyi_voice.errors import LedgerUnavailable
@@ -114,7 +113,7 @@ async def _in_parts(
     def left_out(item: Item, error: LedgerUnavailable) -> None:
         found.refused += 1
         text = "the ledger can't take in what was told of a call, and leaves it out: %s (%s)"
-        tell(logger, logging.WARNING, text, mask_numbers(shown(item)), words(error))
+        tell(logger, logging.WARNING, text, shown(item), words(error))
 
     for each in await in_parts(
         items, do, lambda: heart.write(lambda: matching.mark(owners, name, 0)), left_out

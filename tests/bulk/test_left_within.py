@@ -154,6 +154,8 @@ def test_what_was_read_is_the_outcome_of_what_does_not_let_go(
         expected = ACCEPTED if code is None else REJECTED
         assert [each.status for each in found][:1] == [expected]
         assert found[0].voice_id if code is None else getattr(found[0].error, "code", 0) == code
+        if code == 4080:
+            assert getattr(found[0].error, "retry_at", None) is not None
         assert [*ledger.store.states(RUN).values()][:1] == ([] if run is None else [expected])
         freed.set()
         await client.aclose()

@@ -1,6 +1,7 @@
 """A run with a name goes on: replays, duplicates, the look-up stage, and who has the run."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -334,8 +335,9 @@ async def test_a_run_needs_a_ledger_and_a_name() -> None:
                 client.submit_many([], **options)
         names: list[Any] = ["", "a\nb", "k" * 201, 5]
         for name in names:
-            with pytest.raises(InvalidRequest, match="run"):
+            with pytest.raises(InvalidRequest, match=r"^run ") as caught:
                 client.submit_many([], run=name, ledger=FakeLedger())
+            assert caught.value.field == "run"
 
 
 def test_a_run_may_have_a_ledger_of_its_own() -> None:
@@ -408,8 +410,18 @@ def test_the_run_is_free_however_it_is_left(leaving: str) -> None:
     assert "INTENT" not in states
 
 
-@pytest.mark.parametrize("manner", ["raises", "raises no Exception", "is cancelled", "hangs"])
-def test_a_run_that_cannot_be_released_loses_no_outcome(manner: Manner) -> None:
+@pytest.mark.parametrize(
+    ("manner", "why"),
+    [
+        ("raises", "ConnectionError: no database to leave"),
+        ("raises no Exception", "NoException: leave"),
+        ("is cancelled", "CancelledError"),
+        ("hangs", "CancelledError"),
+    ],
+)
+def test_a_run_that_cannot_be_released_loses_no_outcome(
+    manner: Manner, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its outcomes are told; the log tells of the rest."""
 
     async def main() -> int:
@@ -418,20 +430,29 @@ def test_a_run_that_cannot_be_released_loses_no_outcome(manner: Manner) -> None:
             return len(await all_of(client, messages(5)))
 
     assert run_virtual(main()) == 5
+    told = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
+    assert told == [f"a run was not released ({why})"]
 
 
-@pytest.mark.parametrize("manner", ["raises", "raises no Exception", "is cancelled"])
-def test_a_run_that_cannot_be_opened_says_so_and_sends_nothing(manner: Manner) -> None:
-    """LedgerUnavailable, when it is entered."""
+@pytest.mark.parametrize(
+    ("manner", "why"),
+    [
+        ("raises", "ConnectionError: no database to enter"),
+        ("raises no Exception", "RuntimeError: it was ended by NoException"),
+        ("is cancelled", "RuntimeError: it was cancelled from inside"),
+    ],
+)
+def test_a_run_that_cannot_be_opened_says_so_and_sends_nothing(manner: Manner, why: str) -> None:
+    """LedgerUnavailable, when it is entered, with the reason in words."""
 
-    async def main() -> int:
+    async def main() -> tuple[str, int]:
         simulator, ledger = vendor(), FakeLedger(method="enter", manner=manner)
         async with in_process(simulator, ledger=ledger) as client:
-            with pytest.raises(LedgerUnavailable):
+            with pytest.raises(LedgerUnavailable) as caught:
                 await all_of(client, messages(5))
-        return len(simulator.arrivals)
+        return str(caught.value), len(simulator.arrivals)
 
-    assert run_virtual(main()) == 0
+    assert run_virtual(main()) == (f"the run could not be opened ({why})", 0)
 
 
 def test_a_caller_cancelled_while_the_run_is_opened_leaves_it_free() -> None:

@@ -161,6 +161,21 @@ def test_a_guard_that_gives_no_lease_sends_nothing() -> None:
     assert isinstance(run_virtual(main()), GuardUnavailable)
 
 
+def test_what_a_guard_gave_instead_is_named() -> None:
+    """So that whoever wrote it finds the place."""
+
+    class Odd(Misbehaving):
+        async def reserve(self, account: str, mobile: str) -> Any:
+            return Wait("soon")  # type: ignore[arg-type]  # an older contract perhaps
+
+    async def main() -> VoiceError | str:
+        return await ended(vendor(), Odd())
+
+    text = str(run_virtual(main()))
+    assert text.startswith("the guard gave Wait(seconds='soon'")
+    assert text.endswith(": no lease, no wait")
+
+
 def test_a_subclass_of_the_memory_guard_may_be_slow() -> None:
     """That its parent never suspends is no word about it."""
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, get_args
 
 import anyio
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,8 +24,9 @@ from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.eager import eager_factory
 from tests.support.guards import SLOW, Manner, Method, Misbehaving
+from tests.support.journals import FakeLedger
 from tests.support.long import few_or_many
-from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process
+from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 
@@ -58,6 +60,64 @@ def test_a_cancellation_after_the_answer_replaces_nothing(
     end, settled = run_virtual(main())
     assert isinstance(end, Submission if fault is None else VoiceError)
     assert settled == [method]
+
+
+@pytest.mark.parametrize("code", [None, 4072, 4080])
+def test_a_cancellation_inside_a_hook_of_the_response_replaces_no_answer(code: int | None) -> None:
+    """The reply was read before the hook; the cancellation strikes at the caller's next await."""
+
+    async def main() -> tuple[object, bool, dict[str, str]]:
+        async def hang(_: httpx.Response) -> None:
+            begun.set()
+            await asyncio.sleep(1e9)
+
+        async def call() -> None:
+            try:
+                found.append(await client.submit(MOBILE, CONTENT, key="k"))
+            except VoiceError as error:
+                found.append(error)
+            await asyncio.sleep(0)
+
+        begun, ledger = asyncio.Event(), FakeLedger()
+        found: list[object] = []
+        faults = [] if code is None else [Fault("code", code=code)]
+        async with in_process(vendor(*faults), ledger=ledger, retry=ONCE) as client:
+            client.http_client.event_hooks["response"].append(hang)
+            task = asyncio.create_task(call())
+            await begun.wait()
+            task.cancel()
+            await asyncio.wait({task})
+        (end,) = found
+        return end, task.cancelled(), ledger.store.states()
+
+    end, cancelled, states = run_virtual(main())
+    assert cancelled
+    assert states == {"k": "ACCEPTED" if code is None else "REJECTED"}
+    assert isinstance(end, Submission) if code is None else getattr(end, "code", 0) == code
+
+
+def test_a_cancellation_inside_a_hook_of_the_response_costs_no_balance() -> None:
+    """What was read is told; then the cancellation strikes."""
+
+    async def main() -> tuple[list[int], bool]:
+        async def hang(_: httpx.Response) -> None:
+            begun.set()
+            await asyncio.sleep(1e9)
+
+        async def ask() -> None:
+            found.append(await client.balance())
+            await asyncio.sleep(0)
+
+        begun, found = asyncio.Event(), list[int]()
+        async with in_process(vendor(balance=7)) as client:
+            client.http_client.event_hooks["response"].append(hang)
+            task = asyncio.create_task(ask())
+            await begun.wait()
+            task.cancel()
+            await asyncio.wait({task})
+        return found, task.cancelled()
+
+    assert run_virtual(main()) == ([7], True)
 
 
 @pytest.mark.parametrize("manner", ["is slow", "hangs"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ihuyi_voice import InvalidRequest, MemoryGuard, NotSent, VoiceClient
+from ihuyi_voice import InvalidRequest, MemoryGuard, NotSent, RateLimited, VoiceClient
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.retries import RetryPolicy, check_retry
 from ihuyi_voice.calls.waiting import PATIENCE
@@ -42,6 +42,41 @@ def test_the_guard_that_is_given_is_the_one_that_is_asked() -> None:
         return own.told, given.told
 
     assert run_virtual(main()) == ([], ["reserve", "commit"])
+
+
+def test_a_call_with_a_guard_of_its_own_stands_behind_nobody_before_the_clients() -> None:
+    """An alarm goes out at once, though an earlier call to its number waits until morning."""
+
+    class Closed(MemoryGuard):
+        async def reserve(self, account: str, mobile: str) -> Lease | Wait:
+            return Wait(30_000.0)
+
+    async def main() -> float:
+        async with in_process(vendor(), guard=Closed()) as client:
+            first = asyncio.create_task(client.submit(MOBILE, CONTENT, max_wait=40_000.0))
+            await asyncio.sleep(1.0)
+            began = loop_time()
+            await client.submit(MOBILE, CONTENT, guard=MemoryGuard(clock=loop_time))
+            took = loop_time() - began
+            first.cancel()
+            await asyncio.wait({first})
+        return took
+
+    assert run_virtual(main()) == 0.0
+
+
+def test_the_guard_that_is_given_keeps_the_numbers_of_the_clients_account() -> None:
+    """Or it would know nothing of what others call for that account."""
+
+    async def main() -> str:
+        simulator, given = vendor(), MemoryGuard(clock=loop_time)
+        assert isinstance(await given.reserve(simulator.account, MOBILE), Lease)
+        async with in_process(simulator) as client:
+            with pytest.raises(RateLimited) as caught:
+                await client.submit(MOBILE, CONTENT, guard=given)
+        return caught.value.source
+
+    assert run_virtual(main()) == "guard"
 
 
 def test_the_guard_that_is_given_is_told_what_the_ledger_knows() -> None:
@@ -127,6 +162,7 @@ class Paced(MemoryGuard):
     [
         (2.0, None, 2.0),
         (2, 5.0, 2),
+        (0.5, None, 0.5),
         (5.0, 2.0, 2.0),
         (0, None, None),
         (0, 3.0, 3.0),

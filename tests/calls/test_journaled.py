@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, get_args
 
 import anyio
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -227,6 +228,28 @@ def test_a_cancellation_at_each_moment_is_written_as_what_it_left(
         return ledger.store.states()
 
     assert run_virtual(main()) == state
+
+
+def test_a_call_cut_off_before_its_body_was_taken_is_written_as_not_sent() -> None:
+    """With the reason in words, which a later look at the ledger shows."""
+
+    async def main() -> tuple[list[str], int]:
+        async def hang(_: httpx.Request) -> None:
+            begun.set()
+            await asyncio.sleep(1e9)
+
+        begun, simulator, ledger = asyncio.Event(), vendor(), FakeLedger()
+        async with in_process(simulator, ledger=ledger, retry=ONCE) as client:
+            client.http_client.event_hooks["request"].append(hang)
+            task = asyncio.create_task(ended(client))
+            await begun.wait()
+            task.cancel()
+            await asyncio.wait({task})
+        told = [f"{row.end and status(row.end)}: {row.end}" for row in ledger.store.rows.values()]
+        return told, len(simulator.arrivals)
+
+    why = "the call was cut off before it was sent (CancelledError)"
+    assert run_virtual(main()) == ([f"NOT_SENT: {why}"], 0)
 
 
 @pytest.mark.parametrize("times", [1, 2, 5])

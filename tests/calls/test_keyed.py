@@ -200,21 +200,27 @@ def test_another_message_under_a_key_in_flight_is_refused_at_once() -> None:
     assert run_virtual(main()) == 0.0
 
 
-@pytest.mark.parametrize("callers", [2, 50])
-def test_calls_of_one_key_at_a_time_ring_once_and_wake_at_once(callers: int) -> None:
-    """All get the first one's answer in the moment in which it is known."""
+@pytest.mark.parametrize("options", [{}, {"guard": None}])
+@pytest.mark.parametrize(
+    ("callers", "seconds", "later"), [(2, 3.0, 0.0), (50, 3.0, 0.0), (2, 0.01, 0.0), (5, 3.0, 0.3)]
+)
+def test_calls_of_one_key_at_a_time_ring_once_and_wake_at_once(
+    callers: int, seconds: float, later: float, options: dict[str, Any]
+) -> None:
+    """All get the first one's answer in the moment in which it is known, whenever they came."""
 
     async def main() -> tuple[list[Submission], int, list[float]]:
-        simulator = vendor(Fault("latency", seconds=3.0))
+        simulator = vendor(Fault("latency", seconds=seconds))
         woken: list[float] = []
-        async with in_process(simulator, ledger=FakeLedger()) as client:
+        async with in_process(simulator, ledger=FakeLedger(), **options) as client:
 
-            async def call() -> Submission:
+            async def call(place: int) -> Submission:
+                await asyncio.sleep(place * later)
                 found = await client.submit(MOBILE, CONTENT, key=KEY, max_wait=10.0)
                 woken.append(loop_time())
                 return found
 
-            found = await asyncio.gather(*(call() for _ in range(callers)))
+            found = await asyncio.gather(*(call(place) for place in range(callers)))
         return found, len(simulator.arrivals), woken
 
     found, requests, woken = run_virtual(main())
@@ -223,7 +229,8 @@ def test_calls_of_one_key_at_a_time_ring_once_and_wake_at_once(callers: int) -> 
     assert len(set(woken)) == 1
 
 
-def test_a_key_in_flight_is_waited_for_no_longer_than_max_wait() -> None:
+@pytest.mark.parametrize("max_wait", [0.0, 0.5, 2.0])
+def test_a_key_in_flight_is_waited_for_no_longer_than_max_wait(max_wait: float) -> None:
     """Then the caller is told so; nothing was sent by it."""
 
     async def main() -> tuple[CallInFlight, float, Submission]:
@@ -233,11 +240,12 @@ def test_a_key_in_flight_is_waited_for_no_longer_than_max_wait() -> None:
             await simulator.arrived()
             began = loop_time()
             with pytest.raises(CallInFlight) as caught:
-                await client.submit(MOBILE, CONTENT, key=KEY, max_wait=2.0)
+                await client.submit(MOBILE, CONTENT, key=KEY, max_wait=max_wait)
             return caught.value, loop_time() - began, await first
 
     error, took, first = run_virtual(main())
-    assert (took, error.attempts) == (2.0, 0)
+    assert (took, error.attempts) == (max_wait, 0)
+    assert str(error) == "a call with this key is in flight, and did not end within max_wait"
     assert isinstance(error, NotSent)
     assert first.voice_id
 
@@ -443,7 +451,9 @@ def test_a_key_that_can_be_none_is_refused(key: Any) -> None:
     run_virtual(main())
 
 
-@pytest.mark.parametrize("key", ["k", "k" * 200, "订单 9633", " a b "])
+@pytest.mark.parametrize(
+    "key", ["k", "k" * 200, "订单 9633", " a b ", "订单\u30009633", "👩\u200d🔧"]
+)
 def test_a_key_may_be_any_text_that_people_write(key: str) -> None:
     """In any language, as it is."""
 
@@ -456,15 +466,48 @@ def test_a_key_may_be_any_text_that_people_write(key: str) -> None:
     assert run_virtual(main()) == {key: "ACCEPTED"}
 
 
+def test_a_key_of_another_type_is_told_of_by_that_type() -> None:
+    """An id that is a number is the usual one."""
+    wrong: Any = 9633
+
+    async def main() -> str:
+        async with in_process(vendor(), ledger=FakeLedger()) as client:
+            with pytest.raises(InvalidRequest) as caught:
+                await client.submit(MOBILE, CONTENT, key=wrong)
+        return str(caught.value)
+
+    assert run_virtual(main()) == "key must be text, not of type int"
+
+
+def test_a_key_is_its_accounts() -> None:
+    """Another account may use it for another message, in the same moment and the same ledger."""
+
+    async def main() -> list[int]:
+        ledger = FakeLedger()
+        simulators = [vendor(latency=1.0, account=name) for name in ("VM1", "VM2")]
+        clients = [in_process(each, ledger=ledger, guard=None) for each in simulators]
+        texts = [CONTENT, CONTENT + "再见"]
+        calls = zip(clients, texts, strict=True)
+        await asyncio.gather(*(each.submit(MOBILE, text, key=KEY) for each, text in calls))
+        for client in clients:
+            await client.aclose()
+        return [len(each.arrivals) for each in simulators]
+
+    assert run_virtual(main()) == [1, 1]
+
+
 async def test_a_key_needs_a_ledger() -> None:
     """Without one nothing could keep the promise."""
     async with in_process(Simulator()) as client:
-        with pytest.raises(InvalidRequest, match="needs a ledger") as caught:
+        with pytest.raises(InvalidRequest) as caught:
             await client.submit(MOBILE, CONTENT, key=KEY)
         assert caught.value.field == "key"
-        with pytest.raises(InvalidRequest, match="run needs a ledger") as caught:
+        assert str(caught.value) == "key needs a ledger: VoiceClient(ledger=…)"
+        with pytest.raises(InvalidRequest) as caught:
             client.submit_many([], run="nightly")
         assert caught.value.field == "run"
+        hint = "VoiceClient(ledger=…), or submit_many(…, ledger=…)"
+        assert str(caught.value) == f"run needs a ledger: {hint}"
         with pytest.raises(InvalidRequest, match="needs a key"):
             await client.submit(MOBILE, CONTENT, retry_rejected=True)
 

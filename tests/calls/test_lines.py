@@ -46,6 +46,17 @@ async def test_the_first_has_its_turn_at_once_and_the_others_in_their_order() ->
     assert lines.join("1", places[3])
 
 
+async def test_a_hold_is_over_with_the_place_of_whoever_was_held() -> None:
+    """The next at that number asks by itself, and is not held for what the one before was told."""
+    lines, place = Lines(), Place()
+    assert lines.ready_at("1") == 0.0
+    lines.join("1", place)
+    lines.hold("1", 60.0)
+    assert lines.ready_at("1") == 60.0
+    lines.leave("1", place)
+    assert lines.ready_at("1") == 0.0
+
+
 @settings(max_examples=few_or_many(25, 300), deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_schedule_of_joining_and_leaving_serves_in_order(seed: int) -> None:
@@ -162,8 +173,46 @@ def test_who_stands_in_line_in_vain_is_told_at_once() -> None:
 
     took, error = run_virtual(main())
     assert took == 0.0
-    assert (error.source, error.status) == ("guard", OutcomeStatus.HELD)
+    assert (error.source, error.status, error.code) == ("guard", OutcomeStatus.HELD, 4080)
     assert error.retry_at is not None
+
+
+def test_a_timeout_behind_others_says_when_the_first_of_them_may_go_on() -> None:
+    """Who comes back before that waits in vain."""
+
+    async def main() -> tuple[float, float]:
+        guard = MemoryGuard(Limits(None, 1, None), clock=loop_time)
+        async with in_process(Simulator(clock=loop_time), guard=guard, clock=loop_time) as client:
+            began = loop_time()
+            await client.submit(MOBILE, CONTENT)
+            patient = asyncio.create_task(client.submit(MOBILE, CONTENT, max_wait=100.0))
+            await asyncio.sleep(10.0)
+            with pytest.raises(RateLimited) as caught:
+                await client.submit(MOBILE, CONTENT, max_wait=100.0, timeout=5.0)
+            await patient
+        assert caught.value.retry_at is not None
+        return began, caught.value.retry_at.timestamp()
+
+    began, retry_at = run_virtual(main())
+    assert retry_at == pytest.approx(began + 60.0, abs=0.1)
+
+
+def test_a_short_wait_behind_others_is_a_wait() -> None:
+    """The call before it may end in a moment, and close the number for nobody."""
+
+    async def main() -> float:
+        simulator = Simulator(clock=loop_time, limits=())
+        simulator.add_fault(Fault("latency", seconds=0.3))
+        guard = MemoryGuard(Limits(None, None, None), clock=loop_time)
+        async with in_process(simulator, guard=guard) as client:
+            first = asyncio.create_task(client.submit(MOBILE, CONTENT))
+            await asyncio.sleep(0.1)
+            began = loop_time()
+            await client.submit(MOBILE, CONTENT, max_wait=0.5)
+            await first
+        return loop_time() - began
+
+    assert run_virtual(main()) == pytest.approx(0.2 + 0.3)
 
 
 def test_who_waits_no_longer_is_held_and_gives_up_its_place() -> None:

@@ -1,6 +1,7 @@
 """The limits per number hold across restarts: the guard is told what the ledger knows."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -187,3 +188,24 @@ def test_a_guard_that_fails_to_be_told_of_a_batch_costs_only_its_messages() -> N
                 return [each.error async for each in run if each.status != "ACCEPTED"]
 
     assert [type(error) for error in run_virtual(main())] == [GuardUnavailable] * 2
+
+
+def test_a_ledger_that_lies_about_ages_is_told_of_without_the_whole_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who calls without a key calls all the same; the log is no place for a phone number."""
+
+    async def main() -> int:
+        store, simulator = Store(), vendor()
+        await call(simulator, store, "k")
+        ledger = FakeLedger(store, method="recall", manner="lies")
+        async with in_process(simulator, ledger=ledger) as client:
+            await client.submit("13900000007", CONTENT)
+        return len(simulator.arrivals)
+
+    assert run_virtual(main()) == 2
+    (line,) = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    why = "it gave {'139****0007': [nan]} for ages: ValueError: an age is no number of seconds"
+    assert line == (
+        f"a number's earlier calls are not known: the ledger could not be asked ({why})"
+    )

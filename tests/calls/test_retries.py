@@ -218,6 +218,21 @@ def test_a_408x_is_tried_again_after_its_window_if_the_wait_is_allowed() -> None
     assert (submission.attempts, times[1] - times[0]) == (2, 1.0)
 
 
+def test_a_number_that_is_closed_again_and_again_gets_no_more_attempts_than_any() -> None:
+    """However long its caller would wait: each request is one more for the vendor to refuse."""
+    reply, times = script(4080, 4080, 2)
+
+    async def main() -> int:
+        client = answering(reply, retry=RetryPolicy(attempts=2), guard=MemoryGuard(clock=loop_time))
+        async with client:
+            with pytest.raises(RateLimited) as caught:
+                await client.submit(MOBILE, CONTENT, max_wait=60.0)
+        return caught.value.attempts
+
+    assert run_virtual(main()) == 2
+    assert len(times) == 2
+
+
 @pytest.mark.parametrize(("code", "window"), [(4080, 1), (4081, 60), (4082, 86_400), (4085, 60)])
 @pytest.mark.parametrize("guarded", [True, False])
 def test_a_408x_beyond_the_allowed_wait_says_when_to_come_back(

@@ -177,13 +177,16 @@ def test_alarms_are_sent_again_with_default_waits(alarms: int) -> None:
     assert run_virtual(main()) == [2] * alarms
 
 
-async def ended_waiting(base_url: str, **options: Any) -> NotSent:
-    """Return how a call ends whose timeout is shorter than that of its connection."""
+async def ended_waiting(base_url: str, **options: Any) -> str:
+    """Return how a call ends whose timeout is shorter than that of its connection.
+
+    Without the seconds that it took: a machine that is busy tells of more.
+    """
     limits = httpx.Timeout(5.0, connect=0.3)  # closing waits so long for what still connects
     async with VoiceClient("a", "key", base_url=base_url, timeout=limits, **options) as client:
         with pytest.raises(NotSent) as caught:
             await client.submit(MOBILE, CONTENT, timeout=0.1)
-    return caught.value
+    return str(caught.value).rpartition(" within ")[0]
 
 
 async def test_the_step_of_connecting_that_took_too_long_is_told() -> None:
@@ -191,18 +194,15 @@ async def test_the_step_of_connecting_that_took_too_long_is_told() -> None:
     began = "it was not sent within its timeout of 0.1 s: "
     async with serving(never) as port:
         end = await ended_waiting(f"https://127.0.0.1:{port}/v.php")
-        assert str(end) == f"{began}connected to 127.0.0.1:{port}, but no TLS answer within 0.1 s"
+        assert end == f"{began}connected to 127.0.0.1:{port}, but no TLS answer"
     for answer, told in (
-        (b"", "connected to the proxy {}, but no answer to CONNECT within 0.1 s"),
-        (
-            b"HTTP/1.1 200 OK\r\n\r\n",
-            "the proxy {} connected to 127.0.0.1:9, but no TLS answer within 0.1 s",
-        ),
+        (b"", "connected to the proxy {}, but no answer to CONNECT"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "the proxy {} connected to 127.0.0.1:9, but no TLS answer"),
     ):
         async with running(answer) as proxy:
             place = f"127.0.0.1:{proxy.port}"
             end = await ended_waiting("https://127.0.0.1:9/v.php", proxy=f"http://{place}")
-        assert str(end) == f"{began}{told.format(place)}"
+        assert end == f"{began}{told.format(place)}"
 
 
 async def test_a_vendor_that_takes_no_connection_is_told() -> None:
@@ -213,7 +213,7 @@ async def test_a_vendor_that_takes_no_connection_is_told() -> None:
         last.connect(full.getsockname())  # its backlog takes no other
         place = f"127.0.0.1:{full.getsockname()[1]}"
         end = await ended_waiting(f"http://{place}/v.php")
-    assert str(end).endswith(f": no connection to {place} within 0.1 s")
+    assert end.endswith(f": no connection to {place}")
 
 
 async def test_one_that_waits_for_a_connection_of_ours_says_so() -> None:

@@ -97,6 +97,9 @@ async def test_clients_of_one_guard_share_a_pause() -> None:
     assert Guarding(guard, "a").pause() is pause
     assert Guarding(guard, "b").pause() is not pause
     assert Guarding(MemoryGuard(), "a").pause() is not pause
+    alone = Guarding(None, "a")
+    assert alone.pause() is alone.of(guard).pause() is alone.pause()
+    assert alone.pause() is not Guarding(None, "a").pause()
 
 
 @pytest.mark.parametrize("end", ENDS)

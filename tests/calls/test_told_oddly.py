@@ -24,6 +24,7 @@ from ihuyi_voice.calls.guarding import Guarding, lapsing
 from ihuyi_voice.calls.journaling import ASKING, Journaling
 from ihuyi_voice.calls.retries import Tries
 from ihuyi_voice.guards import Lease, QuietHours
+from ihuyi_voice.guards.contract import PASSES_ON
 from ihuyi_voice.models import Draft
 from tests.support.guards import Misbehaving
 from tests.support.vendor import CONTENT, MOBILE, in_process, vendor
@@ -60,6 +61,12 @@ def journaling(journal: Any) -> Journaling:
         (["yes"], "look_all", [DRAFT], "it gave 'yes': no end of a call"),
         ([], "look_all", [DRAFT], "it gave [] for 1 answers"),
         (5, "look_all", [DRAFT], "it gave 5 for 1 answers"),
+        (
+            {MOBILE: [float("inf")]},
+            "recall_all",
+            [MOBILE],
+            "it gave {'139****0000': [inf]} for ages: ValueError: an age is no number of seconds",
+        ),
     ],
 )
 def test_what_a_journal_must_not_give_is_named(
@@ -134,6 +141,21 @@ async def test_a_guard_whose_methods_were_replaced_may_suspend() -> None:
     assert Guarding(hours, "a").is_direct()
     hours.guard = changed
     assert not Guarding(hours, "a").is_direct()
+
+
+async def test_a_guard_of_ones_own_says_by_its_class_that_it_never_suspends() -> None:
+    """Its objects may have slots alone; one that passes on to nothing has said nothing."""
+
+    class Slotted:
+        __slots__ = ()
+        never_suspends = True
+
+    slotted: Any = Slotted()
+    lost: Any = type("Lost", (), {"never_suspends": PASSES_ON})()
+    silent: Any = type("Silent", (), {})()
+    assert Guarding(slotted, "a").is_direct()
+    assert not Guarding(lost, "a").is_direct()
+    assert not Guarding(silent, "a").is_direct()
 
 
 @pytest.mark.parametrize("method", ["commit", "release"])

@@ -88,8 +88,9 @@ def test_a_missing_variable_is_named(
         monkeypatch.setenv(missing, " ")
     else:
         monkeypatch.delenv(missing)
-    with pytest.raises(InvalidRequest, match=missing):
+    with pytest.raises(InvalidRequest, match=missing) as caught:
         VoiceClient.from_env()
+    assert caught.value.field == missing
 
 
 async def test_a_proxy_is_used_by_option_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:

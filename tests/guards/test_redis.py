@@ -222,13 +222,34 @@ async def test_an_injected_client_is_used_as_it_is_and_left_open(
 @pytest.mark.parametrize("protocol", [2, 3])
 async def test_a_url_may_choose_the_protocol(redis_url: str, prefix: str, protocol: int) -> None:
     """And options of redis-py, but no repetition behind our back."""
-    url = f"{redis_url}?protocol={protocol}&retry_on_timeout=True"
+    url = f"{redis_url}?protocol={protocol}&retry_on_timeout=True&retry_on_error=x&retry=3"
     async with RedisGuard(url, prefix=prefix) as guard:
         await guard.commit(await take(guard))
         pool = guard._server._client.connection_pool  # pyright: ignore[reportPrivateUsage]
         connection = pool.make_connection()
-        assert connection.retry._retries == 0
+        assert (connection.retry._retries, connection.retry_on_error) == (0, [])
         assert int(connection.protocol) == protocol
+
+
+async def test_a_guard_without_windows_keeps_one_call_to_a_number_at_a_time(
+    redis_url: str, prefix: str
+) -> None:
+    """It says to look again soon; and it tells its rate to whoever runs many calls."""
+    limits = Limits(None, None, None)
+    async with RedisGuard(redis_url, limits, prefix=prefix, max_rate=1e6) as guard:
+        assert guard.max_rate == 1e6
+        lease = await take(guard)
+        assert 0 < (await wait_of(guard)).seconds <= 0.1
+        await guard.commit(lease)
+        await guard.release(await take(guard))
+
+
+async def test_many_accounts_are_served_at_once(redis_url: str, prefix: str) -> None:
+    """Each has a connection of its own while it is asked for: redis-py's own bound is lower."""
+    async with RedisGuard(redis_url, prefix=prefix) as guard:
+        accounts = [f"account {place}" for place in range(150)]
+        given = await asyncio.gather(*(guard.reserve(each, A) for each in accounts))
+        assert {type(each) for each in given} == {Held}
 
 
 def test_a_blocking_client_is_refused() -> None:
@@ -246,6 +267,15 @@ def test_what_is_no_client_is_refused() -> None:
         RedisGuard(client)
 
 
+WRONG = {
+    "limits": "no window in Redis may be longer than 120 days",
+    "prefix": "prefix must not be empty, nor hold { or }",
+    "lease": "lease must be a second at least, and 120 days at most",
+    "on_unavailable": 'on_unavailable is "refuse" or "allow"',
+    "max_rate": "max_rate must be above 0",
+}
+
+
 @pytest.mark.parametrize(
     ("field", "options"),
     [
@@ -260,10 +290,25 @@ def test_what_is_no_client_is_refused() -> None:
     ],
 )
 def test_a_wrong_option_is_refused(field: str, options: dict[str, Any]) -> None:
-    """Where it is given."""
+    """Where it is given, in words that say what to give instead."""
     with pytest.raises(InvalidRequest) as told:
         RedisGuard("redis://127.0.0.1", **options)
-    assert told.value.field == field
+    assert (told.value.field, str(told.value)) == (field, WRONG[field])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"limits": Limits(extra=(Window(1, 120 * 86_400.0),))},
+        {"prefix": "X"},
+        {"lease": 1.0},
+        {"lease": 120 * 86_400.0},
+        {"max_rate": 0.5},
+    ],
+)
+def test_an_option_at_its_bound_is_taken(options: dict[str, Any]) -> None:
+    """A call every two seconds is a rate, too."""
+    RedisGuard("redis://127.0.0.1", **options)
 
 
 def test_a_guard_belongs_to_one_event_loop(redis_url: str, prefix: str) -> None:
@@ -275,7 +320,9 @@ def test_a_guard_belongs_to_one_event_loop(redis_url: str, prefix: str) -> None:
             await take(guard, B)
 
     asyncio.run(use())
-    with pytest.raises(RuntimeError, match="event loop of its first use"):
+    with pytest.raises(
+        RuntimeError, match=r"^a RedisGuard belongs to the event loop of its first use$"
+    ):
         asyncio.run(use())
 
 

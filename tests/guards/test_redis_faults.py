@@ -180,6 +180,7 @@ def test_an_unreadable_url_is_not_quoted(url: str) -> None:
     assert "secret" not in "".join(traceback.format_exception(told.value)[-1:])
     assert told.value.__cause__ is None
     assert told.value.field == "url"
+    assert "it looks like redis://user:password@host:6379/0" in str(told.value)
 
 
 async def test_a_flushed_script_is_sent_again(guard: RedisGuard, private: PrivateRedis) -> None:
