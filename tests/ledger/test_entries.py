@@ -4,7 +4,7 @@
 
 import asyncio
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -13,6 +13,7 @@ from ihuyi_voice import (
     Action,
     InvalidRequest,
     NotSent,
+    Operation,
     OutcomeStatus,
     OutcomeUnknown,
     RateLimited,
@@ -306,6 +307,50 @@ async def test_what_nobody_had_given_up_counts_from_when_it_was_told_of(world: W
     world.now += 60.0
     await heir.ledger.settle("", "k", OutcomeStatus.ACCEPTED, voice_id="V7")
     assert (await heir.calls().recall([A]))[A] == pytest.approx([0.0])
+
+
+async def test_what_the_dead_had_in_flight_says_why_nobody_knows(world: World) -> None:
+    """In the same words before somebody has buried them as after it."""
+    dead, other = await world.process(), await world.process()
+    assert await dead.calls().intend(draft()) is None
+    await dead.dies()
+    world.now += 11.0
+    (before,) = await keyed(other)
+    await other.calls().look([draft()])
+    (after,) = await keyed(other)
+    for entry in (before, after):
+        assert type(entry.error) is OutcomeUnknown
+        assert str(entry.error) == "its process died while it was in flight"
+    assert before.error is not None
+    assert before.error.attempts == 1
+
+
+async def test_an_entry_says_until_when_its_number_is_closed_and_who_says_so(
+    world: World,
+) -> None:
+    """The guard that held it back, or the vendor who refused it: it may be called again then."""
+    process = await world.process()
+    guards, vendors = held(), RateLimited(4082, "一天", Operation.SUBMIT, Action.WAIT)
+    for key, error in (("guard", guards), ("vendor", vendors)):
+        error.retry_at = datetime.fromtimestamp(world.now + 60.5, UTC)
+        assert await process.calls().intend(draft(key)) is None
+        await process.calls().settle(draft(key), error)
+    errors = {entry.key: entry.error for entry in await keyed(process)}
+    for key, code in (("guard", 4081), ("vendor", 4082)):
+        said = errors[key]
+        assert isinstance(said, RateLimited)
+        assert (said.source, said.code, said.retry_at) == (key, code, guards.retry_at)
+
+
+async def test_a_person_may_not_know_the_id(world: World) -> None:
+    """The call is replayed as accepted nevertheless, and tells of none."""
+    process = await world.process()
+    assert await process.calls().intend(draft()) is None
+    await process.calls().settle(draft(), unknown())
+    await process.ledger.settle("", "k", OutcomeStatus.ACCEPTED)
+    assert await process.calls().look([draft()]) == [Submission("", A, "", 0)]
+    (entry,) = await keyed(process)
+    assert (entry.status, entry.voice_id, entry.error) == (OutcomeStatus.ACCEPTED, None, None)
 
 
 async def test_a_run_of_several_accounts_needs_one(world: World) -> None:
