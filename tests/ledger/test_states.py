@@ -30,6 +30,7 @@ from ihuyi_voice.ledger.states import (
     ending_of,
     kept,
     moment,
+    opens,
     storable,
     within_reach,
 )
@@ -161,3 +162,12 @@ def test_a_number_within_reach_is_kept(number: int) -> None:
     assert within_reach(number) == number
     assert within_reach(10**30) == 2**63 - 1
     assert within_reach(-(10**30)) == 1 - 2**63
+
+
+def test_what_may_be_sent_again_is_told_by_the_order_of_states() -> None:
+    """By which statements go; what may have rung never is, whatever is asked for."""
+    once, again = opens(retry_rejected=False), opens(retry_rejected=True)
+    assert [each for each in State if each <= once] == [
+        State.OPEN, State.HELD, State.NOT_SENT, State.REFUSED
+    ]  # fmt: skip
+    assert [each for each in State if once < each <= again] == [State.REJECTED]
