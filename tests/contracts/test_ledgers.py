@@ -262,6 +262,7 @@ async def test_what_no_database_takes_is_refused_alone(world: World, given: Draf
     assert answers[1] is None
     first, second = await journal.look([given, draft("new")])
     assert (type(first), second) == (InvalidRequest, None)
+    assert [type(end) for end in await journal.look([given] * 2)] == [InvalidRequest] * 2
     await journal.settle(given, NotSent("it is wrong"))
 
 
@@ -297,6 +298,21 @@ async def test_a_key_is_granted_once(world: World) -> None:
     answers = await asyncio.gather(*asked)
     assert sum(answer is None for answer in answers) == 20
     assert all(answer is None or isinstance(answer, CallInFlight) for answer in answers)
+
+
+async def test_a_key_that_this_process_has_in_flight_is_not_granted_again(world: World) -> None:
+    """Nobody has to be asked for that, and it is said whose call it is."""
+    process = await world.process()
+    async with process.ledger.run(ACCOUNT, "run") as run:
+        for journal, again in ((run, run), (process.calls(), process.calls())):
+            await granted(journal, draft())
+            end = await again.intend(draft())
+            assert (type(end), str(end)) == (
+                CallInFlight,
+                "this process has a call with this key in flight",
+            )
+            await journal.settle(draft(), held())
+            await granted(again, draft())
 
 
 async def test_a_dead_ones_calls_are_unknown(world: World) -> None:

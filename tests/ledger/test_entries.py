@@ -224,6 +224,12 @@ LATER: dict[str, tuple[Ending | None, str]] = {
 }
 
 
+TOO_LATE = (
+    "a call to 139****0000 was accepted that a person had settled as not sent, and its key {}; it"
+    " is ACCEPTED now"
+)
+
+
 @pytest.mark.parametrize("name", LATER)
 @pytest.mark.parametrize("ended_before", [True, False])
 async def test_an_acceptance_that_comes_when_the_key_was_opened_again_is_not_silent(
@@ -242,8 +248,24 @@ async def test_an_acceptance_that_comes_when_the_key_was_opened_again_is_not_sil
     (entry,) = await keyed(other)
     assert (entry.status, entry.voice_id) == (OutcomeStatus.ACCEPTED, voice_id)
     assert entry.also == (("V1",) if voice_id == "V2" else ())
-    assert caplog.text.count("its key") == 1
+    sent = not ended_before or name not in {"refused", "not sent"}
+    again = "was sent again and may have rung twice" if sent else "had been opened again"
+    assert caplog.messages == [TOO_LATE.format(again)]
     assert isinstance(await (await world.process()).calls().intend(draft()), Submission)
+
+
+async def test_only_the_acceptance_that_comes_too_late_is_warned_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And not those in time that are written with it: their phones rang once."""
+    sleeper, other = await world.process(), await world.process()
+    await opened_again(sleeper, other)
+    assert await sleeper.calls().intend(draft("in time")) is None
+    calls, ends = sleeper.calls(), {"k": accepted("V1"), "in time": accepted("V2")}
+    await asyncio.gather(*(calls.settle(draft(key), end) for key, end in ends.items()))
+    assert caplog.text.count("was accepted that a person had settled") == 1
+    found = {entry.key: (entry.voice_id, entry.also) for entry in await keyed(other)}
+    assert found == {"k": ("V1", ()), "in time": ("V2", ())}
 
 
 @pytest.mark.parametrize("end", [refused(Action.STOP), unknown()])
