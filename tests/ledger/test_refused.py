@@ -34,7 +34,8 @@ WORTHLESS: Final = [
 ]  # fmt: skip
 AWAY: Final = [
     sqlite3.OperationalError("disk full"), sqlite3.DatabaseError("malformed"), OSError(),
-    TimeoutError(), ConnectionResetError(), EOFError(), MemoryError(), asyncpg.InterfaceError("closed"),
+    TimeoutError(), ConnectionResetError(), EOFError(), MemoryError(),
+    asyncpg.InterfaceError("closed"),
     stated("08006"), stated("53100"), stated("57P01"), stated("40001"), stated("55P03"),
 ]  # fmt: skip
 
