@@ -15,6 +15,7 @@ from ihuyi_voice import (
     InvalidRequest,
     NotSent,
     Operation,
+    OutcomeStatus,
     OutcomeUnknown,
     RateLimited,
     RunInUse,
@@ -329,6 +330,24 @@ async def test_a_dead_ones_calls_are_unknown(world: World) -> None:
     assert isinstance(await asking.calls().intend(draft("of the dead")), OutcomeUnknown)
 
 
+async def test_all_that_the_dead_had_in_flight_is_unknown_and_nothing_else(world: World) -> None:
+    """Whatever numbers its entries and its owner have in the tables."""
+    living, dead, asking = [await world.process() for _ in range(3)]
+    for key in "abc":
+        await ended(living.calls(), accepted(), draft(key))
+    await granted(living.calls(), draft("of the living"))
+    for key in "xy":
+        await granted(dead.calls(), draft(key))
+    await dead.dies()
+    world.now += 11.0
+    await living.beat()
+    ends = await asking.calls().look([draft("x"), draft("of the living"), draft("y")])
+    assert [type(end) for end in ends] == [OutcomeUnknown, CallInFlight, OutcomeUnknown]
+    counts = await asking.ledger.summary("")
+    assert [counts[each] for each in (OutcomeStatus.UNKNOWN, OutcomeStatus.ACCEPTED)] == [2, 3]
+    assert counts["OPEN"] == 1
+
+
 async def test_intending_finds_the_dead_too(world: World) -> None:
     """Without having looked before."""
     dead, asking = await world.process(), await world.process()
@@ -392,6 +411,19 @@ async def test_a_beat_after_the_burial_gives_a_new_name_too(world: World) -> Non
         await granted(journal, draft())
         (run,) = [info for info in await other.ledger.runs() if info.key == "run"]
         assert run.in_use
+
+
+async def test_an_intent_after_the_burial_takes_the_runs_along(world: World) -> None:
+    """They are in use under the new name: nobody takes them from a process that lives."""
+    sleeper, other = await world.process(), await world.process()
+    async with sleeper.ledger.run(ACCOUNT, "run") as journal:
+        await granted(sleeper.calls(), draft())
+        world.now += 11.0
+        assert isinstance(await looked(other.calls()), OutcomeUnknown)
+        await granted(sleeper.calls(), draft("next"))
+        (run,) = [info for info in await other.ledger.runs() if info.key == "run"]
+        assert run.in_use
+        await granted(journal, draft())
 
 
 async def test_a_cancelled_intent_is_taken_back(world: World) -> None:
