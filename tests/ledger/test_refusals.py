@@ -18,7 +18,7 @@ async def _entries(ledger: Ledger, *given: Any) -> None:
         pass
 
 
-REFUSED: Final[dict[str, tuple[str, str, Asked]]] = {
+REFUSED: Final[dict[str, tuple[str | None, str, Asked]]] = {
     "run without a name": (
         "run",
         "^a run needs a name$",
@@ -78,6 +78,11 @@ REFUSED: Final[dict[str, tuple[str, str, Asked]]] = {
         "part",
         "^the run 'run' has no part 0$",
         lambda ledger: ledger.parts.is_done(ACCOUNT, "run", 0),
+    ),
+    "many processes on one file": (
+        None,
+        "^a run of many processes needs a ledger in PostgreSQL$",
+        lambda ledger: ledger.parts.begin(ACCOUNT, "new", 10),
     ),
 }
 
