@@ -79,6 +79,11 @@ REFUSED: Final[dict[str, tuple[str | None, str, Asked]]] = {
         "^the run 'run' has no part 0$",
         lambda ledger: ledger.parts.is_done(ACCOUNT, "run", 0),
     ),
+    "part of no number to hold": (
+        "part",
+        "^0 is no number of a part$",
+        lambda ledger: ledger.parts.hold(ACCOUNT, "run", 0).__aenter__(),
+    ),
     "many processes on one file": (
         None,
         "^a run of many processes needs a ledger in PostgreSQL$",

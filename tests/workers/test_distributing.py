@@ -170,6 +170,18 @@ async def test_runs_of_one_process_and_of_many_are_told_apart(postgres: str) -> 
                 pass
 
 
+async def test_runs_of_one_name_are_each_their_accounts(postgres: str) -> None:
+    """What is done of one says nothing of the other."""
+    theirs = "VM99999999"
+    async with own_ledger(postgres) as (ledger, _):
+        await distribute(ledger, "r", [], account=ACCOUNT)
+        await distribute(ledger, "r", MESSAGES, account=theirs)
+        assert await ledger.parts.is_done(ACCOUNT, "r", 1)
+        assert not await ledger.parts.is_done(theirs, "r", 1)
+        undone = [(len(await ledger.parts.undone(each))) for each in (ACCOUNT, theirs, "nobody")]
+        assert undone == [0, 1, 0]
+
+
 async def test_another_accounts_run_is_not_worked_on(postgres: str) -> None:
     """By its name, it is none; and workers of other accounts leave it alone."""
     async with own_ledger(postgres) as (ledger, _), client_of(Simulator()) as client:
