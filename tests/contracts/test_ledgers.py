@@ -20,6 +20,7 @@ from ihuyi_voice import (
     RateLimited,
     RunInUse,
     RunStopped,
+    Submission,
     SubmissionFailed,
     TemplateMismatch,
     UnreadableReply,
@@ -299,6 +300,78 @@ async def test_a_key_is_granted_once(world: World) -> None:
     answers = await asyncio.gather(*asked)
     assert sum(answer is None for answer in answers) == 20
     assert all(answer is None or isinstance(answer, CallInFlight) for answer in answers)
+
+
+async def test_intents_of_one_commit_have_each_their_own_answer(world: World) -> None:
+    """Those that may be sent and those that may not, of several runs; and each has its own end."""
+    process = await world.process()
+    calls = process.calls()
+    await ended(calls, accepted("V0"), draft("done"))
+    async with process.ledger.run(ACCOUNT, "one") as one, process.ledger.run(ACCOUNT, "two") as two:
+        await ended(two, refused(Action.FIX_REQUEST), draft("refused"))
+        asked = [(calls, "done"), (two, "a"), (calls, "b"), (calls, "b"), (one, "c"), (calls, "d"),
+                 (two, "refused"), (two, "e")]  # fmt: skip
+        intents = [journal.intend(draft(key)) for journal, key in asked]
+        answers = await asyncio.gather(*intents)
+        kinds = [Submission, None, None, CallInFlight, None, None, VendorError, None]
+        assert [None if each is None else type(each) for each in answers] == kinds
+        granted_ = [each for each, answer in zip(asked, answers, strict=True) if answer is None]
+        await asyncio.gather(
+            *(journal.settle(draft(key), accepted(key)) for journal, key in granted_)
+        )
+        for journal, key in granted_:
+            assert await looked(journal, draft(key)) == accepted(key)
+
+
+@pytest.mark.parametrize("keyed_first", [False, True])
+async def test_a_fence_refuses_its_own_run_alone(world: World, *, keyed_first: bool) -> None:
+    """What else is in the commit is granted; and each who is refused has an error of its own."""
+    process, other = await world.process(), await world.process()
+    if keyed_first:
+        await looked(process.calls())
+    async with process.ledger.run(ACCOUNT, "run") as run:
+        await looked(process.calls())
+        async with other.ledger.run(ACCOUNT, "run", takeover=True):
+            asked = [(process.calls(), "a"), (run, "b"), (run, "c"), (process.calls(), "d")]
+            intents = [journal.intend(draft(key)) for journal, key in asked]
+            first, *fenced, last = await asyncio.gather(*intents)
+        assert (first, last) == (None, None)
+        words = [(type(each), str(each)) for each in fenced]
+        assert words == [(RunStopped, "another process has taken the run over")] * 2
+        assert fenced[0] is not fenced[1]
+        for key in "ad":
+            await process.calls().settle(draft(key), accepted(key))
+            assert await looked(process.calls(), draft(key)) == accepted(key)
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"), [("", "the run was stopped"), ("x", "the run was stopped: x")]
+)
+async def test_why_a_run_was_stopped_is_said_where_somebody_said_it(
+    world: World, cause: str, words: str
+) -> None:
+    """At the fence, and to whoever opens it."""
+    process, other = await world.process(), await world.process()
+    async with process.ledger.run(ACCOUNT, "run") as run:
+        await other.ledger.stop("run", cause)
+        end = await run.intend(draft())
+        assert (type(end), str(end)) == (RunStopped, words)
+    with pytest.raises(RunStopped, match=f"^{words}$"):
+        await other.ledger.run(ACCOUNT, "run").__aenter__()
+
+
+async def test_a_run_tells_when_it_was_used_last(world: World) -> None:
+    """To the minute, by the calls that it makes."""
+    process, began = await world.process(), world.now
+    async with process.ledger.run(ACCOUNT, "run") as run:
+        await granted(run, draft("a"))
+        (info,) = await process.ledger.runs()
+        assert (info.created_at.timestamp(), info.used_at.timestamp()) == (began, began)
+    world.now += 100.0
+    async with process.ledger.run(ACCOUNT, "run"):
+        pass
+    (info,) = await process.ledger.runs()
+    assert (info.created_at.timestamp(), info.used_at.timestamp()) == (began, world.now)
 
 
 async def test_a_key_that_this_process_has_in_flight_is_not_granted_again(world: World) -> None:
