@@ -13,7 +13,7 @@ from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, distributing, run_part, work
 from ihuyi_voice.workers.queue import Queue
-from tests.workers.support import ACCOUNT, client_of, own_ledger, rung
+from tests.workers.support import ACCOUNT, client_of, execute, own_ledger, rung
 
 MESSAGES = [
     Message(f"139{number % 40:08d}", f"您的验证码是：{number}。", f"m{number}")
@@ -59,22 +59,19 @@ async def test_rows_are_told_by_their_place_however_many_are_bad(postgres: str) 
         assert (given.bad_count, len(given.bad)) == (1980, 1000)
 
 
-@pytest.mark.parametrize("step", [1, 7, 30, 62, 63])
+@pytest.mark.parametrize("step", [1, 7, 30, 63, 64])
 async def test_a_list_of_many_steps_is_loaded_whole(
     postgres: str, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Each message once, those to one number in their order, and bad rows by their place."""
     for module in (loading, parts):
         monkeypatch.setattr(module, "STEP", step)
-    rows = [
-        *MESSAGES[:30],
-        Message("12345", "a"),
-        *MESSAGES[30:],
-        Message("13900000001", "b", "m0"),
-    ]
+    wrong = Message("12345", "a")
+    others = [Message("13900000001", "b", key) for key in ("m1", "m0")]
+    rows = [*MESSAGES[:30], wrong, others[0], *MESSAGES[30:], others[1]]
     async with own_ledger(postgres) as (ledger, _):
         given = await distribute(ledger, "r", rows, part_size=21, account=ACCOUNT)
-        assert (given.read, given.new, given.parts, sorted(given.bad)) == (62, 60, 3, [31, 62])
+        assert (given.read, given.new, given.parts, sorted(given.bad)) == (63, 60, 3, [31, 32, 63])
         sent: list[Draft] = []
         for part in (1, 2, 3):
             async with ledger.parts.hold(ACCOUNT, "r", part) as held:
@@ -101,6 +98,20 @@ async def test_numbers_stay_in_their_part(postgres: str) -> None:
                     parts_of.setdefault(draft.mobile, set()).add(part)
         assert [len(parts) for parts in parts_of.values()] == [1] * 40
         assert set.union(*parts_of.values()) == {1, 2, 3, 4}
+
+
+async def test_a_load_is_kept_under_the_ledgers_own_name(postgres: str) -> None:
+    """So that several ledgers may share a database; and it is gone once it is whole."""
+    index = "SELECT indexname FROM pg_indexes WHERE indexname LIKE $1"
+    tables = "SELECT tablename FROM pg_tables WHERE tablename LIKE $1"
+    async with own_ledger(postgres) as (ledger, prefix):
+        load = await ledger.parts.begin(ACCOUNT, "r", 10)
+        assert [each[0] for each in await execute(postgres, tables, f"{prefix}_load_%")] == [
+            load.table
+        ]
+        await ledger.parts.end(load, 0, 0)
+        assert await execute(postgres, tables, f"{prefix}_load_%") == []
+        assert len(await execute(postgres, index, f"{prefix}_entries_part")) == 1
 
 
 async def test_a_list_that_the_server_lost_is_not_worked_on(postgres: str) -> None:
