@@ -21,6 +21,7 @@ from ihuyi_voice import (
 )
 from ihuyi_voice.errors import StorageUnavailable
 from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.storage import Database, sqlite
 from tests.support.databases import Place, drop
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, held, unknown
@@ -240,6 +241,33 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, process: Process, *, after: bool) -
         ) from ConnectionResetError()
 
     monkeypatch.setattr(heart._database, "write", fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(RuntimeError("odd"), "RuntimeError('odd')"),
+     (asyncio.CancelledError(), "the task was cancelled")],
+)  # fmt: skip
+async def test_a_ledger_that_can_beat_no_more_says_so(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: BaseException,
+    words: str,
+) -> None:
+    """It will be thought dead soon, though its program seems to work."""
+
+    async def fail(_: Heart) -> None:
+        raise error
+
+    monkeypatch.setattr(Heart, "_beat_once", fail)
+    process = await world.process()
+    await process.calls().look([draft()])
+    async with asyncio.timeout(30):
+        while not caplog.messages:  # noqa: ASYNC110 - the task's own doing
+            await asyncio.sleep(0)
+    assert caplog.messages == [f"the ledger beats no more: {words}"]
+    await process.dies()
 
 
 @pytest.mark.parametrize("after", [False, True])
