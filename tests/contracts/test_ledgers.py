@@ -421,6 +421,20 @@ async def test_all_that_the_dead_had_in_flight_is_unknown_and_nothing_else(world
     assert counts["OPEN"] == 1
 
 
+async def test_a_process_does_not_bury_itself(world: World) -> None:
+    """Its beats are late, for its machine was asleep, say: its call is in flight nevertheless."""
+    process, dead = await world.process(), await world.process()
+    await granted(process.calls(), draft())
+    await granted(dead.calls(), draft("of the dead"))
+    await dead.dies()
+    world.now += 11.0
+    assert isinstance(await looked(process.calls()), CallInFlight)
+    ends = await process.calls().look([draft("of the dead"), draft()])
+    assert [type(end) for end in ends] == [OutcomeUnknown, CallInFlight]
+    await process.calls().settle(draft(), accepted())
+    assert await looked(process.calls()) == accepted()
+
+
 async def test_intending_finds_the_dead_too(world: World) -> None:
     """Without having looked before."""
     dead, asking = await world.process(), await world.process()
