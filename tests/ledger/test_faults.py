@@ -18,6 +18,7 @@ from ihuyi_voice import (
     LedgerClosed,
     LedgerUnavailable,
     NotSent,
+    OutcomeStatus,
 )
 from ihuyi_voice.errors import StorageUnavailable
 from ihuyi_voice.ledger import Ledger
@@ -225,6 +226,62 @@ async def test_a_commit_whose_connection_was_lost_is_made_once_more(
     cut_off(monkeypatch, process, after=after)
     await journal.settle(draft(), accepted())
     assert await other.calls().look([draft()]) == [accepted()]
+
+
+@pytest.mark.parametrize("sqlstate", ["40P01", "40001"])
+@pytest.mark.parametrize("times", [9, 10])
+async def test_who_lost_a_race_for_locks_tries_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, sqlstate: str, times: int
+) -> None:
+    """Two processes that want the same keys may each have what the other waits for: ten times."""
+    process = await world.process()
+    journal = process.calls()
+    await journal.look([draft()])
+    database = process.desk.heart._database
+    write, lost = database.write, [asyncpg.PostgresError.new({"C": sqlstate, "M": "…"})] * times
+
+    async def race(make: Any, *, durable: bool = True) -> Any:
+        if lost:
+            raise StorageUnavailable("database failed: it lost a race") from lost.pop()
+        return await write(make, durable=durable)
+
+    monkeypatch.setattr(database, "write", race)
+    if times < 10:
+        assert await journal.intend(draft()) is None
+    else:
+        with pytest.raises(LedgerUnavailable, match="it lost a race"):
+            await journal.intend(draft())
+
+
+async def test_an_intent_that_can_not_be_taken_back_at_once_is_taken_back_later(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was granted when nobody waited for it any more, and then the database was away."""
+    process = await world.process()
+    await process.calls().look([draft()])
+    waiting: list[asyncio.Future[Any]] = []
+    database = process.desk.heart._database
+    write = database.write
+
+    async def written(make: Any, *, durable: bool = True) -> Any:
+        result = await write(make, durable=durable)
+        failing(monkeypatch, process, after=False)
+        waiting.pop().cancel()
+        return result
+
+    monkeypatch.setattr(database, "write", written)
+    waiting.append(asyncio.ensure_future(process.calls().intend(draft())))
+    (task,) = waiting
+    await asyncio.wait({task})
+    await process.rests()
+    assert task.cancelled()
+    monkeypatch.setattr(database, "write", write)
+    await process.beat()
+    (entry,) = [each async for each in process.ledger.entries("")]
+    assert entry.status is OutcomeStatus.NOT_SENT
+    assert str(entry.error) == "it was cancelled before it was sent"
+    assert caplog.text == ""
+    assert await process.calls().intend(draft()) is None
 
 
 def cut_off(monkeypatch: pytest.MonkeyPatch, process: Process, *, after: bool) -> None:
