@@ -129,6 +129,7 @@ def test_an_end_of_a_class_that_is_not_known_is_what_its_state_says(
 def test_a_time_that_is_kept_is_aware_and_in_utc() -> None:
     """It doesn't depend on where the machine is."""
     at = moment(CLOSED_UNTIL.timestamp())
+    assert at is not None
     assert at == CLOSED_UNTIL
     assert at.utcoffset() == timedelta(0)
     assert moment(None) is None
