@@ -80,10 +80,6 @@ _AT_ONCE: Final = {
     )
     for keyed, fence in _FENCES.items()
 }
-_GRANTED: Final = (
-    "SELECT key, ticket FROM {entries}{by_key} WHERE run = :run AND {among_keys} AND owner = :owner"
-    " AND state = {INTENT}"
-)
 _ROWS: Final = (
     "SELECT key, mobile, content, state, epoch, owner, ticket, attempts, retry_at, voice_id, code,"
     " kind, action, text FROM {entries}{by_key} WHERE run = :run AND {among_keys}"
@@ -221,7 +217,7 @@ class Commits:
         if rows[0]["state"] == OPEN_RUN:
             return None
         rows = yield Query(say(_CAUSE), {"run": book.run})
-        return stopped(rows[0]["cause"] if rows else None)
+        return stopped(rows[0]["cause"])
 
     def _at_once(
         self, flown: Sequence[tuple[Any, ...]], group: Group, owner: int
@@ -247,18 +243,13 @@ class Commits:
         }  # fmt: skip
 
     def _written(self, group: Group, owner: int) -> Work[Iterable[str]]:
+        """Write intents; return the keys of those that surely are, of SQLite's all or none."""
         intend = Table(self.owners.say(_INTEND), NEW, group.rows(), self._where(group, owner))
         if self._is_postgresql:
             rows = yield intend
             return [row["key"] for row in rows]
         (touched,) = yield intend
-        if touched["changes"] == len(group.first):
-            return group.first
-        keys = self.owners.say.dialect.values(group.first)
-        rows = yield Query(
-            self._among_keys(_GRANTED), {"run": group.book.run, "owner": owner, "keys": keys}
-        )
-        return [row["key"] for row in rows if row["ticket"] == group.first[row["key"]].ticket]
+        return group.first if touched["changes"] == len(group.first) else ()
 
     def _refused(
         self, book: Book, opens: int, intents: list[Intent], owner: int
@@ -272,7 +263,7 @@ class Commits:
         told: dict[int, Answer] = {}
         for intent in intents:
             row = found.get(intent.draft.key)
-            if _is_this(row, intent, owner):  # the commit before, of which nobody knew, was made
+            if _is_this(row, intent, owner):  # by this commit, or one before that nobody knew of
                 told[id(intent)] = owner
                 continue
             end = stands_against(row, intent.draft, opens)

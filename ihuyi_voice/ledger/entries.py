@@ -8,10 +8,11 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from ihuyi_voice.common.plain import is_storable
-from ihuyi_voice.errors import InvalidRequest, VoiceError
-from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.errors import InvalidRequest, OutcomeUnknown, VoiceError
+from ihuyi_voice.ledger.owners import DIED, Owners
 from ihuyi_voice.ledger.states import (
     STATUS_OF,
+    Ending,
     Open,
     State,
     ending_of,
@@ -175,7 +176,7 @@ def one(owners: Owners, run: int, key: str) -> Work[Row]:
 def entry_of(row: Row, candidates: Iterable[DeliveryReport] = ()) -> Entry:
     """Return an entry of a row of `page`."""
     status = status_of(row)
-    end = None if status is OPEN else ending_of(row, as_state(status, row))
+    end = _end_of(row, status)
     return Entry(
         row["key"],
         Message(row["mobile"], row["content"], row["reference"]),
@@ -209,9 +210,13 @@ def plain_status(row: Row) -> Status:
     return STATUS_OF.get(row["state"]) or OPEN
 
 
-def as_state(status: Status, row: Row) -> State:
-    """Return the state of a row, as its status says it."""
-    return State.UNKNOWN if status is OutcomeStatus.UNKNOWN else State(row["state"])
+def _end_of(row: Row, status: Status) -> Ending | None:
+    """Return how the call of an entry ended: that of the dead with them, buried yet or not."""
+    if status is not OutcomeStatus.UNKNOWN or row["state"] != State.INTENT:
+        return ending_of(row)
+    died = OutcomeUnknown(DIED)
+    died.attempts = int(row["attempts"])
+    return died
 
 
 def settle(

@@ -217,8 +217,10 @@ class Heart:
 
     def _granted(self, row: Put, answer: Answer) -> Ending | None:
         """Note an attempt that may begin now; one that nobody waits for any more is given up."""
-        if not isinstance(row, Intent) or not isinstance(answer, int):
-            return None if isinstance(answer, int) else answer
+        if not isinstance(row, Intent):
+            return None
+        if not isinstance(answer, int):
+            return answer
         self._aloft += 1
         if row.withdrawn:
             self._put_later(row.given_up(answer, "it was cancelled before it was sent"))

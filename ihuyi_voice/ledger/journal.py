@@ -71,7 +71,7 @@ class Journal:
         if wrong:
             right = [draft for place, draft in enumerate(drafts) if place not in wrong]
         book = await self._find()
-        ends = await self._desk.look(book, right, self._opens) if right else ()
+        ends = await self._desk.look(book, right, self._opens)
         if not wrong:
             return ends
         found = iter(ends)

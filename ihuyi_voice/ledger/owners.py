@@ -102,8 +102,6 @@ class Owners:
 
     def any_dead(self, owners: Collection[int]) -> Work[bool]:
         """Return whether one of these is dead."""
-        if not owners:
-            return False
         living = yield from self.living(owners)
         return bool(set(owners) - living)
 

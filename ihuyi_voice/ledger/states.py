@@ -98,14 +98,9 @@ def _refusal(end: VendorError) -> tuple[Any, ...]:
     return *said, None, within_reach(end.code), end.action.value, seconds
 
 
-def ending_of(row: Row, state: State | None = None) -> Ending | None:
-    """Return how the call of an entry ended; None if it has not.
-
-    Args:
-        row: The entry's.
-        state: What to take for its state.
-    """
-    state = State(row["state"]) if state is None else state
+def ending_of(row: Row) -> Ending | None:
+    """Return how the call of an entry ended; None if it has not."""
+    state = State(row["state"])
     if state in {State.OPEN, State.INTENT}:
         return None
     if state is State.ACCEPTED:

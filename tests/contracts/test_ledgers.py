@@ -15,10 +15,12 @@ from ihuyi_voice import (
     InvalidRequest,
     NotSent,
     Operation,
+    OutcomeStatus,
     OutcomeUnknown,
     RateLimited,
     RunInUse,
     RunStopped,
+    Submission,
     SubmissionFailed,
     TemplateMismatch,
     UnreadableReply,
@@ -262,6 +264,7 @@ async def test_what_no_database_takes_is_refused_alone(world: World, given: Draf
     assert answers[1] is None
     first, second = await journal.look([given, draft("new")])
     assert (type(first), second) == (InvalidRequest, None)
+    assert [type(end) for end in await journal.look([given] * 2)] == [InvalidRequest] * 2
     await journal.settle(given, NotSent("it is wrong"))
 
 
@@ -299,6 +302,93 @@ async def test_a_key_is_granted_once(world: World) -> None:
     assert all(answer is None or isinstance(answer, CallInFlight) for answer in answers)
 
 
+async def test_intents_of_one_commit_have_each_their_own_answer(world: World) -> None:
+    """Those that may be sent and those that may not, of several runs; and each has its own end."""
+    process = await world.process()
+    calls = process.calls()
+    await ended(calls, accepted("V0"), draft("done"))
+    async with process.ledger.run(ACCOUNT, "one") as one, process.ledger.run(ACCOUNT, "two") as two:
+        await ended(two, refused(Action.FIX_REQUEST), draft("refused"))
+        asked = [(calls, "done"), (two, "a"), (calls, "b"), (calls, "b"), (one, "c"), (calls, "d"),
+                 (two, "refused"), (two, "e")]  # fmt: skip
+        intents = [journal.intend(draft(key)) for journal, key in asked]
+        answers = await asyncio.gather(*intents)
+        kinds = [Submission, None, None, CallInFlight, None, None, VendorError, None]
+        assert [None if each is None else type(each) for each in answers] == kinds
+        granted_ = [each for each, answer in zip(asked, answers, strict=True) if answer is None]
+        await asyncio.gather(
+            *(journal.settle(draft(key), accepted(key)) for journal, key in granted_)
+        )
+        for journal, key in granted_:
+            assert await looked(journal, draft(key)) == accepted(key)
+
+
+@pytest.mark.parametrize("keyed_first", [False, True])
+async def test_a_fence_refuses_its_own_run_alone(world: World, *, keyed_first: bool) -> None:
+    """What else is in the commit is granted; and each who is refused has an error of its own."""
+    process, other = await world.process(), await world.process()
+    if keyed_first:
+        await looked(process.calls())
+    async with process.ledger.run(ACCOUNT, "run") as run:
+        await looked(process.calls())
+        async with other.ledger.run(ACCOUNT, "run", takeover=True):
+            asked = [(process.calls(), "a"), (run, "b"), (run, "c"), (process.calls(), "d")]
+            intents = [journal.intend(draft(key)) for journal, key in asked]
+            first, *fenced, last = await asyncio.gather(*intents)
+        assert (first, last) == (None, None)
+        words = [(type(each), str(each)) for each in fenced]
+        assert words == [(RunStopped, "another process has taken the run over")] * 2
+        assert fenced[0] is not fenced[1]
+        for key in "ad":
+            await process.calls().settle(draft(key), accepted(key))
+            assert await looked(process.calls(), draft(key)) == accepted(key)
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"), [("", "the run was stopped"), ("x", "the run was stopped: x")]
+)
+async def test_why_a_run_was_stopped_is_said_where_somebody_said_it(
+    world: World, cause: str, words: str
+) -> None:
+    """At the fence, and to whoever opens it."""
+    process, other = await world.process(), await world.process()
+    async with process.ledger.run(ACCOUNT, "run") as run:
+        await other.ledger.stop("run", cause)
+        end = await run.intend(draft())
+        assert (type(end), str(end)) == (RunStopped, words)
+    with pytest.raises(RunStopped, match=f"^{words}$"):
+        await other.ledger.run(ACCOUNT, "run").__aenter__()
+
+
+async def test_a_run_tells_when_it_was_used_last(world: World) -> None:
+    """To the minute, by the calls that it makes."""
+    process, began = await world.process(), world.now
+    async with process.ledger.run(ACCOUNT, "run") as run:
+        await granted(run, draft("a"))
+        (info,) = await process.ledger.runs()
+        assert (info.created_at.timestamp(), info.used_at.timestamp()) == (began, began)
+    world.now += 100.0
+    async with process.ledger.run(ACCOUNT, "run"):
+        pass
+    (info,) = await process.ledger.runs()
+    assert (info.created_at.timestamp(), info.used_at.timestamp()) == (began, world.now)
+
+
+async def test_a_key_that_this_process_has_in_flight_is_not_granted_again(world: World) -> None:
+    """Nobody has to be asked for that, and it is said whose call it is."""
+    process = await world.process()
+    async with process.ledger.run(ACCOUNT, "run") as run:
+        for journal, again in ((run, run), (process.calls(), process.calls())):
+            await granted(journal, draft())
+            end = await again.intend(draft())
+            assert (type(end), str(end)) == (
+                CallInFlight,
+                "this process has a call with this key in flight",
+            )
+            await journal.settle(draft(), held())
+            await granted(again, draft())
+
+
 async def test_a_dead_ones_calls_are_unknown(world: World) -> None:
     """They were in flight when their process died; the living one's stay in flight."""
     dead, living, asking = [await world.process() for _ in range(3)]
@@ -311,6 +401,38 @@ async def test_a_dead_ones_calls_are_unknown(world: World) -> None:
     ends = await asking.calls().look([draft("of the dead"), draft("of the living"), draft("new")])
     assert [type(end) for end in ends] == [OutcomeUnknown, CallInFlight, type(None)]
     assert isinstance(await asking.calls().intend(draft("of the dead")), OutcomeUnknown)
+
+
+async def test_all_that_the_dead_had_in_flight_is_unknown_and_nothing_else(world: World) -> None:
+    """Whatever numbers its entries and its owner have in the tables."""
+    living, dead, asking = [await world.process() for _ in range(3)]
+    for key in "abc":
+        await ended(living.calls(), accepted(), draft(key))
+    await granted(living.calls(), draft("of the living"))
+    for key in "xy":
+        await granted(dead.calls(), draft(key))
+    await dead.dies()
+    world.now += 11.0
+    await living.beat()
+    ends = await asking.calls().look([draft("x"), draft("of the living"), draft("y")])
+    assert [type(end) for end in ends] == [OutcomeUnknown, CallInFlight, OutcomeUnknown]
+    counts = await asking.ledger.summary("")
+    assert [counts[each] for each in (OutcomeStatus.UNKNOWN, OutcomeStatus.ACCEPTED)] == [2, 3]
+    assert counts["OPEN"] == 1
+
+
+async def test_a_process_does_not_bury_itself(world: World) -> None:
+    """Its beats are late, for its machine was asleep, say: its call is in flight nevertheless."""
+    process, dead = await world.process(), await world.process()
+    await granted(process.calls(), draft())
+    await granted(dead.calls(), draft("of the dead"))
+    await dead.dies()
+    world.now += 11.0
+    assert isinstance(await looked(process.calls()), CallInFlight)
+    ends = await process.calls().look([draft("of the dead"), draft()])
+    assert [type(end) for end in ends] == [OutcomeUnknown, CallInFlight]
+    await process.calls().settle(draft(), accepted())
+    assert await looked(process.calls()) == accepted()
 
 
 async def test_intending_finds_the_dead_too(world: World) -> None:
@@ -376,6 +498,19 @@ async def test_a_beat_after_the_burial_gives_a_new_name_too(world: World) -> Non
         await granted(journal, draft())
         (run,) = [info for info in await other.ledger.runs() if info.key == "run"]
         assert run.in_use
+
+
+async def test_an_intent_after_the_burial_takes_the_runs_along(world: World) -> None:
+    """They are in use under the new name: nobody takes them from a process that lives."""
+    sleeper, other = await world.process(), await world.process()
+    async with sleeper.ledger.run(ACCOUNT, "run") as journal:
+        await granted(sleeper.calls(), draft())
+        world.now += 11.0
+        assert isinstance(await looked(other.calls()), OutcomeUnknown)
+        await granted(sleeper.calls(), draft("next"))
+        (run,) = [info for info in await other.ledger.runs() if info.key == "run"]
+        assert run.in_use
+        await granted(journal, draft())
 
 
 async def test_a_cancelled_intent_is_taken_back(world: World) -> None:

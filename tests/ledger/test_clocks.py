@@ -1,9 +1,11 @@
-"""A clock that is set back: whoever died before that is dead, though the last beat is to come."""
+"""Beats: who beats lives, and whose clock was set back is not thought alive for a year."""
+
+import asyncio
 
 import pytest
 
 from ihuyi_voice import CallInFlight, OutcomeStatus, OutcomeUnknown
-from tests.support.ledgers import ACCOUNT, World, draft
+from tests.support.ledgers import ACCOUNT, World, accepted, draft
 
 YEAR = 365 * 86_400.0
 
@@ -41,3 +43,18 @@ async def test_a_call_of_the_living_stays_in_flight_when_the_clock_is_set_back(
     assert isinstance(end, CallInFlight)
     with pytest.raises(Exception, match="only UNKNOWN can be settled"):
         await other.ledger.settle("", "k", OutcomeStatus.NOT_SENT)
+
+
+async def test_a_ledger_beats_by_itself(world: World) -> None:
+    """As long as it is open: nobody takes its runs, or calls what it has in flight UNKNOWN."""
+    world.beat = 0.01
+    living, other = await world.process(), await world.process()
+    async with living.ledger.run(ACCOUNT, "r") as journal:
+        assert await journal.intend(draft()) is None
+        for _ in range(2):
+            world.now += 11.0
+            async with asyncio.timeout(30):
+                while not (await other.ledger.runs())[0].in_use:  # noqa: ASYNC110 - only the database knows
+                    await asyncio.sleep(0)
+        await journal.settle(draft(), accepted())
+        assert await journal.intend(draft("next")) is None

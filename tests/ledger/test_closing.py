@@ -3,11 +3,13 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
+from collections.abc import Callable
 from itertools import count
 
 import pytest
 
-from ihuyi_voice import Submission
+from ihuyi_voice import OutcomeUnknown, Submission
+from ihuyi_voice.events import Event, PartOpened
 from tests.support.cancelling import EACH, Again, cancelled_at, gone
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft
 
@@ -51,3 +53,31 @@ async def test_no_task_is_left_whenever_closing_is_cancelled(world: World, again
         await gone(before)
         if not end.waited:
             break
+
+
+async def test_what_is_in_flight_when_a_ledger_is_closed_is_unknown_at_once(world: World) -> None:
+    """Nobody waits until its beat is old: its runs are free, as if they had been left."""
+    events: list[PartOpened] = []
+    ending, other = await world.process(), await world.process(on_event=opened_to(events))
+    run = ending.ledger.run(ACCOUNT, "run")
+    journal = await run.__aenter__()
+    for each in (journal, ending.calls()):
+        assert await each.intend(draft()) is None
+    began = world.now
+    await ending.ledger.__aexit__(None, None, None)
+    assert not any(each.in_use for each in await other.ledger.runs())
+    (keyed,) = await other.calls().look([draft()])
+    async with other.ledger.run(ACCOUNT, "run") as journal:
+        (of_run,) = await journal.look([draft()])
+    assert [type(end) for end in (keyed, of_run)] == [OutcomeUnknown] * 2
+    assert world.now == began
+    assert [(each.taken_over, each.unknown) for each in events] == [(False, 1)]
+
+
+def opened_to(events: list[PartOpened]) -> Callable[[Event], None]:
+    """Return a hook that keeps who opened what."""
+
+    def note(event: Event) -> None:
+        events.extend([event] if isinstance(event, PartOpened) else [])
+
+    return note

@@ -4,7 +4,7 @@
 
 import asyncio
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -13,6 +13,7 @@ from ihuyi_voice import (
     Action,
     InvalidRequest,
     NotSent,
+    Operation,
     OutcomeStatus,
     OutcomeUnknown,
     RateLimited,
@@ -223,6 +224,12 @@ LATER: dict[str, tuple[Ending | None, str]] = {
 }
 
 
+TOO_LATE = (
+    "a call to 139****0000 was accepted that a person had settled as not sent, and its key {}; it"
+    " is ACCEPTED now"
+)
+
+
 @pytest.mark.parametrize("name", LATER)
 @pytest.mark.parametrize("ended_before", [True, False])
 async def test_an_acceptance_that_comes_when_the_key_was_opened_again_is_not_silent(
@@ -241,8 +248,24 @@ async def test_an_acceptance_that_comes_when_the_key_was_opened_again_is_not_sil
     (entry,) = await keyed(other)
     assert (entry.status, entry.voice_id) == (OutcomeStatus.ACCEPTED, voice_id)
     assert entry.also == (("V1",) if voice_id == "V2" else ())
-    assert caplog.text.count("its key") == 1
+    sent = not ended_before or name not in {"refused", "not sent"}
+    again = "was sent again and may have rung twice" if sent else "had been opened again"
+    assert caplog.messages == [TOO_LATE.format(again)]
     assert isinstance(await (await world.process()).calls().intend(draft()), Submission)
+
+
+async def test_only_the_acceptance_that_comes_too_late_is_warned_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And not those in time that are written with it: their phones rang once."""
+    sleeper, other = await world.process(), await world.process()
+    await opened_again(sleeper, other)
+    assert await sleeper.calls().intend(draft("in time")) is None
+    calls, ends = sleeper.calls(), {"k": accepted("V1"), "in time": accepted("V2")}
+    await asyncio.gather(*(calls.settle(draft(key), end) for key, end in ends.items()))
+    assert caplog.text.count("was accepted that a person had settled") == 1
+    found = {entry.key: (entry.voice_id, entry.also) for entry in await keyed(other)}
+    assert found == {"k": ("V1", ()), "in time": ("V2", ())}
 
 
 @pytest.mark.parametrize("end", [refused(Action.STOP), unknown()])
@@ -306,6 +329,50 @@ async def test_what_nobody_had_given_up_counts_from_when_it_was_told_of(world: W
     world.now += 60.0
     await heir.ledger.settle("", "k", OutcomeStatus.ACCEPTED, voice_id="V7")
     assert (await heir.calls().recall([A]))[A] == pytest.approx([0.0])
+
+
+async def test_what_the_dead_had_in_flight_says_why_nobody_knows(world: World) -> None:
+    """In the same words before somebody has buried them as after it."""
+    dead, other = await world.process(), await world.process()
+    assert await dead.calls().intend(draft()) is None
+    await dead.dies()
+    world.now += 11.0
+    (before,) = await keyed(other)
+    await other.calls().look([draft()])
+    (after,) = await keyed(other)
+    for entry in (before, after):
+        assert type(entry.error) is OutcomeUnknown
+        assert str(entry.error) == "its process died while it was in flight"
+    assert before.error is not None
+    assert before.error.attempts == 1
+
+
+async def test_an_entry_says_until_when_its_number_is_closed_and_who_says_so(
+    world: World,
+) -> None:
+    """The guard that held it back, or the vendor who refused it: it may be called again then."""
+    process = await world.process()
+    guards, vendors = held(), RateLimited(4082, "一天", Operation.SUBMIT, Action.WAIT)
+    for key, error in (("guard", guards), ("vendor", vendors)):
+        error.retry_at = datetime.fromtimestamp(world.now + 60.5, UTC)
+        assert await process.calls().intend(draft(key)) is None
+        await process.calls().settle(draft(key), error)
+    errors = {entry.key: entry.error for entry in await keyed(process)}
+    for key, code in (("guard", 4081), ("vendor", 4082)):
+        said = errors[key]
+        assert isinstance(said, RateLimited)
+        assert (said.source, said.code, said.retry_at) == (key, code, guards.retry_at)
+
+
+async def test_a_person_may_not_know_the_id(world: World) -> None:
+    """The call is replayed as accepted nevertheless, and tells of none."""
+    process = await world.process()
+    assert await process.calls().intend(draft()) is None
+    await process.calls().settle(draft(), unknown())
+    await process.ledger.settle("", "k", OutcomeStatus.ACCEPTED)
+    assert await process.calls().look([draft()]) == [Submission("", A, "", 0)]
+    (entry,) = await keyed(process)
+    assert (entry.status, entry.voice_id, entry.error) == (OutcomeStatus.ACCEPTED, None, None)
 
 
 async def test_a_run_of_several_accounts_needs_one(world: World) -> None:

@@ -18,9 +18,11 @@ from ihuyi_voice import (
     LedgerClosed,
     LedgerUnavailable,
     NotSent,
+    OutcomeStatus,
 )
 from ihuyi_voice.errors import StorageUnavailable
 from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.storage import Database, sqlite
 from tests.support.databases import Place, drop
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, held, unknown
@@ -226,6 +228,62 @@ async def test_a_commit_whose_connection_was_lost_is_made_once_more(
     assert await other.calls().look([draft()]) == [accepted()]
 
 
+@pytest.mark.parametrize("sqlstate", ["40P01", "40001"])
+@pytest.mark.parametrize("times", [9, 10])
+async def test_who_lost_a_race_for_locks_tries_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, sqlstate: str, times: int
+) -> None:
+    """Two processes that want the same keys may each have what the other waits for: ten times."""
+    process = await world.process()
+    journal = process.calls()
+    await journal.look([draft()])
+    database = process.desk.heart._database
+    write, lost = database.write, [asyncpg.PostgresError.new({"C": sqlstate, "M": "…"})] * times
+
+    async def race(make: Any, *, durable: bool = True) -> Any:
+        if lost:
+            raise StorageUnavailable("database failed: it lost a race") from lost.pop()
+        return await write(make, durable=durable)
+
+    monkeypatch.setattr(database, "write", race)
+    if times < 10:
+        assert await journal.intend(draft()) is None
+    else:
+        with pytest.raises(LedgerUnavailable, match="it lost a race"):
+            await journal.intend(draft())
+
+
+async def test_an_intent_that_can_not_be_taken_back_at_once_is_taken_back_later(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was granted when nobody waited for it any more, and then the database was away."""
+    process = await world.process()
+    await process.calls().look([draft()])
+    waiting: list[asyncio.Future[Any]] = []
+    database = process.desk.heart._database
+    write = database.write
+
+    async def written(make: Any, *, durable: bool = True) -> Any:
+        result = await write(make, durable=durable)
+        failing(monkeypatch, process, after=False)
+        waiting.pop().cancel()
+        return result
+
+    monkeypatch.setattr(database, "write", written)
+    waiting.append(asyncio.ensure_future(process.calls().intend(draft())))
+    (task,) = waiting
+    await asyncio.wait({task})
+    await process.rests()
+    assert task.cancelled()
+    monkeypatch.setattr(database, "write", write)
+    await process.beat()
+    (entry,) = [each async for each in process.ledger.entries("")]
+    assert entry.status is OutcomeStatus.NOT_SENT
+    assert str(entry.error) == "it was cancelled before it was sent"
+    assert caplog.text == ""
+    assert await process.calls().intend(draft()) is None
+
+
 def cut_off(monkeypatch: pytest.MonkeyPatch, process: Process, *, after: bool) -> None:
     """Have the next transaction lose its connection, before or after its commit."""
     heart = process.desk.heart
@@ -240,6 +298,33 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, process: Process, *, after: bool) -
         ) from ConnectionResetError()
 
     monkeypatch.setattr(heart._database, "write", fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(RuntimeError("odd"), "RuntimeError('odd')"),
+     (asyncio.CancelledError(), "the task was cancelled")],
+)  # fmt: skip
+async def test_a_ledger_that_can_beat_no_more_says_so(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: BaseException,
+    words: str,
+) -> None:
+    """It will be thought dead soon, though its program seems to work."""
+
+    async def fail(_: Heart) -> None:
+        raise error
+
+    monkeypatch.setattr(Heart, "_beat_once", fail)
+    process = await world.process()
+    await process.calls().look([draft()])
+    async with asyncio.timeout(30):
+        while not caplog.messages:  # noqa: ASYNC110 - the task's own doing
+            await asyncio.sleep(0)
+    assert caplog.messages == [f"the ledger beats no more: {words}"]
+    await process.dies()
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -275,6 +360,42 @@ async def test_what_is_never_written_is_unknown(
     assert end.status == unknown().status  # type: ignore[union-attr]
 
 
+async def test_commits_that_fail_at_once_owe_what_each_of_them_had(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of a beat, which makes good what failed before, and that of whoever settles then."""
+    process, other = await world.process(), await world.process()
+    calls, keys = process.calls(), ("a", "b", "c")
+    for key in keys:
+        assert await calls.intend(draft(key)) is None
+    mended = failing(monkeypatch, process, after=False)
+    with pytest.raises(LedgerUnavailable):
+        await calls.settle(draft("a"), accepted("a"))
+    under_way, away = list[None](), asyncio.Event()
+
+    async def fail(_: Any, *, durable: bool = True) -> Any:
+        if durable:
+            under_way.append(None)
+            await away.wait()
+            raise StorageUnavailable("database failed: ConnectionDoesNotExistError")
+        return process.desk.heart.owner  # the beat itself
+
+    monkeypatch.setattr(process.desk.heart._database, "write", fail)
+    beating = asyncio.ensure_future(process.beat())
+    settling = asyncio.ensure_future(calls.settle(draft("b"), accepted("b")))
+    async with asyncio.timeout(30):
+        while len(under_way) < 2:  # noqa: ASYNC110 - turns of the loop
+            await asyncio.sleep(0)
+    away.set()
+    await asyncio.wait({beating, settling})
+    mended()
+    await calls.settle(draft("c"), accepted("c"))
+    ends = await other.calls().look([draft(key) for key in keys])
+    assert ends == [accepted(key) for key in keys]
+    with pytest.raises(LedgerUnavailable):
+        await settling
+
+
 async def test_a_beat_that_fails_is_logged(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -284,7 +405,8 @@ async def test_a_beat_that_fails_is_logged(
     mended = failing(monkeypatch, process, after=False)
     for _ in range(3):
         await process.beat()
-    assert caplog.text.count("the ledger could not beat") == 1
+    text = "the ledger could not beat: its database failed: ConnectionDoesNotExistError"
+    assert caplog.messages == [text]
     mended()
     world.now += 11.0
     for _ in range(3):

@@ -18,7 +18,7 @@ async def _entries(ledger: Ledger, *given: Any) -> None:
         pass
 
 
-REFUSED: Final[dict[str, tuple[str, str, Asked]]] = {
+REFUSED: Final[dict[str, tuple[str | None, str, Asked]]] = {
     "run without a name": (
         "run",
         "^a run needs a name$",
@@ -78,6 +78,16 @@ REFUSED: Final[dict[str, tuple[str, str, Asked]]] = {
         "part",
         "^the run 'run' has no part 0$",
         lambda ledger: ledger.parts.is_done(ACCOUNT, "run", 0),
+    ),
+    "part of no number to hold": (
+        "part",
+        "^0 is no number of a part$",
+        lambda ledger: ledger.parts.hold(ACCOUNT, "run", 0).__aenter__(),
+    ),
+    "many processes on one file": (
+        None,
+        "^a run of many processes needs a ledger in PostgreSQL$",
+        lambda ledger: ledger.parts.begin(ACCOUNT, "new", 10),
     ),
 }
 

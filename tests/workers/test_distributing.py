@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from ihuyi_voice import InvalidRequest, LedgerUnavailable, Message, OutcomeStatus
-from ihuyi_voice.ledger import RunInUse
+from ihuyi_voice.ledger import RunInUse, loading, parts
 from ihuyi_voice.ledger.parts import Parts
 from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, distributing, run_part, work
 from ihuyi_voice.workers.queue import Queue
-from tests.workers.support import ACCOUNT, client_of, own_ledger, rung
+from tests.workers.support import ACCOUNT, client_of, execute, own_ledger, rung
 
 MESSAGES = [
     Message(f"139{number % 40:08d}", f"您的验证码是：{number}。", f"m{number}")
@@ -57,6 +57,73 @@ async def test_rows_are_told_by_their_place_however_many_are_bad(postgres: str) 
         assert {row for row, error in given.bad.items() if error.field == "key"} == {992, 998}
         given = await distribute(ledger, "r", [*bad, *bad], account=ACCOUNT)
         assert (given.bad_count, len(given.bad)) == (1980, 1000)
+
+
+@pytest.mark.parametrize("step", [1, 7, 30, 63, 64])
+async def test_a_list_of_many_steps_is_loaded_whole(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Each message once, those to one number in their order, and bad rows by their place."""
+    for module in (loading, parts):
+        monkeypatch.setattr(module, "STEP", step)
+    wrong = Message("12345", "a")
+    others = [Message("13900000001", "b", key) for key in ("m1", "m0")]
+    rows = [*MESSAGES[:30], wrong, others[0], *MESSAGES[30:], others[1]]
+    async with own_ledger(postgres) as (ledger, _):
+        given = await distribute(ledger, "r", rows, part_size=21, account=ACCOUNT)
+        assert (given.read, given.new, given.parts, sorted(given.bad)) == (63, 60, 3, [31, 32, 63])
+        sent: list[Draft] = []
+        for part in (1, 2, 3):
+            async with ledger.parts.hold(ACCOUNT, "r", part) as held:
+                found = [draft async for draft in held.to_send()]
+            keys = [int(draft.key.removeprefix("m")) for draft in found]
+            assert keys == sorted(keys)
+            sent += found
+        assert {(each.mobile, each.content, each.reference) for each in sent} == {
+            (each.mobile, each.content, each.reference) for each in MESSAGES
+        }
+        assert len(sent) == 60
+
+
+async def test_numbers_stay_in_their_part(postgres: str) -> None:
+    """Also those of a list that comes later, so that messages to one number keep their order."""
+    async with own_ledger(postgres) as (ledger, _):
+        await distribute(ledger, "r", MESSAGES[:40], part_size=10, account=ACCOUNT)
+        more = [Message(each.mobile, each.content, f"again {each.reference}") for each in MESSAGES]
+        await distribute(ledger, "r", more, part_size=5, account=ACCOUNT)
+        parts_of: dict[str, set[int]] = {}
+        for part in (1, 2, 3, 4):
+            async with ledger.parts.hold(ACCOUNT, "r", part) as held:
+                async for draft in held.to_send():
+                    parts_of.setdefault(draft.mobile, set()).add(part)
+        assert [len(parts) for parts in parts_of.values()] == [1] * 40
+        assert {part for parts in parts_of.values() for part in parts} == {1, 2, 3, 4}
+
+
+async def test_a_load_is_kept_under_the_ledgers_own_name(postgres: str) -> None:
+    """So that several ledgers may share a database; and it is gone once it is whole."""
+    index = "SELECT indexname FROM pg_indexes WHERE indexname LIKE $1"
+    tables = "SELECT tablename FROM pg_tables WHERE tablename LIKE $1"
+    async with own_ledger(postgres) as (ledger, prefix):
+        load = await ledger.parts.begin(ACCOUNT, "r", 10)
+        assert [each[0] for each in await execute(postgres, tables, f"{prefix}_load_%")] == [
+            load.table
+        ]
+        await ledger.parts.end(load, 0, 0)
+        assert await execute(postgres, tables, f"{prefix}_load_%") == []
+        assert len(await execute(postgres, index, f"{prefix}_entries_part")) == 1
+
+
+async def test_a_list_that_the_server_lost_is_not_worked_on(postgres: str) -> None:
+    """It is not known which of it is left; loaded again, it is whole."""
+    async with own_ledger(postgres) as (ledger, _):
+        load = await ledger.parts.begin(ACCOUNT, "r", 10)
+        await ledger.parts.add(load, [(1, Draft("k", "13900000000", "您好", None))])
+        with pytest.raises(LedgerUnavailable, match="server lost a list that was being loaded"):
+            await ledger.parts.end(load, 2, 2)
+        assert await ledger.parts.undone(ACCOUNT) == []
+        given = await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+        assert (given.new, given.parts) == (60, 1)
 
 
 async def test_a_list_may_be_a_stream_and_may_break(postgres: str) -> None:
@@ -112,6 +179,18 @@ async def test_runs_of_one_process_and_of_many_are_told_apart(postgres: str) -> 
         with pytest.raises(InvalidRequest, match="was distributed"):
             async with client.submit_many(MESSAGES, run="many", ledger=ledger):
                 pass
+
+
+async def test_runs_of_one_name_are_each_their_accounts(postgres: str) -> None:
+    """What is done of one says nothing of the other."""
+    theirs = "VM99999999"
+    async with own_ledger(postgres) as (ledger, _):
+        await distribute(ledger, "r", [], account=ACCOUNT)
+        await distribute(ledger, "r", MESSAGES, account=theirs)
+        assert await ledger.parts.is_done(ACCOUNT, "r", 1)
+        assert not await ledger.parts.is_done(theirs, "r", 1)
+        undone = [(len(await ledger.parts.undone(each))) for each in (ACCOUNT, theirs, "nobody")]
+        assert undone == [0, 1, 0]
 
 
 async def test_another_accounts_run_is_not_worked_on(postgres: str) -> None:

@@ -1,7 +1,8 @@
 """A worker that slept tells of its calls when another has its part: none of them is forgotten."""
 
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import attrs
@@ -82,7 +83,11 @@ async def test_what_came_to_nothing_is_open_again(
         assert (progress.counts, progress.done) == ({"OPEN": 1}, 0)
         assert [draft async for draft in part.heir.to_send()] == [part.draft]
     (warning,) = [record for record in caplog.records if "is open again" in record.getMessage()]
-    assert "139****0001" in warning.getMessage()
+    assert warning.getMessage() == (
+        f"a call to 139****0001 came to nothing ({type(end).__name__}), which is told after part 1"
+        " of its run was taken over; it is open again, and may ring after a later one to that"
+        " number"
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,29 @@ async def test_what_others_settled_meanwhile_is_not_opened(postgres: str, end: V
         assert await part.heir.finish(tried=True)
         progress = await part.ledger.parts.progress("r")
         assert (progress.counts, progress.done) == ({"ACCEPTED": 1}, 1)
+
+
+async def test_all_parts_that_were_taken_over_are_open_again(postgres: str) -> None:
+    """Also where the ends of calls of several come in one commit."""
+    people = [Message(f"1390000000{place}", "您的验证码是：1。", f"m{place}") for place in range(8)]
+    async with own_ledger(postgres) as (ledger, prefix), AsyncExitStack() as holding:
+        loaded = await distribute(ledger, "r", people, account=ACCOUNT, part_size=3)
+        parts = range(1, loaded.parts + 1)
+        begun: list[tuple[HeldPart, Draft]] = []
+        for part in parts:
+            sleeper = await holding.enter_async_context(ledger.parts.hold(ACCOUNT, "r", part))
+            begun += [(sleeper, draft) async for draft in sleeper.to_send()]
+        intents = (each.journal.intend(draft) for each, draft in begun)
+        assert await asyncio.gather(*intents) == [None] * 8
+        other = await holding.enter_async_context(Ledger.open(postgres, prefix=prefix))
+        for part in parts:
+            heir = other.parts.hold(ACCOUNT, "r", part, takeover=True)
+            assert await (await holding.enter_async_context(heir)).finish(tried=True)
+        away = NotSent("no connection")
+        await asyncio.gather(*(each.journal.settle(draft, away) for each, draft in begun))
+        progress = await other.parts.progress("r")
+        assert (progress.counts, progress.done) == ({"OPEN": 8}, 0)
+        assert len(progress.by_part) == len(parts) > 1
 
 
 async def test_a_part_without_heirs_ends_as_it_ended(postgres: str) -> None:
