@@ -71,6 +71,7 @@ def send(
         file = recipients_file(path, template, column or (), delimiter)
         chosen = feeding.statuses(only, ring_again=ring_again)
         feeding.check(file, chosen)
+        feeding.tell_unseen(file)
         plan = Plan(
             file,
             run or file.path.name if ledger is not None else None,
