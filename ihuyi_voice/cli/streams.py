@@ -154,6 +154,11 @@ async def room() -> None:
         await asyncio.sleep(_LOOK)
 
 
+def is_read() -> bool:
+    """Say whether a line on stderr is taken at once."""
+    return _has_room(sys.stderr, 0.0)
+
+
 def _mute(stream: IO[str]) -> None:
     """Let nothing more be written, so that the interpreter's last flush doesn't fail either."""
     with suppress(OSError, ValueError):  # it is no file, or closed altogether

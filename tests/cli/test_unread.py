@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from ihuyi_voice.cli import streams
 from ihuyi_voice.cli.course import Course, Plan, follow, submissions
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.interrupts import Interrupts
-from ihuyi_voice.cli.output import print_json
+from ihuyi_voice.cli.output import print_json, reporting
 from ihuyi_voice.cli.streams import OutputClosed, haste, room
 from ihuyi_voice.cli.told import Told, print_row
 from ihuyi_voice.inputs import RecipientsFile
@@ -200,3 +201,22 @@ async def test_what_waits_for_room_is_lost_to_no_signal(
             await following
     assert sorted(each.row.line for each in told) == [2, 3, 4]
     assert course.exit is Exit.NOT_WRITTEN
+
+
+def test_a_log_that_nobody_reads_holds_nothing_up(
+    full: tuple[int, IO[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written where calls end and pushes come; who reads again is told that it has gaps."""
+    reading, file = full
+    monkeypatch.setattr(sys, "stderr", file)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logger = logging.getLogger("tests.unread")
+    with reporting(as_json=False):
+        for place in range(3):
+            logger.warning("nobody reads this: %d", place)
+        os.read(reading, 1 << 20)
+        logger.warning("somebody reads this")
+    assert os.read(reading, 1 << 20).decode().splitlines() == [
+        "3 log lines are left out, for nobody read them",
+        "somebody reads this",
+    ]
