@@ -71,7 +71,12 @@ def _is_spoken_to(path: Path) -> bool:
 def _is_same(path: Path, other: Path) -> bool:
     if path.exists() and other.exists():
         return path.samefile(other)
-    return path.resolve() == other.resolve()
+    return _real(path) == _real(other)
+
+
+def _real(path: Path) -> Path:
+    """Return where links lead; `Path.resolve` raises what is no OSError if they lead nowhere."""
+    return Path(os.path.realpath(path))
 
 
 def beside(out: Path) -> Path:
@@ -91,7 +96,7 @@ def replacing(path: Path) -> Generator[Path]:
     Raises:
         OSError: It can't be written; the old file stays.
     """
-    path = path.resolve()
+    path = _real(path)
     part = fresh(path)
     try:
         yield part
@@ -113,7 +118,7 @@ def fresh(path: Path) -> Path:
     Raises:
         OSError: It can't be made; the error names the other one, which is what was asked for.
     """
-    path = path.resolve()
+    path = _real(path)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as exc:

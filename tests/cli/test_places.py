@@ -94,6 +94,17 @@ def test_what_a_run_has_written_it_writes_again(
 
 
 @pytest.mark.parametrize("args", WRITING, ids=" ".join)
+def test_a_link_that_leads_to_itself_costs_no_traceback(
+    places: dict[str, str], tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    """It is told, or a file takes its place: it held nothing."""
+    link = tmp_path / "link.csv"
+    link.symlink_to(link)
+    result = run(*filled(args, places), str(link))
+    assert (result.exit_code, link.is_symlink()) in ((2, True), (0, False))
+
+
+@pytest.mark.parametrize("args", WRITING, ids=" ".join)
 def test_the_output_is_no_place_for_a_file(
     places: dict[str, str], tmp_path: Path, args: tuple[str, ...]
 ) -> None:
