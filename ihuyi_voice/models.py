@@ -195,7 +195,10 @@ class Draft:
 
 def digest(mobile: str, content: str) -> str:
     """Return the key of a message without a reference: the same for the same number and content."""
-    return hashlib.sha256(f"{mobile}\n{content}".encode()).hexdigest()
+    said = f"{mobile}\n{content}".encode(
+        "utf-8", "surrogatepass"
+    )  # what can't be sent has one, too
+    return hashlib.sha256(said).hexdigest()
 
 
 @attrs.frozen

@@ -21,8 +21,9 @@ from ihuyi_voice.cli.interrupts import Interrupts
 from ihuyi_voice.cli.language import word
 from ihuyi_voice.cli.listing import Keyed, Row, Stamp, keyed, look_at, steady, told_apart
 from ihuyi_voice.cli.output import complain
+from ihuyi_voice.cli.streams import room
 from ihuyi_voice.cli.tally import Report, progress_bar, trouble
-from ihuyi_voice.cli.told import Told, of_bad, of_outcome
+from ihuyi_voice.cli.told import Told, of_bad, of_outcome, print_row
 from ihuyi_voice.cli.verdicts import TOLD, exit_code
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import (
@@ -168,6 +169,11 @@ class Course:
             self.held_until = max(self.held_until, told.result[OUTCOME.index("retry_at")])
         self.tell(told)
 
+    async def ready(self) -> None:
+        """Wait until an end can be printed: with its loop, the run's beat would stand still."""
+        if print_row in self.keepers:
+            await room()
+
     def tell(self, told: Told) -> None:
         """Tell of a row's end; if nobody can keep it, say it on stderr."""
         self._pass_on(told, self.hearers)
@@ -289,14 +295,15 @@ async def _consume(run: BulkRun, course: Course, interrupts: Interrupts) -> None
 
     Either way each message that was taken from the list has its outcome.
     """
+    unnoted, drained = list[Outcome](), list[Outcome]()
 
     async def read() -> None:
         async for outcome in run:
-            course.note(outcome)
+            unnoted.append(outcome)
+            await course.ready()
+            course.note(unnoted.pop())
             if course.unwritten is not None:
                 return
-
-    drained = list[Outcome]()
 
     async def drain() -> None:
         drained.extend(await run.drain())
@@ -305,13 +312,13 @@ async def _consume(run: BulkRun, course: Course, interrupts: Interrupts) -> None
         if await interrupts.ended(read(), before=1) and course.unwritten is None:
             return
     except asyncio.CancelledError:  # not by a signal; phones ring all the same
-        for outcome in await run.drain():
+        for outcome in (*unnoted, *await run.drain()):
             course.note(outcome)
         raise
     _say_why_it_waits(course, run.progress.in_flight)
     if not await interrupts.ended(drain(), before=2):
         complain("send.cut_off")
-    for outcome in (*drained, *await run.drain()):
+    for outcome in (*unnoted, *drained, *await run.drain()):
         course.note(outcome)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.cli.language import text
+from ihuyi_voice.cli.output import complain
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile, earlier
 from ihuyi_voice.inputs.earlier import OUTCOME
@@ -72,6 +73,20 @@ def check(file: RecipientsFile, only: frozenset[OutcomeStatus] | None) -> None:
     if only is not None and not is_results:
         listed = ", ".join(OUTCOME)
         raise InvalidRequest(text("send.only.no_results", name=file.path.name, columns=listed))
+
+
+def tell_unseen(file: RecipientsFile) -> None:
+    """Tell on stderr of hidden rows, which are sent, too, and of sheets that are not.
+
+    Raises:
+        InvalidRequest, ImportError, OSError: It can't be read.
+    """
+    found = file.unseen()
+    if found is not None and found.hidden:
+        complain("send.hidden", count=found.hidden)
+    if found is not None and found.others:
+        others = text("list.comma").join(found.others)
+        complain("send.sheets", sheet=found.sheet, others=others)
 
 
 def selected(

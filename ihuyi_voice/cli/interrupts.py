@@ -62,7 +62,7 @@ class Interrupts:
         self._hung_up = False
 
     def __enter__(self) -> Self:
-        haste.is_counted = True
+        haste.is_counted, haste.is_asked = True, False
         self._before = {name: signal.signal(name, self._note) for name in heeded()}
         return self
 
@@ -74,7 +74,7 @@ class Interrupts:
     ) -> None:
         for name, handler in self._before.items():
             signal.signal(name, handler)
-        haste.is_counted = False
+        haste.is_counted = haste.is_asked = False
 
     def _note(self, number: int, _: FrameType | None) -> None:
         hung_up = number == _HANGUP

@@ -3,6 +3,7 @@
 import asyncio
 import csv as csv_files
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -18,6 +19,7 @@ from ihuyi_voice.cli.language import Language, choose, text, word
 from ihuyi_voice.cli.options import (
     DEFAULT_INBOX,
     DEFAULT_LEDGER,
+    Force,
     InboxAddress,
     Json,
     LedgerAddress,
@@ -27,10 +29,10 @@ from ihuyi_voice.cli.output import add_row, print_json, printing, reporting, say
 from ihuyi_voice.cli.sheets import check_out, check_place, replacing
 from ihuyi_voice.cli.streams import console
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.inputs import readable_twice
 from ihuyi_voice.models import OutcomeStatus
 
 if TYPE_CHECKING:
-    from ihuyi_voice.inputs import RecipientsFile
     from ihuyi_voice.ledger import Entry, Ledger  # databases load slowly
 
 T = TypeVar("T")
@@ -182,28 +184,29 @@ def csv(
     *,
     again: Annotated[bool, typer.Option("--each-duplicate", help="ledger.csv.again.help")] = False,
     numbers: Numbers = False,
+    force: Force = False,
 ) -> None:
     """Write a run as CSV: all entries, or a list with its columns and what became of each row."""
-    from ihuyi_voice.cli.send import recipients_file  # noqa: PLC0415 - it needs the client
+    from ihuyi_voice.cli.listing import keyed  # noqa: PLC0415 - databases load slowly
+    from ihuyi_voice.cli.results import Headings, ResultsFile, joined  # noqa: PLC0415
+    from ihuyi_voice.cli.send import recipients_file  # noqa: PLC0415
 
-    async def work(opened: "Ledger") -> None:
-        if recipients is None:
-            rows = sight.entry_rows(opened.entries(run, None, account), run, numbers=numbers)
-            await _write(out, sight.COLUMNS, rows)
-        else:
-            file = recipients_file(recipients, template, column or ())
-            await _write_list(opened, file)
-
-    async def _write_list(opened: "Ledger", file: "RecipientsFile") -> None:
-        from ihuyi_voice.cli.listing import keyed  # noqa: PLC0415 - as above
-        from ihuyi_voice.cli.results import Headings, joined  # noqa: PLC0415
-
-        headings = Headings.of(file.names())
-        rows = joined(opened, run, account, keyed(file, again=again), headings, masked=not numbers)
-        await _write(out, (*headings.names, *headings.ours), rows)
-
-    with reporting(as_json=False), all_like_ctrl_c():
+    with reporting(as_json=False), all_like_ctrl_c(), ExitStack() as stack:
         check_out(out, *files_of(ledger), *([recipients] if recipients else []))
+        path = stack.enter_context(readable_twice(recipients)) if recipients else None
+        file = recipients_file(path, template, column or ()) if path else None
+        headings = Headings.of(file.names()) if file else Headings.of((), sight.COLUMNS)
+        results = ResultsFile(out, headings, run, force=force)
+        results.check()
+
+        async def work(opened: "Ledger") -> None:
+            if file is None:
+                rows = sight.entry_rows(opened.entries(run, None, account), run, numbers=numbers)
+            else:
+                kept = keyed(file, again=again)
+                rows = joined(opened, run, account, kept, headings, masked=not numbers)
+            await (_print(results.header, rows) if out is None else results.write(rows))
+
         asyncio.run(_with(ledger, work))
 
 
@@ -213,11 +216,15 @@ def html(
     ledger: LedgerAddress = DEFAULT_LEDGER,
     account: OfAccount = None,
     lang: Annotated[Language | None, typer.Option(help="ledger.html.lang.help")] = None,
+    *,
+    force: Force = False,
 ) -> None:
     """Write a run as one page of HTML, for a phone and a desk."""
     with reporting(as_json=False), all_like_ctrl_c():
         check_place(out, *files_of(ledger))
         page = sight.page()
+        if not force and out.exists() and not page.is_one(out):
+            raise InvalidRequest(text("ledger.html.taken", out=str(out)))
         report = asyncio.run(_with(ledger, lambda opened: opened.report(run, account)))
         if lang is not None:
             choose(lang)
@@ -248,16 +255,11 @@ def existing(ledger: str) -> "Ledger":
     return Ledger.open(ledger)
 
 
-async def _write(
-    out: Path | None, header: Sequence[str], rows: AsyncGenerator[Sequence[str]]
-) -> None:
-    from ihuyi_voice.cli.results import replace, write_rows  # noqa: PLC0415 - as above
+async def _print(header: Sequence[str], rows: AsyncGenerator[Sequence[str]]) -> None:
+    from ihuyi_voice.cli.results import write_rows  # noqa: PLC0415 - as above
 
-    if out is None:
-        with printing() as output:
-            await write_rows(csv_files.writer(output).writerow, header, rows)
-    else:
-        await replace(out, header, rows)
+    with printing() as output:
+        await write_rows(csv_files.writer(output).writerow, header, rows)
 
 
 _NAMES: Final = ("runs", "show", "unknown", "settle", "reconcile", "csv", "html")

@@ -37,6 +37,7 @@ InboxAddress: TypeAlias = Annotated[
 LedgerAddress: TypeAlias = Annotated[
     str, typer.Option(help="ledger.option.help", envvar="IHUYI_LEDGER")
 ]
+Force: TypeAlias = Annotated[bool, typer.Option("--force", help="send.force.help")]
 DEFAULT_LEDGER: Final = "ihuyi-ledger.sqlite3"
 DEFAULT_INBOX: Final = "ihuyi-pushes.sqlite3"
 LOOPBACK: Final = "127.0.0.1"

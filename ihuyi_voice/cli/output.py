@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
-from ihuyi_voice.cli.streams import OutputClosed, console, errors, output
+from ihuyi_voice.cli.streams import OutputClosed, console, errors, is_read, output
 from ihuyi_voice.cli.verdicts import TOLD, advice, error_words, exit_code
 from ihuyi_voice.common.redaction import UNSAFE, mask_numbers, shown
 from ihuyi_voice.errors import VendorError, VoiceError
@@ -87,12 +87,21 @@ class _Warnings(logging.Handler):
 
     Not how each call ended: that is what the command itself tells, in its user's language. Nor what
     the engine of a worker says of its queue: with tracebacks, again and again while it is away.
+    And a log holds up no call and no push: what nobody reads is counted, and left out.
     """
+
+    _missed = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message on one line, and a traceback below it."""
         if f"{record.name}.".startswith(_TOLD_ANYWAY):
             return
+        if not is_read():
+            self._missed += 1
+            return
+        if self._missed:
+            complain("log.missed", count=self._missed)
+            self._missed = 0
         message = record.getMessage()
         traceback = self.format(record).removeprefix(message)
         for line in (message, *traceback.split("\n")[1:]):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -28,6 +29,8 @@ from ihuyi_voice.protocol.codes import SUBMIT, SUCCESS
 
 _STYLES: Final = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
 _POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src {styles}"
+_MADE: Final = b'<meta name="generator" content="ihuyi-voice">'
+_HEAD: Final = 4096  # bytes in which that stands
 _CALLED: Final = (Fate.ANSWERED, Fate.NOT_REACHED, Fate.AWAITED)
 _OPEN: Final[tuple[Status, ...]] = ("OPEN", OutcomeStatus.HELD, OutcomeStatus.NOT_SENT)
 _STATES: Final[tuple[Status, ...]] = (*OutcomeStatus, "OPEN")
@@ -63,6 +66,13 @@ def render(report: RunReport, now: datetime) -> str:
         **_headline(report),
         **_tables(report),
     )
+
+
+def is_one(path: Path) -> bool:
+    """Say whether a file is such a page, which can be made again, or is empty."""
+    with path.open("rb") as file:
+        start = file.read(_HEAD)
+    return not start or _MADE in start
 
 
 def _part(name: str) -> str:

@@ -15,6 +15,7 @@ from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import DEFAULT_INBOX, LOOPBACK, Host, InboxAddress, Json, Port
 from ihuyi_voice.cli.output import complain, print_json, reporting, say
 from ihuyi_voice.cli.ports import told_if_taken
+from ihuyi_voice.cli.streams import room
 from ihuyi_voice.common.redaction import mask_mobile, mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import DeliveryReport, TemplateAudit
@@ -91,13 +92,16 @@ async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
         allow=settings.allow or None,
         trusted_proxies=settings.trusted_proxies,
     )
-    unheard = asyncio.Event()
+    unheard, over = asyncio.Event(), asyncio.Event()
+
+    reports = print_report_json if as_json else print_report
+    audits = print_audit_json if as_json else print_audit
 
     def begin() -> None:
         if not settings.store_only:
             inbox.handle(
-                on_report=_while_heard(print_report_json if as_json else print_report, unheard),
-                on_audit=_while_heard(print_audit_json if as_json else print_audit, unheard),
+                on_report=_while_heard(reports, unheard, over),
+                on_audit=_while_heard(audits, unheard, over),
             )
 
     with ExitStack() as stack:
@@ -107,6 +111,7 @@ async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
         async with inbox:
             # What was stored earlier is printed below the line that says where this listens.
             await serve(receiver, sockets, begin=begin, until=unheard)
+            over.set()
     if unheard.is_set():
         complain("receive.unheard")
         raise typer.Exit(Exit.NOT_WRITTEN)
@@ -127,15 +132,27 @@ def _check_token(token: str) -> None:
 
 
 def _while_heard(
-    show: Callable[[V], Awaitable[None]], unheard: asyncio.Event
+    show: Callable[[V], Awaitable[None]], unheard: asyncio.Event, over: asyncio.Event
 ) -> Callable[[V], Awaitable[None]]:
     """Return a handler that prints pushes until nobody reads them any more.
 
     What can't be printed must not count as handled, nor as a failure: its handler waits for the end
-    of the receiver, which cancels it, so that the push stays as it was.
+    of the receiver, which cancels it, so that the push stays as it was. Who reads slowly is waited
+    for, however long a handler may take: meanwhile pushes are taken and stored.
     """
 
+    async def has_room() -> bool:
+        try:
+            await room()
+        except asyncio.CancelledError:  # it has taken too long, which is no failure
+            if over.is_set():
+                raise
+            return False
+        return True
+
     async def handle(value: V) -> None:
+        while not await has_room():
+            pass
         try:
             await show(value)
         except OSError:

@@ -70,6 +70,11 @@ class ResultsFile:
         self._run = run
         self._force = force
 
+    @property
+    def header(self) -> Sequence[str]:
+        """Its first row."""
+        return (*self._headings.names, *self._headings.ours)
+
     def check(self) -> None:
         """Show that it can be written.
 
@@ -87,7 +92,9 @@ class ResultsFile:
             raise InvalidRequest(text("send.out.taken", out=str(path)))
 
     def _is_own(self, path: Path) -> bool:
-        """Say whether a file has this run's results, or none at all."""
+        """Say whether a file has this run's results, or nothing at all."""
+        if not path.stat().st_size:
+            return True
         try:
             names, *first = islice(TableFile(path), 2)
         except (InvalidRequest, ValueError):  # it is no table, or there is nothing in it
@@ -104,17 +111,15 @@ class ResultsFile:
             InvalidRequest: Another run has written there meanwhile.
             OSError: They can't be written; the old file stays.
         """
-        if self._path is None:
-            return
-        header = (*self._headings.names, *self._headings.ours)
-        await replace(self._path, header, rows, check=self._spare)
+        if self._path is not None:
+            await replace(self._path, self.header, rows, check=self._spare)
 
 
 async def replace(
     path: Path,
     header: Sequence[str],
     rows: AsyncGenerator[Sequence[Any]],
-    check: Callable[[Path], None] = lambda _: None,
+    check: Callable[[Path], None],
 ) -> None:
     """Write a file that takes an older one's place when it is whole and on the disk.
 

@@ -14,7 +14,7 @@ from ihuyi_voice.cli.course import Plan, count_rows
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.interrupts import all_like_ctrl_c
 from ihuyi_voice.cli.language import text
-from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait, files_of, make_client
+from ihuyi_voice.cli.options import Account, BaseUrl, Force, Json, MaxWait, files_of, make_client
 from ihuyi_voice.cli.output import reporting
 from ihuyi_voice.cli.sheets import check_out
 from ihuyi_voice.client import VoiceClient
@@ -53,7 +53,7 @@ def send(
         False
     ),
     takeover: Annotated[bool, typer.Option("--takeover", help="send.takeover.help")] = False,
-    force: Annotated[bool, typer.Option("--force", help="send.force.help")] = False,
+    force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="send.dry.help")] = False,
     ask_balance: Annotated[bool, typer.Option("--ask-balance", help="send.balance.help")] = False,
     distribute: Annotated[bool, typer.Option("--distribute", help="send.distribute.help")] = False,
@@ -71,6 +71,7 @@ def send(
         file = recipients_file(path, template, column or (), delimiter)
         chosen = feeding.statuses(only, ring_again=ring_again)
         feeding.check(file, chosen)
+        feeding.tell_unseen(file)
         plan = Plan(
             file,
             run or file.path.name if ledger is not None else None,

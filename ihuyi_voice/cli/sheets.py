@@ -2,7 +2,7 @@
 
 In a workbook every cell is text: ids, numbers and what begins with `=` stay what they are. A file
 takes an older one's place as a whole, and never that of what a command lives on: the list, the
-ledger, a pipe or a device.
+ledger, its own output, a pipe or a device. A link stays one: what it points to is replaced.
 """
 
 import csv
@@ -52,17 +52,31 @@ def check_place(path: Path, *spared: Path) -> None:
     Raises:
         InvalidRequest: As `check_out`.
     """
-    if path.exists() and not path.is_file():
+    if path.exists() and (not path.is_file() or _is_spoken_to(path)):
         raise InvalidRequest(text("send.out.special", out=str(path)))
     needed = next((each for each in spared if _is_same(path, each)), None)
     if needed is not None:
         raise InvalidRequest(text("send.out.wrong", name=needed.name))
 
 
+def _is_spoken_to(path: Path) -> bool:
+    """Say whether a file is what stdout or stderr is written to, /dev/stdout for example."""
+    for stream in (1, 2):
+        with suppress(OSError):  # it is closed
+            if os.path.samestat(path.stat(), os.fstat(stream)):
+                return True
+    return False
+
+
 def _is_same(path: Path, other: Path) -> bool:
     if path.exists() and other.exists():
         return path.samefile(other)
-    return path.resolve() == other.resolve()
+    return _real(path) == _real(other)
+
+
+def _real(path: Path) -> Path:
+    """Return where links lead; `Path.resolve` raises what is no OSError if they lead nowhere."""
+    return Path(os.path.realpath(path))
 
 
 def beside(out: Path) -> Path:
@@ -82,6 +96,7 @@ def replacing(path: Path) -> Generator[Path]:
     Raises:
         OSError: It can't be written; the old file stays.
     """
+    path = _real(path)
     part = fresh(path)
     try:
         yield part
@@ -98,8 +113,17 @@ def replacing(path: Path) -> Generator[Path]:
 
 
 def fresh(path: Path) -> Path:
-    """Make a file beside another one, and return its path."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    """Make a file beside another one, and return its path.
+
+    Raises:
+        OSError: It can't be made; the error names the other one, which is what was asked for.
+    """
+    path = _real(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as exc:
+        exc.filename = str(path)
+        raise
     os.close(handle)
     return Path(name)
 

@@ -5,10 +5,12 @@ around it. On stdout that is told to whoever writes. On stderr nobody is left to
 work, which calls people, goes on.
 
 A pipe that nobody reads, or a terminal that was stopped, is waited for: whoever reads slowly is to
-have everything. But it never keeps a signal from being heard. Whoever asks for an end meanwhile
-gets it after a few seconds, and at once if he asks again.
+have everything. But it never keeps a signal from being heard. Whoever asks for an end, before that
+or meanwhile, gets it after a few seconds, and at once if he asks again. Where an event loop has
+more to do than to print, such as to beat for a run or to take pushes, it waits with `room` first.
 """
 
+import asyncio
 import errno
 import os
 import sys
@@ -37,17 +39,20 @@ class Haste:
 
     Attributes:
         is_counted: Whether they are; elsewhere each ends the program by itself.
+        is_asked: Whether an end has been asked for since they are counted.
         is_waiting: Whether something waits to be written.
         count: How many have come, of late or during that wait.
     """
 
     is_counted: bool = False
+    is_asked: bool = False
     is_waiting: bool = False
     count: int = 0
 
     def note(self) -> bool:
         """Note a signal; return whether it is news for the run, or only for who waits."""
         self.count += 1
+        self.is_asked = True
         return not self.is_waiting or self.count == 1
 
 
@@ -120,22 +125,38 @@ def _await_room(stream: Any) -> None:  # noqa: ANN401 - theirs
     Raises:
         TimeoutError: Nobody does.
     """
-    if sys.platform == "win32":  # which can only wait for sockets
-        return
-    try:
-        handle = stream.fileno()
-    except (OSError, ValueError):  # it is no file
-        return
-    haste.count, haste.is_waiting = 0, True
+    haste.count, haste.is_waiting = int(haste.is_asked), True
     try:
         until = None
-        while not select([], [handle], [], _LOOK)[1]:
+        while not _has_room(stream, _LOOK):
             if haste.count and until is None:
                 until = monotonic() + _PATIENCE
             if haste.count > 1 or (until is not None and monotonic() >= until):
                 raise TimeoutError
     finally:
         haste.is_waiting = False
+
+
+def _has_room(stream: Any, within: float) -> bool:  # noqa: ANN401 - theirs
+    """Say whether something can be written, or need not be waited for."""
+    if sys.platform == "win32":  # which can only wait for sockets
+        return True
+    try:
+        handle = stream.fileno()
+    except (AttributeError, OSError, ValueError):  # it is no file
+        return True
+    return bool(select([], [handle], [], within)[1])
+
+
+async def room() -> None:
+    """Wait until the output takes something, and let the event loop go on meanwhile."""
+    while not _has_room(sys.stdout, 0.0):  # noqa: ASYNC110 - of a terminal or a file no loop tells
+        await asyncio.sleep(_LOOK)
+
+
+def is_read() -> bool:
+    """Say whether a line on stderr is taken at once."""
+    return _has_room(sys.stderr, 0.0)
 
 
 def _mute(stream: IO[str]) -> None:

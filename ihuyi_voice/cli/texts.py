@@ -88,6 +88,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "请求发出后、收到应答前被中断",
     ),
     "log.line": ("{line}", "{line}"),
+    "log.missed": (
+        "{count:,} log lines are left out, for nobody read them",
+        "因无人读取，略去 {count:,} 行日志",
+    ),
     "error.voice": ("{name}: {reason}", "{family}（{name}）：{reason}"),
     "family.InvalidRequest": ("wrong input", "输入有误"),
     "family.RateLimited": ("held back", "号码受频率限制"),

@@ -17,6 +17,13 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "stdin is closed, so there is no list to be read from it",
         "标准输入已关闭，无法从中读取名单",
     ),
+    "reason.file.cut_line": (
+        (
+            "the list ends in the middle of a line, as if its writer had been cut off; if it is "
+            "whole, put a line end there"
+        ),
+        "名单没有以换行结束，写入方可能中途中断；如果名单完整，请在末尾补一个换行",
+    ),
     # What a file is that is no table
     "reason.file.xls": (
         "an .xls of Excel 97, or a workbook with a password",

@@ -72,6 +72,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the page needs an extra: pip install 'ihuyi-voice[report]' ({reason})",
         "生成页面需要附加组件：pip install 'ihuyi-voice[report]'（{reason}）",
     ),
+    "ledger.html.taken": (
+        "{out} is there already and is no page of a run: choose another name, or --force",
+        "{out} 已存在，且不是任务页面：请换一个文件名，或使用 --force",
+    ),
     "ledger.html.written": ("written to {out}", "已写入 {out}"),
     "ledger.settled": ("{name} is {status} now", "{name} 已登记为 {status}"),
     "ledger.reconciled": (

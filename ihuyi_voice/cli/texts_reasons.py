@@ -112,6 +112,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the content is an error of a spreadsheet: {mark}",
         "内容是表格公式的错误值：{mark}",
     ),
+    "reason.template.strange": (
+        "template_id is {given}, which the vendor gives to none",
+        "模板编号 template_id 为 {given}，平台没有这样的编号",
+    ),
     "reason.template.empty": ("template_id is empty", "模板编号 template_id 为空"),
     "reason.content.nothing": ("the content has nothing to say", "内容没有可朗读的文字"),
     "reason.content.char": (

@@ -38,6 +38,17 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "--column {text}: write it as mobile=手机号 or 1=姓名",
         "--column {text}：请写成 mobile=手机号 或 1=姓名",
     ),
+    "send.hidden": (
+        (
+            "{count:,} rows are hidden, by a filter for example, and are sent like the others: to "
+            "leave them out, copy what you see into a new file"
+        ),
+        "有 {count:,} 行被隐藏（例如被筛选），仍会一同发送；如不发送，请把看得见的行复制到新文件",
+    ),
+    "send.sheets": (
+        "only the sheet {sheet} is read, not: {others}",
+        "只读取工作表 {sheet}，不读取：{others}",
+    ),
     "send.out.wrong": (
         "--out would overwrite {name}, which this command needs itself",
         "--out 会覆盖本命令要用到的 {name}",

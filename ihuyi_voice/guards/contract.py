@@ -22,6 +22,7 @@ from typing import Final, Protocol
 
 import attrs
 
+from ihuyi_voice.common.foreign import shown
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards.limits import DAY, MINUTE, SECOND, Limits
@@ -120,6 +121,16 @@ class Unset:
 UNSET: Final = Unset()
 
 
+def check_clock(clock: object) -> None:
+    """Refuse what can't be called.
+
+    Raises:
+        InvalidRequest: It can't.
+    """
+    if not callable(clock):
+        raise InvalidRequest(f"clock is {shown(clock)}, which can't be called", field="clock")
+
+
 def check_guard(guard: object) -> None:
     """Refuse what is no guard.
 
@@ -136,5 +147,5 @@ def check_guard(guard: object) -> None:
         return
     if isinstance(guard, type) or not all(callable(getattr(guard, part, None)) for part in parts):
         raise InvalidRequest(
-            f"guard must be a MemoryGuard or another guard, not {guard!r:.80}", field="guard"
+            f"guard must be a MemoryGuard or another guard, not {shown(guard)}", field="guard"
         )

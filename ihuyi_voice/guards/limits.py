@@ -1,10 +1,12 @@
 """The limits per number, as settings: the vendor's are 1 a second, 3 a minute and 10 a day."""
 
-from math import isfinite
-from typing import Final
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
 
 import attrs
 
+from ihuyi_voice.common.foreign import shown
 from ihuyi_voice.errors import InvalidRequest
 
 SECOND: Final = 1.0
@@ -20,10 +22,12 @@ class Window:
     seconds: float
 
     def __attrs_post_init__(self) -> None:
-        whole = isinstance(self.count, int)  # pyright: ignore[reportUnnecessaryIsInstance] - settings come from files
-        if not whole or self.count < 1 or not isfinite(self.seconds) or self.seconds <= 0:
+        count: Any = self.count  # settings come from files
+        whole = is_number(count) and isinstance(count, int) and count >= 1
+        if not whole or not is_number(self.seconds) or not 0 < self.seconds <= sys.float_info.max:
             raise InvalidRequest(
-                f"{self} can't be a limit: count must be a whole number from 1, seconds above 0",
+                f"{shown(self)} can't be a limit: count must be a whole number from 1, seconds"
+                " above 0",
                 field="limits",
             )
 
@@ -46,6 +50,32 @@ class Limits:
     windows: tuple[Window, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        windows = _listed(self.extra)
+        if windows is None or not all(isinstance(each, Window) for each in windows):
+            text = f"extra must hold Windows, not {shown(self.extra)}"
+            raise InvalidRequest(text, field="limits")
         given = ((self.per_second, SECOND), (self.per_minute, MINUTE), (self.per_day, DAY))
         usual = [Window(count, seconds) for count, seconds in given if count is not None]
         object.__setattr__(self, "windows", (*usual, *self.extra))  # attrs' way on frozen classes
+
+
+def _listed(given: Sequence[object]) -> Sequence[object] | None:
+    return given if isinstance(given, tuple | list) else None
+
+
+def is_number(value: object) -> bool:
+    """Say whether a setting is a number that can be calculated with, and no bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def checked_limits(limits: object) -> Limits:
+    """Return what a guard goes by: the vendor's limits if none are given.
+
+    Raises:
+        InvalidRequest: They are no Limits.
+    """
+    if limits is None:
+        return Limits()
+    if not isinstance(limits, Limits):
+        raise InvalidRequest(f"limits must be Limits(…), not {shown(limits)}", field="limits")
+    return limits

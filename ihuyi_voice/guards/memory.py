@@ -17,8 +17,8 @@ from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
-from ihuyi_voice.guards.contract import Lease, Wait
-from ihuyi_voice.guards.limits import Limits
+from ihuyi_voice.guards.contract import Lease, Wait, check_clock
+from ihuyi_voice.guards.limits import Limits, checked_limits
 
 _Key: TypeAlias = int | str
 _Times: TypeAlias = float | tuple[float, ...]
@@ -90,7 +90,8 @@ class MemoryGuard:
     def __init__(
         self, limits: Limits | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = checked_limits(limits)
+        check_clock(clock)
         self._clock = clock
         self._windows = tuple((w.count, w.seconds) for w in self.limits.windows)
         self._longest = max((seconds for _, seconds in self._windows), default=0.0)

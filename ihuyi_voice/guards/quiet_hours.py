@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
 from ihuyi_voice.errors import InvalidRequest
-from ihuyi_voice.guards.contract import PASSES_ON, Guard, Lease, Wait, check_guard
+from ihuyi_voice.guards.contract import PASSES_ON, Guard, Lease, Wait, check_clock, check_guard
 from ihuyi_voice.guards.memory import MemoryGuard
 from ihuyi_voice.models import CHINA
 
@@ -70,8 +70,7 @@ class QuietHours:
         self.begin, self.end = _hours(hours)
         if not isinstance(zone, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] - settings come from files
             raise InvalidRequest(f"zone must be a datetime.tzinfo, not {zone!r:.80}", field="zone")
-        if not callable(clock):
-            raise InvalidRequest(f"clock is {clock!r:.80}, which can't be called", field="clock")
+        check_clock(clock)
         self._zone = zone
         self._clock = clock
 

@@ -16,6 +16,7 @@ import asyncio
 import logging
 import os
 import random
+import sys
 import time
 from itertools import count
 from types import TracebackType
@@ -25,7 +26,7 @@ from ihuyi_voice.common.logs import tell
 from ihuyi_voice.errors import GuardUnavailable, InvalidRequest
 from ihuyi_voice.guards import redis_script as script
 from ihuyi_voice.guards.contract import Lease, Wait
-from ihuyi_voice.guards.limits import Limits
+from ihuyi_voice.guards.limits import Limits, checked_limits, is_number
 from ihuyi_voice.guards.redis_batches import Batches, Held
 from ihuyi_voice.guards.redis_server import Client, Server
 from ihuyi_voice.guards.turns import Turns
@@ -100,7 +101,7 @@ class RedisGuard:
         on_unavailable: OnUnavailable = "refuse",
         max_rate: float | None = None,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = checked_limits(limits)
         self.max_rate = max_rate
         _check(self.limits, prefix, lease, on_unavailable, max_rate)
         self._gap = 0.0 if max_rate is None else 1 / max_rate
@@ -249,15 +250,17 @@ class RedisGuard:
 
 
 def _check(
-    limits: Limits, prefix: str, lease: float, on_unavailable: str, max_rate: float | None
+    limits: Limits, prefix: object, lease: float, on_unavailable: object, max_rate: float | None
 ) -> None:
     if any(window.seconds > script.LONGEST_WINDOW for window in limits.windows):
         raise InvalidRequest("no window in Redis may be longer than 120 days", field="limits")
-    if not prefix or set(prefix) & set("{}"):
-        raise InvalidRequest("prefix must not be empty, nor hold { or }", field="prefix")
-    if not _SHORTEST_LEASE <= lease <= script.LONGEST_WINDOW:
-        raise InvalidRequest("lease must be a second at least, and 120 days at most", field="lease")
+    if not isinstance(prefix, str) or not prefix or set(prefix) & set("{}"):
+        text = "prefix must be text, not be empty, nor hold { or }"
+        raise InvalidRequest(text, field="prefix")
+    if not is_number(lease) or not _SHORTEST_LEASE <= lease <= script.LONGEST_WINDOW:
+        text = "lease must be a number of seconds: one at least, and 120 days at most"
+        raise InvalidRequest(text, field="lease")
     if on_unavailable not in get_args(OnUnavailable):
         raise InvalidRequest('on_unavailable is "refuse" or "allow"', field="on_unavailable")
-    if max_rate is not None and not 0 < max_rate < float("inf"):
-        raise InvalidRequest("max_rate must be above 0", field="max_rate")
+    if max_rate is not None and not (is_number(max_rate) and 0 < max_rate <= sys.float_info.max):
+        raise InvalidRequest("max_rate must be a number above 0", field="max_rate")

@@ -1,11 +1,13 @@
 """What may be said: a notification's content, and a template's id, before they cost a call."""
 
 import unicodedata
+from typing import Final
 
+from ihuyi_voice.common.foreign import shown
 from ihuyi_voice.common.plain import plain
 from ihuyi_voice.errors import InvalidRequest
 
-_ALLOWED_CONTROLS = frozenset("\n\r\t")
+_ALLOWED_CONTROLS: Final = frozenset("\n\r\t")
 
 
 def validate_content(content: str, max_length: int | None) -> str:
@@ -40,12 +42,16 @@ def validate_template_id(given: object) -> str:
     """Return the id of a template; from files and databases it comes as a number, or not at all.
 
     Raises:
-        InvalidRequest: There is none.
+        InvalidRequest: There is none, or it can't be one.
     """
-    written = plain(given) if isinstance(given, str) else str(given)
-    if given is None or not written.strip():
+    written = (plain(given) if isinstance(given, str) else str(given)).strip()
+    if given is None or not written:
         raise InvalidRequest("template_id is empty", field="template_id")
-    return written.strip()
+    if isinstance(given, bool) or " " in written or not written.isprintable():
+        raise InvalidRequest(
+            f"template_id is {shown(given)}, which the vendor gives to none", field="template_id"
+        )
+    return written
 
 
 def _check_characters(content: str) -> None:

@@ -12,6 +12,7 @@ from ihuyi_voice.inputs.numbers import normalise_mobile
 from ihuyi_voice.inputs.records import Record
 from ihuyi_voice.inputs.tables import TableFile
 from ihuyi_voice.inputs.templates import Template
+from ihuyi_voice.inputs.workbook import Unseen, unseen
 from ihuyi_voice.models import Message
 
 _BROKEN: Final = "\N{REPLACEMENT CHARACTER}"
@@ -83,6 +84,14 @@ class RecipientsFile:
             InvalidRequest, OSError: As when it is read.
         """
         return self._begun()[0].names
+
+    def unseen(self) -> Unseen | None:
+        """Return what a person may not see of a workbook; None for a CSV file.
+
+        Raises:
+            InvalidRequest, ImportError, OSError: As when it is read.
+        """
+        return unseen(self.path) if self._table().is_workbook() else None
 
     def count(self) -> int:
         """Return how many rows there are, good or bad, without the header."""

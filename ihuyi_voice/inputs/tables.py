@@ -1,5 +1,6 @@
 """A table of people: a CSV file or a workbook, whatever it is called; anything else by its name."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -33,6 +34,7 @@ _IN_ZIPS: Final = (
     ("content.xml", "a sheet of OpenDocument (.ods)"),
 )
 _START: Final = 512
+_ZIP: Final = b"PK\x03\x04"
 
 
 @attrs.frozen
@@ -73,7 +75,7 @@ class TableFile:
         what = _named(self.path, start)
         if what is not None:
             raise InvalidRequest(f"{self.path.name} is {what}: save it as .xlsx or as .csv")
-        return start.startswith(b"PK\x03\x04")
+        return start.startswith(_ZIP)
 
 
 def _named(path: Path, start: bytes) -> str | None:
@@ -83,7 +85,7 @@ def _named(path: Path, start: bytes) -> str | None:
             return what
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGES):
         return "a web page, or a table of XML"
-    return _named_zip(path) if start.startswith(b"PK\x03\x04") else None
+    return _named_zip(path) if start.startswith(_ZIP) else None
 
 
 def _named_zip(path: Path) -> str | None:
@@ -109,7 +111,8 @@ def readable_twice(path: Path) -> Generator[Path]:
     """Yield a file that can be read again: this one, or a copy of a pipe, or of `-`.
 
     Raises:
-        InvalidRequest: It is `-`, and nothing is there.
+        InvalidRequest: It is `-`, and nothing is there; or what was piped ends within a line: who
+            writes a list may die at any place, and half a number is a stranger's.
         OSError: It can't be read.
     """
     if path.is_file() or (not path.exists() and str(path) != "-"):
@@ -123,4 +126,17 @@ def readable_twice(path: Path) -> Generator[Path]:
             else:
                 with path.open("rb") as pipe:
                     shutil.copyfileobj(pipe, file)
+        _check_end(copy)
         yield copy
+
+
+def _check_end(copy: Path) -> None:
+    with copy.open("rb") as file:
+        start = file.read(len(_ZIP))
+        file.seek(-min(copy.stat().st_size, 4), os.SEEK_END)
+        end = file.read().rstrip(b"\0")  # of UTF-16
+    if start and start != _ZIP and not end.endswith((b"\n", b"\r")):
+        raise InvalidRequest(
+            "the list ends in the middle of a line, as if its writer had been cut off; if it is"
+            " whole, put a line end there"
+        )

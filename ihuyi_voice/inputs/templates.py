@@ -7,11 +7,14 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.errors import InvalidRequest
+from ihuyi_voice.inputs.kinds import check_text
+from ihuyi_voice.inputs.options import counted
 
 VARIABLE: Final = "【变量】"
 
 
 def _check_text(_: object, __: object, text: str) -> None:
+    check_text("template", text)
     if not text.replace(VARIABLE, "").strip():
         raise InvalidRequest("a template needs some text beside its variables", field="template")
     if VARIABLE * 2 in text:
@@ -20,11 +23,6 @@ def _check_text(_: object, __: object, text: str) -> None:
             "put text between them",
             field="template",
         )
-
-
-def _check_length(_: object, __: object, length: int | None) -> None:
-    if length is not None and length < 1:
-        raise InvalidRequest(f"max_value_length is {length}; it must be 1 or more")
 
 
 @attrs.frozen
@@ -40,7 +38,7 @@ class Template:
     """
 
     text: str = attrs.field(validator=_check_text)
-    max_value_length: int | None = attrs.field(default=None, validator=_check_length)
+    max_value_length: int | None = attrs.field(default=None, validator=counted)
     _literals: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -112,6 +110,7 @@ class Template:
         nearest is always the best: its gap is the shortest and the least likely to hold a
         character that no value may have. So one pass over the content a literal is enough.
         """
+        check_text("content", content)
         first, *others = self._literals
         if not content.startswith(first):
             return _departs(f"{first[:20]!r} is missing at its beginning")

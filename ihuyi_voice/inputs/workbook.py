@@ -7,10 +7,14 @@ as their format shows them. Needs the extra `excel`.
 import importlib.util
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+
+import attrs
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs.records import Record
@@ -18,7 +22,26 @@ from ihuyi_voice.inputs.records import Record
 _MOST_COLUMNS: Final = 1_000
 _LARGEST: Final = 10**15  # from there on, Excel itself has lost digits
 _QUOTED: Final = re.compile(r'"([^"]*)"|\\(.)|\[[^\]]*\]|_.|;.*')
+_CHUNK: Final = 1 << 16
+_ROW: Final = re.compile(rb"<(?:\w+:)?row\b.*", re.DOTALL)
+_NUMBER: Final = re.compile(rb"""\sr=["'](\d+)["']""")
+_HIDDEN: Final = re.compile(rb"""\shidden=["'](?:1|true)["']""")
 _PARTS: Final = re.compile(r"(y+|m+|d+|h+|s+|AM/PM)", re.IGNORECASE)
+
+
+@attrs.frozen
+class Unseen:
+    """What is in a workbook that a person who looks at it may not think of.
+
+    Attributes:
+        hidden: How many of its rows are hidden, by a filter for example; they are read.
+        sheet: The sheet that is read.
+        others: Further visible sheets, which are not.
+    """
+
+    hidden: int
+    sheet: str
+    others: tuple[str, ...]
 
 
 def workbook_records(path: Path) -> Iterator[Record]:
@@ -29,13 +52,29 @@ def workbook_records(path: Path) -> Iterator[Record]:
         InvalidRequest: It is no workbook, or is protected by a password.
         OSError: The file can't be read.
     """
+    with _opened(path) as (sheet, *_):
+        yield from _rows(sheet)
+
+
+def unseen(path: Path) -> Unseen:
+    """Return what a person may not see of a workbook; raises what `workbook_records` does."""
+    with _opened(path) as (sheet, *others):
+        hidden = _hidden(sheet)
+        body = islice(_rows(sheet), 1, None) if hidden else ()
+        count = sum(record.line in hidden for record in body)
+        return Unseen(count, sheet.title, tuple(each.title for each in others))
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[list[Any]]:
+    """Yield the visible sheets of a workbook, one at least."""
     if importlib.util.find_spec("openpyxl") is None:
         raise ImportError(".xlsx needs an extra: pip install 'ihuyi-voice[excel]'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles that a sheet lacks, and the like
         book = _load(path)
         try:
-            yield from _rows(_first_sheet(book, path))
+            yield _visible(book, path)
         finally:
             book.close()
 
@@ -54,12 +93,26 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - openpyxl's
         ) from exc
 
 
-def _first_sheet(book: Any, path: Path) -> Any:  # noqa: ANN401 - openpyxl's
-    for sheet in book.worksheets:
-        if sheet.sheet_state == "visible":
-            sheet.reset_dimensions()  # some writers tell a wrong size
-            return sheet
-    raise InvalidRequest(f"{path.name} has no visible sheet")
+def _visible(book: Any, path: Path) -> list[Any]:  # noqa: ANN401 - openpyxl's
+    sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+    if not sheets:
+        raise InvalidRequest(f"{path.name} has no visible sheet")
+    sheets[0].reset_dimensions()  # some writers tell a wrong size
+    return sheets
+
+
+def _hidden(sheet: Any) -> set[int]:  # noqa: ANN401 - openpyxl's
+    """Return the numbers of the hidden rows of a sheet, which openpyxl tells only of whole ones."""
+    found, number, rest = set[int](), 0, b""
+    with sheet.parent._archive.open(sheet._worksheet_path) as source:  # noqa: SLF001 - as above
+        while chunk := source.read(_CHUNK):
+            *whole, rest = (rest + chunk).split(b">")
+            for row in filter(None, map(_ROW.search, whole)):
+                told = _NUMBER.search(row[0])
+                number = int(told[1]) if told else number + 1
+                if _HIDDEN.search(row[0]):
+                    found.add(number)
+    return found
 
 
 def _rows(sheet: Any) -> Iterator[Record]:  # noqa: ANN401 - openpyxl's

@@ -22,6 +22,7 @@ from ihuyi_voice.simulator.clock import movable
 from ihuyi_voice.simulator.faults import Fault, FaultKind, PushFault
 from ihuyi_voice.simulator.followups import ANSWERED, Arrival, FollowUps, Results
 from ihuyi_voice.simulator.http import PATH, Endpoint, Form
+from ihuyi_voice.simulator.options import several
 from ihuyi_voice.simulator.pushing import Pusher, PushTry
 from ihuyi_voice.simulator.vendor import Answer, StoredTemplate, Variables, Vendor
 
@@ -115,6 +116,7 @@ class Simulator(Endpoint):
         audit: Callable[[str], str | None] | None = None,
         audit_delay: float = 1.0,
     ) -> None:
+        quirks = several("quirks", quirks, str)
         super().__init__(latency, jitter, quirks, random.Random(seed))  # noqa: S311 - faults, not secrets
         clock = self.clock = movable(clock)
         self.vendor = Vendor(
@@ -122,18 +124,18 @@ class Simulator(Endpoint):
             api_key,
             clock,
             balance=balance,
-            limits=tuple(limits),
-            repeat_limits=tuple(repeat_limits),
-            blacklist=frozenset(blacklist),
+            limits=several("limits", limits, (tuple, list)),
+            repeat_limits=several("repeat_limits", repeat_limits, (tuple, list)),
+            blacklist=frozenset(several("blacklist", blacklist, str)),
             refusals=dict(refusals or {}),
-            sensitive_words=tuple(sensitive_words),
+            sensitive_words=several("sensitive_words", sensitive_words, str),
             check_templates=templates is not None,
             variables=variables,
             max_value_length=max_value_length,
             max_password_age=max_password_age,
             auto_approve=auto_approve,
         )
-        for content in templates or ():
+        for content in several("templates", templates or (), str):
             self.vendor.store_template(content, approved=True)
         self.arrivals: deque[Arrival] = deque(maxlen=keep_arrivals)
         self.codes: Counter[int | None] = Counter()

@@ -110,6 +110,19 @@ def test_what_is_wrong_is_told_as_when_it_is_sent(
     assert (result.exit_code, shown in result.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "options", [("--dry-run",), (), ("--ledger", "{folder}/n.db")], ids=["dry", "once", "ledger"]
+)
+def test_a_template_that_is_no_text_costs_rows_and_no_traceback(
+    vendor: Simulator, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """As from a terminal of another encoding, whose bytes come as such characters."""
+    more = [each.format(folder=tmp_path) for each in options]
+    result = run("send", write(tmp_path, ROWS[0]), "--template", "您好\udcff{姓名}", *more)
+    assert (result.exit_code, "the character U+DCFF at place 3" in result.stderr) == (1, True)
+    assert not vendor.arrivals
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.integers(0, 3), max_size=30),

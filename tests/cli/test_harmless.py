@@ -46,7 +46,7 @@ def refusing(_: str) -> dict[str, object]:
         ("submit", MOBILE, CONTENT),
         ("balance",),
         ("template", "add", "a【变量】"),
-        ("template", "delete", f"1{EVIL}".replace("\0", "")),
+        ("template", "delete", "1[/x]"),
     ],
     ids=lambda args: args[0],
 )

@@ -1,7 +1,9 @@
 """The lists that `send` takes: piped, with any delimiter, by templates that name columns."""
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import openpyxl
@@ -24,6 +26,21 @@ def test_a_list_may_come_through_a_pipe(vendor: Simulator, name: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert vendor.rung() == {(MOBILE, CONTENT): 1}
+
+
+def test_a_list_whose_writer_dies_in_the_middle_of_a_row_calls_nobody(
+    vendor: Simulator, tmp_path: Path
+) -> None:
+    """What came till then looks like a list."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    data = f"mobile,content\n{MOBILE},{CONTENT}\n{MOBILE},{CONTENT[:5]}".encode()
+    writer = threading.Thread(target=pipe.write_bytes, args=(data,), daemon=True)
+    writer.start()
+    result = run("send", str(pipe))
+    writer.join()
+    assert (result.exit_code, "in the middle of a line" in result.stderr) == (2, True)
+    assert not vendor.arrivals
 
 
 def test_a_piped_list_under_a_ledger_needs_a_name(vendor: Simulator, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from ihuyi_voice.cli.listing import Scratch, look_at, steady
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.simulator import Simulator
 from tests.cli.test_once import Sending, arrived, statuses, write
-from tests.support.command import run
+from tests.support.command import PROGRAM, run
 
 WRITING = (
     ("send", "{list}", "--force", "--out"),
@@ -19,6 +21,7 @@ WRITING = (
     ("ledger", "csv", "r", "--ledger", "{ledger}", "--recipients", "{list}", "--out"),
     ("ledger", "html", "r", "--ledger", "{ledger}", "--out"),
 )
+KEEPING = tuple(tuple(each for each in args if each != "--force") for args in WRITING)
 
 
 @pytest.fixture
@@ -29,9 +32,14 @@ def places(vendor: Simulator, tmp_path: Path) -> dict[str, str]:
     return {"list": file, "ledger": ledger}
 
 
+def filled(args: tuple[str, ...], places: dict[str, str]) -> list[str]:
+    """Return the arguments with their places."""
+    return [each.format(**places) for each in args]
+
+
 def refused(args: tuple[str, ...], places: dict[str, str], out: Path) -> str:
     """Run a command that must not write there; return what it complains of."""
-    result = run(*(each.format(**places) for each in args), str(out))
+    result = run(*filled(args, places), str(out))
     assert result.exit_code == 2, result.output
     return result.stderr
 
@@ -54,6 +62,85 @@ def test_nothing_is_written_over_that_a_command_lives_on(
     if "ledger" in needed:
         told = refused(args, places, Path(f"{places['ledger']}-wal"))
         assert "would overwrite n.db-wal" in told
+
+
+@pytest.mark.parametrize("args", KEEPING, ids=" ".join)
+def test_nothing_is_written_over_that_is_somebody_elses(
+    places: dict[str, str], tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    """Unless it is forced."""
+    out = tmp_path / "budget.csv"
+    out.write_text("month,sum\n11,1\n", encoding="utf-8")
+    assert "--force" in refused(args, places, out)
+    assert out.read_text(encoding="utf-8") == "month,sum\n11,1\n"
+    forced = run(*filled(args, places), str(out), "--force")
+    assert forced.exit_code == 0, forced.output
+    assert "month" not in out.read_text(encoding="utf-8-sig")
+
+
+@pytest.mark.parametrize("args", KEEPING[1:], ids=" ".join)
+def test_what_a_run_has_written_it_writes_again(
+    places: dict[str, str], tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    """Where a link points to, which stays one; an empty file of `mktemp` is nobody's."""
+    there, link = tmp_path / "there.csv", tmp_path / "here.csv"
+    there.touch()
+    link.symlink_to(there)
+    for _ in range(2):
+        result = run(*filled(args, places), str(link))
+        assert result.exit_code in {0, 7}, result.output
+        assert link.is_symlink()
+        assert there.stat().st_size > 0
+
+
+@pytest.mark.parametrize("args", WRITING, ids=" ".join)
+def test_a_link_that_leads_to_itself_costs_no_traceback(
+    places: dict[str, str], tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    """It is told, or a file takes its place: it held nothing."""
+    link = tmp_path / "link.csv"
+    link.symlink_to(link)
+    result = run(*filled(args, places), str(link))
+    assert (result.exit_code, link.is_symlink()) in ((2, True), (0, False))
+
+
+@pytest.mark.parametrize("args", WRITING, ids=" ".join)
+def test_the_output_is_no_place_for_a_file(
+    places: dict[str, str], tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    """`--out /dev/stdout > file` would take the device's place, or write over what is told."""
+    log = tmp_path / "log"
+    device = tmp_path / "stdout"
+    device.symlink_to("/proc/self/fd/1")
+    command = [*PROGRAM, *filled(args, places), str(device)]
+    with log.open("wb") as told:
+        done = subprocess.run(command, stdout=told, stderr=subprocess.PIPE, check=False)  # noqa: S603
+    assert (done.returncode, log.read_bytes(), device.is_symlink()) == (2, b"", True)
+    assert b"is no file" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.xlsx", "x.html"])
+def test_a_folder_that_is_not_there_is_told_by_the_name_that_was_given(
+    places: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    """And not by that of a file that nobody asked for."""
+    out = tmp_path / "none" / name
+    args = WRITING[3] if out.suffix == ".html" else WRITING[2]
+    assert f"{out}'" in refused(args, places, out)
+
+
+def test_a_list_from_a_pipe_is_joined_with_its_results(
+    places: dict[str, str], tmp_path: Path
+) -> None:
+    """It is read more than once, as `send` reads it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    data = Path(places["list"]).read_bytes()
+    writer = threading.Thread(target=lambda: pipe.write_bytes(data), daemon=True)
+    writer.start()
+    result = run("ledger", "csv", "r", "--ledger", places["ledger"], "--recipients", str(pipe))
+    writer.join()
+    assert (result.exit_code, result.stdout.count("ACCEPTED")) == (0, 2)
 
 
 @pytest.mark.parametrize("args", WRITING, ids=" ".join)

@@ -211,3 +211,21 @@ def test_a_hostile_text_steers_no_terminal(inbox: str) -> None:
         lines = [process.stdout.readline() for _ in range(2)]
     assert all(line.rstrip("\n").isprintable() for line in lines)
     assert all(r"\x1b]0;owned\x07\x9b31m\r\nforged\u202e [bold]" in line for line in lines)
+
+
+def test_pushes_are_taken_while_nobody_reads(inbox: str) -> None:
+    """As from a pager that stands still: they are stored, and printed to whoever reads next."""
+    count = 300  # more than a pipe holds
+    with receiving("--json") as (process, address):
+        for place in range(1, count + 1):
+            assert push(address, report_form(str(place))).text == "success"
+        process.send_signal(signal.SIGTERM)
+        process.wait()  # nobody reads yet
+        printed, told = process.communicate()
+    assert (process.returncode, told) == (0, "")
+    assert 0 < len(printed.splitlines()) < count
+    with receiving("--json") as (process, _):
+        assert process.stdout is not None
+        more = [process.stdout.readline() for _ in range(count - len(printed.splitlines()))]
+    ids = [json.loads(line)["voice_id"] for line in (*printed.splitlines(), *more)]
+    assert sorted(ids, key=int) == [str(place) for place in range(1, count + 1)]

@@ -154,3 +154,24 @@ def test_cells_are_text_whatever_they_look_like(tmp_path: Path) -> None:
         "n",
         "inlineStr",
     }
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ()], ids=["dry", "sent"])
+def test_what_a_person_does_not_see_of_a_workbook_is_told(
+    vendor: Simulator, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """Before anything is sent, and in a dry run: rows behind a filter would ring as well."""
+    file = tmp_path / "list.xlsx"
+    with xlsxwriter.Workbook(str(file)) as book:
+        sheet: Any = book.add_worksheet("now")  # pyright: ignore[reportUnknownMemberType] - it has no types
+        sheet.write_row(0, 0, ("mobile", "content"))
+        for row in (1, 2, 3):
+            sheet.write_row(row, 0, (f"1390000000{row}", CONTENT))
+        sheet.set_row(2, None, None, {"hidden": True})
+        book.add_worksheet("later")  # pyright: ignore[reportUnknownMemberType]
+    result = run("send", str(file), *options)
+    assert result.exit_code == 0, result.output
+    first, second, *_ = result.stderr.splitlines()
+    assert first.startswith("1 rows are hidden, by a filter for example, and are sent like")
+    assert second == "only the sheet now is read, not: later"
+    assert len(vendor.arrivals) == (0 if options else 3)

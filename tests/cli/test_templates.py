@@ -42,6 +42,13 @@ def test_a_template_is_deleted_once(vendor: Simulator, name: str) -> None:
     assert (again.exit_code, "TemplateNotFound" in again.stderr) == (3, True)
 
 
+def test_an_id_that_is_no_text_is_refused_in_words(vendor: Simulator) -> None:
+    """A byte that the shell passes on, of another encoding for example."""
+    result = run("template", "delete", "\udcff")
+    assert (result.exit_code, "template_id is" in result.stderr) == (2, True)
+    assert not vendor.arrivals
+
+
 def test_a_deletion_can_be_told_to_programs(vendor: Simulator) -> None:
     """As an object with the id."""
     name = next(iter(vendor.vendor.templates))

@@ -1,20 +1,30 @@
 """A pipe that nobody reads: it is waited for, and never keeps a signal from being heard."""
 
+import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from itertools import count
 from pathlib import Path
 from typing import IO
 
+import httpx
 import pytest
 
+from ihuyi_voice import VoiceClient
 from ihuyi_voice.cli import streams
-from ihuyi_voice.cli.output import print_json
-from ihuyi_voice.cli.streams import OutputClosed, haste
+from ihuyi_voice.cli.course import Course, Plan, follow, submissions
+from ihuyi_voice.cli.exits import Exit
+from ihuyi_voice.cli.interrupts import Interrupts
+from ihuyi_voice.cli.output import print_json, reporting
+from ihuyi_voice.cli.streams import OutputClosed, haste, room
+from ihuyi_voice.cli.told import Told, print_row
+from ihuyi_voice.inputs import RecipientsFile
 from ihuyi_voice.simulator import Simulator
 from tests.cli.test_once import ROWS, arrived, results, statuses, write
 from tests.support.command import PROGRAM
@@ -78,17 +88,21 @@ def full() -> Iterator[tuple[int, IO[str]]]:
 class Looks:
     """Counts the looks at a pipe, and has signals come, or somebody read, at some of them."""
 
-    def __init__(self, signals: Sequence[int], reading: int, reads_at: int = 0) -> None:
+    def __init__(
+        self, signals: Sequence[int], reading: int, reads_at: int = 0, *, asked: bool = False
+    ) -> None:
         self.count = 0
         self.heard = list[bool]()
         self._signals, self._reading, self._reads_at = signals, reading, reads_at
         self.now = 1000.0
+        self._asked = asked
 
     def print_json(self, file: IO[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """Print something there, with a clock that goes on with each look."""
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", file)
             patch.setattr(haste, "is_counted", True)
+            patch.setattr(haste, "is_asked", self._asked)
             patch.setattr(streams, "select", self.select)
             patch.setattr(streams, "monotonic", lambda: self.now)
             print_json({"a": 1})
@@ -133,3 +147,76 @@ def test_a_slow_reader_gets_everything(
     reading, file = full
     Looks([], reading, reads_at=1000).print_json(file, monkeypatch)
     assert os.read(reading, 100) == b'{"a": 1}\n'
+
+
+def test_after_a_signal_that_the_run_heard_a_reader_has_some_seconds(
+    full: tuple[int, IO[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came while the run waited for room, and nobody would end what it prints after that."""
+    reading, file = full
+    clock = Looks([], reading, asked=True)
+    with pytest.raises(OutputClosed, match="nobody read the output"):
+        clock.print_json(file, monkeypatch)
+    assert clock.count == 6
+
+
+async def test_the_event_loop_goes_on_while_nobody_reads(
+    full: tuple[int, IO[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a run's beat would stop, another process would take it for dead, and pushes be lost."""
+    reading, file = full
+    monkeypatch.setattr(sys, "stdout", file)
+    waiting = asyncio.ensure_future(room())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    os.read(reading, 1 << 20)
+    await waiting
+
+
+async def test_what_waits_for_room_is_lost_to_no_signal(
+    full: tuple[int, IO[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is told with what was in flight, once that has been awaited."""
+    simulator, told = Simulator(limits=()), list[Told]()
+    plan = Plan(RecipientsFile(write(tmp_path, 3)))
+    course, transport = Course([told.append, print_row]), httpx.ASGITransport(app=simulator)
+    monkeypatch.setattr(sys, "stdout", full[1])
+    monkeypatch.setattr(streams, "monotonic", count(step=10).__next__)
+    async with (
+        httpx.AsyncClient(transport=transport) as web,
+        VoiceClient(simulator.account, simulator.api_key, http_client=web) as client,
+        AsyncExitStack() as stack,
+    ):
+        run = submissions(client, plan, course, 3)
+        await stack.enter_async_context(run)
+        with Interrupts() as interrupts:
+            following = asyncio.ensure_future(
+                follow(run, course, 3, interrupts, entered=stack, hidden=True)
+            )
+            while run.progress.finished < 3:  # noqa: ASYNC110 - it is asked, and tells nobody
+                await asyncio.sleep(0)
+            assert (following.done(), told) == (False, [])
+            signal.raise_signal(signal.SIGTERM)
+            await following
+    assert sorted(each.row.line for each in told) == [2, 3, 4]
+    assert course.exit is Exit.NOT_WRITTEN
+
+
+def test_a_log_that_nobody_reads_holds_nothing_up(
+    full: tuple[int, IO[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written where calls end and pushes come; who reads again is told that it has gaps."""
+    reading, file = full
+    monkeypatch.setattr(sys, "stderr", file)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logger = logging.getLogger("tests.unread")
+    with reporting(as_json=False):
+        for place in range(3):
+            logger.warning("nobody reads this: %d", place)
+        os.read(reading, 1 << 20)
+        logger.warning("somebody reads this")
+    assert os.read(reading, 1 << 20).decode().splitlines() == [
+        "3 log lines are left out, for nobody read them",
+        "somebody reads this",
+    ]

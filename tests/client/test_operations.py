@@ -20,6 +20,7 @@ from ihuyi_voice import (
     VoiceClient,
 )
 from ihuyi_voice.simulator import Simulator
+from tests.support.odd import kind_of
 from tests.support.vendor import CONTENT, MOBILE, ONCE
 
 ADDED = "您的订单号是：【变量】。已由顺风快递发出，请注意查收。"
@@ -77,6 +78,15 @@ async def test_templates_are_added_once_and_deleted_once(simulator: Simulator, u
         for nothing in (" ", None):
             with pytest.raises(InvalidRequest, match="template_id is empty"):
                 await client.delete_template(nothing)
+
+
+@pytest.mark.parametrize("odd", [True, "\ud800", "a b", "a\0", object(), object], ids=kind_of)
+async def test_what_is_no_templates_id_is_refused(simulator: Simulator, url: str, odd: Any) -> None:
+    """Before it is sent; at the command a byte that is no text becomes such a character."""
+    async with VoiceClient(simulator.account, simulator.api_key, base_url=url) as client:
+        with pytest.raises(InvalidRequest) as caught:
+            await client.delete_template(odd)
+    assert (caught.value.field, len(simulator.arrivals)) == ("template_id", 0)
 
 
 class Texts(str, Enum):  # noqa: UP042 - a StrEnum writes itself otherwise

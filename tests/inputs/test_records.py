@@ -1,5 +1,7 @@
 """Records of CSV files as people and programs write them: whole, or refused as one."""
 
+from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -229,3 +231,19 @@ def test_a_pipe_is_read_once_and_can_be_read_again(
     for path in (piped, tmp_path / "none.csv"):
         with readable_twice(path) as same:
             assert same is path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=repr)
+def test_a_piped_list_that_was_cut_off_is_no_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, end: str
+) -> None:
+    """Whoever writes it may die at any place, and a part of a number may be somebody else's."""
+    whole = f"mobile,content{end}03118800000,您好{end}"
+    cut = whole[: -len(end)].encode(encoding)
+    for data, is_whole in ((b"", True), (whole.encode(encoding), True), (cut, False)):
+        piped = BytesIO(data)
+        monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": piped}))
+        with nullcontext() if is_whole else pytest.raises(InvalidRequest, match="cut off"):
+            with readable_twice(Path("-")):
+                pass

@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from ihuyi_voice import InvalidRequest, Template
 from ihuyi_voice.inputs.templates import VARIABLE
+from tests.support.odd import kind_of
 
 BIRTHDAY = Template("您的客户【变量】将于【变量】天后过生日")
 
@@ -116,8 +118,18 @@ def test_a_template_nobody_could_match_is_refused(text: str, reason: str) -> Non
 
 def test_the_longest_value_must_have_a_length() -> None:
     """A limit of 0 would refuse everything."""
-    with pytest.raises(InvalidRequest, match="must be 1 or more"):
+    with pytest.raises(InvalidRequest, match="must be above 0"):
         Template("a", 0)
+
+
+@pytest.mark.parametrize("odd", [None, 7, b"x", ["x"], object()], ids=kind_of)
+def test_what_is_no_text_is_refused_by_its_name(odd: Any) -> None:
+    """As a template and as a content, which a database may lack."""
+    with pytest.raises(InvalidRequest, match="template must be text"):
+        Template(odd)
+    for ask in (Template("您好【变量】").match, Template("您好【变量】").check):
+        with pytest.raises(InvalidRequest, match="content must be text"):
+            ask(odd)
 
 
 def test_templates_are_values() -> None:

@@ -12,7 +12,7 @@ import pytest
 import xlsxwriter  # type: ignore[import-untyped]  # it has no types
 
 from ihuyi_voice import InvalidRequest, Template
-from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile
+from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile, workbook
 
 
 def book(
@@ -90,6 +90,54 @@ def test_the_first_visible_sheet_is_read(tmp_path: Path) -> None:
     """Others are of no concern."""
     rows = [["mobile", "content"], ["13900000000", "ok"]]
     assert RecipientsFile(book(tmp_path, rows, sheets=3)).count() == 1
+
+
+def with_hidden(path: Path, hidden: Sequence[int], sheets: Sequence[str] = ()) -> RecipientsFile:
+    """Write a list of eight people, one below a blank row, with rows hidden, and further sheets."""
+    file = path / "hidden.xlsx"
+    with xlsxwriter.Workbook(str(file)) as made:
+        sheet: Any = made.add_worksheet("list")  # pyright: ignore[reportUnknownMemberType] - it has no types
+        sheet.write_row(1, 0, ("mobile", "content"))
+        for place in (*range(2, 9), 20):
+            sheet.write_row(place, 0, (f"139000000{place:02d}", "a < b > c"))
+        for place in hidden:
+            sheet.set_row(place, None, None, {"hidden": True})
+        for name in sheets:
+            made.add_worksheet(name)  # pyright: ignore[reportUnknownMemberType]
+    return RecipientsFile(file)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "count"),
+    [((), 0), ((2, 3), 2), ((20,), 1), ((0, 1, 15), 0), (range(30), 8)],
+    ids=["none", "two", "the last", "blank ones and the header", "all"],
+)
+def test_hidden_rows_are_counted(tmp_path: Path, hidden: Sequence[int], count: int) -> None:
+    """They are read like the others: who filters a sheet may think that the rest is away."""
+    file = with_hidden(tmp_path, hidden)
+    unseen = file.unseen()
+    assert unseen is not None
+    assert (unseen.hidden, unseen.others, file.count()) == (count, (), 8)
+
+
+def test_sheets_that_are_not_read_are_named(tmp_path: Path) -> None:
+    """A table of text has none."""
+    unseen = with_hidden(tmp_path, (), ("More", "二")).unseen()
+    assert unseen is not None
+    assert (unseen.sheet, unseen.others) == ("list", ("More", "二"))
+    table = tmp_path / "list.csv"
+    table.write_text("mobile,content\n", encoding="utf-8")
+    assert RecipientsFile(table).unseen() is None
+
+
+def test_hidden_rows_are_found_wherever_the_file_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read in pieces, and a row may begin at the end of one."""
+    monkeypatch.setattr(workbook, "_CHUNK", 7)
+    unseen = with_hidden(tmp_path, (2, 8)).unseen()
+    assert unseen is not None
+    assert unseen.hidden == 2
 
 
 def test_a_workbook_that_is_broken_says_what_to_do(tmp_path: Path) -> None:
