@@ -24,6 +24,7 @@ from tests.support.long import LONG
 pytest_plugins = [
     "ihuyi_voice.testing.plugin",  # an entry point's, too, once this is installed
     "tests.support.databases",
+    "tests.support.ready",  # before those that import it
     "tests.support.ledgers",
     "tests.support.postgres",
     "tests.support.redis_servers",

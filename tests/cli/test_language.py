@@ -59,18 +59,17 @@ def fields(words: str) -> list[tuple[str | None, str | None]]:
     return sorted((name, spec) for _, name, spec, _ in parts if name is not None)
 
 
-@pytest.mark.parametrize("key", TEXTS)
-def test_every_text_is_there_in_both_languages(key: str) -> None:
+def test_every_text_is_there_in_both_languages() -> None:
     """With the same values to fill in, written alike; and help and errors really are Chinese."""
-    english, chinese = TEXTS[key]
-    assert english.strip()
-    assert chinese.strip()
-    if key.startswith("reason."):  # which may leave out what nobody needs
-        assert set(fields(chinese)) <= set(fields(english))
-    elif key != "error.voice":  # which names the family beside the class
-        assert fields(english) == fields(chinese)
-    if key.endswith(".help"):
-        assert CHINESE.search(chinese)
+    for key, (english, chinese) in TEXTS.items():
+        assert english.strip(), key
+        assert chinese.strip(), key
+        if key.startswith("reason."):  # which may leave out what nobody needs
+            assert set(fields(chinese)) <= set(fields(english)), key
+        elif key != "error.voice":  # which names the family beside the class
+            assert fields(english) == fields(chinese), key
+        if key.endswith(".help"):
+            assert CHINESE.search(chinese), key
 
 
 def test_the_family_of_an_error_is_said_in_chinese_beside_its_name() -> None:

@@ -21,6 +21,7 @@ from ihuyi_voice.simulator import Fault, Simulator
 from tests.cli.test_resuming import results, rung_twice, statuses, write
 from tests.pushes.support import FORM, report_form
 from tests.support.command import run
+from tests.support.ready import ready_ledger
 from tests.support.servers import free_port
 
 CHINA: Final = timezone(timedelta(hours=8))
@@ -44,6 +45,15 @@ def address(postgres: str) -> Iterator[str]:
     execute(postgres, f"CREATE DATABASE {name}")
     yield f"{postgres.rpartition('/')[0]}/{name}"
     execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def ready(postgres: str) -> Iterator[str]:
+    """Yield the URL of a database with an empty ledger."""
+    with asyncio.Runner() as runner:
+        lending = ready_ledger(postgres, queue=True, alone=True)
+        yield runner.run(lending.__aenter__()).url
+        runner.run(lending.__aexit__(None, None, None))
 
 
 def send(folder: Path, ledger: str, *args: str) -> tuple[int, str, str]:
@@ -84,13 +94,13 @@ def test_a_run_is_sent_and_told_of(
 
 
 def test_what_is_uncertain_is_settled(
-    vendor: Simulator, tmp_path: Path, address: str, inbox: str, monkeypatch: pytest.MonkeyPatch
+    vendor: Simulator, tmp_path: Path, ready: str, inbox: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One by its delivery report, one by a person; what was not sent is sent the next time."""
-    monkeypatch.setenv("IHUYI_LEDGER", address)
+    monkeypatch.setenv("IHUYI_LEDGER", ready)
     vendor.add_fault(Fault("disconnect_after", times=2))
     write(tmp_path, 6)
-    assert send(tmp_path, address)[0] == 1
+    assert send(tmp_path, ready)[0] == 1
     unsure = lines("ledger", "unknown", "名单.csv", "--numbers")
     assert len(unsure) == 2
     asyncio.run(report(inbox, unsure[0]["mobile"]))
@@ -100,7 +110,7 @@ def test_what_is_uncertain_is_settled(
     result = run("ledger", "settle", "名单.csv", unsure[1]["key"], "not_sent")
     assert result.exit_code == 0, result.output
     assert run("ledger", "unknown", "名单.csv").stdout == "nothing is uncertain\n"
-    assert send(tmp_path, address)[0] == 0
+    assert send(tmp_path, ready)[0] == 0
     assert statuses(tmp_path / "out.csv") == {"ACCEPTED": 6}
     assert len(vendor.arrivals) == 7
 
@@ -203,12 +213,12 @@ def test_a_vendor_that_cannot_be_reached_ends_a_run_that_goes_on_later(
 
 
 def test_a_list_joined_with_its_run_keeps_its_columns(
-    vendor: Simulator, tmp_path: Path, address: str
+    vendor: Simulator, tmp_path: Path, ready: str
 ) -> None:
     """From PostgreSQL as from a file."""
     file, table = write(tmp_path, 3), tmp_path / "joined.csv"
-    assert send(tmp_path, address)[0] == 0
-    args = ("--ledger", address, "--recipients", str(file), "--out", str(table))
+    assert send(tmp_path, ready)[0] == 0
+    args = ("--ledger", ready, "--recipients", str(file), "--out", str(table))
     assert run("ledger", "csv", "名单.csv", *args).exit_code == 0
     with table.open(encoding="utf-8-sig", newline="") as opened:
         rows = list(csv.DictReader(opened))

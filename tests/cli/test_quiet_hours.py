@@ -13,8 +13,8 @@ from ihuyi_voice.cli import send as send_module
 from ihuyi_voice.cli import work as work_module
 from ihuyi_voice.guards import Guard, QuietHours
 from ihuyi_voice.simulator import Simulator
-from tests.ledger.killing import own_database
 from tests.support.command import CONTENT, run
+from tests.support.ready import ready_ledger
 from tests.support.redis_servers import PrivateRedis
 
 NIGHT = datetime.fromisoformat("2026-11-25T23:30:00+08:00").timestamp()
@@ -104,15 +104,15 @@ def held(ledger: str) -> dict[str, int]:
 def workers(postgres: str, private: PrivateRedis, recipients: Path) -> Iterator[str]:
     """A ledger with the list in it, for workers; the environment names it, and their guard."""
     with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
-        database = own_database(postgres)
-        url = runner.run(database.__aenter__())
+        lending = ready_ledger(postgres, queue=True, alone=True)
+        url = runner.run(lending.__aenter__()).url
         patch.setenv("IHUYI_LEDGER", url)
         patch.setenv("IHUYI_GUARD", private.url)
         patch.setenv("IHUYI_ACCOUNT", "VM00000000")
         loaded = run("send", str(recipients), "--distribute", "--run", "nightly")
         assert loaded.exit_code == 0, loaded.output
         yield url
-        runner.run(database.__aexit__(None, None, None))
+        runner.run(lending.__aexit__(None, None, None))
 
 
 @pytest.mark.usefixtures("at_night")

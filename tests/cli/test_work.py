@@ -13,8 +13,8 @@ from ihuyi_voice.cli import following
 from ihuyi_voice.ledger import Ledger, PartInfo, RunProgress
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.simulator import Simulator
-from tests.ledger.killing import own_database
 from tests.support.command import run
+from tests.support.ready import ready_ledger
 from tests.support.redis_servers import PrivateRedis
 
 LIST = "mobile,content\n" + "".join(
@@ -26,11 +26,11 @@ LIST = "mobile,content\n" + "".join(
 def ledger(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where a ledger for many machines is, which the environment names."""
     with asyncio.Runner() as runner:
-        database = own_database(postgres)
-        url = runner.run(database.__aenter__())
+        lending = ready_ledger(postgres, queue=True, alone=True)
+        url = runner.run(lending.__aenter__()).url
         monkeypatch.setenv("IHUYI_LEDGER", url)
         yield url
-        runner.run(database.__aexit__(None, None, None))
+        runner.run(lending.__aexit__(None, None, None))
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
-import asyncpg
 import attrs
 
 from ihuyi_voice.ledger import Ledger
@@ -166,17 +165,4 @@ async def scene(
                     await victim.kill()
 
 
-@asynccontextmanager
-async def own_database(url: str) -> AsyncGenerator[str]:
-    """Yield the URL of a database of the test's own on a PostgreSQL."""
-    name = f"test_{secrets.token_hex(4)}"
-    connection = await asyncpg.connect(url)
-    await connection.execute(f"CREATE DATABASE {name}")
-    try:
-        yield f"{url.rpartition('/')[0]}/{name}"
-    finally:
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await connection.close()
-
-
-__all__ = ["ROOT", "RUN", "Scene", "Vendor", "Victim", "own_database", "scene"]
+__all__ = ["ROOT", "RUN", "Scene", "Vendor", "Victim", "scene"]

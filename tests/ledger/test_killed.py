@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from tests.ledger.killing import RUN, own_database, scene
+from tests.ledger.killing import RUN, scene
+from tests.support.databases import own_database
 from tests.support.long import LONG, few_or_many
 
 CONCURRENCY: Final = 20

@@ -9,7 +9,7 @@ import pytest
 from ihuyi_voice import OutcomeStatus
 from ihuyi_voice.ledger import Ledger, LedgerUnavailable
 from ihuyi_voice.storage import Query, Work
-from tests.ledger.killing import own_database
+from tests.support.databases import own_database
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, unknown
 
 if TYPE_CHECKING:

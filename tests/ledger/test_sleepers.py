@@ -14,10 +14,11 @@ import pytest
 
 from ihuyi_voice.ledger import Ledger, LedgerUnavailable
 from ihuyi_voice.ledger.schema import Timing
-from tests.ledger.killing import ROOT, own_database
+from tests.ledger.killing import ROOT
 from tests.ledger.sleeper import ACCOUNT, Order
 from tests.support.ledgers import draft
 from tests.support.postgres import Server, pooler_of
+from tests.support.ready import ready_ledger
 
 SOON: Final = Timing(beat=0.1, dead=0.5, look=0.1)
 USED = 'UPDATE "ihuyi_runs" SET used_at'
@@ -78,8 +79,8 @@ async def test_its_locks_are_taken_from_it(
     postgres: str, what: Callable[[str], Awaitable[None]]
 ) -> None:
     """Of the same key, or the same run; and when it wakes it sends nothing."""
-    async with own_database(postgres) as url:
-        await what(url)
+    async with ready_ledger(postgres, alone=True) as lent:
+        await what(lent.url)
 
 
 @pytest.mark.long
@@ -94,8 +95,11 @@ async def test_its_locks_are_taken_from_it_behind_a_pooler(
 
 async def test_a_sleeper_that_nobody_has_taken_over_goes_on(postgres: str) -> None:
     """Its connection was ended meanwhile; its call is granted on another one."""
-    async with own_database(postgres) as url, asleep(Order(url, USED)) as sleeper:
-        admin = await asyncpg.connect(url)
+    async with (
+        ready_ledger(postgres, alone=True) as lent,
+        asleep(Order(lent.url, USED)) as sleeper,
+    ):
+        admin = await asyncpg.connect(lent.url)
         await admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -109,10 +113,13 @@ async def test_locks_of_who_is_no_ledger_are_told_in_words(
 ) -> None:
     """Somebody's psql, say: it isn't ended, and as soon as it lets go everything works."""
     monkeypatch.setattr("ihuyi_voice.ledger.ledger.LOCK_TIMEOUT", 0.02)
-    async with own_database(postgres) as url, Ledger.open(url) as ledger:
-        admin = await asyncpg.connect(url)
+    async with (
+        ready_ledger(postgres) as lent,
+        Ledger.open(lent.url, prefix=lent.prefix) as ledger,
+    ):
+        admin = await asyncpg.connect(lent.url)
         async with admin.transaction():
-            await admin.execute('LOCK TABLE "ihuyi_runs" IN ACCESS EXCLUSIVE MODE')
+            await admin.execute(f'LOCK TABLE "{lent.prefix}_runs" IN ACCESS EXCLUSIVE MODE')
             with pytest.raises(LedgerUnavailable, match=r"another program holds locks.*psql"):
                 await ledger.calls(ACCOUNT).look([draft()])
         assert await ledger.calls(ACCOUNT).look([draft()]) == [None]

@@ -13,7 +13,8 @@ import pytest
 from ihuyi_voice.pushes import DeliveryReport, Handling, Inbox, InboxUnavailable, PushReceiver
 from tests.pushes.requests import TOKEN, push, status
 from tests.pushes.support import Place, Recorder, report, report_form, states
-from tests.support.postgres import Server, new_table, pooler_of, server_of
+from tests.support.databases import new_table
+from tests.support.postgres import Server, pooler_of, server_of
 
 pytestmark = pytest.mark.long
 

@@ -5,6 +5,7 @@ import atexit
 import os
 import secrets
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -64,7 +65,7 @@ def postgres_or_none(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture
 async def place(postgres_or_none: str | None, tmp_path: Path) -> AsyncGenerator[Place]:
     """Yield a database with a table of the test's own, dropped afterwards."""
-    table = f"test_{secrets.token_hex(4)}"
+    table = new_table()
     if postgres_or_none is None:
         yield Place(str(tmp_path / "test.sqlite3"), table, is_postgres=False)
         return
@@ -76,7 +77,7 @@ LEDGERS: Final = ("runs", "parts", "owners", "entries", "reports", "marks")
 
 
 @cache
-def _broom(url: str) -> "psycopg.Connection[Any]":
+def broom(url: str) -> "psycopg.Connection[Any]":
     """Return a connection that stays open: to make one takes longer than to drop all tables."""
     quiet = "-c client_min_messages=warning"  # of tables that a test has not made
     broom = psycopg.connect(url, autocommit=True, options=quiet)
@@ -95,8 +96,36 @@ END $$;
 """
 
 
+def new_table() -> str:
+    """Return a name that no table has."""
+    return f"test_{secrets.token_hex(4)}"
+
+
+async def new_database(url: str) -> str:
+    """Make a database on a PostgreSQL, and return its URL."""
+    name = new_table()
+    await asyncio.to_thread(broom(url).execute, f"CREATE DATABASE {name}".encode())
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+async def drop_database(url: str, own: str) -> None:
+    """Drop a database that was made on a PostgreSQL, whoever is connected."""
+    statement = f"DROP DATABASE {own.rpartition('/')[2]} WITH (FORCE)"
+    await asyncio.to_thread(broom(url).execute, statement.encode())
+
+
+@asynccontextmanager
+async def own_database(url: str) -> AsyncGenerator[str]:
+    """Yield the URL of a database of the test's own on a PostgreSQL."""
+    own = await new_database(url)
+    try:
+        yield own
+    finally:
+        await drop_database(url, own)
+
+
 async def drop(url: str, name: str) -> None:
     """Drop a table, a ledger's tables, and their queue, on PostgreSQL: all in one commit."""
     tables = ", ".join([name, f"{name}_counts", *(f"{name}_{each}" for each in LEDGERS)])
     statement = _DROP.format(tables=tables, name=name).encode()
-    await asyncio.to_thread(_broom(url).execute, statement)  # who holds a lock may let go of it
+    await asyncio.to_thread(broom(url).execute, statement)  # who holds a lock may let go of it

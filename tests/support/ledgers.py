@@ -5,6 +5,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -25,7 +26,8 @@ from ihuyi_voice.ledger.desk import Desk
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.schema import Timing
 from ihuyi_voice.models import Draft
-from tests.support.databases import Place
+from tests.support.databases import Place, new_table
+from tests.support.ready import ready_ledger
 
 ACCOUNT = "VM1"
 A, B = "13900000000", "02151000029"
@@ -148,8 +150,18 @@ def status_of(end: Submission | VoiceError) -> OutcomeStatus:
 
 
 @pytest.fixture
-async def world(place: Place) -> AsyncGenerator[World]:
+async def ledger_place(postgres_or_none: str | None, tmp_path: Path) -> AsyncGenerator[Place]:
+    """Yield a database with nothing in it, or, on PostgreSQL, with an empty ledger."""
+    if postgres_or_none is None:
+        yield Place(str(tmp_path / "test.sqlite3"), new_table(), is_postgres=False)
+        return
+    async with ready_ledger(postgres_or_none) as lent:
+        yield Place(lent.url, lent.prefix, is_postgres=True)
+
+
+@pytest.fixture
+async def world(ledger_place: Place) -> AsyncGenerator[World]:
     """Yield a database for ledgers of the test's own."""
-    world = World(place)
+    world = World(ledger_place)
     yield world
     await world.aclose()

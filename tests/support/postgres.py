@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -201,8 +200,3 @@ async def pooler_of(server: Server, *, size: int = 2) -> AsyncGenerator[str]:
         finally:
             process.terminate()
             await process.wait()
-
-
-def new_table() -> str:
-    """Return a name that no table has."""
-    return f"test_{secrets.token_hex(4)}"

@@ -1,7 +1,6 @@
-"""Workers for tests: tables and a schema of the test's own, and what is left in them."""
+"""Workers for tests: a ledger and a queue of the test's own, and what is left in them."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -12,7 +11,7 @@ import asyncpg
 from ihuyi_voice import VoiceClient
 from ihuyi_voice.ledger import Ledger, RunProgress
 from ihuyi_voice.simulator import Simulator
-from tests.support.databases import drop
+from tests.support.ready import ready_ledger
 from tests.support.vendor import in_process
 
 ACCOUNT = "VM00000000"
@@ -20,14 +19,15 @@ CONTENT = "您的验证码是：1234。"
 
 
 @asynccontextmanager
-async def own_ledger(url: str, **options: Any) -> AsyncGenerator[tuple[Ledger, str]]:
-    """Yield an open ledger whose tables, and queue, are dropped afterwards, and their prefix."""
-    prefix = f"w{secrets.token_hex(4)}"
-    try:
-        async with Ledger.open(url, prefix=prefix, **options) as ledger:
-            yield ledger, prefix
-    finally:
-        await drop(url, prefix)
+async def own_ledger(
+    url: str, *, queue: bool = True, **options: Any
+) -> AsyncGenerator[tuple[Ledger, str]]:
+    """Yield an open ledger that nobody else has, with a queue or without, and its prefix."""
+    async with (
+        ready_ledger(url, queue=queue) as lent,
+        Ledger.open(url, prefix=lent.prefix, **options) as ledger,
+    ):
+        yield ledger, lent.prefix
 
 
 async def execute(url: str, statement: str, *given: object, path: str = "public") -> list[Any]:

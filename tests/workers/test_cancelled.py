@@ -11,18 +11,19 @@ from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, run_part, work
 from tests.support.cancelling import EACH, Again, cancelled_at, gone
+from tests.support.databases import broom
 from tests.workers.support import ACCOUNT, client_of, execute, own_ledger, rung
 
 pytestmark = pytest.mark.timeout(60)
 
 NUMBERS = [f"139{number:08d}" for number in range(6)]
 MESSAGES = [Message(mobile, f"您的验证码是：{mobile[-4:]}。") for mobile in NUMBERS]
-_CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+_CONNECTED = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s"
 
 
 async def no_connections(url: str, name: str) -> None:
     """Return once the database has none of this name; while there are some, the test waits."""
-    while (await execute(url, _CONNECTED, name))[0]["count"]:  # noqa: ASYNC110 - only it knows
+    while broom(url).execute(_CONNECTED, (name,)).fetchone():  # noqa: ASYNC110 - only it knows
         await asyncio.sleep(0.02)
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from ihuyi_voice import Message, OutcomeStatus
 from ihuyi_voice.ledger import Ledger
-from tests.ledger.killing import own_database
 from tests.samples import celery_tasks
+from tests.support.databases import own_database
 from tests.support.redis_servers import PrivateRedis
 from tests.workers.processes import running
 from tests.workers.vendor import RATE_CODES, vendor_of

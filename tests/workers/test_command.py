@@ -15,8 +15,8 @@ import attrs
 import pytest
 import yaml  # type: ignore[import-untyped]  # it has no types
 
-from tests.ledger.killing import own_database
 from tests.support.command import program
+from tests.support.databases import own_database
 from tests.support.long import few_or_many
 from tests.support.redis_servers import PrivateRedis
 from tests.workers.processes import running, start, written

@@ -319,7 +319,6 @@ async def test_a_list_that_its_caller_began_is_closed_though_the_queue_cannot_be
     async def enter(_: object) -> None:
         raise LedgerUnavailable("it is away")
 
-    monkeypatch.setattr(Queue, "__aenter__", enter)
     noted = list[str]()
     given = dict(lists())[begins](noted, False)  # noqa: FBT003 - of a table
     if begins == "sync":
@@ -327,6 +326,7 @@ async def test_a_list_that_its_caller_began_is_closed_though_the_queue_cannot_be
     else:
         await anext(given)
     async with own_ledger(postgres) as (ledger, _):
+        monkeypatch.setattr(Queue, "__aenter__", enter)
         with pytest.raises(LedgerUnavailable, match="it is away"):
             await distribute(ledger, "r", given, account=ACCOUNT)
         assert noted == ["closed"]

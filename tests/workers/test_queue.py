@@ -33,7 +33,7 @@ async def jobs(url: str, prefix: str) -> list[str]:
 
 async def test_many_make_its_tables_at_once(postgres: str) -> None:
     """One does, and the others use them; a schema of its own lies beside the ledger."""
-    async with own_ledger(postgres) as (ledger, prefix):
+    async with own_ledger(postgres, queue=False) as (ledger, prefix):
         queues = [Queue(ledger, ACCOUNT) for _ in range(6)]
         opened = await asyncio.gather(*(queue.__aenter__() for queue in queues))
         assert [await queue.defer_undone() for queue in opened] == [0] * 6
@@ -61,7 +61,7 @@ async def test_tables_of_another_version_are_made_anew(postgres: str) -> None:
 
 async def test_a_schema_of_somebody_elses_is_not_dropped(postgres: str) -> None:
     """It is refused by its name."""
-    async with own_ledger(postgres) as (ledger, prefix):
+    async with own_ledger(postgres, queue=False) as (ledger, prefix):
         await queued(postgres, prefix, f"CREATE SCHEMA {prefix}_jobs")
         await queued(postgres, prefix, "CREATE TABLE theirs (id INT)")
         with pytest.raises(InvalidRequest, match=f"schema {prefix}_jobs that is not"):

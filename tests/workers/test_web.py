@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from ihuyi_voice.common.signal import Signal
-from tests.ledger.killing import own_database
+from tests.support.databases import own_database
 from tests.support.redis_servers import own_prefix
 from tests.support.servers import free_port
 from tests.workers.processes import running
