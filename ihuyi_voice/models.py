@@ -195,9 +195,8 @@ class Draft:
 
 def digest(mobile: str, content: str) -> str:
     """Return the key of a message without a reference: the same for the same number and content."""
-    said = f"{mobile}\n{content}".encode(
-        "utf-8", "surrogatepass"
-    )  # what can't be sent has one, too
+    # What can't be sent has one, too.
+    said = f"{mobile}\n{content}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(said).hexdigest()
 
 
