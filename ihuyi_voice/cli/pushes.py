@@ -110,8 +110,10 @@ async def _receive(settings: ReceiverSettings, *, as_json: bool) -> None:
             sockets = [stack.enter_context(x) for x in await listen(settings.host, settings.port)]
         async with inbox:
             # What was stored earlier is printed below the line that says where this listens.
-            await serve(receiver, sockets, begin=begin, until=unheard)
-            over.set()
+            try:
+                await serve(receiver, sockets, begin=begin, until=unheard)
+            finally:
+                over.set()
     if unheard.is_set():
         complain("receive.unheard")
         raise typer.Exit(Exit.NOT_WRITTEN)

@@ -5,15 +5,20 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from ihuyi_voice import DeliveryReport
+from ihuyi_voice.cli.pushes import _while_heard
 from tests.cli.receiving import TOKEN, push, receiving
 from tests.pushes.support import FORM, audit_form, report_form
 from tests.support.command import program, run
@@ -229,3 +234,37 @@ def test_pushes_are_taken_while_nobody_reads(inbox: str) -> None:
         more = [process.stdout.readline() for _ in range(count - len(printed.splitlines()))]
     ids = [json.loads(line)["voice_id"] for line in (*printed.splitlines(), *more)]
     assert sorted(ids, key=int) == [str(place) for place in range(1, count + 1)]
+
+
+async def test_a_handler_that_waits_for_a_reader_outlasts_its_time_and_no_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its timeout is no failure of its push, or a pause would make dead letters of pushes."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    told = DeliveryReport("7000000000000001", 2, "13900000000")
+    over, printed = asyncio.Event(), list[DeliveryReport]()
+
+    async def show(report: DeliveryReport) -> None:
+        printed.append(report)
+
+    handle = _while_heard(show, asyncio.Event(), over)
+    with open(writing, "w", encoding="utf-8") as file:  # noqa: ASYNC230, PTH123 - of a number
+        monkeypatch.setattr(sys, "stdout", file)
+        waits, ends = (asyncio.ensure_future(handle(told)) for _ in range(2))
+        await asyncio.sleep(0)
+        waits.cancel()  # as its timeout does
+        await asyncio.sleep(0)
+        assert not waits.done()
+        over.set()
+        ends.cancel()
+        await asyncio.wait({ends})
+        assert (ends.cancelled(), printed) == (True, [])
+        os.read(reading, 1 << 20)
+        await waits
+        monkeypatch.undo()
+    os.close(reading)
+    assert printed == [told]
