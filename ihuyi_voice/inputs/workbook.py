@@ -102,9 +102,16 @@ def _visible(book: Any, path: Path) -> list[Any]:  # noqa: ANN401 - openpyxl's
 
 
 def _hidden(sheet: Any) -> set[int]:  # noqa: ANN401 - openpyxl's
-    """Return the numbers of the hidden rows of a sheet, which openpyxl tells only of whole ones."""
+    """Return the numbers of the hidden rows of a sheet, which openpyxl tells only of whole ones.
+
+    Where another version of it keeps the sheet elsewhere, none are found: a list is sent anyway.
+    """
     found, number, rest = set[int](), 0, b""
-    with sheet.parent._archive.open(sheet._worksheet_path) as source:  # noqa: SLF001 - as above
+    try:
+        archive, name = sheet.parent._archive, sheet._worksheet_path  # noqa: SLF001 - as above
+    except AttributeError:
+        return found
+    with archive.open(name) as source:
         while chunk := source.read(_CHUNK):
             *whole, rest = (rest + chunk).split(b">")
             for row in filter(None, map(_ROW.search, whole)):

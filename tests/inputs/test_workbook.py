@@ -130,6 +130,34 @@ def test_sheets_that_are_not_read_are_named(tmp_path: Path) -> None:
     assert RecipientsFile(table).unseen() is None
 
 
+class Elsewhere:
+    """A sheet of another version of openpyxl."""
+
+    def __init__(self, sheet: Any) -> None:
+        self._sheet = sheet
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_worksheet_path":
+            raise AttributeError(name)
+        return getattr(self._sheet, name)
+
+
+def test_a_sheet_that_lies_elsewhere_one_day_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told of hidden rows then, and the list is read."""
+    visible = workbook._visible  # pyright: ignore[reportPrivateUsage]
+
+    def elsewhere(book: Any, path: Path) -> list[Elsewhere]:
+        return [Elsewhere(each) for each in visible(book, path)]
+
+    monkeypatch.setattr(workbook, "_visible", elsewhere)
+    file = with_hidden(tmp_path, (2, 8), ("More",))
+    unseen = file.unseen()
+    assert unseen is not None
+    assert (unseen.hidden, unseen.others, file.count()) == (0, ("More",), 8)
+
+
 def test_hidden_rows_are_found_wherever_the_file_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
