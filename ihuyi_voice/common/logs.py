@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from ihuyi_voice.common.foreign import ENDING
-from ihuyi_voice.common.redaction import shown
+from ihuyi_voice.common.redaction import mask_numbers, shown
 
 _A_WHILE: Final = 60.0  # seconds
 _SINCE: Final = ", %d since the last such line"
@@ -25,6 +25,8 @@ def tell(
     extra: Mapping[str, object] | None = None,
 ) -> None:
     """Log a line; what it quotes steers no terminal, and an error takes no second line.
+
+    No phone number of an error's text is shown: it may be a ledger's, or a guard's, of anybody's.
 
     `extra` are fields beside it, for handlers that write more than lines.
 
@@ -43,7 +45,7 @@ def tell(
 
 def _harmless(arg: object) -> object:
     if isinstance(arg, BaseException):
-        return shown(str(arg))
+        return mask_numbers(shown(str(arg)))
     if isinstance(arg, str) and not arg.isprintable():
         return "\n".join(map(shown, arg.split("\n")))  # tracebacks have lines
     return arg

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ihuyi_voice import Limits, MemoryGuard, OutcomeStatus, QuietHours, RateLimited, Submission
 from ihuyi_voice.calls.lines import Lines, Place, lines_of
+from ihuyi_voice.guards import Wait
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.long import few_or_many
 from tests.support.vendor import CONTENT, MOBILE, in_process
@@ -178,23 +179,49 @@ def test_who_stands_in_line_in_vain_is_told_at_once() -> None:
 
 
 def test_a_timeout_behind_others_says_when_the_first_of_them_may_go_on() -> None:
-    """Who comes back before that waits in vain."""
+    """As its guard says by then: who comes back before that waits in vain."""
+
+    class Later(MemoryGuard):
+        waits = iter((1.0, 60.0))
+
+        async def reserve(self, account: str, mobile: str) -> Wait:
+            return Wait(next(self.waits))
 
     async def main() -> tuple[float, float]:
-        guard = MemoryGuard(Limits(None, 1, None), clock=loop_time)
-        async with in_process(Simulator(clock=loop_time), guard=guard, clock=loop_time) as client:
+        simulator = Simulator(clock=loop_time)
+        async with in_process(simulator, guard=Later(), clock=loop_time) as client:
             began = loop_time()
-            await client.submit(MOBILE, CONTENT)
             patient = asyncio.create_task(client.submit(MOBILE, CONTENT, max_wait=100.0))
-            await asyncio.sleep(10.0)
+            await asyncio.sleep(0.5)
             with pytest.raises(RateLimited) as caught:
                 await client.submit(MOBILE, CONTENT, max_wait=100.0, timeout=5.0)
-            await patient
+            patient.cancel()
+            await asyncio.wait({patient})
         assert caught.value.retry_at is not None
         return began, caught.value.retry_at.timestamp()
 
     began, retry_at = run_virtual(main())
-    assert retry_at == pytest.approx(began + 60.0, abs=0.1)
+    assert retry_at == pytest.approx(began + 61.0)
+
+
+def test_a_run_that_stands_behind_a_single_call_says_so() -> None:
+    """Whoever looks at its progress sees what it waits for."""
+
+    async def main() -> dict[str, int]:
+        simulator = Simulator(clock=loop_time, limits=())
+        simulator.add_fault(Fault("latency", seconds=5.0, times=1))
+        guard = MemoryGuard(Limits(None, None, None), clock=loop_time)
+        async with in_process(simulator, guard=guard) as client:
+            first = asyncio.create_task(client.submit(MOBILE, CONTENT))
+            await asyncio.sleep(0.1)
+            async with client.submit_many([(MOBILE, CONTENT)], max_wait=60.0) as run:
+                await asyncio.sleep(1.0)
+                waiting = dict(run.progress.waiting)
+                assert [outcome.status async for outcome in run] == [OutcomeStatus.ACCEPTED]
+            await first
+        return waiting
+
+    assert run_virtual(main()) == {"an earlier call to its number": 1}
 
 
 def test_a_short_wait_behind_others_is_a_wait() -> None:

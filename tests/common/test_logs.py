@@ -44,6 +44,12 @@ def test_an_error_takes_one_line_and_steers_nothing(caplog: pytest.LogCaptureFix
     assert r"\x1b[2J\x9b31m\r\nforged line\u202e" in caplog.messages[0]
 
 
+def test_an_error_shows_no_number(caplog: pytest.LogCaptureFixture) -> None:
+    """Its text may be a ledger's, or a guard's, of anybody's making."""
+    tell(logger, logging.WARNING, "again: %s", LookupError("no row for 13900000000"))
+    assert caplog.messages == ["again: no row for 139****0000"]
+
+
 def test_a_traceback_keeps_its_lines(caplog: pytest.LogCaptureFixture) -> None:
     """And nothing else that a terminal would obey; numbers stay numbers."""
     tell(logger, logging.WARNING, "%d: %s", 7, "Traceback:\n  x\x1b[2J\n成功")

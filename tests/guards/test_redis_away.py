@@ -11,7 +11,7 @@ import pytest
 from ihuyi_voice import GuardUnavailable
 from ihuyi_voice.guards import Lease, Limits, RedisGuard, Wait
 from ihuyi_voice.guards.redis_batches import Held
-from tests.support.redis_servers import CLIENT
+from tests.support.redis_servers import CLIENT, Clock, ClockedGuard
 from tests.support.virtual_time import loop_time, run_virtual
 
 A = "13900000000"
@@ -58,13 +58,14 @@ async def test_allow_gives_a_lease_with_nothing_behind_it(
 
 async def test_allow_guards_as_ever_while_redis_is_there(redis_url: str, prefix: str) -> None:
     """A lease of Redis ends there."""
-    async with RedisGuard(redis_url, prefix=prefix, on_unavailable="allow") as guard:
+    limits = Limits(per_second=None, per_minute=1)
+    async with RedisGuard(redis_url, limits, prefix=prefix, on_unavailable="allow") as guard:
         lease = await guard.reserve("a", A)
         assert isinstance(lease, Lease)
         await guard.commit(lease)
         wait = await guard.reserve("a", A)
         assert isinstance(wait, Wait)
-        assert wait.window == 1.0
+        assert wait.window == 60.0
 
 
 @pytest.mark.parametrize(("lease", "seconds"), [(30.0, 2.0), (3.0, 1.0)])
@@ -145,23 +146,22 @@ async def test_who_waits_is_told_about_when_to_come_back(
 
 
 async def test_a_call_whose_lease_redis_has_lost_counts_beside_an_earlier_one(
-    redis_url: str, prefix: str
+    redis_url: str, prefix: str, clock: Clock
 ) -> None:
     """As after a restart from a snapshot that is a little old: it was made all the same."""
-    limits = Limits(per_second=None, per_minute=2)
-    async with (
-        RedisGuard(redis_url, limits, prefix=prefix) as guard,
-        CLIENT.from_url(redis_url) as client,
-    ):
+    guard = ClockedGuard(redis_url, Limits(per_second=None, per_minute=2), clock, prefix)
+    async with CLIENT.from_url(redis_url) as client:
         first = await guard.reserve("a", A)
         assert isinstance(first, Lease)
         await guard.commit(first)
         (key,) = [each async for each in client.scan_iter(f"{{{prefix}:a}}:[0-9]*")]
         snapshot = await client.dump(key)
+        clock.now += 1.0
         second = await guard.reserve("a", A)
         assert isinstance(second, Lease)
         await client.restore(key, 0, snapshot, replace=True)
         await guard.commit(second)
         wait = await guard.reserve("a", A)
-        assert isinstance(wait, Wait)
-        assert wait.window == 60.0
+    await guard.aclose()
+    assert isinstance(wait, Wait)
+    assert wait.window == 60.0

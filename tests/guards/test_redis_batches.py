@@ -135,6 +135,24 @@ async def test_what_a_server_was_not_told_goes_along_with_the_next_call() -> Non
     await asking.flush()
 
 
+@pytest.mark.parametrize(("passes", "extended"), [(14.0, False), (16.0, True)])
+async def test_a_lease_is_extended_when_a_quarter_of_it_is_over(
+    *, passes: float, extended: bool, now: list[float]
+) -> None:
+    """By the server's clock, whatever ours says; a younger one can wait for the next time."""
+    server, held = Answering(), lease(b"held....")
+    server.now = 2e9
+    asking = batches(server)
+    await asking.reserve(held)
+    now[0] += passes
+    server.now += passes
+    asking._extend()  # pyright: ignore[reportPrivateUsage]
+    await asking.flush()
+    told = [each for call in server.asked[2:] for each in call]
+    assert told == [(script.EXTEND, held.token, 0.0)] * extended
+    assert held.good_until == now[0] + LEASE - (0.0 if extended else passes)
+
+
 @pytest.mark.parametrize(
     ("passes", "born", "lost"),
     [
