@@ -22,7 +22,6 @@ KEY, MOBILE, STATE = "ihuyi_entries_key", "ihuyi_entries_mobile", "ihuyi_entries
 PLANS = [
     (commits._ROWS, KEY),
     (commits._KNOWN, KEY),
-    (commits._GRANTED, KEY),
     (owners._LOST, KEY),
     (entries._ONE, KEY),
     (entries._DECIDE, KEY),
