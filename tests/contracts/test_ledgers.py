@@ -493,7 +493,9 @@ async def test_a_beat_after_the_burial_gives_a_new_name_too(world: World) -> Non
         await granted(sleeper.calls(), draft())
         world.now += 11.0
         assert isinstance(await looked(other.calls()), OutcomeUnknown)
-        await sleeper.beat()
+        for _ in range(3):  # under one new name, which goes on beating
+            await sleeper.beat()
+            world.now += 6.0
         world.slept = None
         await granted(journal, draft())
         (run,) = [info for info in await other.ledger.runs() if info.key == "run"]
@@ -532,17 +534,20 @@ async def test_a_cancelled_intent_is_taken_back(world: World) -> None:
             await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize("closed", [False, True])
 async def test_an_intent_that_is_cancelled_when_it_is_granted_already_is_taken_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, *, closed: bool
 ) -> None:
-    """It is written, nobody has been told, and nobody waits for it any more."""
-    process = await world.process()
+    """It is written, nobody has been told, and nobody waits for it any more, but who closes."""
+    process, other = await world.process(), await world.process()
     await looked(process.calls())
     waiting: list[asyncio.Future[Any]] = []
     write = Heart._write  # pyright: ignore[reportPrivateUsage]  # the end of a transaction
 
-    async def written(heart: Heart, make: Callable[[], Work[Any]]) -> object:
-        result = await write(heart, make)
+    async def written(
+        heart: Heart, make: Callable[[], Work[Any]], *, patient: bool = True
+    ) -> object:
+        result = await write(heart, make, patient=patient)
         if waiting:
             waiting.pop().cancel()
         return result
@@ -551,10 +556,10 @@ async def test_an_intent_that_is_cancelled_when_it_is_granted_already_is_taken_b
     waiting.append(asyncio.ensure_future(process.calls().intend(draft())))
     (task,) = waiting
     await asyncio.wait({task})
-    await process.rests()
+    await (process.ledger.__aexit__(None, None, None) if closed else process.rests())
     assert task.cancelled()
-    assert await looked(process.calls()) is None
-    await granted(process.calls(), draft())
+    assert await looked(other.calls()) is None
+    await granted(other.calls(), draft())
 
 
 # --- runs
