@@ -70,9 +70,10 @@ def pytest_report_header() -> str:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int | None:
-    """Let two tests share a core, unless the long ones run: they wait more than they compute."""
-    return None if LONG else 2 * (os.cpu_count() or 1)
+def pytest_xdist_auto_num_workers() -> int:
+    """Let two tests share a core; of the long ones, which start many programs, three share two."""
+    cores = os.cpu_count() or 1
+    return max(2, 3 * cores // 2) if LONG else 2 * cores
 
 
 @pytest.hookimpl(optionalhook=True)
