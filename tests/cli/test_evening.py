@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import xlsxwriter  # type: ignore[import-untyped]  # it has none
 
 import ihuyi_voice
 from ihuyi_voice.simulator import Simulator
-from tests.support.command import program
+from tests.support.command import PROGRAM, quick_program
 from tests.support.terminal import at_terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
@@ -56,7 +57,9 @@ def ended_well(vendor: Simulator, folder: Path) -> None:
     assert statuses(folder / "结果2.xlsx") == [*[accepted] * 2, left, *[accepted] * 2]
 
 
-def evening(vendor: Simulator, folder: Path, language: str, columns: int = 80) -> list[str]:
+def evening(
+    program: Sequence[str], vendor: Simulator, folder: Path, language: str, columns: int = 80
+) -> list[str]:
     """Run each line of a page, after the last but one of which the account is recharged."""
     vendor.vendor.check_templates, vendor.vendor.balance = False, 2
     write(folder)
@@ -67,7 +70,7 @@ def evening(vendor: Simulator, folder: Path, language: str, columns: int = 80) -
     for number, (line, expected) in enumerate(lines, 1):
         if number == len(lines):
             vendor.vendor.balance = 856
-        command = [*program(), *shlex.split(line)]
+        command = [*program, *shlex.split(line)]
         code, screen = at_terminal(command, columns=columns, environ=environ, folder=folder)
         assert code == int(expected), screen
         screens.append(f"$ ihuyi-voice {line}\n{screen}")
@@ -91,7 +94,7 @@ def test_a_list_with_everything_wrong_is_sent_to_its_end(
     vendor: Simulator, tmp_path: Path, language: str, shown: tuple[str, ...]
 ) -> None:
     """A missing column, a bad row, a duplicate, an empty account: nobody is called twice."""
-    screens = evening(vendor, tmp_path, language)
+    screens = evening(PROGRAM, vendor, tmp_path, language)
     told = "\n".join(screens).replace("\r\n", "\n")
     assert not [words for words in shown if words not in told]
 
@@ -128,7 +131,7 @@ def test_the_screens_are_those_that_were_looked_at(
     vendor: Simulator, tmp_path: Path, language: str, columns: int
 ) -> None:
     """IHUYI_SCREENS=1 writes them anew, to be looked at again."""
-    shown = still(evening(vendor, tmp_path, language, columns))
+    shown = still(evening(quick_program(), vendor, tmp_path, language, columns))
     kept = SCREENS / f"evening.{language}.{columns}.txt"
     if os.environ.get("IHUYI_SCREENS"):
         kept.write_text(shown, encoding="utf-8")

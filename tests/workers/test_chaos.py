@@ -13,24 +13,20 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("redis_url", "po
 
 
 @pytest.mark.long
-async def test_nothing_twice_and_nothing_missing() -> None:
-    """In the order of each number, without a 408x; unknown is what was in flight at a death."""
-    plan = Plan(600, 450, 3, kills=2, stops=1, redis="keep", part_size=50, seed=1, options=QUICK)
-    (await chaos(plan)).check(plan)
-
-
-@pytest.mark.long
 async def test_undisturbed_workers_share_a_run() -> None:
     """Nothing is unknown, then."""
-    plan = Plan(2_000, 1_500, processes=8, part_size=100, options=QUICK)
+    plan = Plan(600, 450, processes=4, part_size=50, options=QUICK)
     result = await chaos(plan)
     result.check(plan)
-    assert result.counts == {"ACCEPTED": 2_000}
+    assert result.counts == {"ACCEPTED": 600}
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("redis", ["keep", "lose"])
 async def test_a_long_run_of_many_deaths(redis: str) -> None:
-    """Eight workers, five of them killed, five asleep, both servers restarted."""
+    """Eight workers, five of them killed, five asleep, both servers restarted on the way.
+
+    In the order of each number, without a 408x; unknown is what was in flight at a death.
+    """
     plan = Plan(2_000, 1_500, 8, 5, 5, redis, postgres=True, part_size=100, options=QUICK)
     (await chaos(plan)).check(plan)
