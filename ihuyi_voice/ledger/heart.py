@@ -14,6 +14,7 @@ from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended, to_its_end, told_of
 from ihuyi_voice.errors import CallInFlight, LedgerClosed, LedgerUnavailable, StorageUnavailable
 from ihuyi_voice.ledger.commits import Answer, Commits
+from ihuyi_voice.ledger.known import in_flight
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.recall import USED_EVERY, recall, recent
 from ihuyi_voice.ledger.rows import Book, Flight, Intent, Outcome, Put
@@ -219,8 +220,8 @@ class Heart:
         """Note an attempt that may begin now; one that nobody waits for any more is given up."""
         if not isinstance(row, Intent):
             return None
-        if not isinstance(answer, int):
-            return answer
+        if not isinstance(answer, int):  # no answer is no grant
+            return in_flight() if answer is None else answer
         self._aloft += 1
         if row.withdrawn:
             self._put_later(row.given_up(answer, "it was cancelled before it was sent"))

@@ -5,8 +5,9 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -22,8 +23,10 @@ from ihuyi_voice import (
 )
 from ihuyi_voice.errors import StorageUnavailable
 from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.ledger.commits import Committed
 from ihuyi_voice.ledger.heart import Heart
-from ihuyi_voice.storage import Database, sqlite
+from ihuyi_voice.ledger.rows import Put
+from ihuyi_voice.storage import Database, Work, sqlite
 from tests.support.databases import Place, drop
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, held, unknown
 
@@ -209,6 +212,24 @@ async def test_an_intent_whose_commit_nobody_knows_of_is_granted_again(
     (end,) = await other.calls().look([draft()])
     assert isinstance(end, CallInFlight) is after
     assert await journal.look([draft()]) == [None]
+    assert await journal.intend(draft()) is None
+
+
+async def test_an_intent_that_a_commit_says_nothing_of_is_not_granted(
+    file_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not granted in words may not be sent."""
+    process = await file_world.process()
+    journal = process.calls()
+    await journal.look([draft()])
+
+    def silent(rows: Sequence[Put], owner: int, _: Collection[int]) -> Work[Committed]:
+        yield from ()
+        return Committed(owner, [None] * len(rows))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process.desk.heart, "_commits", SimpleNamespace(commit=silent))
+        assert isinstance(await journal.intend(draft()), CallInFlight)
     assert await journal.intend(draft()) is None
 
 
