@@ -263,4 +263,4 @@ def _check(
     if on_unavailable not in get_args(OnUnavailable):
         raise InvalidRequest('on_unavailable is "refuse" or "allow"', field="on_unavailable")
     if max_rate is not None and not (is_number(max_rate) and 0 < max_rate <= sys.float_info.max):
-        raise InvalidRequest("max_rate must be a number above 0", field="max_rate")
+        raise InvalidRequest("max_rate must be a finite number above 0", field="max_rate")

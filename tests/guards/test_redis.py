@@ -262,10 +262,10 @@ def test_what_is_no_client_is_refused() -> None:
 
 WRONG = {
     "limits": "no window in Redis may be longer than 120 days",
-    "prefix": "prefix must not be empty, nor hold { or }",
-    "lease": "lease must be a second at least, and 120 days at most",
+    "prefix": "prefix must be text, not be empty, nor hold { or }",
+    "lease": "lease must be a number of seconds: one at least, and 120 days at most",
     "on_unavailable": 'on_unavailable is "refuse" or "allow"',
-    "max_rate": "max_rate must be above 0",
+    "max_rate": "max_rate must be a finite number above 0",
 }
 
 
