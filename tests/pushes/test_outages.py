@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -70,7 +70,22 @@ class Vendor:
             self.acknowledged += 1
             self._heard.set()
 
-    async def heard(self, sending: "asyncio.Task[None]") -> None:
+    async def send_all_while(self, cut: Callable[[], Awaitable[object]]) -> int:
+        """Send everything while connections are cut, again if nothing met a cut; return how many.
+
+        On a quick machine each may fall between two commits, where nobody is hurt by it.
+        """
+        cuts = 0
+        while not self.refused:
+            sending = asyncio.create_task(self.send_all())
+            while not sending.done():
+                await cut()
+                cuts += 1
+                await self._has_heard(sending)  # or nothing would ever come through
+            await sending
+        return cuts
+
+    async def _has_heard(self, sending: "asyncio.Task[None]") -> None:
         """Return when one more has been acknowledged, or everything is."""
         self._heard.clear()
         hearing = asyncio.ensure_future(self._heard.wait())
@@ -149,24 +164,21 @@ async def test_connections_that_are_cut_again_and_again_cost_nothing_but_time(
     server: Server,
 ) -> None:
     """In mid-stream: what was acknowledged is stored once, and handled in order."""
-    statuses, chance, cuts = Statuses(), random.Random(4), 0
+    statuses, chance = Statuses(), random.Random(4)
+
+    async def cut() -> None:
+        await server.terminate_others()
+        for _ in range(chance.randrange(3)):
+            await server.execute("SELECT 1")
+
     async with (
         receiving(place_at(server.url), statuses) as (inbox, receiver),
         receiving(place_at(server.url), Statuses()),
     ):
         vendor = Vendor(receiver)
-        sending = asyncio.create_task(vendor.send_all())
-        while not sending.done():
-            await server.terminate_others()
-            cuts += 1
-            for _ in range(chance.randrange(3)):
-                await server.execute("SELECT 1")
-            await vendor.heard(sending)  # or on a fast machine nothing would ever come through
-        await sending
+        assert await vendor.send_all_while(cut) > 3
         await all_handled(inbox, statuses)
-    assert vendor.acknowledged == CALLS * STATUSES
-    assert vendor.refused > 0
-    assert cuts > 3
+    assert vendor.acknowledged >= CALLS * STATUSES
 
 
 async def test_behind_a_pooler_connections_may_be_cut_as_well(server: Server) -> None:
@@ -174,14 +186,8 @@ async def test_behind_a_pooler_connections_may_be_cut_as_well(server: Server) ->
     async with pooler_of(server, size=3) as url:
         statuses = Statuses()
         async with receiving(place_at(url), statuses) as (inbox, receiver):
-            vendor = Vendor(receiver)
-            sending = asyncio.create_task(vendor.send_all())
-            while not sending.done():
-                await server.terminate_others()
-                await vendor.heard(sending)
-            await sending
+            await Vendor(receiver).send_all_while(server.terminate_others)
             await all_handled(inbox, statuses)
-        assert vendor.refused > 0
 
 
 async def test_an_inbox_without_a_connection_to_be_had_says_so(
