@@ -374,7 +374,7 @@ async def test_the_rest_of_a_stopped_run_leaves_others_their_turns() -> None:
             before = turns
             assert len([outcome async for outcome in run]) == 9_999
         over.set()
-    assert turns - before >= 9_999 // 65
+    assert turns - before >= 9_999 // 70  # one in about 64 outcomes
 
 
 def test_a_client_that_was_closed_sends_nothing_and_says_so() -> None:
