@@ -17,7 +17,7 @@ from typing import Any
 
 import certifi
 import pytest
-from hypothesis import is_hypothesis_test, settings
+from hypothesis import settings
 
 from tests.support.long import LONG
 
@@ -109,7 +109,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in set(long)]
     if config.pluginmanager.hasplugin("_cov"):
-        examples = [item for item in items if is_hypothesis_test(getattr(item, "obj", None))]
+        tests = ((item, getattr(item, "obj", None)) for item in items)
+        examples = [item for item, test in tests if getattr(test, "is_hypothesis_test", False)]
         for item in {*long, *examples}:
             item.add_marker("no_cover")
 
