@@ -73,6 +73,7 @@ from ihuyi_voice.bulk.outcomes import LEFT, Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
+from ihuyi_voice.bulk.stopping import Reason
 from ihuyi_voice.bulk.turns import FEW, Turns
 from ihuyi_voice.calls import (
     Journaling,
@@ -237,7 +238,7 @@ class BulkRun:
         return self
 
     @property
-    def stopped_by(self) -> tuple[str, VoiceError | None] | None:
+    def stopped_by(self) -> Reason | None:
         """Why it starts nothing more, in words, and the cause; None if it goes on or is whole."""
         return None if self._scheduler is None else self._scheduler.stopped_by
 

@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import json
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from ihuyi_voice.simulator import Fault, Simulator
 from tests.cli.test_resuming import results, rung_twice, statuses, write
 from tests.pushes.support import FORM, report_form
 from tests.support.command import run
+from tests.support.databases import drop_database, new_database
 from tests.support.ready import ready_ledger
 from tests.support.servers import free_port
 
@@ -41,10 +41,9 @@ def execute(url: str, statement: str) -> None:
 @pytest.fixture
 def address(postgres: str) -> Iterator[str]:
     """Yield the URL of a database of the test's own."""
-    name = f"test_{secrets.token_hex(4)}"
-    execute(postgres, f"CREATE DATABASE {name}")
-    yield f"{postgres.rpartition('/')[0]}/{name}"
-    execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    url = asyncio.run(new_database(postgres))
+    yield url
+    asyncio.run(drop_database(postgres, url))
 
 
 @pytest.fixture

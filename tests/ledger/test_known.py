@@ -1,13 +1,14 @@
 """What stands against sending a message, of all that may be known of its key."""
 
+from functools import partial
 from typing import Any, Final
 
 import pytest
 
 from ihuyi_voice import Action, CallInFlight, InvalidRequest, NotSent, Submission
 from ihuyi_voice.ledger.known import accepted_earlier, stands_against
-from ihuyi_voice.ledger.states import ENDED, Ending, State, columns_of, opens
-from tests.support.ledgers import A, B, accepted, draft, held, refused, unknown
+from ihuyi_voice.ledger.states import Ending, State, opens
+from tests.support.ledgers import A, B, accepted, draft, held, refused, row_of, unknown
 
 TEXT: Final = "您好"
 ANOTHER: Final = "the key was used with another number or content"
@@ -16,22 +17,18 @@ AGAIN: Final = opens(retry_rejected=True)
 ONCE: Final = opens(retry_rejected=False)
 
 
-def row_of(end: Ending, **others: Any) -> dict[str, Any]:
-    """Return the row of a call that ended so."""
-    said = dict(zip(ENDED, columns_of(end), strict=True))
-    return said | {"key": "k", "mobile": A, "content": TEXT, "ticket": 1} | others
+row_as: Final = partial(row_of, key="k", content=TEXT, ticket=1)
 
-
-OPEN: Final = row_of(NotSent("x"), state=int(State.OPEN))
-IN_FLIGHT: Final = row_of(NotSent("x"), state=int(State.INTENT))
-REJECTED: Final = row_of(refused(Action.FIX_REQUEST))
-NEVER_SENT: Final = row_of(held(), ticket=0)
+OPEN: Final = row_as(NotSent("x"), state=int(State.OPEN))
+IN_FLIGHT: Final = row_as(NotSent("x"), state=int(State.INTENT))
+REJECTED: Final = row_as(refused(Action.FIX_REQUEST))
+NEVER_SENT: Final = row_as(held(), ticket=0)
 
 
 @pytest.mark.parametrize(
     ("row", "highest"),
-    [(None, ONCE), (OPEN, ONCE), (row_of(held()), ONCE), (NEVER_SENT, ONCE), (REJECTED, AGAIN),
-     (row_of(refused(Action.STOP)), ONCE)],
+    [(None, ONCE), (OPEN, ONCE), (row_as(held()), ONCE), (NEVER_SENT, ONCE), (REJECTED, AGAIN),
+     (row_as(refused(Action.STOP)), ONCE)],
 )  # fmt: skip
 def test_nothing_stands_against_what_may_be_sent(row: Any, highest: int) -> None:
     """It is new or open, was held back or refused for a while, or its refusal is to be retried."""
@@ -42,7 +39,7 @@ def test_nothing_stands_against_what_may_be_sent(row: Any, highest: int) -> None
 @pytest.mark.parametrize("end", [accepted(), unknown()])
 def test_what_may_have_rung_stands_against_it(end: Ending, highest: int) -> None:
     """Whatever is to be retried."""
-    found = stands_against(row_of(end), draft(), highest)
+    found = stands_against(row_as(end), draft(), highest)
     assert (type(found), str(found)) == (type(end), str(end))
 
 
@@ -56,14 +53,14 @@ def test_a_call_in_flight_stands_against_it(highest: int) -> None:
 @pytest.mark.parametrize(
     ("row", "mobile", "content", "highest", "words"),
     [
-        (row_of(accepted()), B, TEXT, ONCE, ANOTHER),
-        (row_of(accepted()), A, "再见", ONCE, ANOTHER),
+        (row_as(accepted()), B, TEXT, ONCE, ANOTHER),
+        (row_as(accepted()), A, "再见", ONCE, ANOTHER),
         (OPEN, B, TEXT, ONCE, ANOTHER),
         (IN_FLIGHT, A, "再见", AGAIN, ANOTHER),
         (REJECTED, A, "再见", ONCE, PUT_RIGHT),
         (REJECTED, B, TEXT, ONCE, ANOTHER),
         (REJECTED, B, "再见", AGAIN, ANOTHER),
-        (row_of(held()), A, "再见", AGAIN, ANOTHER),
+        (row_as(held()), A, "再见", AGAIN, ANOTHER),
     ],
 )
 def test_another_message_is_refused_in_words(

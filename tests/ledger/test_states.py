@@ -1,7 +1,6 @@
 """How a call ended, as columns and back: nothing of it is lost, and nothing is made up."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -23,10 +22,8 @@ from ihuyi_voice import (
     VoiceError,
 )
 from ihuyi_voice.ledger.states import (
-    ENDED,
     Ending,
     State,
-    columns_of,
     ending_of,
     kept,
     moment,
@@ -34,14 +31,9 @@ from ihuyi_voice.ledger.states import (
     storable,
     within_reach,
 )
-from tests.support.ledgers import A, accepted, held, refused
+from tests.support.ledgers import A, accepted, held, refused, row_of
 
 CLOSED_UNTIL = datetime(2026, 11, 25, 21, 30, tzinfo=UTC)
-
-
-def row_of(end: Ending, **others: Any) -> dict[str, Any]:
-    """Return what an entry's row has to say of an end."""
-    return dict(zip(ENDED, columns_of(end), strict=True)) | {"mobile": A} | others
 
 
 def told(end: Ending | None) -> tuple[object, ...]:

@@ -3,16 +3,14 @@
 # ruff: noqa: S608 - the table is the test's own
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Callable
 
-import asyncpg
 import pytest
 
 from ihuyi_voice.errors import InvalidRequest, StorageClosed, StorageUnavailable
 from ihuyi_voice.storage import Address, Database, Many, Query, Schema, Table, ToldAs, Work
 from ihuyi_voice.storage.statements import by_columns
-from tests.support.databases import Place
+from tests.support.databases import Place, own_database
 from tests.support.gates import Gate, gate_at
 
 NUMBER = "13900000000"
@@ -395,12 +393,9 @@ async def test_closing_that_is_cancelled_closes_all_the_same(
 
 async def test_a_database_that_cannot_hold_every_text_is_refused_at_once(postgres: str) -> None:
     """It would take numbers and fail at the first Chinese letter, with a call in flight perhaps."""
-    name = f"test_{secrets.token_hex(4)}"
-    server = await asyncpg.connect(postgres)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
-    database = Database(Address.parse(f"{postgres.rpartition('/')[0]}/{name}"), None)
-    with pytest.raises(InvalidRequest, match="the encoding of the database is LATIN1, which can't"):
-        await database.open(Schema("t", 1, lambda _: (), {}))
-    await database.close()
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
+    async with own_database(postgres, "TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'") as url:
+        database = Database(Address.parse(url), None)
+        words = "the encoding of the database is LATIN1, which can't"
+        with pytest.raises(InvalidRequest, match=words):
+            await database.open(Schema("t", 1, lambda _: (), {}))
+        await database.close()

@@ -101,10 +101,10 @@ def new_table() -> str:
     return f"test_{secrets.token_hex(4)}"
 
 
-async def new_database(url: str) -> str:
+async def new_database(url: str, options: str = "") -> str:
     """Make a database on a PostgreSQL, and return its URL."""
     name = new_table()
-    await asyncio.to_thread(broom(url).execute, f"CREATE DATABASE {name}".encode())
+    await asyncio.to_thread(broom(url).execute, f"CREATE DATABASE {name} {options}".encode())
     return f"{url.rpartition('/')[0]}/{name}"
 
 
@@ -115,9 +115,9 @@ async def drop_database(url: str, own: str) -> None:
 
 
 @asynccontextmanager
-async def own_database(url: str) -> AsyncGenerator[str]:
+async def own_database(url: str, options: str = "") -> AsyncGenerator[str]:
     """Yield the URL of a database of the test's own on a PostgreSQL."""
-    own = await new_database(url)
+    own = await new_database(url, options)
     try:
         yield own
     finally:

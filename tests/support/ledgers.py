@@ -25,6 +25,7 @@ from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.ledger.desk import Desk
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.schema import Timing
+from ihuyi_voice.ledger.states import ENDED, Ending, columns_of
 from ihuyi_voice.models import Draft
 from tests.support.databases import Place, new_table
 from tests.support.ready import ready_ledger
@@ -147,6 +148,11 @@ def unknown() -> OutcomeUnknown:
 def status_of(end: Submission | VoiceError) -> OutcomeStatus:
     """Return which outcome an end is."""
     return OutcomeStatus.ACCEPTED if isinstance(end, Submission) else end.status
+
+
+def row_of(end: Ending, **others: Any) -> dict[str, Any]:
+    """Return what an entry's row has to say of an end."""
+    return dict(zip(ENDED, columns_of(end), strict=True)) | {"mobile": A} | others
 
 
 @pytest.fixture
