@@ -99,15 +99,16 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long proofs out, unless they are asked for; measure what the others cover.
+    """Leave long proofs and slow tests out, unless they are asked for; measure what others cover.
 
     To measure makes two and a half of each second, and those that do a thing a thousand times find
     no line that its short tests have not passed.
     """
     long = [item for item in items if item.get_closest_marker("long")]
-    if long and not LONG:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in set(long)]
+    left_out = {*long, *(item for item in items if item.get_closest_marker("slow"))}
+    if left_out and not LONG:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
     if config.pluginmanager.hasplugin("_cov"):
         tests = ((item, getattr(item, "obj", None)) for item in items)
         examples = [item for item, test in tests if getattr(test, "is_hypothesis_test", False)]

@@ -95,6 +95,7 @@ def test_a_run_that_was_left_goes_on_where_it_ended(kind: str) -> None:
     assert set(rung.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_settled_sends_nothing_and_is_soon_told() -> None:
     """Neither slow start, concurrency nor rate hold its replays back; they are the same ends."""
     many = few_or_many(2 * AHEAD, 4 * AHEAD)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import attrs
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,7 @@ async def sent(
         return found, many / (loop_time() - began)
 
 
+@pytest.mark.slow
 def test_a_ledger_costs_less_than_a_quarter_of_a_run() -> None:
     """20 ms away, with commits of 3 ms: with places that are kept to the end it was a third."""
 
@@ -100,6 +102,7 @@ def test_a_ledger_costs_less_than_a_quarter_of_a_run() -> None:
     assert ledger.most == CONCURRENCY
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     takes=st.floats(0.0, 0.1),

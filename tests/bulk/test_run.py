@@ -236,6 +236,7 @@ def test_a_call_in_flight_elsewhere_is_waited_for_without_holding_a_place() -> N
     assert run_virtual(main()) == [*numbers(5)[1:], "13900000000"]
 
 
+@pytest.mark.slow
 def test_the_rate_over_the_whole_run_is_capped() -> None:
     """In no second more than max_rate submissions begin, and not far fewer either."""
     simulator = vendor(latency=0.0, jitter=0.0)

@@ -355,6 +355,7 @@ def test_without_a_connection_the_run_slows_down_instead_of_burning_through() ->
     run_virtual(main())
 
 
+@pytest.mark.slow
 async def test_the_rest_of_a_stopped_run_leaves_others_their_turns() -> None:
     """10,000 outcomes that are there at once must not hold up a web application."""
     turns, over = 0, asyncio.Event()

@@ -189,6 +189,7 @@ async def ended_waiting(base_url: str, **options: Any) -> str:
     return str(caught.value).rpartition(" within ")[0]
 
 
+@pytest.mark.slow
 async def test_the_step_of_connecting_that_took_too_long_is_told() -> None:
     """As a connection's own timeout tells it: TLS, a proxy's answer to CONNECT, TLS behind it."""
     began = "it was not sent within its timeout of 0.1 s: "

@@ -30,6 +30,7 @@ def interrupted(vendor: Simulator, name: int, *args: str, count: int = 1) -> tup
     return running.returncode, said, complained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_call_that_is_cut_off_in_flight_is_unknown(vendor: Simulator, name: int) -> None:
     """With what to do; a script that reads the exit code doesn't just call again."""

@@ -45,6 +45,7 @@ def test_ctrl_c_while_it_loads_is_no_traceback(module: str, lang: str, told: str
     assert (done.returncode, done.stderr.strip(), done.stdout) == (130, told, "")
 
 
+@pytest.mark.slow
 @needs_full
 @pytest.mark.parametrize("args", [("--help",), ("--version",), ("send", "--help")], ids=str)
 def test_a_help_that_can_not_be_written_is_told_in_a_line(args: tuple[str, ...]) -> None:
@@ -68,6 +69,7 @@ def test_an_error_of_usage_that_can_not_be_written_keeps_its_code() -> None:
     assert (done.returncode, done.stdout) == (2, b"")
 
 
+@pytest.mark.slow
 def test_a_list_from_a_closed_stdin_is_refused_in_words(vendor: Simulator) -> None:
     """As under a service manager that opens none."""
     done = subprocess.run(  # noqa: S603 - our own program
@@ -83,6 +85,7 @@ def test_a_list_from_a_closed_stdin_is_refused_in_words(vendor: Simulator) -> No
     assert not vendor.arrivals
 
 
+@pytest.mark.slow
 def test_a_terminal_without_a_width_shows_everything(vendor: Simulator, tmp_path: Path) -> None:
     """As a container's may say of itself: `COLUMNS=0`."""
     done = subprocess.run(  # noqa: S603 - our own program
@@ -111,6 +114,7 @@ def test_what_no_command_has_told_of_is_told(
     assert (ended.value.code, capsys.readouterr().err.strip()) == (130, "已中断。")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_list_from_a_pipe_leaves_no_copy_behind(
     vendor: Simulator, tmp_path: Path, name: str

@@ -48,6 +48,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
+@pytest.mark.slow
 def test_a_terminal_that_goes_away_loses_no_outcome(vendor: Simulator, tmp_path: Path) -> None:
     """As when ssh breaks: what is in flight is awaited, and the file tells of every row."""
     vendor.latency = 0.05
@@ -60,6 +61,7 @@ def test_a_terminal_that_goes_away_loses_no_outcome(vendor: Simulator, tmp_path:
     assert found == {"ACCEPTED": len(vendor.arrivals), "NOT_SENT": ROWS - len(vendor.arrivals)}
 
 
+@pytest.mark.slow
 def test_under_nohup_a_run_goes_on(vendor: Simulator, tmp_path: Path) -> None:
     """Whoever started it so wants it to."""
     out = tmp_path / "out.csv"

@@ -8,6 +8,8 @@ import subprocess
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import pytest
+
 from ihuyi_voice import OutcomeUnknown
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.models import Draft
@@ -42,6 +44,7 @@ def test_the_reports_of_a_real_inbox_settle_what_is_uncertain(tmp_path: Path, in
     assert "nothing is uncertain" in run("ledger", "unknown", "r", "--ledger", ledger).stdout
 
 
+@pytest.mark.slow
 def test_a_run_in_use_is_told_in_words_and_can_be_taken_over(
     vendor: Simulator, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_run_is_sent_and_told_of(
     assert not rung_twice(vendor)
 
 
+@pytest.mark.slow
 def test_what_is_uncertain_is_settled(
     vendor: Simulator, tmp_path: Path, ready: str, inbox: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +136,7 @@ def when_arrived(vendor: Simulator, count: int, strike: Callable[[], object]) ->
     return thread
 
 
+@pytest.mark.slow
 def test_a_file_that_goes_away_in_mid_run_is_told_and_nothing_is_lost(
     vendor: Simulator, tmp_path: Path
 ) -> None:
@@ -161,6 +163,7 @@ def test_a_file_that_goes_away_in_mid_run_is_told_and_nothing_is_lost(
     assert not rung_twice(vendor)
 
 
+@pytest.mark.slow
 def test_a_postgresql_that_goes_away_in_mid_run_is_told(
     vendor: Simulator, tmp_path: Path, address: str, postgres: str
 ) -> None:
@@ -195,6 +198,7 @@ def test_a_postgresql_that_goes_away_in_mid_run_is_told(
     assert not rung_twice(vendor)
 
 
+@pytest.mark.slow
 def test_a_vendor_that_cannot_be_reached_ends_a_run_that_goes_on_later(
     vendor: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

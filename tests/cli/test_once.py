@@ -118,6 +118,7 @@ def test_a_second_signal_writes_down_what_is_in_flight(vendor: Simulator, tmp_pa
     assert "UNKNOWN" in said
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_loses_no_outcome(vendor: Simulator, tmp_path: Path) -> None:
     """The file ends at a whole row, the rest is told, nothing more is sent; the code is its own."""
     vendor.latency = 0.02
@@ -134,6 +135,7 @@ def test_a_full_disk_stops_the_run_and_loses_no_outcome(vendor: Simulator, tmp_p
     assert f"{len(vendor.arrivals)} rows in" in said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk")
 def test_a_real_full_disk_does_the_same(vendor: Simulator, tmp_path: Path) -> None:
     """One of 16 kB."""
@@ -152,6 +154,7 @@ def test_a_real_full_disk_does_the_same(vendor: Simulator, tmp_path: Path) -> No
     assert count + complained.count("known nowhere else") == len(vendor.arrivals) < ROWS
 
 
+@pytest.mark.slow
 def test_a_file_that_vanishes_is_told_row_by_row(vendor: Simulator, tmp_path: Path) -> None:
     """As when the stick is pulled out: what went nowhere stands on stderr."""
     vendor.latency = 0.05
@@ -187,6 +190,7 @@ def test_a_closed_output_loses_the_summary_from_there_alone(
     assert statuses(out) == {"ACCEPTED": 3}
 
 
+@pytest.mark.slow
 def test_an_output_of_windows_letters_loses_no_summary(vendor: Simulator, tmp_path: Path) -> None:
     """What cp1252 lacks is spelled out."""
     sending = Sending(write(tmp_path, 3), PYTHONIOENCODING="cp1252:strict")
@@ -219,6 +223,7 @@ def test_no_file_is_made_before_input_and_options_are_good(
     assert not vendor.arrivals
 
 
+@pytest.mark.slow
 def test_identical_rows_are_sent_once_and_carry_the_same_result(
     vendor: Simulator, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def opening(url: str) -> Callable[[], Awaitable[None]]:
     return begin
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_started_late_is_waited_for(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -234,6 +235,7 @@ async def waiting(
             yield worker
 
 
+@pytest.mark.slow
 async def test_a_worker_begins_when_its_database_is_there(
     server: Server, private: PrivateRedis, tmp_path: Path
 ) -> None:
@@ -246,6 +248,7 @@ async def test_a_worker_begins_when_its_database_is_there(
     assert "works for VM00000000" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_waiting_at_once(
     server: Server, private: PrivateRedis, tmp_path: Path, number: signal.Signals
@@ -292,6 +295,7 @@ class Shaky:
         back.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("vendor")
 async def test_a_database_that_goes_away_after_any_step_is_waited_for(
     server: Server,

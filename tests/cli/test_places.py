@@ -78,6 +78,7 @@ def test_nothing_is_written_over_that_is_somebody_elses(
     assert "month" not in out.read_text(encoding="utf-8-sig")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", KEEPING[1:], ids=" ".join)
 def test_what_a_run_has_written_it_writes_again(
     places: dict[str, str], tmp_path: Path, args: tuple[str, ...]
@@ -104,6 +105,7 @@ def test_a_link_that_leads_to_itself_costs_no_traceback(
     assert (result.exit_code, link.is_symlink()) in ((2, True), (0, False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", WRITING, ids=" ".join)
 def test_the_output_is_no_place_for_a_file(
     places: dict[str, str], tmp_path: Path, args: tuple[str, ...]
@@ -162,6 +164,7 @@ def test_a_ledger_that_is_yet_to_be_made_is_spared_too(vendor: Simulator, tmp_pa
     assert (result.exit_code, Path(place).exists()) == (2, False)
 
 
+@pytest.mark.slow
 def test_a_list_that_is_written_over_stops_the_run(vendor: Simulator, tmp_path: Path) -> None:
     """No row is a mixture; some were sent, so the exit code is not that of wrong usage."""
     vendor.latency = 0.05
@@ -178,6 +181,7 @@ def test_a_list_that_is_written_over_stops_the_run(vendor: Simulator, tmp_path: 
     assert not [each for each in vendor.arrivals if each.mobile == "13700000000"]
 
 
+@pytest.mark.slow
 def test_a_list_that_another_one_replaces_is_sent_as_it_was(
     vendor: Simulator, tmp_path: Path
 ) -> None:

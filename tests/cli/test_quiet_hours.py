@@ -115,6 +115,7 @@ def workers(postgres: str, private: PrivateRedis, recipients: Path) -> Iterator[
         runner.run(lending.__aexit__(None, None, None))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("at_night")
 def test_at_night_workers_call_nobody(vendor: Simulator, workers: str) -> None:
     """All is held, and nothing is lost: resumed by day, the run goes on to its end."""
@@ -128,6 +129,7 @@ def test_at_night_workers_call_nobody(vendor: Simulator, workers: str) -> None:
     assert sorted(vendor.rung().values()) == [1, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("at_night", "workers")
 def test_a_container_is_told_the_hours_by_its_environment(
     vendor: Simulator, monkeypatch: pytest.MonkeyPatch

@@ -191,6 +191,7 @@ def test_a_closed_output_ends_it_and_loses_nothing(inbox: str, options: tuple[st
         assert process.stdout.readline().startswith("2018-05-24 17:46:50  7  ")
 
 
+@pytest.mark.slow
 def test_what_can_not_be_read_is_told_on_stderr(inbox: str) -> None:
     """On one harmless line without numbers, while pushes go on."""
     evil = b"mobilephone=13900000000&msg=%1b%5b2J%0d%0aline 2&code=DELIVRD&voiceid=9"
@@ -218,6 +219,7 @@ def test_a_hostile_text_steers_no_terminal(inbox: str) -> None:
     assert all(r"\x1b]0;owned\x07\x9b31m\r\nforged\u202e [bold]" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_pushes_are_taken_while_nobody_reads(inbox: str) -> None:
     """As from a pager that stands still: they are stored, and printed to whoever reads next."""
     count = 300  # more than a pipe holds

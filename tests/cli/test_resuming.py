@@ -164,6 +164,7 @@ def test_a_settled_run_says_so_and_sends_nothing(vendor: Simulator, tmp_path: Pa
     assert len(vendor.arrivals) == 6
 
 
+@pytest.mark.slow
 def test_the_list_keeps_its_columns_in_the_results(vendor: Simulator, tmp_path: Path) -> None:
     """Beside what became of each row; a results file that is sent has them once only."""
     write(tmp_path, 2)

@@ -81,6 +81,7 @@ def test_with_a_ledger_the_workbook_is_replaced_by_the_same_run(
     assert len(vendor.arrivals) == 3
 
 
+@pytest.mark.slow
 def test_until_the_end_a_csv_stands_beside_it(vendor: Simulator, tmp_path: Path) -> None:
     """Killed in the middle, it has what ended until then; and stays in the next one's way."""
     vendor.latency = 0.05

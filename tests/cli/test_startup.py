@@ -51,6 +51,7 @@ def test_the_package_loads_nothing_before_it_is_asked() -> None:
     assert not loaded("from ihuyi_voice import NotSent, Message, VendorError") & HEAVY
 
 
+@pytest.mark.slow
 def test_the_client_loads_what_it_needs_only_when_it_does() -> None:
     """A first reply in the usual form needs no XML parser, and a call that succeeds no retries."""
     there = loaded("from ihuyi_voice import VoiceClient; VoiceClient('a', 'b')")
@@ -117,6 +118,7 @@ def test_the_public_names_are_at_home_where_the_types_say() -> None:
     assert sorted(name for names in HOMES.values() for name in names) == ihuyi_voice.__all__
 
 
+@pytest.mark.slow
 def test_a_name_that_is_none_is_told() -> None:
     """As of any module; rooms are found as ever."""
     with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):

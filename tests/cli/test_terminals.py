@@ -43,6 +43,7 @@ def test_the_help_fits_the_terminal(lang: str, columns: int) -> None:
         assert max(map(width, lines)) <= columns
 
 
+@pytest.mark.slow
 def test_check_says_how_it_stands_in_colours(vendor: Simulator) -> None:
     """Green for what is right; with NO_COLOR, or a terminal that has none, the words alone."""
     code, shown = at_terminal([*program(), "check"], columns=60)

@@ -30,6 +30,7 @@ def part_files(folder: Path) -> list[Path]:
     return list(folder.glob(".*.part"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.csv", "out.xlsx"])
 def test_a_file_in_which_a_run_writes_is_not_forced_from_it(
     vendor: Simulator, tmp_path: Path, name: str
@@ -85,6 +86,7 @@ async def test_results_that_came_meanwhile_are_another_runs_still(tmp_path: Path
     assert not part_files(tmp_path)
 
 
+@pytest.mark.slow
 def test_rows_that_another_program_took_the_place_of_are_not_made_into_a_workbook(
     vendor: Simulator, tmp_path: Path
 ) -> None:
@@ -103,6 +105,7 @@ def test_rows_that_another_program_took_the_place_of_are_not_made_into_a_workboo
     assert told == len(vendor.arrivals)
 
 
+@pytest.mark.slow
 def test_a_run_whose_file_another_has_taken_says_that_it_is_not_written(
     vendor: Simulator, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ class Unread:
         raise AssertionError(self.running.communicate())
 
 
+@pytest.mark.slow
 def test_signals_are_heard_while_nobody_reads(vendor: Simulator, tmp_path: Path) -> None:
     """Or SIGKILL would be all that helps, and what is in flight would be lost by that."""
     out = tmp_path / "out.csv"

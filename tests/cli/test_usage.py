@@ -185,6 +185,7 @@ def test_help_loads_no_extra_that_it_does_not_need(args: tuple[str, ...]) -> Non
     assert not unwanted & set(loaded)
 
 
+@pytest.mark.slow
 def test_a_terminal_without_chinese_letters_loses_nothing() -> None:
     """What it can't write is spelled out; the command goes on."""
     environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "IHUYI_LANG": "zh"}

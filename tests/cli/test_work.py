@@ -67,6 +67,7 @@ def test_a_list_is_loaded_worked_on_and_followed(
     assert list(told["reasons"]) == ["32", "34"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ledger")
 def test_a_run_is_stopped_with_a_reason_and_goes_on(
     vendor: Simulator, recipients: str, private: PrivateRedis

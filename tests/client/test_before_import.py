@@ -31,6 +31,7 @@ HTTPXClientInstrumentor().instrument(async_request_hook=hook)
 """ + _MOCKED.format(using="httpcore")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prepare", "count", "expected"),
     [

@@ -261,6 +261,7 @@ def test_an_error_knows_what_a_web_app_may_answer(error: VoiceError, status: int
     assert error.http_status == status
 
 
+@pytest.mark.slow
 def test_pydantic_is_not_imported_for_it() -> None:
     """Only who uses it has it."""
     program = "import sys, ihuyi_voice.client, ihuyi_voice.pushes; print('pydantic' in sys.modules)"

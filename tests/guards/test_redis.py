@@ -496,6 +496,7 @@ async def test_a_dead_process_holds_no_number_until_the_clock_is_where_it_was(
     await take(clocked)
 
 
+@pytest.mark.slow
 async def test_ten_calls_of_each_number_fit_a_list_of_bytes(
     clocked: ClockedGuard, clock: Clock, client: Any, prefix: str
 ) -> None:

@@ -94,6 +94,7 @@ async def test_a_commit_and_a_block_use_their_turns_up(
     assert isinstance(await ask(guards[0], 2), Wait)
 
 
+@pytest.mark.slow
 async def test_neither_of_two_processes_gets_all_the_turns(
     guards: list[ClockedGuard], clock: Clock
 ) -> None:

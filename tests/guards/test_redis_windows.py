@@ -261,6 +261,7 @@ def test_a_missing_lock_would_be_found(place: tuple[str, str]) -> None:
     assert found(place, 60, mend=mend)
 
 
+@pytest.mark.slow
 def test_a_lock_that_lapses_uncounted_would_be_found(place: tuple[str, str]) -> None:
     """A process that died may have made its call."""
     assert found(place, 60, mend=without("count_call(record, record.lapses)"))

@@ -194,6 +194,7 @@ async def test_hooks_that_were_set_anew_take_nothing_away(way: str) -> None:
     assert seen == [ACCEPTED] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["pool", "httpx"])
 async def test_a_hook_that_hangs_after_the_answer_is_given_up(way: str) -> None:
     """It can't hold a call for ever."""
@@ -269,6 +270,7 @@ def test_a_reply_that_drips_is_bounded_as_a_whole() -> None:
     run_virtual(main())
 
 
+@pytest.mark.slow
 async def test_a_coded_reply_is_decoded_and_its_bomb_is_not() -> None:
     """The vendor sends none, but a proxy may."""
     coded = {"headers": {"Content-Encoding": "gzip"}}

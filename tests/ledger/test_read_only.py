@@ -43,6 +43,7 @@ def allow(path: Path, mode: int) -> None:
     path.chmod(mode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["folder", "folder with a file", "file"])
 async def test_what_may_not_be_written_is_told_and_nothing_is_granted(which: str) -> None:
     """A folder without a file, with one, and a file by itself; what is there stays as it is."""

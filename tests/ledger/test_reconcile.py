@@ -288,6 +288,7 @@ async def test_a_report_that_had_to_wait_settles_after_its_reader_has_died(world
     await settled(await world.process(inbox=inbox))
 
 
+@pytest.mark.slow
 async def test_many_that_had_to_wait_are_looked_at_in_turn(world: World) -> None:
     """More than one transaction takes; those that still wait don't stand in the way."""
     caller, inbox = await world.process(), FakeInbox()

@@ -74,6 +74,7 @@ async def run(url: str) -> None:
             assert await woken(sleeper) == "RunStopped"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [keyed_call, run])
 async def test_its_locks_are_taken_from_it(
     postgres: str, what: Callable[[str], Awaitable[None]]
@@ -93,6 +94,7 @@ async def test_its_locks_are_taken_from_it_behind_a_pooler(
         await what(url)
 
 
+@pytest.mark.slow
 async def test_a_sleeper_that_nobody_has_taken_over_goes_on(postgres: str) -> None:
     """Its connection was ended meanwhile; its call is granted on another one."""
     async with (

@@ -154,6 +154,7 @@ def test_an_sdk_that_comes_in_mid_call_finds_nothing_half_told(
     assert not telemetry._spans._calls  # pyright: ignore[reportPrivateUsage]
 
 
+@pytest.mark.slow
 def test_an_sdk_that_is_installed_later_is_noticed() -> None:
     """By the global providers, in a program of its own: they can be set once."""
     done = subprocess.run(  # noqa: S603 - our own words

@@ -51,6 +51,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 async def test_an_outage_of_what_handlers_need_is_told_in_a_few_lines(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:

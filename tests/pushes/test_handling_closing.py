@@ -203,6 +203,7 @@ async def test_who_lost_its_claim_does_not_undo_what_the_next_one_did(place: Pla
         assert (await row(after, "1")).state == "handled"
 
 
+@pytest.mark.slow
 async def test_closing_that_is_cancelled_again_and_again_stores_what_came_of_everything(
     place: Place,
 ) -> None:

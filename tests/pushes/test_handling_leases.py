@@ -52,6 +52,7 @@ async def test_a_handler_that_swallows_its_cancellation_is_not_called_again(
     assert "its handler was cancelled after 0.0 s and goes on" in line
 
 
+@pytest.mark.slow
 async def test_closing_leaves_behind_what_does_not_let_go(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -221,6 +221,7 @@ async def test_a_timeout_holds_while_the_table_is_locked(place: Place) -> None:
         assert (await inbox.report_of("1", timeout=30)).code == 2
 
 
+@pytest.mark.slow
 async def test_a_timeout_holds_while_the_database_hangs(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,7 @@ async def settings(databases: list[Database], times: int) -> list[str]:
     )
 
 
+@pytest.mark.slow
 async def test_a_durable_commit_is_one_whatever_others_left_on_the_session(
     pooler: Pooler, databases: list[Database]
 ) -> None:
@@ -113,6 +114,7 @@ async def test_a_commit_that_need_not_wait_is_nobody_elses(
     assert await pooler.setting() == {"local"}
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_on_a_session(pooler: Pooler, databases: list[Database]) -> None:
     """After reads and writes that succeed, and after those that fail."""
     before = [await pooler.on_both(asked) for asked in LEFT]

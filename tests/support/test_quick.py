@@ -27,6 +27,7 @@ def ended(program: tuple[str, ...], folder: Path, *args: str) -> tuple[int, str,
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "args",
     [("--help",), ("nonsense",), ("send", "-", "--dry-run"), ("send", "a.csv", "--dry-run")],

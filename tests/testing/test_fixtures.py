@@ -223,6 +223,7 @@ def test_an_app_without_a_loop_is_refused(ihuyi_simulator):
 """
 
 
+@pytest.mark.slow
 def test_synchronous_tests_have_them_too(tmp_path: Path) -> None:
     """With Starlette's TestClient, whose loop runs in a thread."""
     done = ran(tmp_path, COMMON + SYNC)
@@ -254,6 +255,7 @@ async def test_quiet_hours_go_by_the_clock(ihuyi_simulator, ihuyi_clock):
 """
 
 
+@pytest.mark.slow
 def test_what_a_project_adds_is_the_clients_too(tmp_path: Path) -> None:
     """A fixture of its own around ours; and guards of its own, whatever the hour of the test."""
     text = COMMON.replace("RateLimited,", "RateLimited, VendorError,") + OF_THE_PROJECT
@@ -293,6 +295,7 @@ def test_an_option_without_a_name(ihuyi_simulator):
 """
 
 
+@pytest.mark.slow
 def test_a_wrong_mark_is_told(tmp_path: Path) -> None:
     """With the option that was meant, perhaps."""
     done = ran(tmp_path, COMMON + WRONG)
@@ -316,6 +319,7 @@ def test_the_clock_may_be_the_real_one(ihuyi_simulator):
 """
 
 
+@pytest.mark.slow
 def test_marks_add_up(tmp_path: Path) -> None:
     """A function's wins over its class's."""
     done = ran(tmp_path, COMMON + NEAREST)

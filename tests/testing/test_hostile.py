@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.testing.projects import ran
 
 HEAD = """
@@ -40,6 +42,7 @@ async def test_b(ihuyi_client, ihuyi_simulator):
 """
 
 
+@pytest.mark.slow
 def test_an_app_that_never_answers_holds_up_no_session(tmp_path: Path) -> None:
     """Nor does one whose client blocks a thread: the next test begins, and pytest ends."""
     done = ran(tmp_path, HEAD + HANGS + LAST, "asyncio")
@@ -69,6 +72,7 @@ def test_b(ihuyi_client, ihuyi_simulator):
 """
 
 
+@pytest.mark.slow
 def test_an_app_that_ends_the_program_has_not_heard_the_push(tmp_path: Path) -> None:
     """It ends neither pytest nor the simulator of the tests that follow."""
     done = ran(tmp_path, HEAD + EXITS + LAST, "asyncio")
@@ -97,6 +101,7 @@ def test_a(ihuyi_client, ihuyi_simulator):
 """
 
 
+@pytest.mark.slow
 def test_a_policy_of_the_projects_is_the_projects_alone(tmp_path: Path) -> None:
     """One loop for all, made by the main thread only: the simulator's thread asks for none."""
     done = ran(tmp_path, HEAD + POLICY)

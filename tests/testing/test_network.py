@@ -160,6 +160,7 @@ uvloop.run(main())
 """
 
 
+@pytest.mark.slow
 def test_a_loop_that_resolves_names_by_itself_is_watched_too(tmp_path: Path) -> None:
     """That of uvloop doesn't ask Python's socket module."""
     done = python(tmp_path, "-c", ON_UVLOOP)
@@ -291,6 +292,7 @@ def test_the_variable_forbids_it_outside_of_pytest(
             network.check("api.vm.ihuyi.com")
 
 
+@pytest.mark.slow
 def test_a_program_of_its_own_is_told_by_the_variable(tmp_path: Path) -> None:
     """Also for a request that isn't ours, in a process that has imported us."""
     program = "import ihuyi_voice.client, httpx; httpx.get('http://106.ihuyi.com/')"

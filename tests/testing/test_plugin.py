@@ -56,6 +56,7 @@ def test_it_is_an_entry_point_of_pytest() -> None:
     assert project["entry-points"]["pytest11"] == {PLUGIN: PLUGIN}
 
 
+@pytest.mark.slow
 def test_its_fixtures_and_its_mark_are_told(tmp_path: Path) -> None:
     """By `pytest --fixtures` and `pytest --markers`."""
     told = ran(tmp_path, "def test_it(): pass", options=("--fixtures",)).output
@@ -74,6 +75,7 @@ def test_it(ihuyi_simulator):
 """
 
 
+@pytest.mark.slow
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     """What to install stands in the error."""
     done = ran(tmp_path, WITHOUT)

@@ -27,6 +27,7 @@ async def no_connections(url: str, name: str) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", EACH)
 async def test_a_worker_leaves_no_connection_whenever_it_is_cancelled(
     postgres: str, again: Again
@@ -45,6 +46,7 @@ async def test_a_worker_leaves_no_connection_whenever_it_is_cancelled(
     await gone(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", EACH)
 async def test_a_list_leaves_no_connection_whenever_its_distribution_is_cancelled(
     postgres: str, again: Again
@@ -69,6 +71,7 @@ async def test_a_list_leaves_no_connection_whenever_its_distribution_is_cancelle
     await gone(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", EACH)
 async def test_a_part_that_is_cancelled_anywhere_rings_nobody_twice(
     postgres: str, again: Again

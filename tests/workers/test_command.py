@@ -110,6 +110,7 @@ async def at_work(
             yield process
 
 
+@pytest.mark.slow
 async def test_a_list_is_worked_on_as_the_compose_file_says(
     world: tuple[Vendor, dict[str, str]], tmp_path: Path
 ) -> None:

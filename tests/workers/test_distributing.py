@@ -32,6 +32,7 @@ async def test_a_list_is_loaded_again_without_harm(postgres: str) -> None:
         assert given.bad[62].field == "key"
 
 
+@pytest.mark.slow
 async def test_a_list_that_grew_is_worked_to_its_new_end(postgres: str) -> None:
     """Parts that were done are opened again for what is new in them, and nothing rings twice."""
     simulator = Simulator(limits=())

@@ -30,6 +30,7 @@ MESSAGES = [
 ]
 
 
+@pytest.mark.slow
 async def test_one_hook_hears_client_ledger_and_worker(postgres: str) -> None:
     """Of each part that it was worked on, and how the account's parts stand."""
     events: list[Event] = []
@@ -187,6 +188,7 @@ async def passes(
     return [each for each in caplog.records if each.name == "ihuyi_voice.workers"]
 
 
+@pytest.mark.slow
 async def test_passes_that_fail_are_told_once_and_when_they_end(
     postgres: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -200,6 +202,7 @@ async def test_passes_that_fail_are_told_once_and_when_they_end(
     ]
 
 
+@pytest.mark.slow
 async def test_a_part_of_another_worker_is_no_trouble(
     postgres: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -209,6 +212,7 @@ async def test_a_part_of_another_worker_is_no_trouble(
     assert told[0].getMessage() == "part 1 of 'r' is left to others: process 1 has it"
 
 
+@pytest.mark.slow
 async def test_an_error_of_the_program_is_told_with_its_place(
     postgres: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -77,6 +77,7 @@ async def test_a_part_that_was_taken_over_raises(postgres: str) -> None:
     assert len(set(rung(simulator))) == len(rung(simulator)) < 20
 
 
+@pytest.mark.slow
 async def test_a_part_that_a_living_process_holds_is_refused(postgres: str) -> None:
     """At once, with who holds it; the job fails, and comes again when that one is dead."""
     async with own_ledger(postgres) as (ledger, prefix), client_of(Simulator()) as client:
@@ -104,6 +105,7 @@ async def asleep(url: str, *statements: str) -> AsyncGenerator[asyncpg.Connectio
         connection.terminate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lock",
     ["SELECT 1 FROM {}_parts FOR SHARE", "UPDATE {}_entries SET attempts = 7"],
@@ -126,6 +128,7 @@ async def test_a_part_is_taken_from_who_fell_asleep_with_its_locks(
                 await sleeper.execute("SELECT 1")
 
 
+@pytest.mark.slow
 async def test_a_run_is_stopped_beside_who_fell_asleep_with_its_locks(postgres: str) -> None:
     """Everybody hears of it at once, and the part that was locked is stopped, too."""
     async with own_ledger(postgres) as (ledger, prefix):

@@ -2,6 +2,8 @@
 
 from contextlib import suppress
 
+import pytest
+
 from ihuyi_voice import GuardUnavailable, Limits, Message
 from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.guards.memory import MemoryGuard
@@ -29,6 +31,7 @@ class Flickering(MemoryGuard):
         return await super().reserve(account, mobile)
 
 
+@pytest.mark.slow
 async def test_nothing_overtakes_a_message_that_the_guard_kept_from_being_sent(
     postgres: str,
 ) -> None:

@@ -70,6 +70,7 @@ async def test_a_worker_ends_though_its_database_is_gone(server: Server) -> None
     assert len(set(rung(simulator))) == len(rung(simulator)) == 120
 
 
+@pytest.mark.slow
 async def test_a_worker_whose_database_is_gone_at_the_start_says_so(server: Server) -> None:
     """It is an error, for nobody knows whether it ever was there."""
     async with Ledger.open(server.url) as ledger, client_of(Simulator()) as client:
@@ -103,6 +104,7 @@ async def test_the_queue_leaves_a_server_that_gave_its_place_to_another(
         await app.close_async()
 
 
+@pytest.mark.slow
 async def test_a_transaction_pooler_is_refused_in_words(server: Server) -> None:
     """It hands sessions around; the error says so, and what to do."""
     async with (

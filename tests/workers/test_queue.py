@@ -84,6 +84,7 @@ async def test_what_died_between_the_list_and_its_jobs_goes_on(postgres: str) ->
         assert (await ledger.summary("r"))[OutcomeStatus.ACCEPTED] == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm",
     [

@@ -50,6 +50,7 @@ async def waits(
     return task
 
 
+@pytest.mark.slow
 async def test_a_part_that_only_waits_hears_of_a_stop(postgres: str) -> None:
     """By another process; the number that is held for an hour isn't waited for."""
     simulator = Simulator(limits=())

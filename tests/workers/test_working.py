@@ -53,6 +53,7 @@ async def test_the_order_of_a_number_is_kept(postgres: str) -> None:
         assert [content for called, content in calls if called == mobile] == wanted
 
 
+@pytest.mark.slow
 async def test_a_stop_code_stops_the_run_with_its_cause(postgres: str) -> None:
     """Nothing more rings; the cause stands on the run, and a resumed run goes on."""
     simulator = Simulator(limits=(), balance=5)
@@ -70,6 +71,7 @@ async def test_a_stop_code_stops_the_run_with_its_cause(postgres: str) -> None:
         assert (await ledger.parts.progress("r")).counts == {OutcomeStatus.ACCEPTED: 60}
 
 
+@pytest.mark.slow
 async def test_a_stopped_worker_gives_its_parts_back(postgres: str) -> None:
     """Cancelled, it lets what is in flight end; another one does the rest."""
     simulator = Simulator(limits=(), latency=0.05)

@@ -57,6 +57,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_development_mode_finds_nothing_left_open() -> None:
     """No socket, transport or task, after cancellations at every step and a refused connection."""
     run = subprocess.run(  # noqa: S603 - the script above

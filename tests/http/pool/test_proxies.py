@@ -280,6 +280,7 @@ async def test_a_cancellation_while_the_proxy_is_silent_costs_no_slot(
                 await pool.handle_async_request(asked(url))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over_tls", [False, True], ids=["http proxy", "https proxy"])
 async def test_cancelling_anywhere_on_the_way_through_a_tunnel_leaves_nothing_open(
     certificate: Certificate, *, over_tls: bool

@@ -148,6 +148,7 @@ async def test_a_call_on_a_connection_that_went_silent_may_have_been_made() -> N
         assert (play.seen, play.wall.opened) == (2, 2)
 
 
+@pytest.mark.slow
 async def test_over_tls_it_is_the_same(tmp_path: Path) -> None:
     """There is no polite end that would be waited for."""
     certificate = make_certificate(tmp_path)

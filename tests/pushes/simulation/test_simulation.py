@@ -38,6 +38,7 @@ def test_what_was_found_once_stays_mended(seed: int) -> None:
     assert pass_by(seed).broken == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pytest.PytestWarning")
 @pytest.mark.parametrize("mutant", mutants.ALL, ids=lambda mutant: mutant.__name__)
 def test_an_inbox_that_breaks_a_promise_is_found_out(mutant: mutants.Mutant) -> None:
@@ -48,6 +49,7 @@ def test_an_inbox_that_breaks_a_promise_is_found_out(mutant: mutants.Mutant) -> 
     gc.collect()  # what it left behind complains here
 
 
+@pytest.mark.slow
 def test_a_seed_replays_exactly() -> None:
     """The same steps at the same times."""
     once = [pass_by(seed).fate.digest for seed in range(5)]
