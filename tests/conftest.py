@@ -66,7 +66,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header() -> str:
     """Say how to run what is left out."""
-    return "long proofs: " + ("on" if LONG else "left out; IHUYI_LONG_TESTS=1 runs them")
+    return "slow tests, long proofs: " + (
+        "on" if LONG else "left out; IHUYI_LONG_TESTS=1 runs them"
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
