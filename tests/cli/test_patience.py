@@ -23,6 +23,7 @@ from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.simulator import Simulator
 from tests.support.command import program, run
+from tests.support.looking import comes_true
 from tests.support.postgres import Server
 from tests.support.redis_servers import PrivateRedis
 from tests.support.sockets import Reader, Writer, pass_on, serving
@@ -332,8 +333,7 @@ async def test_a_worker_tells_of_an_outage_in_a_few_lines(
         load = [*program(), "send", str(listed), "--distribute", "--run", "r"]
         assert await (await start(load, told, log=log)).wait() == 0
         async with running([*program(), *WORK, "--concurrency", "4"], told, log=log) as worker:
-            while len(vendor.arrivals) < 50:  # noqa: ASYNC110 - of another thread
-                await asyncio.sleep(0.02)
+            await comes_true(lambda: len(vendor.arrivals) >= 50)
             await server.stop()
             await written(path, "a worker could not look after the queue")
             await server.start()

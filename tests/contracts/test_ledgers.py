@@ -43,6 +43,7 @@ from tests.support.ledgers import (
     refused,
     unknown,
 )
+from tests.support.looking import comes_true
 
 
 async def granted(journal: Journal, given: Draft) -> None:
@@ -519,6 +520,13 @@ async def test_a_cancelled_intent_is_taken_back(world: World) -> None:
     """Nobody was told to send."""
     process = await world.process()
     await looked(process.calls())
+
+    async def is_taken_back() -> bool:
+        return await looked(process.calls()) is None
+
+    async def is_granted() -> bool:
+        return await process.calls().intend(draft()) is None
+
     for wait in range(4):
         task = asyncio.ensure_future(process.calls().intend(draft()))
         for _ in range(wait):
@@ -526,12 +534,8 @@ async def test_a_cancelled_intent_is_taken_back(world: World) -> None:
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled()
-        async with asyncio.timeout(30):  # its commit goes on, and then it is taken back
-            while await looked(process.calls()) is not None:  # noqa: ASYNC110 - a transaction's doing
-                await asyncio.sleep(0)
-    async with asyncio.timeout(30):  # a commit that was still under way when it was looked up
-        while await process.calls().intend(draft()) is not None:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0)
+        await comes_true(is_taken_back)  # its commit goes on, and then it is taken back
+    await comes_true(is_granted)  # one was still under way when it was looked up
 
 
 @pytest.mark.parametrize("closed", [False, True])

@@ -1,11 +1,10 @@
 """Beats: who beats lives, and whose clock was set back is not thought alive for a year."""
 
-import asyncio
-
 import pytest
 
 from ihuyi_voice import CallInFlight, OutcomeStatus, OutcomeUnknown
 from tests.support.ledgers import ACCOUNT, World, accepted, draft
+from tests.support.looking import comes_true
 
 YEAR = 365 * 86_400.0
 
@@ -49,12 +48,14 @@ async def test_a_ledger_beats_by_itself(world: World) -> None:
     """As long as it is open: nobody takes its runs, or calls what it has in flight UNKNOWN."""
     world.beat = 0.01
     living, other = await world.process(), await world.process()
+
+    async def in_use() -> bool:
+        return (await other.ledger.runs())[0].in_use
+
     async with living.ledger.run(ACCOUNT, "r") as journal:
         assert await journal.intend(draft()) is None
         for _ in range(2):
             world.now += 11.0
-            async with asyncio.timeout(30):
-                while not (await other.ledger.runs())[0].in_use:  # noqa: ASYNC110 - only the database knows
-                    await asyncio.sleep(0)
+            await comes_true(in_use)
         await journal.settle(draft(), accepted())
         assert await journal.intend(draft("next")) is None

@@ -5,6 +5,7 @@
 import asyncio
 import re
 from datetime import UTC, datetime
+from functools import partial
 
 import asyncpg
 import pytest
@@ -38,6 +39,7 @@ from tests.support.ledgers import (
     unknown,
 )
 from tests.support.long import few_or_many
+from tests.support.looking import comes_true
 
 ENDS: dict[str, Ending] = {
     "accepted": accepted(),
@@ -166,8 +168,7 @@ async def test_a_persons_word_waits_for_what_is_being_written(world: World) -> N
         await other.execute(f"UPDATE {table} SET state = {State.ACCEPTED:d}, voice_id = 'V1'")
         said = asyncio.create_task(process.ledger.settle("", "k", OutcomeStatus.NOT_SENT))
         waiting = "SELECT 1 FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
-        while not await other.fetchval(waiting, other.get_server_pid()):  # noqa: ASYNC110 - only the server knows
-            await asyncio.sleep(0)
+        await comes_true(partial(other.fetchval, waiting, other.get_server_pid()))
     with pytest.raises(InvalidRequest, match="the entry is ACCEPTED"):
         await said
     await other.close()

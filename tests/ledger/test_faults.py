@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ from ihuyi_voice.ledger.rows import Put
 from ihuyi_voice.storage import Database, Work, sqlite
 from tests.support.databases import Place, drop
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, held, unknown
+from tests.support.looking import comes_true
 
 
 @pytest.fixture
@@ -531,6 +533,4 @@ async def waiting(admin: Any, table: str) -> None:
         "SELECT count(*) FROM pg_locks WHERE NOT granted"
         " AND relation = (SELECT oid FROM pg_class WHERE relname = $1)"
     )
-    async with asyncio.timeout(10):
-        while not await admin.fetchval(asked, f"{table}_entries"):  # noqa: ASYNC110 - a server's
-            await asyncio.sleep(0)
+    await comes_true(partial(admin.fetchval, asked, f"{table}_entries"))

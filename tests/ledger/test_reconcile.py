@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -31,6 +32,7 @@ from tests.support.ledgers import (
     status_of,
     unknown,
 )
+from tests.support.looking import comes_true
 
 
 async def uncertain(process: Process, *keys: str, mobile: str = A) -> None:
@@ -219,17 +221,21 @@ async def one(process: Process) -> Entry:
 
 async def settled(process: Process) -> None:
     """Wait until a report has settled it."""
-    async with asyncio.timeout(30):
-        while (await one(process)).status is not OutcomeStatus.ACCEPTED:  # noqa: ASYNC110 - another task's doing
-            await asyncio.sleep(0)
+
+    async def accepted_now() -> bool:
+        return (await one(process)).status is OutcomeStatus.ACCEPTED
+
+    await comes_true(accepted_now)
 
 
 async def follower_has_seen(process: Process, seq: int) -> None:
     """Wait until reports were taken in up to this one."""
-    async with asyncio.timeout(30):
-        desk = process.desk
-        while await desk.heart.read(lambda: marked(desk.owners, "inbox")) < seq:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0)
+    desk = process.desk
+
+    async def seen() -> bool:
+        return await desk.heart.read(lambda: marked(desk.owners, "inbox")) >= seq
+
+    await comes_true(seen)
 
 
 async def test_reports_settle_as_they_come(world: World) -> None:
@@ -304,9 +310,11 @@ async def test_many_that_had_to_wait_are_looked_at_in_turn(world: World) -> None
     await first.ledger.__aexit__(None, None, None)
     second = await world.process(inbox=inbox)
     await caller.calls().settle(draft("w599", mobile="13800000599"), unknown())
-    async with asyncio.timeout(30):
-        while (await listed(second.ledger))["w599"].status is not OutcomeStatus.ACCEPTED:  # noqa: ASYNC110 - another task's doing
-            await asyncio.sleep(0.01)
+
+    async def last_is_settled() -> bool:
+        return (await listed(second.ledger))["w599"].status is OutcomeStatus.ACCEPTED
+
+    await comes_true(last_is_settled)
 
 
 @pytest.mark.parametrize("first", ["inbox", "ledger"])
@@ -345,9 +353,11 @@ async def test_an_inbox_that_is_opened_again_is_read_on(world: World, tmp_path: 
     async with other:
         await other.put(pushed("V10", "13900000001"))
     async with inbox:
-        async with asyncio.timeout(30):
-            while (await listed(process.ledger))["b"].voice_id != "V10":  # noqa: ASYNC110 - another task's doing
-                await asyncio.sleep(0)
+
+        async def is_read_on() -> bool:
+            return (await listed(process.ledger))["b"].voice_id == "V10"
+
+        await comes_true(is_read_on)
         await process.ledger.__aexit__(None, None, None)
 
 
@@ -367,9 +377,7 @@ async def closed_is_seen() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reconcile, "name_of", counted)
-        async with asyncio.timeout(30):
-            while len(looks) < 2:  # noqa: ASYNC110 - another task's doing
-                await asyncio.sleep(0)
+        await comes_true(lambda: len(looks) >= 2)
 
 
 @pytest.mark.parametrize("by_itself", [True, False])
@@ -426,14 +434,12 @@ async def test_an_inbox_that_is_opened_after_the_ledger_is_read(
     inbox = Inbox.open(tmp_path / "pushes.db", poll=0.02)
     world.beat = 0.02
     process = await world.process(inbox=inbox)
-    while "no delivery reports for the ledger: InboxClosed" not in caplog.text:  # noqa: ASYNC110 - another task's doing
-        await asyncio.sleep(0)
+    await comes_true(lambda: "no delivery reports for the ledger: InboxClosed" in caplog.text)
     for voice_id, mobile in (("V1", B), ("V9", A)):
         async with inbox:
             form = {"code": "2", "voiceid": voice_id, "mobilephone": mobile}
             await inbox.put(parse_push(urlencode(form).encode()))
-            while not await has_report(process, voice_id):  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0)
+            await comes_true(partial(has_report, process, voice_id))
 
 
 async def has_report(process: Process, voice_id: str) -> bool:

@@ -17,6 +17,7 @@ from ihuyi_voice.ledger.schema import Timing
 from tests.ledger.killing import ROOT
 from tests.ledger.sleeper import ACCOUNT, Order
 from tests.support.ledgers import draft
+from tests.support.looking import comes_true
 from tests.support.postgres import Server, pooler_of
 from tests.support.ready import ready_ledger
 
@@ -43,8 +44,8 @@ async def asleep(order: Order) -> AsyncGenerator[asyncio.subprocess.Process]:
 
 async def stopped(pid: int) -> None:
     """Wait until a process has stopped."""
-    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":  # noqa: ASYNC110, ASYNC240 - only the system knows
-        await asyncio.sleep(0.01)
+    told = Path(f"/proc/{pid}/stat")
+    await comes_true(lambda: told.read_text().rpartition(")")[2].split()[0] == "T")
 
 
 async def woken(sleeper: asyncio.subprocess.Process) -> str:

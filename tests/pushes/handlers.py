@@ -16,6 +16,7 @@ from ihuyi_voice.pushes.claims import Claim, Terms, Verdict
 from ihuyi_voice.pushes.store import Store
 from ihuyi_voice.storage import Query, Work
 from tests.pushes.support import Recorder, report
+from tests.support.looking import comes_true
 
 HOUR = 3600.0
 NUMBER = "13900000000"
@@ -188,10 +189,13 @@ async def row(inbox: Inbox, subject: str) -> Any:
 
 async def settled(inbox: Inbox, subject: str, tries: int) -> Any:
     """Return the row of a push once so many of its tries have ended."""
-    while True:
+
+    async def has_ended() -> bool:
         found = await row(inbox, subject)
-        if found.owner is None and found.tries == tries:
-            return found
+        return found.owner is None and found.tries == tries
+
+    await comes_true(has_ended)
+    return await row(inbox, subject)
 
 
 async def change(inbox: Inbox, changes: str, **parameters: object) -> None:

@@ -11,6 +11,7 @@ import attrs
 from ihuyi_voice.protocol.pushes import Push, parse_push
 from ihuyi_voice.pushes import DeliveryReport, Handling, Inbox, PushState, TemplateAudit
 from tests.support import databases
+from tests.support.looking import comes_true
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -90,8 +91,11 @@ async def states(inbox: Inbox, **expected: int) -> None:
     wanted = dict.fromkeys(PushState, 0) | {
         PushState(name): count for name, count in expected.items()
     }
-    while await inbox.counts() != wanted:  # noqa: ASYNC110 - only the database knows
-        await asyncio.sleep(0)  # each look is a query, which takes its time
+
+    async def are_so() -> bool:
+        return await inbox.counts() == wanted
+
+    await comes_true(are_so)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from ihuyi_voice.pushes.claims import Claim
 from ihuyi_voice.pushes.store import Store
 from tests.pushes.handlers import HOUR, NUMBER, Script, Stage, later, pause_left, row, settled
 from tests.pushes.support import Place, Recorder, handled_by, report, states
+from tests.support.looking import comes_true
 
 
 async def test_a_handler_that_fails_is_called_again_after_growing_pauses(place: Place) -> None:
@@ -222,8 +223,7 @@ async def test_whatever_can_be_awaited_is_awaited(place: Place) -> None:
 
     async with handled_by(place, promises, handling=Handling(max_tries=1)) as inbox:
         await inbox.put(report("1"))
-        while not futures:  # noqa: ASYNC110 - filled by the handler
-            await asyncio.sleep(0)
+        await comes_true(lambda: futures)  # filled by the handler
         await states(inbox, pending=1)
         futures[0].set_exception(ValueError("no"))
         await states(inbox, dead=1)
@@ -316,8 +316,8 @@ async def test_a_fault_of_our_own_is_told_at_once(
         async with inbox:
             monkeypatch.setattr(Store, "turn", broken)
             await inbox.put(report("1"))
-            while "pushes are handled no more: ZeroDivisionError()" not in caplog.text:  # noqa: ASYNC110 - the log only
-                await asyncio.sleep(0)
+            told = "pushes are handled no more: ZeroDivisionError()"
+            await comes_true(lambda: told in caplog.text)
             await inbox.put(report("2"))
     assert not inbox.is_open
     monkeypatch.undo()

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -11,6 +12,7 @@ import pytest
 from ihuyi_voice.errors import StorageUnavailable
 from ihuyi_voice.storage import Address, Database, Query, Work
 from tests.storage.rows import SCHEMA, adding, listed
+from tests.support.looking import comes_true
 from tests.support.postgres import Server, server_of
 
 pytestmark = pytest.mark.long
@@ -68,8 +70,7 @@ async def test_what_waits_while_a_server_ends_is_told(server: Server, database: 
 async def waits_for_lock(server: Server) -> None:
     """Return once somebody waits for a lock."""
     asked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    while not await server.execute(asked):  # noqa: ASYNC110 - only the server knows
-        await asyncio.sleep(0)
+    await comes_true(partial(server.execute, asked))
 
 
 async def test_a_server_with_no_connection_left_is_told(cluster: Path) -> None:
@@ -126,10 +127,13 @@ async def test_connections_that_the_server_ends_for_idleness_are_replaced(cluste
     async with server_of(cluster, "idle_session_timeout=20") as server:
         database = Database(Address.parse(server.url), LOCK)
         await database.open(SCHEMA)
+
+        async def alone() -> bool:
+            return len(await server.execute(CLIENTS)) <= 1
+
         for number in range(3):
             await database.write(adding(number))
-            while len(await server.execute(CLIENTS)) > 1:  # noqa: ASYNC110 - only the server knows
-                await asyncio.sleep(0)
+            await comes_true(alone)
         assert await database.read(listed) == [0, 1, 2]
         await database.close()
 

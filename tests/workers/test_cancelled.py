@@ -12,6 +12,7 @@ from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, run_part, work
 from tests.support.cancelling import EACH, Again, cancelled_at, gone
 from tests.support.databases import broom
+from tests.support.looking import comes_true
 from tests.workers.support import ACCOUNT, client_of, execute, own_ledger, rung
 
 pytestmark = pytest.mark.timeout(60)
@@ -23,8 +24,7 @@ _CONNECTED = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s"
 
 async def no_connections(url: str, name: str) -> None:
     """Return once the database has none of this name; while there are some, the test waits."""
-    while broom(url).execute(_CONNECTED, (name,)).fetchone():  # noqa: ASYNC110 - only it knows
-        await asyncio.sleep(0.02)
+    await comes_true(lambda: not broom(url).execute(_CONNECTED, (name,)).fetchone())
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ import pytest
 
 from ihuyi_voice.simulator import Fault
 from ihuyi_voice.testing import ServedSimulator
+from tests.support.looking import comes_true
 
 APP = f"{__package__}.app:create_app"
 RUNNING = re.compile(rb"Uvicorn running on (http://127\.0\.0\.1:\d+)")
@@ -100,8 +101,7 @@ async def test_a_shop_that_is_stopped_ends_the_calls_in_flight(
     async with running(tmp_path, workers=1) as shop:
         address = await shop.order("13900000000")
         asked = asyncio.create_task(shop.web.post(f"{address}/shipped"))
-        while not ihuyi_simulator.arrivals:  # noqa: ASYNC110 - in another thread, by chance first
-            await asyncio.sleep(0.01)
+        await comes_true(lambda: ihuyi_simulator.arrivals)
         shop.process.send_signal(signal.SIGTERM)
         answer = await asked
         assert answer.status_code == 200
