@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 import pytest
 
-from ihuyi_voice.ledger import Ledger, LedgerUnavailable
+from ihuyi_voice.ledger import Ledger, LedgerUnavailable, RunInUse
 from ihuyi_voice.ledger.schema import Timing
 from tests.ledger.killing import ROOT
 from tests.ledger.sleeper import ACCOUNT, Order
@@ -21,6 +21,7 @@ from tests.support.postgres import Server, pooler_of
 from tests.support.ready import ready_ledger
 
 SOON: Final = Timing(beat=0.1, dead=0.5, look=0.1)
+AT_ONCE: Final = Timing(dead=0.2, look=0.1, sleep=lambda _: asyncio.sleep(0))
 USED = 'UPDATE "ihuyi_runs" SET used_at'
 
 pytestmark = pytest.mark.timeout(60)
@@ -123,4 +124,30 @@ async def test_locks_of_who_is_no_ledger_are_told_in_words(
             with pytest.raises(LedgerUnavailable, match=r"another program holds locks.*psql"):
                 await ledger.calls(ACCOUNT).look([draft()])
         assert await ledger.calls(ACCOUNT).look([draft()]) == [None]
+        await admin.close()
+
+
+@pytest.mark.parametrize("lock", ["parts", "runs"])
+async def test_whoever_opens_or_stops_a_run_waits_for_no_lock_longer_than_a_moment(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, lock: str
+) -> None:
+    """However long others wait: who waits beats no more, and would be thought dead, too."""
+    monkeypatch.setattr("ihuyi_voice.ledger.ledger.LOCK_TIMEOUT", 3_600.0)
+    monkeypatch.setattr("ihuyi_voice.ledger.runs._MOMENT", 0.02)
+    monkeypatch.setattr("ihuyi_voice.ledger.runs._WHILE", 0.02)
+    async with (
+        ready_ledger(postgres) as lent,
+        Ledger.open(lent.url, prefix=lent.prefix, timing=AT_ONCE) as ledger,
+    ):
+        async with ledger.run(ACCOUNT, "run"):
+            pass
+        admin = await asyncpg.connect(lent.url)
+        async with admin.transaction(), asyncio.timeout(30):
+            await admin.execute(f'SELECT 1 FROM "{lent.prefix}_{lock}" FOR UPDATE')  # noqa: S608 - the test's own
+            if lock == "parts":
+                with pytest.raises(RunInUse, match="'run' is being opened or marked"):
+                    await ledger.run(ACCOUNT, "run").__aenter__()
+            else:
+                with pytest.raises(LedgerUnavailable, match="another program holds locks"):
+                    await ledger.stop("run", "enough")
         await admin.close()
