@@ -367,7 +367,11 @@ async def test_a_run_tells_when_it_was_used_last(world: World) -> None:
         await granted(run, draft("a"))
         (info,) = await process.ledger.runs()
         assert (info.created_at.timestamp(), info.used_at.timestamp()) == (began, began)
-    world.now += 100.0
+        world.now += 30.0
+        await granted(run, draft("b"))  # in the same minute, as far as a program can tell
+        (info,) = await process.ledger.runs()
+        assert info.used_at.timestamp() == began
+    world.now += 70.0
     async with process.ledger.run(ACCOUNT, "run"):
         pass
     (info,) = await process.ledger.runs()
