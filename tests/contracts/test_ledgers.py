@@ -367,6 +367,8 @@ async def test_a_run_tells_when_it_was_used_last(world: World) -> None:
         await granted(run, draft("a"))
         (info,) = await process.ledger.runs()
         assert (info.created_at.timestamp(), info.used_at.timestamp()) == (began, began)
+        assert (info.account, info.key) == (ACCOUNT, "run")
+        assert {info.created_at.tzinfo, info.used_at.tzinfo} == {UTC}
         world.now += 30.0
         await granted(run, draft("b"))  # in the same minute, as far as a program can tell
         (info,) = await process.ledger.runs()

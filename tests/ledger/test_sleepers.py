@@ -127,27 +127,69 @@ async def test_locks_of_who_is_no_ledger_are_told_in_words(
         await admin.close()
 
 
-@pytest.mark.parametrize("lock", ["parts", "runs"])
-async def test_whoever_opens_or_stops_a_run_waits_for_no_lock_longer_than_a_moment(
-    postgres: str, monkeypatch: pytest.MonkeyPatch, lock: str
+AWAKE: Final = {
+    "whoever has it": (
+        'UPDATE "{0}_parts" SET epoch = epoch',
+        "'run', begun .* is worked on by process",
+    ),
+    "whoever opens it": (
+        (
+            'INSERT INTO "{0}_parts" (run, part, epoch, state, done) SELECT id, 0, 0, 0, 0'
+            " FROM \"{0}_runs\" WHERE account = 'VM1'"
+        ),
+        "'run' is being opened or marked",
+    ),
+}
+
+
+@asynccontextmanager
+async def locked(url: str, prefix: str, statement: str) -> AsyncGenerator[None]:
+    """Hold the locks of a statement, and undo it."""
+    link = await asyncpg.connect(url)
+    transaction = link.transaction()
+    await transaction.start()
+    await link.execute(statement.format(prefix))
+    async with asyncio.timeout(30):
+        yield
+    await transaction.rollback()
+    await link.close()
+
+
+@pytest.mark.parametrize("who", AWAKE)
+async def test_whoever_opens_a_run_waits_for_no_lock_longer_than_a_moment(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
-    """However long others wait: who waits beats no more, and would be thought dead, too."""
+    """It would beat no more meanwhile, and be thought dead, too; and it is told who has it."""
     monkeypatch.setattr("ihuyi_voice.ledger.ledger.LOCK_TIMEOUT", 3_600.0)
     monkeypatch.setattr("ihuyi_voice.ledger.runs._MOMENT", 0.02)
+    statement, words = AWAKE[who]
+    async with (
+        ready_ledger(postgres) as lent,
+        Ledger.open(lent.url, prefix=lent.prefix) as holder,
+        Ledger.open(lent.url, prefix=lent.prefix, timing=AT_ONCE) as ledger,
+        holder.run(ACCOUNT, "run"),
+        holder.run("of another account", "run"),
+    ):
+        if who == "whoever opens it":
+            link = await asyncpg.connect(lent.url)
+            await link.execute(f'DELETE FROM "{lent.prefix}_parts"')  # noqa: S608 - the test's own
+            await link.close()
+        async with locked(lent.url, lent.prefix, statement):
+            with pytest.raises(RunInUse, match=words):
+                await ledger.run(ACCOUNT, "run").__aenter__()
+
+
+async def test_whoever_stops_a_run_waits_for_no_lock_longer_than_a_moment(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But looks again several times, before it says why it could not."""
+    monkeypatch.setattr("ihuyi_voice.ledger.ledger.LOCK_TIMEOUT", 3_600.0)
     monkeypatch.setattr("ihuyi_voice.ledger.runs._WHILE", 0.02)
     async with (
         ready_ledger(postgres) as lent,
         Ledger.open(lent.url, prefix=lent.prefix, timing=AT_ONCE) as ledger,
+        ledger.run(ACCOUNT, "run"),
+        locked(lent.url, lent.prefix, 'UPDATE "{0}_runs" SET used_at = 1'),
     ):
-        async with ledger.run(ACCOUNT, "run"):
-            pass
-        admin = await asyncpg.connect(lent.url)
-        async with admin.transaction(), asyncio.timeout(30):
-            await admin.execute(f'SELECT 1 FROM "{lent.prefix}_{lock}" FOR UPDATE')  # noqa: S608 - the test's own
-            if lock == "parts":
-                with pytest.raises(RunInUse, match="'run' is being opened or marked"):
-                    await ledger.run(ACCOUNT, "run").__aenter__()
-            else:
-                with pytest.raises(LedgerUnavailable, match="another program holds locks"):
-                    await ledger.stop("run", "enough")
-        await admin.close()
+        with pytest.raises(LedgerUnavailable, match="another program holds locks"):
+            await ledger.stop("run", "enough")

@@ -87,6 +87,14 @@ async def test_what_is_no_account_is_not_looked_for(world: World) -> None:
                 await asked
 
 
+async def test_a_name_that_no_run_can_have_is_of_none(world: World) -> None:
+    """A database would fail as if it were away."""
+    process = await world.process()
+    for odd in ("a\0b", "\ud800"):
+        with refused("the ledger has no run", odd):
+            await process.ledger.summary(odd)
+
+
 async def test_what_is_no_status_is_refused(world: World) -> None:
     """Also what no table of statuses could be asked for."""
     process = await world.process()

@@ -173,12 +173,13 @@ async def test_runs_of_one_process_and_of_many_are_told_apart(postgres: str) -> 
     async with own_ledger(postgres) as (ledger, _), client_of(simulator) as client:
         async with client.submit_many(MESSAGES[:1], run="local", ledger=ledger) as run:
             await run.drain()
-        with pytest.raises(InvalidRequest, match="begun by one process alone"):
+        with pytest.raises(InvalidRequest, match="begun by one process alone") as local:
             await distribute(ledger, "local", MESSAGES, account=ACCOUNT)
         await distribute(ledger, "many", MESSAGES, account=ACCOUNT)
-        with pytest.raises(InvalidRequest, match="was distributed"):
+        with pytest.raises(InvalidRequest, match="was distributed") as many:
             async with client.submit_many(MESSAGES, run="many", ledger=ledger):
                 pass
+        assert (local.value.field, many.value.field) == ("run", "run")
 
 
 async def test_runs_of_one_name_are_each_their_accounts(postgres: str) -> None:
