@@ -105,8 +105,10 @@ async def test_what_is_no_status_is_refused(world: World) -> None:
     for odd in ODD:
         with refused("status", odd):
             _ = [entry async for entry in process.ledger.entries("r", odd)]
-        with refused("ACCEPTED or NOT_SENT", odd):
+        with refused("ACCEPTED or NOT_SENT", odd, "status"):
             await process.ledger.settle("r", "k", odd)
+        with refused("^a voice_id is a text$", odd, "voice_id"):
+            await process.ledger.settle("r", "k", OutcomeStatus.ACCEPTED, voice_id=odd)
     assert (await process.ledger.summary("r"))[OutcomeStatus.UNKNOWN] == 1
 
 
