@@ -143,7 +143,7 @@ async def test_a_person_settles_what_is_unknown(world: World) -> None:
         await process.ledger.settle("run", "rang", OutcomeStatus.ACCEPTED, voice_id="V7")
         await process.ledger.settle("run", "silent", OutcomeStatus.NOT_SENT)
         ends = await journal.look([draft("rang"), draft("silent")])
-    assert ends == [Submission("V7", A, "", 2), None]
+    assert ends == [Submission("V7", A, "", 0), None]
     rang, silent = await listed(process)
     assert (rang.error, type(silent.error), str(silent.error)) == (
         None,
