@@ -103,7 +103,8 @@ async def test_what_comes_with_an_odd_report_is_taken_in(
         await follower_has_seen(process, len(inbox.stored))
     else:
         process = await world.process(on_event=events.append)
-        await process.ledger.reconcile(inbox)
+        taken = await process.ledger.reconcile(inbox)
+        assert sorted(entry.key for entry in taken.settled) == ["a", "b"]
         await follower_has_seen(process, len(inbox.stored))
         assert not (await process.ledger.reconcile(inbox)).settled
     found = await listed(process.ledger)
@@ -119,6 +120,22 @@ async def test_what_comes_with_an_odd_report_is_taken_in(
     assert B not in caplog.text
     if by_itself:
         await process.ledger.__aexit__(None, None, None)
+
+
+async def test_what_had_to_wait_beside_an_odd_report_settles_later(world: World) -> None:
+    """It is stored apart from what comes behind that one, and not forgotten for it."""
+    caller, inbox = await world.process(), FakeInbox()
+    await uncertain(caller, "a")
+    assert await caller.calls().intend(draft("in flight")) is None
+    inbox.tell("V9", world.now)
+    told_of(inbox, world, **ODD["code that is none"])
+    inbox.tell("V8", world.now, C)
+    world.beat = 0.02
+    process = await world.process(inbox=inbox)
+    await follower_has_seen(process, 3)
+    await caller.calls().settle(draft("in flight"), accepted("V1"))
+    await settled(process)
+    await process.ledger.__aexit__(None, None, None)
 
 
 async def test_what_is_out_of_reach_is_no_report(
