@@ -146,13 +146,12 @@ AWAKE: Final = {
 async def locked(url: str, prefix: str, statement: str) -> AsyncGenerator[None]:
     """Hold the locks of a statement, and undo it."""
     link = await asyncpg.connect(url)
-    transaction = link.transaction()
-    await transaction.start()
-    await link.execute(statement.format(prefix))
-    async with asyncio.timeout(30):
-        yield
-    await transaction.rollback()
-    await link.close()
+    try:
+        await link.execute(f"BEGIN; {statement.format(prefix)}")
+        async with asyncio.timeout(30):
+            yield
+    finally:
+        await link.close()
 
 
 @pytest.mark.parametrize("who", AWAKE)
