@@ -128,6 +128,20 @@ async def test_a_report_of_another_time_settles_nothing(world: World, seconds: f
     assert (found.settled, found.ambiguous) == ((), ())
 
 
+@pytest.mark.parametrize("key", ["earlier", "later"])
+async def test_a_report_settles_the_call_of_its_time(world: World, key: str) -> None:
+    """Another one to the number, that it can't be of, doesn't keep it from that."""
+    process, inbox = await world.process(), FakeInbox()
+    times = dict[str, float]()
+    for each in ("earlier", "later"):
+        times[each] = world.now
+        await uncertain(process, each)
+        world.now += 4 * 3_600.0
+    inbox.tell("V9", times[key])
+    found = await process.ledger.reconcile(inbox)
+    assert ([entry.key for entry in found.settled], found.ambiguous) == ([key], ())
+
+
 async def test_a_call_in_flight_is_waited_for(world: World) -> None:
     """The report may be its own; when it has ended with another voice_id, it isn't."""
     process, inbox = await world.process(), FakeInbox()

@@ -153,12 +153,16 @@ async def test_an_empty_list_is_a_run_that_is_done(postgres: str) -> None:
 
 
 async def test_of_two_that_load_one_run_the_later_goes_on(postgres: str) -> None:
-    """And the earlier is told."""
+    """And the earlier is told; what that one had copied is dropped."""
     draft = Draft("k", "13900000000", "您好", None)
-    async with own_ledger(postgres) as (ledger, _):
+    tables = "SELECT tablename FROM pg_tables WHERE tablename LIKE $1"
+    async with own_ledger(postgres) as (ledger, prefix):
         first = await ledger.parts.begin(ACCOUNT, "r", 10)
         await ledger.parts.add(first, [(1, draft)])
         second = await ledger.parts.begin(ACCOUNT, "r", 10)
+        assert [each[0] for each in await execute(postgres, tables, f"{prefix}_load_%")] == [
+            second.table
+        ]
         with pytest.raises(RunInUse, match="began later"):
             await ledger.parts.add(first, [(2, draft)])
         with pytest.raises(RunInUse, match="began later"):
