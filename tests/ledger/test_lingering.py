@@ -22,9 +22,9 @@ async def test_ends_of_many_are_written_together_and_those_of_few_at_once(
     assert await asyncio.gather(*(journal.intend(draft(key)) for key in keys)) == [None] * 16
     ends, group = list[asyncio.Future[object]](), process.desk.heart._group
     for key in keys[:8]:
-        while group._enough is None and ends:  # noqa: ASYNC110 - turns of the loop
-            await asyncio.sleep(0)
         ends.append(asyncio.ensure_future(journal.settle(draft(key), accepted(key))))
+        while group._enough is None and group._next.rows:  # noqa: ASYNC110 - turns of the loop
+            await asyncio.sleep(0)
     async with asyncio.timeout(30):
         await asyncio.gather(*ends)
         for key in keys[8:]:
