@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from ihuyi_voice import InvalidRequest, LedgerUnavailable, Message, OutcomeStatus
@@ -112,6 +113,17 @@ async def test_a_load_is_kept_under_the_ledgers_own_name(postgres: str) -> None:
         await ledger.parts.end(load, 0, 0)
         assert await execute(postgres, tables, f"{prefix}_load_%") == []
         assert len(await execute(postgres, index, f"{prefix}_entries_part")) == 1
+
+
+async def test_a_load_waits_for_nobody_who_writes(postgres: str) -> None:
+    """Its index is made with the first one: that alone waits for all who write."""
+    async with own_ledger(postgres) as (ledger, prefix):
+        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+        other = await asyncpg.connect(postgres)
+        async with other.transaction(), asyncio.timeout(30):
+            await other.execute(f'UPDATE "{prefix}_entries" SET attempts = 7')  # noqa: S608 - the test's own
+            await ledger.parts.begin(ACCOUNT, "another", 10)
+        await other.close()
 
 
 async def test_a_list_that_the_server_lost_is_not_worked_on(postgres: str) -> None:
