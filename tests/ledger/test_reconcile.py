@@ -213,12 +213,25 @@ async def test_the_vendors_answer_wins_over_a_report(world: World, end: Ending) 
 
 
 async def test_many_reports_are_taken_in(world: World) -> None:
-    """More than one transaction takes, without a number and with odd values, too."""
+    """More than two transactions take, without a number and with odd values, too."""
+    process, inbox = await world.process(), FakeInbox()
+    for place in range(3):
+        mobile = f"1390000000{place}"
+        await uncertain(process, f"k{place}", mobile=mobile)
+        inbox.tell(f"V{place}", world.now, mobile=mobile, code=10**30)
+        for number in range(600 if place < 2 else 0):
+            inbox.tell(f"X{place}{number}", world.now, mobile="")
+    found = await process.ledger.reconcile(inbox)
+    assert [entry.key for entry in found.settled] == ["k0", "k1", "k2"]
+
+
+async def test_what_is_no_report_is_left_out(world: World) -> None:
+    """Also where an inbox of somebody's own is read once."""
     process, inbox = await world.process(), FakeInbox()
     await uncertain(process, "a")
-    for number in range(600):
-        inbox.tell(f"X{number}", world.now, mobile="")
-    inbox.tell("V9", world.now, code=10**30)
+    inbox.tell("V0", world.now, B)
+    inbox.stored[0] = None  # type: ignore[call-overload]  # it is not
+    inbox.tell("V9", world.now)
     found = await process.ledger.reconcile(inbox)
     assert [entry.key for entry in found.settled] == ["a"]
 

@@ -3,6 +3,7 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -78,6 +79,18 @@ def refused(events: list[Event]) -> int:
     return sum(event.refused for event in events if isinstance(event, ReportsTaken))
 
 
+def stored(events: list[Event]) -> int:
+    """Return how many reports were stored."""
+    return sum(event.stored for event in events if isinstance(event, ReportsTaken))
+
+
+LEFT_OUT = re.compile(
+    r"^WARNING .* the ledger can't take in what was told of a call, and leaves it out:"
+    r" <?DeliveryReport.+ \(LedgerUnavailable: the ledger's database failed: .+\)$",
+    re.MULTILINE,
+)
+
+
 @pytest.mark.parametrize("by_itself", [True, False])
 @pytest.mark.parametrize("odd", [*ODD, *TAKEN, "several"])
 async def test_what_comes_with_an_odd_report_is_taken_in(
@@ -113,6 +126,8 @@ async def test_what_comes_with_an_odd_report_is_taken_in(
     while refused(events) < left_out:  # noqa: ASYNC110 - it is told after the log
         await asyncio.sleep(0)
     assert refused(events) == left_out
+    assert stored(events) == len(inbox.stored) - left_out
+    assert len(LEFT_OUT.findall(caplog.text)) == left_out
     if odd in TAKEN or (odd == "long id" and not world.place.is_postgres):
         assert left_out == 0
     else:
