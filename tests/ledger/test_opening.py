@@ -99,12 +99,13 @@ async def test_of_two_that_open_a_run_at_once_the_second_sees_the_first(
     world.slept = first.beat
     link = await asyncpg.connect(world.place.url)
     async with link.transaction():  # as that of the first
-        taken = f'UPDATE "{world.place.table}_parts" SET owner = $1'  # noqa: S608 - the test's own
-        await link.execute(taken, first.desk.heart.owner)
+        parts = f'"{world.place.table}_parts"'
+        await link.execute(f"SELECT 1 FROM {parts} FOR UPDATE")  # noqa: S608 - the test's own
         opening = asyncio.ensure_future(second.ledger.run(ACCOUNT, "run").__aenter__())
         waits = "SELECT 1 FROM pg_locks WHERE $1 = ANY(pg_blocking_pids(pid))"
         while not await link.fetchval(waits, link.get_server_pid()):  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0)
+        await link.execute(f"UPDATE {parts} SET owner = $1", first.desk.heart.owner)  # noqa: S608 - as above
     with pytest.raises(RunInUse, match="is worked on by process"):
         await opening
     await link.close()
