@@ -136,7 +136,11 @@ async def test_a_beat_is_let_end_when_its_ledger_is_closed(
 ) -> None:
     """It may be writing what was owed; nobody is told if it is cancelled with all other tasks."""
     slow = SlowBeat()
-    monkeypatch.setattr(Heart, "_beat_once", lambda _: slow.beat())
+
+    async def beat(_: Heart) -> None:
+        await slow.beat()
+
+    monkeypatch.setattr(Heart, "_beat_once", beat)
     process = await world.process()
     heart = process.desk.heart
     await process.calls().look([draft()])

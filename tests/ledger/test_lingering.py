@@ -3,6 +3,7 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ async def test_ends_of_many_are_written_together_and_those_of_few_at_once(
     journal, keys = process.calls(), [f"k{number}" for number in range(16)]
     await journal.look([draft(key) for key in keys])
     assert await asyncio.gather(*(journal.intend(draft(key)) for key in keys)) == [None] * 16
-    ends, group = list[asyncio.Future[object]](), process.desk.heart._group
+    ends, group = list[asyncio.Future[Any]](), process.desk.heart._group
     for key in keys[:8]:
         ends.append(asyncio.ensure_future(journal.settle(draft(key), accepted(key))))
         while group._enough is None and group._next.rows:  # noqa: ASYNC110 - turns of the loop
