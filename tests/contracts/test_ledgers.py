@@ -634,6 +634,7 @@ async def test_a_run_of_one_who_died_a_moment_ago_is_taken_over(
         assert world.now - began == 10.0
     waits, taken = [each for each in caplog.messages if each.startswith("the run")]
     text = waits.removesuffix("; waiting to see whether it lives")
+    assert waits != text
     assert re.fullmatch(WORKED_ON, text)
     assert taken == f"{text}: nothing was heard of it since, and the run goes on here"
 
