@@ -11,6 +11,7 @@ from ihuyi_voice.common.plain import is_storable
 from ihuyi_voice.errors import InvalidRequest, OutcomeUnknown, VoiceError
 from ihuyi_voice.ledger.owners import DIED, Owners
 from ihuyi_voice.ledger.states import (
+    ACCEPTED_CODE,
     STATUS_OF,
     Ending,
     Open,
@@ -246,7 +247,7 @@ def settle(
         "state": int(state),
         "kind": kind,
         "voice_id": None if voice_id is None else storable(voice_id),
-        "code": None if kind else 2,
+        "code": None if kind else ACCEPTED_CODE,
         "text": "settled by a person" if kind else "",
     }
     yield Query(owners.say(_DECIDE), where | said)

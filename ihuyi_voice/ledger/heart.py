@@ -106,14 +106,14 @@ class Heart:
         """
         self._ended = True
         self._ending.notify()
-        await to_its_end(asyncio.create_task(self._end(at_once=exc_type is not None)))
+        await to_its_end(asyncio.create_task(self._end()))
 
-    async def _end(self, *, at_once: bool) -> None:
+    async def _end(self) -> None:
         try:
             await self._rest()
         finally:
             if self._beating is not None:
-                await ended(self._beating, at_once=at_once)
+                await ended(self._beating)
             if self.owner:
                 with suppress(LedgerUnavailable):
                     await self.write(partial(self._owners.gone, self.owner))
@@ -252,7 +252,7 @@ class Heart:
                 if not patient or not is_locked_out(exc):
                     raise
                 if not left:
-                    raise stuck(exc) from exc
+                    raise stuck() from exc
             await self._database.read(partial(end_sleepers, self._owners))
         raise AssertionError("the last try returns or raises")
 

@@ -135,9 +135,7 @@ def _match_one(calls: Sequence[Row], told: Sequence[Row], found: Matched) -> Non
         place = (call["run"], call["key"])
         found.candidates[place] = [report_of(row) for row in fits]
         claims = sum(fits[0] in others for others in fitting.values())
-        if in_flight:
-            found.waiting.add(call["mobile"])
-        elif len(fits) == 1 and claims == 1:
+        if len(fits) == 1 and claims == 1 and not in_flight:
             found.settled.append(place)
     if in_flight and free:
         found.waiting.add(calls[0]["mobile"])

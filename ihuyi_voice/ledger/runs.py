@@ -125,17 +125,15 @@ class Held:
     Attributes:
         owner: Who.
         beat_at: The last beat.
-        age: The seconds since.
         text: What a person is told of it.
     """
 
     owner: int
     beat_at: float
-    age: float
     text: str
 
 
-ANYBODY: Final = Held(0, 0.0, 0.0, "")
+ANYBODY: Final = Held(0, 0.0, "")
 """Stands for whoever holds a part."""
 
 
@@ -171,7 +169,7 @@ class Runs:
         owner: int,
         insist: Held | None,
         *,
-        here: bool = False,
+        here: bool,
     ) -> Work[Opened | Held]:
         """Take a part of a run, or return who holds it.
 
@@ -223,7 +221,7 @@ class Runs:
         where = {"run": int(row["id"]), "part": part}
         rows = yield Query(self.owners.say(_HELD), where | self.owners.now())
         holder = _holder(rows[0], row, 0, math.inf) if rows else None
-        return holder or Held(0, 0.0, 0.0, f"the run {key!r} is being opened or marked")
+        return holder or Held(0, 0.0, f"the run {key!r} is being opened or marked")
 
     def leave(self, book: Book) -> Work[None]:
         """Give a part up, if it is still ours."""
@@ -296,7 +294,7 @@ def _holder(held: Row, run: Row, owner: int, dead: float) -> Held | None:
     age = held["now"] - held["beat_at"]
     if abs(age) > dead:  # a beat that is to come is of before the clock was set back
         return None
-    return Held(int(held["owner"]), float(held["beat_at"]), age, _text(held, run))
+    return Held(int(held["owner"]), float(held["beat_at"]), _text(held, run))
 
 
 def _text(held: Row, run: Row) -> str:

@@ -58,11 +58,9 @@ def is_cut_off(error: StorageUnavailable) -> bool:
     )
 
 
-def stuck(error: StorageUnavailable) -> StorageUnavailable:
+def stuck() -> StorageUnavailable:
     """Return what is told of a lock that was waited for again and again."""
-    told = StorageUnavailable(_STUCK)
-    told.__cause__ = error
-    return told
+    return StorageUnavailable(_STUCK)
 
 
 def end_sleepers(owners: Owners) -> Work[None]:

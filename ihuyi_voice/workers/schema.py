@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 _CONNECT: Final = 10.0
 _TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('ihuyi_schema', 0))"
-_MADE_FOR: Final = "SELECT obj_description(to_regnamespace($1), 'pg_namespace')"
+# Of the table, not of the name alone: a name that was not there a moment ago is remembered by the
+# session as missing, until it locks a table and so hears what others have made.
+_MADE_FOR: Final = (
+    "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace"
+    " WHERE oid = to_regnamespace($1)"
+)
 _LIVING: Final = (
     "SELECT count(*) FROM {schema}.procrastinate_workers"
     " WHERE last_heartbeat BETWEEN now() - make_interval(secs => $1)"
@@ -89,10 +94,11 @@ async def _make(link: "asyncpg.Connection", schema: str, stalled: float) -> None
         return
     async with link.transaction():
         await link.execute(_TURN)
-        if await link.fetchval(_MADE_FOR, schema) == ours:
+        theirs = await link.fetchval(_MADE_FOR, schema)
+        if theirs == ours:
             return
-        if await link.fetchval("SELECT to_regnamespace($1)::text", schema) is not None:
-            await _check_unused(link, schema, stalled, ours)
+        if theirs is not None:
+            await _check_unused(link, schema, stalled, theirs, ours)
         await link.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         await link.execute(f"CREATE SCHEMA {schema}")
         await link.execute(f"SET LOCAL search_path TO {schema}")
@@ -100,9 +106,10 @@ async def _make(link: "asyncpg.Connection", schema: str, stalled: float) -> None
         await link.execute(f"COMMENT ON SCHEMA {schema} IS '{ours}'")
 
 
-async def _check_unused(link: "asyncpg.Connection", schema: str, stalled: float, ours: str) -> None:
+async def _check_unused(
+    link: "asyncpg.Connection", schema: str, stalled: float, theirs: str, ours: str
+) -> None:
     """Refuse to drop what is not ours to drop."""
-    theirs = await link.fetchval(_MADE_FOR, schema) or ""
     if not theirs.startswith("procrastinate "):
         raise InvalidRequest(_FOREIGN.format(schema=schema))
     if await link.fetchval(_LIVING.format(schema=schema), stalled):

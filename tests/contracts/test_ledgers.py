@@ -1,6 +1,8 @@
 """What every ledger's journals do, run over each database."""
 
 import asyncio
+import logging
+import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -368,7 +370,13 @@ async def test_a_run_tells_when_it_was_used_last(world: World) -> None:
         await granted(run, draft("a"))
         (info,) = await process.ledger.runs()
         assert (info.created_at.timestamp(), info.used_at.timestamp()) == (began, began)
-    world.now += 100.0
+        assert (info.account, info.key) == (ACCOUNT, "run")
+        assert {info.created_at.tzinfo, info.used_at.tzinfo} == {UTC}
+        world.now += 30.0
+        await granted(run, draft("b"))  # in the same minute, as far as a program can tell
+        (info,) = await process.ledger.runs()
+        assert info.used_at.timestamp() == began
+    world.now += 70.0
     async with process.ledger.run(ACCOUNT, "run"):
         pass
     (info,) = await process.ledger.runs()
@@ -610,18 +618,29 @@ async def test_a_run_in_use_is_refused(world: World) -> None:
         await granted(journal, draft())
 
 
+WORKED_ON = (
+    r"the run 'run', begun 0 s ago, is worked on by process \d+ on \S+, whose last beat was 0\.0 s"
+    " ago"
+)
+
+
 async def test_a_run_of_one_who_died_a_moment_ago_is_taken_over(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After ten seconds without a beat, and the log says so."""
+    caplog.set_level(logging.INFO, "ihuyi_voice.ledger")
     dead, heir = await world.process(), await world.process()
     run = dead.ledger.run(ACCOUNT, "run")
     await run.__aenter__()
     await dead.dies()
     began = world.now
     async with heir.ledger.run(ACCOUNT, "run"):
-        assert 10.0 <= world.now - began <= 11.0
-    assert "the run goes on here" in caplog.text
+        assert world.now - began == 10.0
+    waits, taken = [each for each in caplog.messages if each.startswith("the run")]
+    text = waits.removesuffix("; waiting to see whether it lives")
+    assert waits != text
+    assert re.fullmatch(WORKED_ON, text)
+    assert taken == f"{text}: nothing was heard of it since, and the run goes on here"
 
 
 async def test_a_beat_that_does_not_move_is_dead_whatever_the_clocks_say(world: World) -> None:

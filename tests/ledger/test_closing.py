@@ -5,11 +5,14 @@
 import asyncio
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
+import attrs
 import pytest
 
 from ihuyi_voice import OutcomeUnknown, Submission
 from ihuyi_voice.events import Event, PartOpened
+from ihuyi_voice.ledger.heart import Heart
 from tests.support.cancelling import EACH, Again, cancelled_at, gone
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft
 
@@ -72,6 +75,85 @@ async def test_what_is_in_flight_when_a_ledger_is_closed_is_unknown_at_once(worl
     assert [type(end) for end in (keyed, of_run)] == [OutcomeUnknown] * 2
     assert world.now == began
     assert [(each.taken_over, each.unknown) for each in events] == [(False, 1)]
+
+
+async def test_an_intent_that_nobody_waits_for_when_its_ledger_is_closed_is_taken_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is granted by the last commit, and cancelled just before that is known."""
+    ending, other = await world.process(), await world.process()
+    await ending.calls().look([draft()])
+    heart, made, go_on = ending.desk.heart, asyncio.Event(), asyncio.Event()
+    write = heart._database.write
+
+    async def slow(make: Any, *, durable: bool = True) -> Any:
+        result = await write(make, durable=durable)
+        made.set()
+        await go_on.wait()
+        return result
+
+    monkeypatch.setattr(heart._database, "write", slow)
+    intending = asyncio.ensure_future(ending.calls().intend(draft()))
+    await made.wait()
+    closing = asyncio.create_task(ending.ledger.__aexit__(None, None, None))
+    while not heart._group._closing:  # noqa: ASYNC110 - turns of the loop
+        await asyncio.sleep(0)
+    intending.cancel()
+    go_on.set()
+    await closing
+    (entry,) = [each async for each in other.ledger.entries("")]
+    assert str(entry.error) == "it was cancelled before it was sent"
+
+
+@attrs.define(eq=False)
+class SlowBeat:
+    """A beat for which the database takes its time.
+
+    Attributes:
+        begun: Set when it has begun.
+        go_on: Set when it may end.
+        ended: Whether it did.
+    """
+
+    begun: asyncio.Event = attrs.field(factory=asyncio.Event)
+    go_on: asyncio.Event = attrs.field(factory=asyncio.Event)
+    ended: bool = False
+
+    async def beat(self) -> None:
+        """Beat."""
+        self.begun.set()
+        await self.go_on.wait()
+        self.ended = True
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_beat_is_let_end_when_its_ledger_is_closed(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    cancelled: bool,
+) -> None:
+    """It may be writing what was owed; nobody is told if it is cancelled with all other tasks."""
+    slow = SlowBeat()
+
+    async def beat(_: Heart) -> None:
+        await slow.beat()
+
+    monkeypatch.setattr(Heart, "_beat_once", beat)
+    process = await world.process()
+    heart = process.desk.heart
+    await process.calls().look([draft()])
+    await slow.begun.wait()
+    closing = asyncio.create_task(process.ledger.__aexit__(None, None, None))
+    while not heart._group._closing:  # noqa: ASYNC110 - turns of the loop
+        await asyncio.sleep(0)
+    assert heart._beating is not None
+    if cancelled:
+        heart._beating.cancel()
+    slow.go_on.set()
+    await closing
+    assert (slow.ended, caplog.messages) == (not cancelled, [])
 
 
 def opened_to(events: list[PartOpened]) -> Callable[[Event], None]:

@@ -145,8 +145,13 @@ async def test_a_person_settles_what_is_unknown(world: World) -> None:
         await process.ledger.settle("run", "rang", OutcomeStatus.ACCEPTED, voice_id="V7")
         await process.ledger.settle("run", "silent", OutcomeStatus.NOT_SENT)
         ends = await journal.look([draft("rang"), draft("silent")])
-    assert ends[0] is not None
-    assert (ends[0].voice_id, ends[1]) == ("V7", None)  # type: ignore[union-attr]
+    assert ends == [Submission("V7", A, "", 0), None]
+    rang, silent = await listed(process)
+    assert (rang.error, type(silent.error), str(silent.error)) == (
+        None,
+        NotSent,
+        "settled by a person",
+    )
     with pytest.raises(InvalidRequest, match="ACCEPTED"):
         await process.ledger.settle("run", "rang", OutcomeStatus.NOT_SENT)
     with pytest.raises(InvalidRequest, match="no entry"):

@@ -434,7 +434,7 @@ async def test_a_beat_that_fails_is_logged(
     world.now += 11.0
     for _ in range(3):
         await process.beat()
-    assert caplog.text.count("the ledger beats again") == 1
+    assert caplog.messages == [text, "the ledger beats again"]
     other = await world.process()
     assert await process.calls().intend(draft()) is None
     assert isinstance((await other.calls().look([draft()]))[0], CallInFlight)
@@ -449,12 +449,40 @@ async def test_a_run_that_can_not_be_left_is_left_by_closing(
         mended = failing(monkeypatch, process, after=False)
     mended()
     assert "could not be left" in caplog.text
+    began = world.now
     async with process.ledger.run(ACCOUNT, "run"):
+        assert world.now == began  # it is its own still: nobody has to be watched
         mended = failing(monkeypatch, process, after=False)
     mended()
     await process.ledger.__aexit__(None, None, None)
     async with other.ledger.run(ACCOUNT, "run"):
         pass
+
+
+async def test_a_run_that_can_not_be_left_is_left_by_a_later_beat(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many fail before: with the database away, or with the beat itself well."""
+    process, other = await world.process(), await world.process()
+    async with process.ledger.run(ACCOUNT, "run"):
+        mended = failing(monkeypatch, process, after=False)
+    await process.beat()
+    mended()
+    database = process.desk.heart._database
+    write = database.write
+
+    async def weak(make: Any, *, durable: bool = True) -> Any:
+        if durable:
+            raise StorageUnavailable("database failed: DiskFullError")
+        return await write(make, durable=durable)
+
+    monkeypatch.setattr(database, "write", weak)
+    for _ in range(2):
+        await process.beat()
+    assert [info.in_use for info in await other.ledger.runs()] == [True]
+    monkeypatch.setattr(database, "write", write)
+    await process.beat()
+    assert [info.in_use for info in await other.ledger.runs()] == [False]
 
 
 async def test_no_room_in_a_group_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from ihuyi_voice import RunInUse, RunStopped
@@ -10,7 +11,7 @@ from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.ledger.journal import Journal
 from tests.support.ledgers import ACCOUNT, Process, World, draft
 
-IN_USE = r"the run 'run', begun \d+ s ago, .* last beat was \d+\.\d s ago: this one, which has it"
+IN_USE = r"the run 'run', begun 7 s ago, .* last beat was 7\.0 s ago: this one, which has it"
 
 
 async def granted(journal: Journal, key: str) -> None:
@@ -22,6 +23,7 @@ async def test_a_run_that_is_open_here_is_refused_like_any_other(world: World) -
     """By its name, its age and its last beat; and whoever has it keeps it."""
     process = await world.process()
     async with process.ledger.run(ACCOUNT, "run") as journal:
+        world.now += 7.0
         for _ in range(2):
             with pytest.raises(RunInUse, match=IN_USE):
                 await process.ledger.run(ACCOUNT, "run").__aenter__()
@@ -41,6 +43,7 @@ async def test_a_run_that_is_open_here_is_taken_over_like_any_other(world: World
         assert isinstance(await earlier.intend(draft("a")), RunStopped)
         await first.__aexit__(None, None, None)
         await granted(later, "a")
+        world.now += 7.0
         with pytest.raises(RunInUse, match=IN_USE):
             await process.ledger.run(ACCOUNT, "run").__aenter__()
         assert [info.in_use for info in await elsewhere.ledger.runs()] == [True]
@@ -64,6 +67,48 @@ async def test_a_run_whose_owner_was_buried_is_open_to_its_own_process(world: Wo
         await other.desk.heart.write(other.desk.owners.bury_all)
         async with process.ledger.run(ACCOUNT, "run") as journal:
             await granted(journal, "a")
+
+
+async def test_a_run_that_was_taken_from_here_is_taken_back_from_the_dead_alone(
+    world: World,
+) -> None:
+    """That it is open here still, by who had it before, changes nothing."""
+    process, other = await world.process(), await world.process()
+    async with process.ledger.run(ACCOUNT, "run"):
+        taken = other.ledger.run(ACCOUNT, "run", takeover=True)
+        await taken.__aenter__()
+        world.slept = other.beat
+        with pytest.raises(RunInUse, match=r"ago$"):
+            await process.ledger.run(ACCOUNT, "run").__aenter__()
+        world.slept = None
+        await other.dies()
+        async with process.ledger.run(ACCOUNT, "run") as journal:
+            await granted(journal, "a")
+
+
+async def test_of_two_that_open_a_run_at_once_the_second_sees_the_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the other's transaction before it looks who has the run."""
+    if not world.place.is_postgres:  # which has one writer at a time
+        return
+    monkeypatch.setattr("ihuyi_voice.ledger.runs._MOMENT", 30.0)
+    first, second = await world.process(), await world.process()
+    async with first.ledger.run(ACCOUNT, "run"):
+        pass
+    world.slept = first.beat
+    link = await asyncpg.connect(world.place.url)
+    async with link.transaction():  # as that of the first
+        parts = f'"{world.place.table}_parts"'
+        await link.execute(f"SELECT 1 FROM {parts} FOR UPDATE")  # noqa: S608 - the test's own
+        opening = asyncio.ensure_future(second.ledger.run(ACCOUNT, "run").__aenter__())
+        waits = "SELECT 1 FROM pg_locks WHERE $1 = ANY(pg_blocking_pids(pid))"
+        while not await link.fetchval(waits, link.get_server_pid()):  # noqa: ASYNC110 - only the server knows
+            await asyncio.sleep(0)
+        await link.execute(f"UPDATE {parts} SET owner = $1", first.desk.heart.owner)  # noqa: S608 - as above
+    with pytest.raises(RunInUse, match="is worked on by process"):
+        await opening
+    await link.close()
 
 
 @pytest.mark.parametrize("awaits", range(16))

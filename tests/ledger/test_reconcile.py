@@ -130,6 +130,20 @@ async def test_a_report_of_another_time_settles_nothing(world: World, seconds: f
     assert (found.settled, found.ambiguous) == ((), ())
 
 
+@pytest.mark.parametrize("key", ["earlier", "later"])
+async def test_a_report_settles_the_call_of_its_time(world: World, key: str) -> None:
+    """Another one to the number, that it can't be of, doesn't keep it from that."""
+    process, inbox = await world.process(), FakeInbox()
+    times = dict[str, float]()
+    for each in ("earlier", "later"):
+        times[each] = world.now
+        await uncertain(process, each)
+        world.now += 4 * 3_600.0
+    inbox.tell("V9", times[key])
+    found = await process.ledger.reconcile(inbox)
+    assert ([entry.key for entry in found.settled], found.ambiguous) == ([key], ())
+
+
 async def test_a_call_in_flight_is_waited_for(world: World) -> None:
     """The report may be its own; when it has ended with another voice_id, it isn't."""
     process, inbox = await world.process(), FakeInbox()
@@ -201,12 +215,25 @@ async def test_the_vendors_answer_wins_over_a_report(world: World, end: Ending) 
 
 
 async def test_many_reports_are_taken_in(world: World) -> None:
-    """More than one transaction takes, without a number and with odd values, too."""
+    """More than two transactions take, without a number and with odd values, too."""
+    process, inbox = await world.process(), FakeInbox()
+    for place in range(3):
+        mobile = f"1390000000{place}"
+        await uncertain(process, f"k{place}", mobile=mobile)
+        inbox.tell(f"V{place}", world.now, mobile=mobile, code=10**30)
+        for number in range(600 if place < 2 else 0):
+            inbox.tell(f"X{place}{number}", world.now, mobile="")
+    found = await process.ledger.reconcile(inbox)
+    assert [entry.key for entry in found.settled] == ["k0", "k1", "k2"]
+
+
+async def test_what_is_no_report_is_left_out(world: World) -> None:
+    """Also where an inbox of somebody's own is read once."""
     process, inbox = await world.process(), FakeInbox()
     await uncertain(process, "a")
-    for number in range(600):
-        inbox.tell(f"X{number}", world.now, mobile="")
-    inbox.tell("V9", world.now, code=10**30)
+    inbox.tell("V0", world.now, B)
+    inbox.stored[0] = None  # type: ignore[call-overload]  # it is not
+    inbox.tell("V9", world.now)
     found = await process.ledger.reconcile(inbox)
     assert [entry.key for entry in found.settled] == ["a"]
 

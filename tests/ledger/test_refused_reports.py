@@ -2,6 +2,7 @@
 
 # pyright: reportPrivateUsage=false
 
+import re
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -78,6 +79,18 @@ def refused(events: list[Event]) -> int:
     return sum(event.refused for event in events if isinstance(event, ReportsTaken))
 
 
+def stored(events: list[Event]) -> int:
+    """Return how many reports were stored."""
+    return sum(event.stored for event in events if isinstance(event, ReportsTaken))
+
+
+LEFT_OUT = re.compile(
+    r"^WARNING .* the ledger can't take in what was told of a call, and leaves it out:"
+    r" <?DeliveryReport.+ \(LedgerUnavailable: the ledger's database failed: .+\)$",
+    re.MULTILINE,
+)
+
+
 @pytest.mark.parametrize("by_itself", [True, False])
 @pytest.mark.parametrize("odd", [*ODD, *TAKEN, "several"])
 async def test_what_comes_with_an_odd_report_is_taken_in(
@@ -103,7 +116,8 @@ async def test_what_comes_with_an_odd_report_is_taken_in(
         await follower_has_seen(process, len(inbox.stored))
     else:
         process = await world.process(on_event=events.append)
-        await process.ledger.reconcile(inbox)
+        taken = await process.ledger.reconcile(inbox)
+        assert sorted(entry.key for entry in taken.settled) == ["a", "b"]
         await follower_has_seen(process, len(inbox.stored))
         assert not (await process.ledger.reconcile(inbox)).settled
     found = await listed(process.ledger)
@@ -111,6 +125,8 @@ async def test_what_comes_with_an_odd_report_is_taken_in(
     left_out = caplog.text.count("leaves it out")
     await comes_true(lambda: refused(events) >= left_out)  # it is told after the log
     assert refused(events) == left_out
+    assert stored(events) == len(inbox.stored) - left_out
+    assert len(LEFT_OUT.findall(caplog.text)) == left_out
     if odd in TAKEN or (odd == "long id" and not world.place.is_postgres):
         assert left_out == 0
     else:
@@ -118,6 +134,22 @@ async def test_what_comes_with_an_odd_report_is_taken_in(
     assert B not in caplog.text
     if by_itself:
         await process.ledger.__aexit__(None, None, None)
+
+
+async def test_what_had_to_wait_beside_an_odd_report_settles_later(world: World) -> None:
+    """It is stored apart from what comes behind that one, and not forgotten for it."""
+    caller, inbox = await world.process(), FakeInbox()
+    await uncertain(caller, "a")
+    assert await caller.calls().intend(draft("in flight")) is None
+    inbox.tell("V9", world.now)
+    told_of(inbox, world, **ODD["code that is none"])
+    inbox.tell("V8", world.now, C)
+    world.beat = 0.02
+    process = await world.process(inbox=inbox)
+    await follower_has_seen(process, 3)
+    await caller.calls().settle(draft("in flight"), accepted("V1"))
+    await settled(process)
+    await process.ledger.__aexit__(None, None, None)
 
 
 async def test_what_is_out_of_reach_is_no_report(

@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 import pytest
 
-from ihuyi_voice.ledger import Ledger, LedgerUnavailable
+from ihuyi_voice.ledger import Ledger, LedgerUnavailable, RunInUse
 from ihuyi_voice.ledger.schema import Timing
 from tests.ledger.killing import ROOT
 from tests.ledger.sleeper import ACCOUNT, Order
@@ -22,6 +22,7 @@ from tests.support.postgres import Server, pooler_of
 from tests.support.ready import ready_ledger
 
 SOON: Final = Timing(beat=0.1, dead=0.5, look=0.1)
+AT_ONCE: Final = Timing(dead=0.2, look=0.1, sleep=lambda _: asyncio.sleep(0))
 USED = 'UPDATE "ihuyi_runs" SET used_at'
 
 pytestmark = pytest.mark.timeout(60)
@@ -127,3 +128,70 @@ async def test_locks_of_who_is_no_ledger_are_told_in_words(
                 await ledger.calls(ACCOUNT).look([draft()])
         assert await ledger.calls(ACCOUNT).look([draft()]) == [None]
         await admin.close()
+
+
+AWAKE: Final = {
+    "whoever has it": (
+        'UPDATE "{0}_parts" SET epoch = epoch',
+        "'run', begun .* is worked on by process",
+    ),
+    "whoever opens it": (
+        (
+            'INSERT INTO "{0}_parts" (run, part, epoch, state, done) SELECT id, 0, 0, 0, 0'
+            " FROM \"{0}_runs\" WHERE account = 'VM1'"
+        ),
+        "'run' is being opened or marked",
+    ),
+}
+
+
+@asynccontextmanager
+async def locked(url: str, prefix: str, statement: str) -> AsyncGenerator[None]:
+    """Hold the locks of a statement, and undo it."""
+    link = await asyncpg.connect(url)
+    try:
+        await link.execute(f"BEGIN; {statement.format(prefix)}")
+        async with asyncio.timeout(30):
+            yield
+    finally:
+        await link.close()
+
+
+@pytest.mark.parametrize("who", AWAKE)
+async def test_whoever_opens_a_run_waits_for_no_lock_longer_than_a_moment(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """It would beat no more meanwhile, and be thought dead, too; and it is told who has it."""
+    monkeypatch.setattr("ihuyi_voice.ledger.ledger.LOCK_TIMEOUT", 3_600.0)
+    monkeypatch.setattr("ihuyi_voice.ledger.runs._MOMENT", 0.02)
+    statement, words = AWAKE[who]
+    async with (
+        ready_ledger(postgres) as lent,
+        Ledger.open(lent.url, prefix=lent.prefix) as holder,
+        Ledger.open(lent.url, prefix=lent.prefix, timing=AT_ONCE) as ledger,
+        holder.run(ACCOUNT, "run"),
+        holder.run("of another account", "run"),
+    ):
+        if who == "whoever opens it":
+            link = await asyncpg.connect(lent.url)
+            await link.execute(f'DELETE FROM "{lent.prefix}_parts"')  # noqa: S608 - the test's own
+            await link.close()
+        async with locked(lent.url, lent.prefix, statement):
+            with pytest.raises(RunInUse, match=words):
+                await ledger.run(ACCOUNT, "run").__aenter__()
+
+
+async def test_whoever_stops_a_run_waits_for_no_lock_longer_than_a_moment(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But looks again several times, before it says why it could not."""
+    monkeypatch.setattr("ihuyi_voice.ledger.ledger.LOCK_TIMEOUT", 3_600.0)
+    monkeypatch.setattr("ihuyi_voice.ledger.runs._WHILE", 0.02)
+    async with (
+        ready_ledger(postgres) as lent,
+        Ledger.open(lent.url, prefix=lent.prefix, timing=AT_ONCE) as ledger,
+        ledger.run(ACCOUNT, "run"),
+        locked(lent.url, lent.prefix, 'UPDATE "{0}_runs" SET used_at = 1'),
+    ):
+        with pytest.raises(LedgerUnavailable, match="another program holds locks"):
+            await ledger.stop("run", "enough")

@@ -21,11 +21,12 @@ NO_PARTS: tuple[Any, ...] = (None, True, 0, -1, 1.5, "1", 2**70, [], object())
 
 
 @contextmanager
-def refused(words: str | None, odd: object) -> Generator[None]:
-    """Expect an error, with these words if any; what was not refused is named."""
+def refused(words: str | None, odd: object, field: str | None = None) -> Generator[None]:
+    """Expect an error, with these words, of this field; what was not refused is named."""
     try:
-        with pytest.raises(InvalidRequest, match=words):
+        with pytest.raises(InvalidRequest, match=words) as raised:
             yield
+        assert field in {None, raised.value.field}
     except BaseException as exc:
         exc.add_note(f"it was {odd!r}")
         raise
@@ -59,7 +60,7 @@ async def test_what_is_no_account_gets_no_run(world: World) -> None:
     """SQLite would keep bytes, and no run of that name be found any more."""
     process = await world.process()
     for odd in NO_NAMES:
-        with refused("account", odd):
+        with refused("^an account is a text$", odd, "account"):
             process.ledger.calls(odd)
         for opening in (process.ledger.run(odd, "r"), process.ledger.parts.hold(odd, "r", 1)):
             with refused("account", odd):
@@ -87,6 +88,14 @@ async def test_what_is_no_account_is_not_looked_for(world: World) -> None:
                 await asked
 
 
+async def test_a_name_that_no_run_can_have_is_of_none(world: World) -> None:
+    """A database would fail as if it were away."""
+    process = await world.process()
+    for odd in ("a\0b", "\ud800"):
+        with refused("the ledger has no run", odd):
+            await process.ledger.summary(odd)
+
+
 async def test_what_is_no_status_is_refused(world: World) -> None:
     """Also what no table of statuses could be asked for."""
     process = await world.process()
@@ -96,8 +105,10 @@ async def test_what_is_no_status_is_refused(world: World) -> None:
     for odd in ODD:
         with refused("status", odd):
             _ = [entry async for entry in process.ledger.entries("r", odd)]
-        with refused("ACCEPTED or NOT_SENT", odd):
+        with refused("ACCEPTED or NOT_SENT", odd, "status"):
             await process.ledger.settle("r", "k", odd)
+        with refused("^a voice_id is a text$", odd, "voice_id"):
+            await process.ledger.settle("r", "k", OutcomeStatus.ACCEPTED, voice_id=odd)
     assert (await process.ledger.summary("r"))[OutcomeStatus.UNKNOWN] == 1
 
 

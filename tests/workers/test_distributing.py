@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from ihuyi_voice import InvalidRequest, LedgerUnavailable, Message, OutcomeStatus
@@ -115,6 +116,17 @@ async def test_a_load_is_kept_under_the_ledgers_own_name(postgres: str) -> None:
         assert len(await execute(postgres, index, f"{prefix}_entries_part")) == 1
 
 
+async def test_a_load_waits_for_nobody_who_writes(postgres: str) -> None:
+    """Its index is made with the first one: that alone waits for all who write."""
+    async with own_ledger(postgres) as (ledger, prefix):
+        await distribute(ledger, "r", MESSAGES, account=ACCOUNT)
+        other = await asyncpg.connect(postgres)
+        async with other.transaction(), asyncio.timeout(30):
+            await other.execute(f'UPDATE "{prefix}_entries" SET attempts = 7')  # noqa: S608 - the test's own
+            await ledger.parts.begin(ACCOUNT, "another", 10)
+        await other.close()
+
+
 async def test_a_list_that_the_server_lost_is_not_worked_on(postgres: str) -> None:
     """It is not known which of it is left; loaded again, it is whole."""
     async with own_ledger(postgres) as (ledger, _):
@@ -154,12 +166,16 @@ async def test_an_empty_list_is_a_run_that_is_done(postgres: str) -> None:
 
 
 async def test_of_two_that_load_one_run_the_later_goes_on(postgres: str) -> None:
-    """And the earlier is told."""
+    """And the earlier is told; what that one had copied is dropped."""
     draft = Draft("k", "13900000000", "您好", None)
-    async with own_ledger(postgres) as (ledger, _):
+    tables = "SELECT tablename FROM pg_tables WHERE tablename LIKE $1"
+    async with own_ledger(postgres) as (ledger, prefix):
         first = await ledger.parts.begin(ACCOUNT, "r", 10)
         await ledger.parts.add(first, [(1, draft)])
         second = await ledger.parts.begin(ACCOUNT, "r", 10)
+        assert [each[0] for each in await execute(postgres, tables, f"{prefix}_load_%")] == [
+            second.table
+        ]
         with pytest.raises(RunInUse, match="began later"):
             await ledger.parts.add(first, [(2, draft)])
         with pytest.raises(RunInUse, match="began later"):
@@ -174,12 +190,13 @@ async def test_runs_of_one_process_and_of_many_are_told_apart(postgres: str) -> 
     async with own_ledger(postgres) as (ledger, _), client_of(simulator) as client:
         async with client.submit_many(MESSAGES[:1], run="local", ledger=ledger) as run:
             await run.drain()
-        with pytest.raises(InvalidRequest, match="begun by one process alone"):
+        with pytest.raises(InvalidRequest, match="begun by one process alone") as local:
             await distribute(ledger, "local", MESSAGES, account=ACCOUNT)
         await distribute(ledger, "many", MESSAGES, account=ACCOUNT)
-        with pytest.raises(InvalidRequest, match="was distributed"):
+        with pytest.raises(InvalidRequest, match="was distributed") as many:
             async with client.submit_many(MESSAGES, run="many", ledger=ledger):
                 pass
+        assert (local.value.field, many.value.field) == ("run", "run")
 
 
 async def test_runs_of_one_name_are_each_their_accounts(postgres: str) -> None:

@@ -1,9 +1,12 @@
 """The queue: its tables, and that nothing is left undone when jobs are lost."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from ihuyi_voice import InvalidRequest, Message, OutcomeStatus
@@ -12,6 +15,8 @@ from ihuyi_voice.models import Draft, digest
 from ihuyi_voice.simulator import Simulator
 from ihuyi_voice.workers import distribute, work
 from ihuyi_voice.workers.queue import Queue
+from ihuyi_voice.workers.schema import _TURN, _wanted, prepare
+from tests.support.databases import new_table
 from tests.workers.support import ACCOUNT, client_of, execute, own_ledger, rung
 
 MESSAGES = [Message(f"139{number:08d}", f"您的验证码是：{number}。") for number in range(30)]
@@ -40,6 +45,26 @@ async def test_many_make_its_tables_at_once(postgres: str) -> None:
         for queue in queues:
             await queue.__aexit__(None, None, None)
         assert await jobs(postgres, prefix) == []
+
+
+async def test_who_waited_for_its_turn_uses_what_was_made_meanwhile(postgres: str) -> None:
+    """And doesn't make it again: jobs may be in it, and workers at work on them."""
+    schema, (_, ours) = f"{new_table()}_jobs", _wanted()
+    first = await asyncpg.connect(postgres)
+    try:
+        async with first.transaction():
+            await first.execute(_TURN)
+            second = asyncio.create_task(prepare(postgres, schema, 10.0))
+            waits = "SELECT 1 FROM pg_locks WHERE $1 = ANY(pg_blocking_pids(pid))"
+            while not await first.fetchval(waits, first.get_server_pid()):  # noqa: ASYNC110 - only the server knows
+                await asyncio.sleep(0)
+            await first.execute(f"CREATE SCHEMA {schema} CREATE TABLE of_the_first ()")
+            await first.execute(f"COMMENT ON SCHEMA {schema} IS '{ours}'")
+        await second
+        assert await first.fetchval("SELECT to_regclass($1)::text", f"{schema}.of_the_first")
+    finally:
+        await first.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        await first.close()
 
 
 async def test_tables_of_another_version_are_made_anew(postgres: str) -> None:
