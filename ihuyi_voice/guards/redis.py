@@ -23,10 +23,11 @@ from types import TracebackType
 from typing import Final, Literal, Self, get_args
 
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.options import is_number
 from ihuyi_voice.errors import GuardUnavailable, InvalidRequest
 from ihuyi_voice.guards import redis_script as script
 from ihuyi_voice.guards.contract import Lease, Wait
-from ihuyi_voice.guards.limits import Limits, checked_limits, is_number
+from ihuyi_voice.guards.limits import Limits, checked_limits
 from ihuyi_voice.guards.redis_batches import Batches, Held
 from ihuyi_voice.guards.redis_server import Client, Server
 from ihuyi_voice.guards.turns import Turns

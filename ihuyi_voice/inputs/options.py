@@ -5,10 +5,11 @@ hours later, in a sleep or a comparison.
 """
 
 from math import inf
-from numbers import Integral, Real
+from numbers import Integral
 from reprlib import repr as short
 from typing import TYPE_CHECKING, Any
 
+from ihuyi_voice.common.options import is_number
 from ihuyi_voice.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _is_unused(attribute: "attrs.Attribute[Any]", value: object) -> bool:
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not is_number(value):
         raise InvalidRequest(
             f"{name} is {short(value)}, of type {type(value).__name__}; it must be a number",
             field=name,

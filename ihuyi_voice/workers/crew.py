@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, TypeAlias, Unpack
 
+from ihuyi_voice.calls import check_ledger
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.logs import Trouble, tell
 from ihuyi_voice.common.redaction import mask_numbers
@@ -18,7 +19,7 @@ from ihuyi_voice.events import QueueSeen, WorkerTroubled
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.storage import reason_of, root_of
-from ihuyi_voice.workers.given import check_client, check_ledger, check_stop
+from ihuyi_voice.workers.given import check_client, check_stop
 from ihuyi_voice.workers.parts import PartEnd, WorkOptions, run_part
 from ihuyi_voice.workers.queue import STALLED, Queue
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 import attrs
 
 from ihuyi_voice.bulk import BulkRun, Outcome
+from ihuyi_voice.calls import check_ledger
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import (
@@ -20,7 +21,7 @@ from ihuyi_voice.events import PartWorked
 from ihuyi_voice.guards import Guard
 from ihuyi_voice.ledger import HeldPart, Ledger
 from ihuyi_voice.models import Message, OutcomeStatus
-from ihuyi_voice.workers.given import check_client, check_ledger, check_stop
+from ihuyi_voice.workers.given import check_client, check_stop
 
 _LOOK: Final = 0.5  # seconds: those that only wait hear of a stop so soon
 _OURS: Final = (GuardUnavailable, LedgerUnavailable)
