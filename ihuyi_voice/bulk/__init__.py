@@ -5,12 +5,11 @@ from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress
 from ihuyi_voice.bulk.reading import reading
-from ihuyi_voice.bulk.reason import LEFT, Reason
+from ihuyi_voice.bulk.reason import Reason
 from ihuyi_voice.bulk.run import BulkRun
 from ihuyi_voice.bulk.sources import as_message, check_messages
 
 __all__ = [
-    "LEFT",
     "BulkOptions",
     "BulkRun",
     "Outcome",

@@ -1,13 +1,12 @@
 """Why a run starts nothing more, and the error of the messages whose turn never comes."""
 
-from typing import Final
+from typing import Final, Self
 
 import attrs
 
 from ihuyi_voice.errors import RunStopped, VoiceError
 
 LEFT: Final = "the run was left early"
-"""What happened, if nobody wants more of it."""
 
 STOPPED: Final = "the run was stopped"
 
@@ -25,6 +24,11 @@ class Reason:
     what: str
     cause: VoiceError | None = None
     sign: str = ""
+
+    @classmethod
+    def left(cls) -> Self:
+        """Return the reason of a run that nobody wants more of."""
+        return cls(LEFT)
 
     def __str__(self) -> str:
         return f"{self.what}, as {self.sign}" if self.sign else self.what

@@ -12,7 +12,7 @@ from ihuyi_voice.bulk.deferral import Deferral
 from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.outbox import Outbox
 from ihuyi_voice.bulk.outcomes import ended
-from ihuyi_voice.bulk.reason import LEFT, Reason
+from ihuyi_voice.bulk.reason import Reason
 from ihuyi_voice.calls import Submitter
 from ihuyi_voice.common.foreign import Endings
 
@@ -51,7 +51,7 @@ class Stopping:
     def leave(self, *, finished: bool) -> None:
         """Let the rest come out at once; what was finished before was not stopped by that."""
         if not finished:
-            self.stop(Reason(LEFT))
+            self.stop(Reason.left())
         self._left = True
 
     def wake_up(self, intake: Intake | None) -> float | None:

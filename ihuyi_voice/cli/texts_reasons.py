@@ -297,6 +297,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "a reply came, and nothing of it could be read",
         "收到了应答，但无法读取",
     ),
+    "reason.redirect": (
+        "unreadable reply (HTTP {status} to {place}): {reason}",
+        "无法识别的应答（HTTP {status}，重定向到 {place}）：{reason}",
+    ),
     "reason.unreadable": (
         "unreadable reply ({status}): {reason}",
         "无法识别的应答（{status}）：{reason}",

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import attrs
 
-from ihuyi_voice.bulk import LEFT, Outcome, Reason
+from ihuyi_voice.bulk import Outcome, Reason
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.output import print_json
 from ihuyi_voice.common.redaction import shown
@@ -14,7 +14,7 @@ from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.protocol.codes import SUCCESS
 
-_LEFT: Final = str(Reason(LEFT).error())
+_LEFT: Final = str(Reason.left().error())
 _WHOLE: Final = re.compile(r"(\d{1,9})(?:\.0*)?")
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ihuyi_voice import NotSent
-from ihuyi_voice.bulk.reason import LEFT, STOPPED, Reason
+from ihuyi_voice.bulk.reason import STOPPED, Reason
 
 CAUSE = NotSent("no connection")
 
@@ -11,7 +11,7 @@ CAUSE = NotSent("no connection")
 @pytest.mark.parametrize(
     ("reason", "told"),
     [
-        (Reason(LEFT), "the run was left early before this message's turn"),
+        (Reason.left(), "the run was left early before this message's turn"),
         (
             Reason("the run broke (ValueError: x, as y)"),
             "the run broke (ValueError: x, as y) before this message's turn",
