@@ -5,14 +5,24 @@
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 from ihuyi_voice.common.foreign import shown
+
+SLOWEST: Final = 1 / 86_400
+"""The lowest rate, a second: whoever means less has mistaken its unit."""
 
 
 def is_number(value: object) -> TypeGuard[float]:
     """Say whether a value is a number that can be calculated with, and no bool."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def too_slow(name: str, rate: float) -> str | None:
+    """Return what is wrong with a rate above 0, in words; None if nothing is."""
+    if rate >= SLOWEST:
+        return None
+    return f"{name} is {rate}, slower than one a day ({SLOWEST:.7f}): nothing would come to an end"
 
 
 def acts(value: object, methods: Sequence[str]) -> bool:
