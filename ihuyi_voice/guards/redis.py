@@ -85,8 +85,8 @@ class RedisGuard:
             process extends its leases by itself, so calls may take longer.
         on_unavailable: "refuse" raises when Redis can't be asked, and nothing is sent; "allow"
             lets everything go out unguarded then, and logs a warning.
-        max_rate: The most calls a second of each account, over all machines, one a day at least; None
-            for no cap.
+        max_rate: The most calls a second of each account, over all machines, one a day at least;
+            None for no cap.
 
     Raises:
         ImportError: The extra is not installed.
