@@ -298,7 +298,7 @@ class VoiceClient:
             concurrency: The most submissions in flight. A run begins with one, and doubles with
                 each round of usable answers.
             max_wait: The longest a message may wait for its number's limits, in seconds.
-            max_rate: The most submissions a second over the whole run; None for no cap.
+            max_rate: The most submissions a second over the whole run, 1 a day at least, or None.
             max_deferred: How many held-back messages are kept. With so many or more, a message to a
                 busy number is the last that is read for now; with twice as many, any is. A list,
                 which is in memory already, is read on.

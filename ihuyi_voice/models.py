@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import attrs
 
-from ihuyi_voice.common.redaction import Redactor, mask_mobile, mask_numbers
+from ihuyi_voice.common.redaction import Redactor, mask_mobile, mask_numbers, place_of
 from ihuyi_voice.common.schemas import dict_schema
 from ihuyi_voice.reports import (
     CHINA,
@@ -114,6 +114,12 @@ class RawReply:
         """The reply's headers by lower-case name, without cookies and redirect targets."""
         shown = ((k.lower(), v) for k, v in self._headers if k.lower() not in _UNSAFE_HEADERS)
         return {name.decode("latin-1"): _MASK(value.decode("latin-1")) for name, value in shown}
+
+    @property
+    def points_to(self) -> str:
+        """Scheme, host and path of where a redirect points; none if it doesn't, or is sealed."""
+        found = (value for name, value in self._headers if name.lower() == b"location")
+        return place_of(next(found, b"").decode("latin-1"))
 
     @property
     def body(self) -> str:

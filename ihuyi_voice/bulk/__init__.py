@@ -5,6 +5,7 @@ from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress
 from ihuyi_voice.bulk.reading import reading
+from ihuyi_voice.bulk.reason import Reason
 from ihuyi_voice.bulk.run import BulkRun
 from ihuyi_voice.bulk.sources import as_message, check_messages
 
@@ -13,6 +14,7 @@ __all__ = [
     "BulkRun",
     "Outcome",
     "Progress",
+    "Reason",
     "as_message",
     "check_messages",
     "key_of",

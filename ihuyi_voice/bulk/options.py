@@ -4,7 +4,7 @@ import attrs
 from attrs.validators import optional
 
 from ihuyi_voice.errors import VoiceError
-from ihuyi_voice.inputs import above_zero, counted, not_negative, waited
+from ihuyi_voice.inputs import counted, not_negative, rated, waited
 
 
 @attrs.frozen
@@ -17,7 +17,7 @@ class BulkOptions:
 
     concurrency: int = attrs.field(default=100, validator=counted)
     max_wait: float = attrs.field(default=120.0, validator=waited)
-    max_rate: float | None = attrs.field(default=None, validator=above_zero)
+    max_rate: float | None = attrs.field(default=None, validator=rated)
     max_deferred: int = attrs.field(default=10_000, validator=counted)
     grace: float = attrs.field(default=30.0, validator=waited)
     total: int | None = attrs.field(default=None, validator=not_negative)

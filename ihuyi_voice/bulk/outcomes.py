@@ -11,11 +11,8 @@ from ihuyi_voice.bulk.told_errors import as_time, error_of
 from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.redaction import forget_frames
 from ihuyi_voice.common.schemas import Shape, dict_schema
-from ihuyi_voice.errors import RateLimited, RunStopped, VendorError, VoiceError
+from ihuyi_voice.errors import RateLimited, VendorError, VoiceError
 from ihuyi_voice.models import Message, OutcomeStatus, Submission, Timing
-
-LEFT: Final = "the run was left early"
-"""Why a run begins with nothing more, if nobody wants more of it."""
 
 _ACCEPTED: Final = 2  # the vendor's code
 _LARGEST: Final = 2**63 - 1  # of integers that every writer of JSON takes
@@ -138,15 +135,6 @@ def _repr(value: object) -> str:
         raise
     except BaseException:  # noqa: BLE001 - it is somebody else's, and this is only for showing
         return f"<{type(value).__name__}>"
-
-
-def stopped(reason: str, cause: VoiceError | None) -> RunStopped:
-    """Return the error of a message whose turn never came."""
-    comma = "," if ", as " in reason else ""
-    text = f"{reason}{comma} before this message's turn" + (f": {cause}" if cause else "")
-    error = RunStopped(text)
-    error.__cause__ = cause
-    return error
 
 
 def accepted(message: Message, submission: Submission, *, replayed: bool = False) -> Outcome:

@@ -14,6 +14,7 @@ from typing import Final
 
 import attrs
 
+from ihuyi_voice.bulk.reason import STOPPED, Reason
 from ihuyi_voice.errors import InvalidRequest, NotSent, RateLimited, VendorError, VoiceError
 from ihuyi_voice.models import Action, OutcomeStatus
 
@@ -163,8 +164,8 @@ class Pace:
 
     def reason_to_stop(
         self, error: VoiceError | None, refused: VendorError | None
-    ) -> tuple[str, VoiceError] | None:
-        """Note how a message ended; return why the run must stop, in words, and the cause.
+    ) -> Reason | None:
+        """Note how a message ended; return why the run must stop.
 
         Args:
             error: How it ended; None if it was accepted.
@@ -175,8 +176,8 @@ class Pace:
             return None
         for told in (error, refused):
             if isinstance(told, VendorError) and told.action is Action.STOP:
-                return "the run was stopped", told
-        return (f"the run was stopped, as {too_many}", error) if too_many else None
+                return Reason(STOPPED, told)
+        return Reason(STOPPED, error, too_many) if too_many else None
 
     def ended(self, error: VoiceError | None) -> str | None:
         """Note how a message ended; return in words what is too many, if this one is."""

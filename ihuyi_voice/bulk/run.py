@@ -69,11 +69,11 @@ import attrs
 from ihuyi_voice.bulk.intake import Check
 from ihuyi_voice.bulk.leaving import Tasks, cut_short, is_within, others_ended
 from ihuyi_voice.bulk.options import BulkOptions
-from ihuyi_voice.bulk.outcomes import LEFT, Outcome
+from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
+from ihuyi_voice.bulk.reason import LEFT, Reason
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
-from ihuyi_voice.bulk.stopping import Reason
 from ihuyi_voice.bulk.turns import FEW, Turns
 from ihuyi_voice.calls import (
     Journaling,
@@ -169,10 +169,10 @@ class BulkRun:
             events.tell(RunStarted(self._number, self._tally.total, scheduler.progress))
 
     def _tell_of_end(self, scheduler: Scheduler) -> None:
-        reason, cause = scheduler.stopped_by or (None, None)
-        told = reason, cause or self.error
+        reason = scheduler.stopped_by
+        told = None if reason is None else str(reason), (reason and reason.cause) or self.error
         elapsed = scheduler.progress().elapsed
-        by_choice = told[1] is None and reason in {None, LEFT}
+        by_choice = told[1] is None and (reason is None or reason.what == LEFT)
         event = RunStopped(self._number, self.summary, elapsed, *told)
         self._submitter.events.stopped(event, by_choice=by_choice)
 
@@ -239,7 +239,7 @@ class BulkRun:
 
     @property
     def stopped_by(self) -> Reason | None:
-        """Why it starts nothing more, in words, and the cause; None if it goes on or is whole."""
+        """Why it starts nothing more; None if it goes on or is whole."""
         return None if self._scheduler is None else self._scheduler.stopped_by
 
     def _untold(self) -> BaseException | None:

@@ -22,12 +22,13 @@ from ihuyi_voice.bulk.intake import Check, Intake
 from ihuyi_voice.bulk.lookup import AHEAD, JournaledIntake
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outbox import Outbox
-from ihuyi_voice.bulk.outcomes import Outcome, outcome_of, stopped
+from ihuyi_voice.bulk.outcomes import Outcome, outcome_of
 from ihuyi_voice.bulk.pace import Pace, is_answer
 from ihuyi_voice.bulk.places import Places, Worker
 from ihuyi_voice.bulk.progress import Progress, Tally
+from ihuyi_voice.bulk.reason import STOPPED, Reason
 from ihuyi_voice.bulk.sources import Source, no_end
-from ihuyi_voice.bulk.stopping import Reason, Stopping
+from ihuyi_voice.bulk.stopping import Stopping
 from ihuyi_voice.calls import Delay, Journaling, Submitter
 from ihuyi_voice.common.foreign import words
 from ihuyi_voice.common.logs import tell
@@ -277,9 +278,9 @@ class Scheduler:
             self._pace.answered()
         reason = self._pace.reason_to_stop(error, item.job.tries.refused)
         if error is not None and isinstance(error, self._options.fatal):
-            reason = "the run was stopped", error
+            reason = Reason(STOPPED, error)
         if reason is not None:
-            self._stopping.stop(*reason)
+            self._stopping.stop(reason)
         self._finish(item, outcome_of(item.message, end))
 
     def _defer(self, item: Item, delay: Delay) -> None:
@@ -323,24 +324,24 @@ class Scheduler:
 
     @property
     def stopped_by(self) -> Reason | None:
-        """Why nothing more starts, in words, and the cause; None if it does."""
+        """Why nothing more starts; None if it does."""
         return self._stopping.reason
 
     def interrupted(self) -> None:
         """Stop because somebody has cancelled a task of the run."""
-        self._stopping.stop("the tasks of the run were cancelled", None)
+        self._stopping.stop(Reason("the tasks of the run were cancelled"))
 
     def _heed_journal(self) -> None:
         """Stop if the ledger failed, or if another process has the run."""
         if self._journaling is not None and self._journaling.failure is not None:
-            self._stopping.stop("the run was stopped", self._journaling.failure)
+            self._stopping.stop(Reason(STOPPED, self._journaling.failure))
 
     def broken(self, exc: BaseException) -> VoiceError:
         """Stop for an error that is no outcome's; return what its message comes to."""
         self.failure = self.failure or no_end(exc)
-        reason = f"the run broke ({words(exc)})"
-        self._stopping.stop(reason, None)
-        return stopped(reason, None)
+        reason = Reason(f"the run broke ({words(exc)})")
+        self._stopping.stop(reason)
+        return reason.error()
 
     def _over(self, worker: Worker) -> None:
         """Look after a task that ended without a word: cancelled before it began, or killed."""

@@ -6,26 +6,24 @@ brings nothing for a while is given up then: nobody is to wait for messages that
 """
 
 import asyncio
-from typing import Final, TypeAlias
+from typing import Final
 
 from ihuyi_voice.bulk.deferral import Deferral
 from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.outbox import Outbox
-from ihuyi_voice.bulk.outcomes import LEFT, ended, stopped
+from ihuyi_voice.bulk.outcomes import ended
+from ihuyi_voice.bulk.reason import Reason
 from ihuyi_voice.calls import Submitter
 from ihuyi_voice.common.foreign import Endings
-from ihuyi_voice.errors import VoiceError
 
 _QUIET: Final = 0.1  # seconds without a message after which a stopped run gives up its source
-
-Reason: TypeAlias = tuple[str, VoiceError | None]
 
 
 class Stopping:
     """What a run that has stopped does with the rest.
 
     Attributes:
-        reason: Why nothing more starts, in words, and the cause; None if the run goes on.
+        reason: Why nothing more starts; None if the run goes on.
 
     Args:
         deferral: What waits for its time.
@@ -44,16 +42,16 @@ class Stopping:
         self._patience = 0.0
         self._now = asyncio.get_running_loop().time
 
-    def stop(self, reason: str, cause: VoiceError | None) -> None:
+    def stop(self, reason: Reason) -> None:
         """Start nothing more; the first reason counts."""
         if self.reason is None:
-            self.reason = reason, cause
+            self.reason = reason
             self._wait_on()
 
     def leave(self, *, finished: bool) -> None:
         """Let the rest come out at once; what was finished before was not stopped by that."""
         if not finished:
-            self.stop(LEFT, None)
+            self.stop(Reason.left())
         self._left = True
 
     def wake_up(self, intake: Intake | None) -> float | None:
@@ -65,25 +63,23 @@ class Stopping:
         if self.reason is None:
             return
         endings = Endings()
-        self._refuse_deferred(*self.reason, endings)
+        self._refuse_deferred(self.reason, endings)
         if intake is not None:
-            self._refuse_unread(intake, *self.reason, endings)
+            self._refuse_unread(intake, self.reason, endings)
         endings.let_go()
 
-    def _refuse_deferred(self, reason: str, cause: VoiceError | None, endings: Endings) -> None:
+    def _refuse_deferred(self, reason: Reason, endings: Endings) -> None:
         while (item := self._deferral.drop()) is not None:
             self._submitter.abandon(item.job)
-            end = item.job.verdict(stopped(reason, cause))
+            end = item.job.verdict(reason.error())
             with endings:
                 self._outbox.put(ended(item.message, end), item.job.call)
 
-    def _refuse_unread(
-        self, intake: Intake, reason: str, cause: VoiceError | None, endings: Endings
-    ) -> None:
+    def _refuse_unread(self, intake: Intake, reason: Reason, endings: Endings) -> None:
         more = True
         while more and (self._left or self._has_room()):
             with endings:
-                more = intake.refuse(stopped(reason, cause))
+                more = intake.refuse(reason.error())
             if more:
                 self._wait_on()
         if self._is_quiet(intake) and self._now() >= self._patience:

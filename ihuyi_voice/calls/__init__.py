@@ -1,7 +1,7 @@
 """One call, from a checked message to its end."""
 
 from ihuyi_voice.calls.attempt import Endpoint
-from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key
+from ihuyi_voice.calls.bookkeeping import Bookkeeping, JournalOfRun, check_key, check_ledger
 from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.environment import ClientOptions, from_environment
 from ihuyi_voice.calls.errands import Errands
@@ -62,6 +62,7 @@ __all__ = [
     "announce",
     "announced",
     "check_key",
+    "check_ledger",
     "check_retry",
     "from_environment",
     "next_number",

@@ -19,10 +19,12 @@ from ihuyi_voice.common.foreign import ENDING, PASSING, words
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.plain import plain
 from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, VoiceError
+from ihuyi_voice.inputs import check_acts
 from ihuyi_voice.models import Draft
 
 logger = logging.getLogger("ihuyi_voice")
 
+_LEDGER: Final = "an open Ledger (async with Ledger.open(…) as ledger)"
 _LONGEST_KEY: Final = 200
 _FOREIGN: Final = frozenset({"Cc", "Cs"})  # control characters, and halves of surrogate pairs
 
@@ -37,7 +39,8 @@ class Bookkeeping:
     """
 
     def __init__(self, ledger: Journals | None, account: str, errands: Errands) -> None:
-        check_ledger(ledger)
+        if ledger is not None:
+            check_ledger(ledger)
         self._ledger = ledger
         self._account = account
         self._errands = errands
@@ -73,7 +76,8 @@ class Bookkeeping:
         Raises:
             InvalidRequest: The name can't be one, or there is no ledger.
         """
-        check_ledger(ledger)
+        if ledger is not None:
+            check_ledger(ledger)
         ledger = self._ledger if ledger is None else ledger
         if ledger is None:
             raise InvalidRequest(
@@ -167,14 +171,7 @@ def check_ledger(ledger: object) -> None:
     Raises:
         InvalidRequest: It says what to give instead.
     """
-    parts = ("calls", "run")
-    if ledger is None:
-        return
-    if isinstance(ledger, type) or not all(callable(getattr(ledger, part, None)) for part in parts):
-        raise InvalidRequest(
-            f"ledger must be a Ledger, not {ledger!r:.80}: async with Ledger.open(…) as ledger",
-            field="ledger",
-        )
+    check_acts("ledger", ledger, ("calls", "run"), _LEDGER)
 
 
 def check_key(name: str, key: object) -> str:

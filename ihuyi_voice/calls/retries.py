@@ -22,7 +22,7 @@ from ihuyi_voice.errors import (
     VoiceError,
 )
 from ihuyi_voice.events import RetryEvent, call_hook
-from ihuyi_voice.inputs import counted, lasting, not_negative, waited
+from ihuyi_voice.inputs import check_called, counted, lasting, not_negative, waited
 from ihuyi_voice.models import Action, Operation
 
 if TYPE_CHECKING:
@@ -37,10 +37,8 @@ _LONGEST_RETRY_AFTER: Final = 86_400.0
 
 
 def _callable(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if value is not None and not callable(value):
-        raise InvalidRequest(
-            f"{attribute.name} is {value!r}, which can't be called", field=attribute.name
-        )
+    if value is not None:
+        check_called(attribute.name, value)
 
 
 @attrs.frozen

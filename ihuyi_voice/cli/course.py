@@ -6,11 +6,12 @@ stderr. A signal does the same, and a second one cuts off what is in flight.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -40,6 +41,8 @@ from ihuyi_voice.models import Action, OutcomeStatus
 from ihuyi_voice.protocol.codes import SUCCESS
 
 Keeper = Callable[[Told], None]
+
+_FEW: Final = 32  # rows that are not sent, between two looks at what else the loop has to do
 
 
 @attrs.frozen
@@ -110,6 +113,7 @@ class Course:
         kept_elsewhere: Whether nothing is lost without keepers.
         report: What it came to.
         fresh: Messages that were not settled before, and could be sent.
+        is_read: Whether the list was read to its end.
         same: Rows that say the same as an earlier one, and were sent with it.
         carried: Rows that an earlier run has ended, and that were left.
         held_until: Until when the last of them is held back, as it is written there.
@@ -125,6 +129,7 @@ class Course:
     kept_elsewhere: bool = False
     report: Report = attrs.field(factory=Report)
     fresh: int = 0
+    is_read: bool = False
     same: int = 0
     carried: int = 0
     held_until: str = ""
@@ -190,19 +195,27 @@ class Course:
                 keepers.remove(keeper)
         return bool(keepers)
 
-    def good_rows(self, rows: Iterable[Keyed]) -> Iterator[Recipient]:
-        """Yield what is to be sent, and note what isn't."""
-        for each in rows:
+    async def good_rows(self, rows: Iterable[Keyed]) -> AsyncGenerator[Recipient]:
+        """Yield what is to be sent, and note what isn't, however many that are in a row."""
+        for place, each in enumerate(rows):
             if self.unwritten is not None:
                 return
-            if each.earlier is not None:
-                self.carry(Told(each.row, each.earlier, carried=True))
-            elif isinstance(each.row, BadRow):
-                self.bad(each.row)
-            elif each.same_as:
-                self.same += 1
-            else:
-                yield each.row
+            if each.message is not None:
+                yield each.message
+                continue
+            await self.ready()
+            self._note_unsent(each)
+            if place % _FEW == 0:
+                await asyncio.sleep(0)
+        self.is_read = True
+
+    def _note_unsent(self, each: Keyed) -> None:
+        if each.earlier is not None:
+            self.carry(Told(each.row, each.earlier, carried=True))
+        elif isinstance(each.row, BadRow):
+            self.bad(each.row)
+        else:
+            self.same += 1
 
     @property
     def exit(self) -> Exit:

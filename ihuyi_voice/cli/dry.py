@@ -17,7 +17,7 @@ from ihuyi_voice.cli.tally import Report, print_causes
 from ihuyi_voice.common.redaction import mask_mobile, shown
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards import Limits, Window
-from ihuyi_voice.inputs import BadRow, Recipient, check_above_zero, validate_content
+from ihuyi_voice.inputs import BadRow, Recipient, check_rate, validate_content
 from ihuyi_voice.models import OutcomeStatus
 
 _SAMPLES: Final = 3
@@ -78,7 +78,7 @@ def survey(plan: Plan) -> Survey:
     """
     found = Survey()
     if plan.max_rate is not None:
-        check_above_zero("max_rate", plan.max_rate)
+        check_rate("max_rate", plan.max_rate)
     with Scratch(_TABLE) as numbers:
         for each in plan.rows():
             row = _message(each, found)

@@ -63,7 +63,7 @@ async def go(
 
 def _tell_the_rest(plan: Plan, course: Course, ends: Ends) -> None:
     """Tell of the rows that have no end of their own, if there are any."""
-    whole = not course.interrupts and not course.same
+    whole = course.is_read and not course.interrupts and not course.same
     if whole or course.unwritten is not None or course.failure is not None:
         return
     try:

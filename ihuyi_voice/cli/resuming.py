@@ -87,7 +87,7 @@ async def _tell_the_rest(
     course: Course, ends: Ends, rows: AsyncIterator[tuple[Keyed, tuple[str, ...]]]
 ) -> None:
     """Tell of the rows that this run has not come to, and of those that are another's."""
-    whole = not course.interrupts and not (course.same and course.keepers)
+    whole = course.is_read and not (course.interrupts or (course.same and course.keepers))
     if whole or course.failure is not None:
         return
     async for each, result in rows:

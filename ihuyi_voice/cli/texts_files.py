@@ -24,6 +24,13 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         ),
         "名单没有以换行结束，写入方可能中途中断；如果名单完整，请在末尾补一个换行",
     ),
+    "reason.file.formula": (
+        (
+            "the cell below {name} has a formula, and the workbook lacks its value: open it in "
+            "Excel or WPS, and save it"
+        ),
+        "{name} 列的单元格是公式，而工作簿中没有它的值：请用 Excel 或 WPS 打开并保存一次",
+    ),
     # What a file is that is no table
     "reason.file.xls": (
         "an .xls of Excel 97, or a workbook with a password",

@@ -259,6 +259,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "reason.negative": ("{name} is {value}; it can't be negative", "{name} 为 {value}，不能是负数"),
     "reason.finite": ("{name} is {value}; it must be finite", "{name} 为 {value}，应为有限的数"),
+    "reason.slow": (
+        "{name} is {value}, slower than one a day ({least}): nothing would come to an end",
+        "{name} 为 {value}，低于每天一次（{least}），任务永远不会结束",
+    ),
     "reason.above": ("{name} is {value}; it must be above 0", "{name} 为 {value}，应大于 0"),
     "reason.below": ("{name} is {value}, below {least}", "{name} 为 {value}，小于 {least}"),
     "reason.not": ("{name} is {value}, not {a} to {b}", "{name} 为 {value}，应为 {a} 到 {b}"),
@@ -296,6 +300,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.nothing_read": (
         "a reply came, and nothing of it could be read",
         "收到了应答，但无法读取",
+    ),
+    "reason.redirect": (
+        "unreadable reply (HTTP {status} to {place}): {reason}",
+        "无法识别的应答（HTTP {status}，重定向到 {place}）：{reason}",
     ),
     "reason.unreadable": (
         "unreadable reply ({status}): {reason}",

@@ -54,6 +54,18 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         ),
         "数据库的编码是 {encoding}，无法存放所有文字：请改用 UTF8 编码的数据库",
     ),
+    "reason.sqlite.open": (
+        "OperationalError: unable to open database file: {name}",
+        "无法打开数据库文件 {name}",
+    ),
+    "reason.sqlite.missing": (
+        "FileNotFoundError: there is no such file: {name}",
+        "没有这个文件：{name}",
+    ),
+    "reason.sqlite.replaced": (
+        "OSError: the file, or its -wal, was deleted or replaced while it was open: {name}",
+        "数据库文件（或它的 -wal 文件）在使用中被删除或替换：{name}",
+    ),
     # What the system says
     "reason.os.at": ("[Errno {number}] {reason}: {name}", "{reason}：{name}"),
     "reason.os": ("[Errno {number}] {reason}", "{reason}"),

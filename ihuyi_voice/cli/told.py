@@ -5,15 +5,16 @@ from typing import Any, Final
 
 import attrs
 
-from ihuyi_voice.bulk import Outcome
+from ihuyi_voice.bulk import Outcome, Reason
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.output import print_json
 from ihuyi_voice.common.redaction import shown
-from ihuyi_voice.errors import VendorError
+from ihuyi_voice.errors import VendorError, VoiceError
 from ihuyi_voice.inputs import BadRow, Recipient
 from ihuyi_voice.models import OutcomeStatus
 from ihuyi_voice.protocol.codes import SUCCESS
 
+_LEFT: Final = str(Reason.left().error())
 _WHOLE: Final = re.compile(r"(\d{1,9})(?:\.0*)?")
 
 
@@ -72,10 +73,17 @@ def of_outcome(outcome: Outcome) -> Told:
     if outcome.status is OutcomeStatus.ACCEPTED:
         code = SUCCESS
     cells = (
-        outcome.status.value, outcome.voice_id, code, shown(str(error or "")), outcome.retry_at,
+        outcome.status.value, outcome.voice_id, code, _reason(error), outcome.retry_at,
         outcome.attempts,
     )  # fmt: skip
     return Told(row, tuple("" if cell is None else str(cell) for cell in cells), outcome)
+
+
+def _reason(error: VoiceError | None) -> str:
+    """Return why a row was not accepted: what was read ahead of an interrupt was not begun, too."""
+    if error is None:
+        return ""
+    return text("send.never_begun") if str(error) == _LEFT else shown(str(error))
 
 
 def of_bad(row: BadRow) -> Told:

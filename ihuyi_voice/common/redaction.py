@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, TypeVar
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 import attrs
 
@@ -69,6 +69,19 @@ def excerpt(content: bytes) -> str:
     # Masked before it is cut: a number cut in two would no longer be recognised.
     masked = _LIKE_A_NUMBER.sub(r"\1****", unquote_plus(start))
     return shown(masked[:_EXCERPT])
+
+
+_NAMED: Final = re.compile(r"[^/]*@")  # user and password, wherever a strange address has them
+
+
+def place_of(url: str) -> str:
+    """Return scheme, host and path of an address, as far as it has them, without what is secret.
+
+    Left out are user, password, parameters and query; numbers are masked, and all is printable.
+    """
+    bare = re.split("[?#]", unquote(url), maxsplit=1)[0]
+    path = "/".join(part.partition(";")[0] for part in bare.split("/"))
+    return shown(mask_numbers(_NAMED.sub("", path)))
 
 
 def forget_frames(error: E) -> E:

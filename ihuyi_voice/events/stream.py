@@ -10,6 +10,7 @@ import attrs
 
 from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.options import uncallable
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.events.every import EVERY, Event
 
@@ -26,8 +27,9 @@ def checked_hook(hook: Hook | None) -> Hook | None:
     Raises:
         InvalidRequest: It can't.
     """
-    if hook is not None and not callable(hook):
-        raise InvalidRequest(f"on_event is {hook!r:.80}, which can't be called", field="on_event")
+    wrong = None if hook is None else uncallable("on_event", hook)
+    if wrong is not None:
+        raise InvalidRequest(wrong, field="on_event")
     return hook
 
 

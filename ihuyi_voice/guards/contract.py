@@ -23,6 +23,7 @@ from typing import Final, Protocol
 import attrs
 
 from ihuyi_voice.common.foreign import shown
+from ihuyi_voice.common.options import acts, uncallable
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards.limits import DAY, MINUTE, SECOND, Limits
@@ -82,7 +83,7 @@ class Wait:
             return self.reason
         if self.whole_account:
             return "the account's rate"
-        return _REASONS.get(self.window) or f"its {self.window:g} s"
+        return _REASONS.get(self.window) or f"its {float(self.window or 0):g} s"
 
 
 class Guard(Protocol):
@@ -127,8 +128,9 @@ def check_clock(clock: object) -> None:
     Raises:
         InvalidRequest: It can't.
     """
-    if not callable(clock):
-        raise InvalidRequest(f"clock is {shown(clock)}, which can't be called", field="clock")
+    wrong = uncallable("clock", clock)
+    if wrong is not None:
+        raise InvalidRequest(wrong, field="clock")
 
 
 def check_guard(guard: object) -> None:
@@ -142,10 +144,7 @@ def check_guard(guard: object) -> None:
             "guard is Limits, which guards nothing: did you mean MemoryGuard(Limits(…))?",
             field="guard",
         )
-    parts = ("reserve", "commit", "release", "block")
-    if guard is None:
-        return
-    if isinstance(guard, type) or not all(callable(getattr(guard, part, None)) for part in parts):
+    if guard is not None and not acts(guard, ("reserve", "commit", "release", "block")):
         raise InvalidRequest(
             f"guard must be a MemoryGuard or another guard, not {shown(guard)}", field="guard"
         )

@@ -7,6 +7,7 @@ from typing import Any, Final
 import attrs
 
 from ihuyi_voice.common.foreign import shown
+from ihuyi_voice.common.options import is_number
 from ihuyi_voice.errors import InvalidRequest
 
 SECOND: Final = 1.0
@@ -61,11 +62,6 @@ class Limits:
 
 def _listed(given: Sequence[object]) -> Sequence[object] | None:
     return given if isinstance(given, tuple | list) else None
-
-
-def is_number(value: object) -> bool:
-    """Say whether a setting is a number that can be calculated with, and no bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def checked_limits(limits: object) -> Limits:

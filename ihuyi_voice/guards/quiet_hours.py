@@ -16,6 +16,7 @@ from datetime import time as Time  # noqa: N812 - a class, beside the module
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
+from ihuyi_voice.common.foreign import shown
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards.contract import PASSES_ON, Guard, Lease, Wait, check_clock, check_guard
 from ihuyi_voice.guards.memory import MemoryGuard
@@ -69,7 +70,7 @@ class QuietHours:
         check_guard(self.guard)
         self.begin, self.end = _hours(hours)
         if not isinstance(zone, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance] - settings come from files
-            raise InvalidRequest(f"zone must be a datetime.tzinfo, not {zone!r:.80}", field="zone")
+            raise InvalidRequest(f"zone must be a datetime.tzinfo, not {shown(zone)}", field="zone")
         check_clock(clock)
         self._zone = zone
         self._clock = clock
@@ -182,7 +183,7 @@ def _pair(given: object) -> tuple[Time, Time]:
             return begin, end
         case _:
             raise InvalidRequest(
-                f"quiet hours {given!r:.80} can't be read: {_EXAMPLE}, without a zone",
+                f"quiet hours {shown(given)} can't be read: {_EXAMPLE}, without a zone",
                 field="hours",
             )
 

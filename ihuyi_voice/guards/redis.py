@@ -23,10 +23,11 @@ from types import TracebackType
 from typing import Final, Literal, Self, get_args
 
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.options import is_number, too_slow
 from ihuyi_voice.errors import GuardUnavailable, InvalidRequest
 from ihuyi_voice.guards import redis_script as script
 from ihuyi_voice.guards.contract import Lease, Wait
-from ihuyi_voice.guards.limits import Limits, checked_limits, is_number
+from ihuyi_voice.guards.limits import Limits, checked_limits
 from ihuyi_voice.guards.redis_batches import Batches, Held
 from ihuyi_voice.guards.redis_server import Client, Server
 from ihuyi_voice.guards.turns import Turns
@@ -84,7 +85,8 @@ class RedisGuard:
             process extends its leases by itself, so calls may take longer.
         on_unavailable: "refuse" raises when Redis can't be asked, and nothing is sent; "allow"
             lets everything go out unguarded then, and logs a warning.
-        max_rate: The most calls a second of each account, over all machines; None for no cap.
+        max_rate: The most calls a second of each account, over all machines, one a day at least;
+            None for no cap.
 
     Raises:
         ImportError: The extra is not installed.
@@ -264,3 +266,6 @@ def _check(
         raise InvalidRequest('on_unavailable is "refuse" or "allow"', field="on_unavailable")
     if max_rate is not None and not (is_number(max_rate) and 0 < max_rate <= sys.float_info.max):
         raise InvalidRequest("max_rate must be a finite number above 0", field="max_rate")
+    wrong = None if max_rate is None else too_slow("max_rate", max_rate)
+    if wrong is not None:
+        raise InvalidRequest(wrong, field="max_rate")

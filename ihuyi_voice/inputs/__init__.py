@@ -17,10 +17,12 @@ from ihuyi_voice.inputs.options import (
     check_count,
     check_not_negative,
     check_number,
+    check_rate,
     check_wait,
     counted,
     lasting,
     not_negative,
+    rated,
     waited,
 )
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
@@ -43,6 +45,7 @@ __all__ = [
     "check_is",
     "check_not_negative",
     "check_number",
+    "check_rate",
     "check_text",
     "check_wait",
     "counted",
@@ -51,6 +54,7 @@ __all__ = [
     "named_values",
     "normalise_mobile",
     "not_negative",
+    "rated",
     "readable_twice",
     "validate_content",
     "validate_template_id",

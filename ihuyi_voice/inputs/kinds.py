@@ -7,6 +7,7 @@ number is no text, though both look alike in a log, and nothing that waits for i
 from collections.abc import Sequence
 
 from ihuyi_voice.common.foreign import shown
+from ihuyi_voice.common.options import acts, uncallable
 from ihuyi_voice.errors import InvalidRequest
 
 
@@ -38,8 +39,9 @@ def check_called(name: str, value: object) -> None:
     Raises:
         InvalidRequest: It can't; the error names the option.
     """
-    if not callable(value):
-        raise InvalidRequest(f"{name} is {shown(value)}, which can't be called", field=name)
+    wrong = uncallable(name, value)
+    if wrong is not None:
+        raise InvalidRequest(wrong, field=name)
 
 
 def check_acts(name: str, value: object, methods: Sequence[str], meant: str) -> None:
@@ -54,10 +56,7 @@ def check_acts(name: str, value: object, methods: Sequence[str], meant: str) -> 
     Raises:
         InvalidRequest: It lacks one; the error says what to give.
     """
-    acts = not isinstance(value, type) and all(
-        callable(getattr(value, method, None)) for method in methods
-    )
-    if not acts:
+    if not acts(value, methods):
         raise InvalidRequest(f"{name} must be {meant}, not {shown(value)}", field=name)
 
 

@@ -5,10 +5,11 @@ hours later, in a sleep or a comparison.
 """
 
 from math import inf
-from numbers import Integral, Real
+from numbers import Integral
 from reprlib import repr as short
 from typing import TYPE_CHECKING, Any
 
+from ihuyi_voice.common.options import is_number, too_slow
 from ihuyi_voice.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -33,6 +34,18 @@ def check_above_zero(name: str, value: object) -> None:
     """
     if not _number(name, value) > 0:
         raise InvalidRequest(f"{name} is {value}; it must be above 0", field=name)
+
+
+def check_rate(name: str, value: object) -> None:
+    """Refuse what is no rate a second: not above 0, or slower than one a day.
+
+    Raises:
+        InvalidRequest: It is none; the error names the option.
+    """
+    check_above_zero(name, value)
+    wrong = too_slow(name, _number(name, value))
+    if wrong is not None:
+        raise InvalidRequest(wrong, field=name)
 
 
 def check_not_negative(name: str, value: object) -> None:
@@ -72,6 +85,12 @@ def above_zero(_: object, attribute: "attrs.Attribute[Any]", value: object) -> N
         check_above_zero(attribute.name, value)
 
 
+def rated(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse an attribute that `check_rate` would; None passes where it is the default."""
+    if not _is_unused(attribute, value):
+        check_rate(attribute.name, value)
+
+
 def not_negative(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     """Refuse an attribute that `check_not_negative` would; None passes where it is the default."""
     if not _is_unused(attribute, value):
@@ -101,7 +120,7 @@ def _is_unused(attribute: "attrs.Attribute[Any]", value: object) -> bool:
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not is_number(value):
         raise InvalidRequest(
             f"{name} is {short(value)}, of type {type(value).__name__}; it must be a number",
             field=name,

@@ -15,6 +15,10 @@ from ihuyi_voice.inputs.templates import Template
 from ihuyi_voice.inputs.workbook import Unseen, unseen
 from ihuyi_voice.models import Message
 
+_NO_VALUE: Final = (
+    "the cell below {name!r} has a formula, and the workbook lacks its value: open it in Excel or"
+    " WPS, and save it"
+)
 _BROKEN: Final = "\N{REPLACEMENT CHARACTER}"
 _FAILED: Final = frozenset({
     "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!",
@@ -135,6 +139,7 @@ class RecipientsFile:
 
     def _recipient(self, layout: Layout, record: Record) -> Recipient:
         cells = _fitted(record, len(layout.names))
+        _check_values(layout, record)
         mobile = normalise_mobile(cells[layout.mobile])
         named = cells[layout.reference].strip() if layout.reference is not None else ""
         content = self._content(layout, cells)
@@ -149,6 +154,19 @@ class RecipientsFile:
                 f"the content is an error of a spreadsheet: {content.strip()}", field="content"
             )
         return filled(content, layout.names, cells)
+
+
+def _check_values(layout: Layout, record: Record) -> None:
+    """Refuse a record whose number, or what is to be said, is a formula without a value."""
+    if not record.unvalued:
+        return
+    said = "" if layout.content is None else record.cells[layout.content]
+    named = (place for place, name in enumerate(layout.names) if f"{{{name}}}" in said)
+    needed = {layout.mobile, layout.content, layout.reference, *layout.values, *named}
+    lacking = needed & record.unvalued
+    if lacking:
+        name = layout.names[min(each for each in lacking if each is not None)]
+        raise InvalidRequest(_NO_VALUE.format(name=name))
 
 
 def _fitted(record: Record, width: int) -> tuple[str, ...]:

@@ -34,12 +34,14 @@ class Record:
         cells: Its cells; none if it can't be read.
         text: As it stands in the file.
         fault: Why it can't be read; None if it can.
+        unvalued: Which of its cells, by place, have a formula whose value the workbook lacks.
     """
 
     line: int
     cells: tuple[str, ...]
     text: str = attrs.field(default="", repr=False)
     fault: str | None = None
+    unvalued: frozenset[int] = frozenset()
 
     @property
     def is_blank(self) -> bool:

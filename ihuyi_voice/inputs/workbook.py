@@ -18,14 +18,11 @@ import attrs
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs.records import Record
+from ihuyi_voice.inputs.sheets import hidden_rows, unvalued_cells
 
 _MOST_COLUMNS: Final = 1_000
 _LARGEST: Final = 10**15  # from there on, Excel itself has lost digits
 _QUOTED: Final = re.compile(r'"([^"]*)"|\\(.)|\[[^\]]*\]|_.|;.*')
-_CHUNK: Final = 1 << 16
-_ROW: Final = re.compile(rb"<(?:\w+:)?row\b.*", re.DOTALL)
-_NUMBER: Final = re.compile(rb"""\sr=["'](\d+)["']""")
-_HIDDEN: Final = re.compile(rb"""\shidden=["'](?:1|true)["']""")
 _PARTS: Final = re.compile(r"(y+|m+|d+|h+|s+|AM/PM)", re.IGNORECASE)
 
 
@@ -59,7 +56,7 @@ def workbook_records(path: Path) -> Iterator[Record]:
 def unseen(path: Path) -> Unseen:
     """Return what a person may not see of a workbook; raises what `workbook_records` does."""
     with _opened(path) as (sheet, *others):
-        hidden = _hidden(sheet)
+        hidden = hidden_rows(sheet)
         body = islice(_rows(sheet), 1, None) if hidden else ()
         count = sum(record.line in hidden for record in body)
         return Unseen(count, sheet.title, tuple(each.title for each in others))
@@ -101,37 +98,18 @@ def _visible(book: Any, path: Path) -> list[Any]:  # noqa: ANN401 - openpyxl's
     return sheets
 
 
-def _hidden(sheet: Any) -> set[int]:  # noqa: ANN401 - openpyxl's
-    """Return the numbers of the hidden rows of a sheet, which openpyxl tells only of whole ones.
-
-    Where another version of it keeps the sheet elsewhere, none are found: a list is sent anyway.
-    """
-    found, number, rest = set[int](), 0, b""
-    try:
-        archive, name = sheet.parent._archive, sheet._worksheet_path  # noqa: SLF001 - as above
-    except AttributeError:
-        return found
-    with archive.open(name) as source:
-        while chunk := source.read(_CHUNK):
-            *whole, rest = (rest + chunk).split(b">")
-            for row in filter(None, map(_ROW.search, whole)):
-                told = _NUMBER.search(row[0])
-                number = int(told[1]) if told else number + 1
-                if _HIDDEN.search(row[0]):
-                    found.add(number)
-    return found
-
-
 def _rows(sheet: Any) -> Iterator[Record]:  # noqa: ANN401 - openpyxl's
+    unvalued = unvalued_cells(sheet)
     width = 0  # the header's; a row's last cells are left out if they are empty
     for number, row in enumerate(sheet.iter_rows(max_col=_MOST_COLUMNS), 1):
         cells = [_text(cell) for cell in row]
-        while cells and not cells[-1].strip():
+        lacking = frozenset(unvalued.get(number, ()))
+        while cells and not cells[-1].strip() and len(cells) - 1 not in lacking:
             cells.pop()
         if cells:
             width = width or len(cells)
             cells += [""] * (width - len(cells))
-            yield Record(number, tuple(cells), "\t".join(cells))
+            yield Record(number, tuple(cells), "\t".join(cells), unvalued=lacking)
 
 
 def _text(cell: Any) -> str:  # noqa: ANN401 - openpyxl's

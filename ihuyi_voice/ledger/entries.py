@@ -121,18 +121,30 @@ class Entry:
 
 def counts(owners: Owners, run: int) -> Work[dict[Status, int]]:
     """Return how many entries of a run have each status."""
-    rows = yield Query(owners.say(_COUNTS[owners.say.dialect.name]), {"run": run})
-    return (yield from counted(owners, rows))
-
-
-def counted(owners: Owners, rows: Sequence[Row]) -> Work[dict[Status, int]]:
-    """Return how many entries have each status, of their counts by state and owner in flight."""
-    living = yield from owners.living({row["owner"] for row in rows if row["owner"] is not None})
-    found: dict[Status, int] = dict.fromkeys(_STATES_OF, 0)
-    for row in rows:
-        dead = row["state"] == State.INTENT and row["owner"] not in living
-        found[OutcomeStatus.UNKNOWN if dead else plain_status(row)] += row["entries"]
+    found, _ = yield from counted(owners, run)
     return found
+
+
+def counted(owners: Owners, run: int) -> Work[tuple[dict[Status, int], int]]:
+    """Return the same; and how many died with their process in flight, and don't say so yet."""
+    rows = yield Query(owners.say(_COUNTS[owners.say.dialect.name]), {"run": run})
+    found: dict[Status, int] = dict.fromkeys(_STATES_OF, 0)
+    died = 0
+    for row, status in (yield from statuses(owners, rows)):
+        found[status] += row["entries"]
+        if status is OutcomeStatus.UNKNOWN and row["state"] == State.INTENT:
+            died += row["entries"]
+    return found, died
+
+
+def statuses(owners: Owners, rows: Sequence[Row]) -> Work[list[tuple[Row, Status]]]:
+    """Return counts by state, and by owner of what is in flight, each with the status it means."""
+    living = yield from owners.living({row["owner"] for row in rows if row["owner"] is not None})
+    dead = [row["state"] == State.INTENT and row["owner"] not in living for row in rows]
+    return [
+        (row, OutcomeStatus.UNKNOWN if died else plain_status(row))
+        for row, died in zip(rows, dead, strict=True)
+    ]
 
 
 def passes_for(owners: Owners, status: Status | None) -> Sequence[Any]:

@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from ihuyi_voice.ledger.entries import Status, plain_status
+from ihuyi_voice.ledger.entries import Status, statuses
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.schema import STOPPED_RUN
 from ihuyi_voice.ledger.sleepers import impatient
@@ -30,7 +30,8 @@ _REOPEN: Final = (
     " AND e.state IN ({OPEN}, {HELD}, {NOT_SENT}, {REFUSED}, {INTENT}))"
 )
 _COUNTS: Final = (
-    "SELECT part, state, count(*) AS entries FROM {entries} WHERE run = :run GROUP BY part, state"
+    "SELECT part, state, CASE WHEN state = {INTENT} THEN owner END AS owner, count(*) AS entries"
+    " FROM {entries} WHERE run = :run GROUP BY 1, 2, 3"
 )
 
 
@@ -97,8 +98,9 @@ def progress(owners: Owners, run: Row) -> Work[RunProgress]:
     rows = yield Query(owners.say(_OF_RUN), where)
     parts = [_info(row, owners.timing.dead) for row in rows]
     by_part: dict[int, Counter[Status]] = {}
-    for row in (yield Query(owners.say(_COUNTS), where)):
-        by_part.setdefault(row["part"], Counter())[plain_status(row)] += row["entries"]
+    rows = yield Query(owners.say(_COUNTS), where)
+    for row, status in (yield from statuses(owners, rows)):
+        by_part.setdefault(row["part"], Counter())[status] += row["entries"]
     counts = sum(by_part.values(), Counter[Status]())
     return RunProgress(counts, by_part, parts, run["state"] == STOPPED_RUN, run["cause"])
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import attrs
 
-from ihuyi_voice.ledger.entries import Entry, Status, counts
-from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.entries import Entry, Status, counted
+from ihuyi_voice.ledger.owners import DIED, Owners
 from ihuyi_voice.ledger.states import STATUS_OF, State
 from ihuyi_voice.storage import Query, Row, Work
 
@@ -183,7 +183,7 @@ class Reporting:
         """
         if self.owners.say.dialect.name == "postgresql":
             yield Query(_IN_MEMORY)
-        states = yield from counts(self.owners, self.run)
+        states, died = yield from counted(self.owners, self.run)
         times = yield from self._rows(_TIME)
         begun, ended = times[0]["begun"], times[0]["ended"]
         time = None if begun is None else _Time.of(begun, ended)
@@ -191,10 +191,10 @@ class Reporting:
         people = yield from self._people()
         words = yield from self._rows(_WORDS, most=_MOST_CODES)
         codes = [_code(row) for row in words if row["code"] is not None]
-        reasons = [(row["text"], row["messages"]) for row in words if row["code"] is None]
+        reasons = _reasons(words, died)
         ends = [_code(row) for row in (yield from self._rows(_ENDS, most=_MOST_CODES))]
         return RunReport(
-            account, name, states, people, begun, ended, codes, reasons[:_MOST_REASONS], ends,
+            account, name, states, people, begun, ended, codes, reasons, ends,
             tally.slices(time), 0.0 if time is None else time.span,
         )  # fmt: skip
 
@@ -222,6 +222,14 @@ class Reporting:
 
 def _code(row: Row) -> CodeCount:
     return CodeCount(row["code"], row["messages"], row["text"] or "")
+
+
+def _reasons(words: Sequence[Row], died: int) -> Sequence[tuple[str, int]]:
+    """Return the commonest reasons; so many entries died in flight, and don't say so yet."""
+    found = Counter({row["text"]: row["messages"] for row in words if row["code"] is None})
+    if died:
+        found[DIED] += died
+    return found.most_common(_MOST_REASONS)
 
 
 @attrs.frozen

@@ -29,6 +29,8 @@ _ID_FIELDS: Final = {
     Operation.ADD_TEMPLATE: ("templateid",),
     Operation.DELETE_TEMPLATE: (),
 }
+_REDIRECTS: Final = range(300, 400)
+_LONGEST_PLACE: Final = 200  # characters
 _NO_ID: Final = frozenset({"", "0"})
 _BALANCE: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0{1,6})?")  # 856.00 was seen
 _BOM: Final = b"\xef\xbb\xbf"
@@ -106,7 +108,7 @@ def read_reply(operation: Operation, raw: RawReply, redact: Redactor) -> Answer:
     """
     sealed = raw.sealed(redact)
     if not 200 <= raw.status < 300:  # noqa: PLR2004 - the vendor's own failures come with 200
-        raise _with_evidence(_unreadable(f"HTTP {raw.status}", sealed), sealed)
+        raise _with_evidence(_unreadable(_status(raw, redact), sealed), sealed)
     try:
         reply = parse_reply(operation, raw.content)
     except ReplyUnreadable as exc:
@@ -115,6 +117,15 @@ def read_reply(operation: Operation, raw: RawReply, redact: Redactor) -> Answer:
     if reply.code == SUCCESS:
         return Answer(reply.value, msg, sealed)
     raise _with_evidence(vendor_error(operation, reply.code, msg), sealed)
+
+
+def _status(raw: RawReply, redact: Redactor) -> str:
+    place = redact(raw.points_to)[:_LONGEST_PLACE]
+    return (
+        f"HTTP {raw.status} to {place}"
+        if place and raw.status in _REDIRECTS
+        else f"HTTP {raw.status}"
+    )
 
 
 def _unreadable(reason: str, raw: RawReply) -> UnreadableReply:

@@ -5,13 +5,14 @@ connection, and the vendor refuses a password that is old. All lengths are known
 """
 
 from collections.abc import Callable
+from reprlib import repr as short
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 
 import attrs
 
 from ihuyi_voice.common.plain import plain
-from ihuyi_voice.common.redaction import Redactor
+from ihuyi_voice.common.redaction import Redactor, mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.models import Operation, RawReply
 from ihuyi_voice.protocol.replies import Answer, read_reply
@@ -65,7 +66,8 @@ class WireRequest:
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise InvalidRequest(f"{name} is {value!r}; it can be {' or '.join(allowed)}", field=name)
+        given = mask_numbers(short(value))
+        raise InvalidRequest(f"{name} is {given}; it can be {' or '.join(allowed)}", field=name)
 
 
 def _or_default(url: str | None) -> str:

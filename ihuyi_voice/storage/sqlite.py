@@ -67,7 +67,7 @@ class Sqlite:
             OSError, sqlite3.Error: It can't be opened.
         """
         if not create and not await asyncio.to_thread(os.path.exists, self._path):
-            raise FileNotFoundError("there is no such file")
+            raise FileNotFoundError(f"there is no such file: {self._path}")
         if create:
             await self._on(self._writers, self._connect_writer)
 
@@ -84,9 +84,18 @@ class Sqlite:
         await asyncio.to_thread(self._close)
 
     async def _on(self, threads: ThreadPoolExecutor, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(threads, job)
+        return await asyncio.get_running_loop().run_in_executor(threads, self._done, job)
 
     # --- on a thread
+
+    def _done(self, job: Callable[[], T]) -> T:
+        """Do a job; SQLite says that a file can't be opened, and not which one."""
+        try:
+            return job()
+        except sqlite3.OperationalError as exc:
+            if _code(exc) != sqlite3.SQLITE_CANTOPEN:
+                raise
+            raise sqlite3.OperationalError(f"{exc}: {self._path}") from None
 
     def _connect_writer(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -130,7 +139,7 @@ class Sqlite:
 
     def _connect_reader(self) -> sqlite3.Connection:
         if not os.path.exists(self._path):  # noqa: PTH110 - or a new, empty one would be made
-            raise FileNotFoundError("there is no such file")
+            raise FileNotFoundError(f"there is no such file: {self._path}")
         on = _connect(self._path)
         on.execute("PRAGMA query_only=ON")
         return on
@@ -141,7 +150,9 @@ class Sqlite:
         except FileNotFoundError:
             same = False
         if not same:
-            raise OSError("the file, or its -wal, was deleted or replaced while it was open")
+            raise OSError(
+                f"the file, or its -wal, was deleted or replaced while it was open: {self._path}"
+            )
 
     def _identity(self) -> _Identity:
         found = (os.stat(path) for path in (self._path, self._log))  # noqa: PTH116 - fast
@@ -189,8 +200,11 @@ def _in_turn() -> "Retrying":
 
 
 def _is_busy(exc: BaseException) -> bool:
-    code = exc.sqlite_errorcode if isinstance(exc, sqlite3.OperationalError) else 0
-    return code & 0xFF == sqlite3.SQLITE_BUSY  # the extended codes say by whom
+    return isinstance(exc, sqlite3.OperationalError) and _code(exc) == sqlite3.SQLITE_BUSY
+
+
+def _code(exc: sqlite3.OperationalError) -> int:
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF  # the extended codes say by whom, or where
 
 
 def _carry_out(on: sqlite3.Connection, work: Work[T]) -> T:

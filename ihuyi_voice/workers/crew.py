@@ -8,17 +8,19 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, TypeAlias, Unpack
 
+from ihuyi_voice.calls import check_ledger
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.logs import Trouble, tell
+from ihuyi_voice.common.options import too_slow
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.common.signal import Signal
 from ihuyi_voice.common.tasks import ended
-from ihuyi_voice.errors import LedgerUnavailable, RunInUse, VoiceError
+from ihuyi_voice.errors import InvalidRequest, LedgerUnavailable, RunInUse, VoiceError
 from ihuyi_voice.events import QueueSeen, WorkerTroubled
 from ihuyi_voice.inputs import check_count
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.storage import reason_of, root_of
-from ihuyi_voice.workers.given import check_client, check_ledger, check_stop
+from ihuyi_voice.workers.given import check_client, check_stop
 from ihuyi_voice.workers.parts import PartEnd, WorkOptions, run_part
 from ihuyi_voice.workers.queue import STALLED, Queue
 
@@ -72,7 +74,10 @@ async def work(
     client.submit_many((), concurrency=each, **options)  # a wrong one is refused here, by no job
     rate = options.get("max_rate")
     if rate is not None:
-        options["max_rate"] = rate / parts
+        options["max_rate"] = rate = rate / parts
+        wrong = too_slow(f"max_rate of each of {parts} parts", rate)
+        if wrong is not None:
+            raise InvalidRequest(wrong, field="max_rate")
     stop = stop or asyncio.Event()
     async with AsyncExitStack() as closing:
         queue = Queue(ledger, client.account)

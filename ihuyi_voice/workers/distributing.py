@@ -7,11 +7,11 @@ from typing import Final, TypeAlias
 import attrs
 
 from ihuyi_voice.bulk import as_message, check_messages, key_of, reading
+from ihuyi_voice.calls import check_ledger
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.inputs import check_count, normalise_mobile, validate_content
 from ihuyi_voice.ledger import Ledger
 from ihuyi_voice.models import Draft, Message
-from ihuyi_voice.workers.given import check_ledger
 from ihuyi_voice.workers.queue import Queue
 
 Messages: TypeAlias = (

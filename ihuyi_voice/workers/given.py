@@ -17,15 +17,6 @@ def check_client(client: object) -> None:
     check_acts("client", client, ("submit_many",), "a VoiceClient")
 
 
-def check_ledger(ledger: object) -> None:
-    """Refuse what is no ledger.
-
-    Raises:
-        InvalidRequest: It says what to give.
-    """
-    check_acts("ledger", ledger, ("calls", "run"), "an open Ledger")
-
-
 def check_stop(stop: object) -> None:
     """Refuse what can't be awaited here; what belongs to another event loop, too.
 

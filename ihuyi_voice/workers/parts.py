@@ -7,7 +7,8 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 
 import attrs
 
-from ihuyi_voice.bulk import BulkRun, Outcome
+from ihuyi_voice.bulk import BulkRun, Outcome, Reason
+from ihuyi_voice.calls import check_ledger
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.common.tasks import ended
 from ihuyi_voice.errors import (
@@ -20,7 +21,7 @@ from ihuyi_voice.events import PartWorked
 from ihuyi_voice.guards import Guard
 from ihuyi_voice.ledger import HeldPart, Ledger
 from ihuyi_voice.models import Message, OutcomeStatus
-from ihuyi_voice.workers.given import check_client, check_ledger, check_stop
+from ihuyi_voice.workers.given import check_client, check_stop
 
 _LOOK: Final = 0.5  # seconds: those that only wait hear of a stop so soon
 _OURS: Final = (GuardUnavailable, LedgerUnavailable)
@@ -150,13 +151,14 @@ async def _verdict(
     client: VoiceClient, ledger: Ledger, run: str, bulk: BulkRun, journals: "_OnePart"
 ) -> PartEnd:
     """Say what a pass over a part came to, to the ledger and to the engine."""
-    reason, cause = journals.stopped_by or (None, None)
+    reason = journals.stopped_by
+    cause = None if reason is None else reason.cause
     if journals.trouble is not None:
         raise journals.trouble
     if isinstance(cause, _OURS):
         raise cause
-    if cause is not None and not isinstance(cause, RunStopped):
-        text = _words(reason or "", cause)
+    if reason is not None and cause is not None and not isinstance(cause, RunStopped):
+        text = f"{reason.sign}: {cause}" if reason.sign else str(cause)
         await ledger.stop(run, text, client.account)
         return PartEnd(done=False, counts=bulk.summary, stopped=text)
     held = journals.held
@@ -167,18 +169,13 @@ async def _verdict(
     return PartEnd(done=await held.finish(tried=journals.tried), counts=bulk.summary)
 
 
-def _words(reason: str, cause: VoiceError) -> str:
-    said = reason.removeprefix("the run was stopped").removeprefix(", as ")
-    return f"{said}: {cause}" if said else str(cause)
-
-
 class _OnePart:
     """A ledger as a client sees it that works on one part: its run has that part alone.
 
     Attributes:
         trouble: A failure of our own means, for which messages are to be tried again.
         tried: Whether all that was to be sent got its chance.
-        stopped_by: Why nothing more was started, and the cause.
+        stopped_by: Why nothing more was started.
     """
 
     def __init__(self, ledger: Ledger, part: int) -> None:
@@ -186,7 +183,7 @@ class _OnePart:
         self._part = part
         self._held: HeldPart | None = None
         self.trouble: VoiceError | None = None
-        self.stopped_by: tuple[str, VoiceError | None] | None = None
+        self.stopped_by: Reason | None = None
         self.tried = False
 
     @property

@@ -11,7 +11,7 @@ import attrs
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.events import QueueSeen
 from ihuyi_voice.ledger import Ledger, PartInfo
-from ihuyi_voice.workers.schema import prepare
+from ihuyi_voice.workers.schema import ALIVE, prepare
 
 if TYPE_CHECKING:
     import procrastinate
@@ -28,11 +28,11 @@ _JOBS: Final = (
     " WHERE queue_name = %(queue)s AND status IN ('todo', 'doing')"
 )
 _FAIL: Final = (
-    "UPDATE procrastinate_jobs j SET status = 'failed', attempts = attempts + 1"
+    "UPDATE procrastinate_jobs j SET status = 'failed', attempts = attempts + 1"  # noqa: S608 - constants
     " WHERE j.queue_name = %(queue)s AND j.status = 'doing' AND NOT EXISTS"
-    " (SELECT 1 FROM procrastinate_workers w WHERE w.id = j.worker_id"
-    " AND w.last_heartbeat BETWEEN now() - make_interval(secs => %(stalled)s)"
-    " AND now() + make_interval(secs => %(stalled)s)) RETURNING j.id"
+    " (SELECT 1 FROM procrastinate_workers w WHERE w.id = j.worker_id AND w."
+    + ALIVE.format(stalled="%(stalled)s")
+    + ") RETURNING j.id"
 )
 _FORGET: Final = (
     "DELETE FROM procrastinate_jobs WHERE queue_name = %(queue)s"

@@ -26,11 +26,13 @@ _MADE_FOR: Final = (
     "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace"
     " WHERE oid = to_regnamespace($1)"
 )
-_LIVING: Final = (
-    "SELECT count(*) FROM {schema}.procrastinate_workers"
-    " WHERE last_heartbeat BETWEEN now() - make_interval(secs => $1)"
-    " AND now() + make_interval(secs => $1)"
+ALIVE: Final = (  # a beat that is long to come is of before the clock was set back
+    "last_heartbeat BETWEEN now() - make_interval(secs => {stalled})"
+    " AND now() + make_interval(secs => {stalled})"
 )
+"""The condition that a row of `procrastinate_workers` is of one who lives."""
+
+_LIVING: Final = f"SELECT count(*) FROM {{schema}}.procrastinate_workers WHERE {ALIVE}"  # noqa: S608 - constants
 _POOLED: Final = (
     "workers need a direct connection to PostgreSQL, and this one goes through a pooler that hands"
     " sessions around (transaction pooling): give them the server's own address"
@@ -112,7 +114,7 @@ async def _check_unused(
     """Refuse to drop what is not ours to drop."""
     if not theirs.startswith("procrastinate "):
         raise InvalidRequest(_FOREIGN.format(schema=schema))
-    if await link.fetchval(_LIVING.format(schema=schema), stalled):
+    if await link.fetchval(_LIVING.format(schema=schema, stalled="$1"), stalled):
         raise InvalidRequest(_OTHER.format(theirs=_short(theirs), ours=_short(ours)))
 
 

@@ -98,6 +98,7 @@ def test_programs_get_it_on_one_line(
     [
         (("--template", "您好{名字}。"), "no column '名字'"),
         (("--max-rate", "0"), "max_rate is 0.0"),
+        (("--max-rate", "1e-9"), "max_rate is 1e-09, slower than one a day (0.0000116)"),
         (("--template", "今天停水", "--column", "1=姓名"), "there is no 【变量】 in the template"),
     ],
 )

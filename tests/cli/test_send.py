@@ -243,6 +243,7 @@ def test_a_code_that_stops_ends_the_run(vendor: Simulator, tmp_path: Path) -> No
         ("mobile,content\n", ("--column", "2=a"), "and there is no template"),
         ("mobile,content\n", ("--template", "【变量】"), "a template needs some text"),
         ("mobile,content\n", ("--max-rate", "0"), "max_rate is 0.0; it must be above 0"),
+        ("mobile,content\n", ("--max-rate", "1e-9"), "max_rate is 1e-09, slower than one a day"),
         (None, (), "No such file"),
     ],
 )
@@ -325,7 +326,9 @@ def test_an_interrupted_run_writes_the_results_of_those_in_flight(tmp_path: Path
                 await running
 
     run_virtual(main())
-    assert statuses(out) == {2: "ACCEPTED", 3: "ACCEPTED", 4: "ACCEPTED"}
+    ends = statuses(out)
+    assert [line for line, end in ends.items() if end == "ACCEPTED"] == [2, 3, 4]
+    assert set(ends.values()) == {"ACCEPTED", "NOT_SENT"}
     assert simulator.rung().total() == 3
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from itertools import count
 from pathlib import Path
-from typing import IO
+from select import select
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -202,6 +203,43 @@ async def test_what_waits_for_room_is_lost_to_no_signal(
             await following
     assert sorted(each.row.line for each in told) == [2, 3, 4]
     assert course.exit is Exit.NOT_WRITTEN
+
+
+async def test_rows_that_are_not_sent_wait_for_room_as_others_do(
+    full: tuple[int, IO[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Bad ones stand in a list by the thousand, and what is in flight beats and ends meanwhile."""
+    simulator, told, (reading, file) = Simulator(limits=()), list[Told](), full
+    path = write(tmp_path, 1)
+    path.write_text(path.read_text() + "nix,x\n" * 3, encoding="utf-8")
+    plan, transport = Plan(RecipientsFile(path)), httpx.ASGITransport(app=simulator)
+    course = Course([told.append, print_row])
+
+    def never_waits(*args: Any) -> Any:
+        ready = select([], args[1], [], 0.0)
+        assert ready[1] or not args[3], "the event loop stands still"
+        return ready
+
+    monkeypatch.setattr(sys, "stdout", file)
+    monkeypatch.setattr(streams, "select", never_waits)
+    async with (
+        httpx.AsyncClient(transport=transport) as web,
+        VoiceClient(simulator.account, simulator.api_key, http_client=web) as client,
+        AsyncExitStack() as stack,
+    ):
+        run = submissions(client, plan, course, 4)
+        await stack.enter_async_context(run)
+        with Interrupts() as interrupts:
+            following = asyncio.ensure_future(
+                follow(run, course, 4, interrupts, entered=stack, hidden=True)
+            )
+            while run.progress.finished < 1:  # noqa: ASYNC110 - it is asked, and tells nobody
+                await asyncio.sleep(0)
+            assert (following.done(), told, course.failure) == (False, [], None)
+            os.read(reading, 1 << 20)
+            await following
+    assert sorted(each.row.line for each in told) == [2, 3, 4, 5]
+    assert course.exit is Exit.NOT_ALL
 
 
 def test_a_log_that_nobody_reads_holds_nothing_up(

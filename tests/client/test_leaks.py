@@ -52,6 +52,7 @@ REPLIES: dict[str, tuple[Handler, type[VoiceError] | None]] = {
     "accepted": (echoing(2), None),
     "refused": (echoing(4072), VendorError),
     "error page": (echoing(2, status=500), UnreadableReply),
+    "redirect": (echoing(2, status=302), UnreadableReply),
     "not sent": (refusing, NotSent),
 }
 

@@ -289,6 +289,13 @@ def test_a_wrong_option_is_refused(field: str, options: dict[str, Any]) -> None:
     assert (told.value.field, str(told.value)) == (field, WRONG[field])
 
 
+def test_a_rate_at_which_nothing_would_end_is_refused() -> None:
+    """Slower than one a day: its unit was mistaken."""
+    with pytest.raises(InvalidRequest, match="max_rate is 1e-09, slower than one a day") as told:
+        RedisGuard("redis://127.0.0.1", max_rate=1e-9)
+    assert told.value.field == "max_rate"
+
+
 @pytest.mark.parametrize(
     "options",
     [

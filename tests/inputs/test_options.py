@@ -18,6 +18,7 @@ from ihuyi_voice.inputs.options import (
     check_wait,
     counted,
     not_negative,
+    rated,
 )
 from ihuyi_voice.pushes import Handling
 
@@ -107,6 +108,7 @@ class Options:
     rate: float | None = attrs.field(default=None, validator=above_zero)
     wait: float = attrs.field(default=0.0, validator=not_negative)
     count: int = attrs.field(default=1, validator=counted)
+    pace: float | None = attrs.field(default=None, validator=rated)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,9 @@ class Options:
         ({"rate": "fast"}, "rate is 'fast', of type str"),
         ({"wait": -1}, "wait is -1; it can't be negative"),
         ({"wait": None}, "wait is None, of type NoneType; it must be a number"),
+        ({"pace": 0}, "pace is 0; it must be above 0"),
+        ({"pace": 5e-324}, "pace is 5e-324, slower than one a day"),
+        ({"pace": 1 / 86_401}, "slower than one a day"),
         ({"count": 1.5}, "count is 1.5; it must be a whole number"),
         ({"count": None}, "count is None, of type NoneType; it must be a number"),
     ],
@@ -123,6 +128,7 @@ class Options:
 def test_the_validators_name_the_attribute(options: dict[str, Any], told: str) -> None:
     """And take None only where it is the default, so where it means something."""
     assert Options(rate=None) == Options()
+    assert Options(pace=1 / 86_400) != Options(pace=None) == Options()
     with pytest.raises(InvalidRequest, match=told) as caught:
         Options(**options)
     assert caught.value.field in options

@@ -1,18 +1,22 @@
 """Workbooks as Excel and its like write them: numbers as text, dates as they look."""
 
 import importlib.util
+import io
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zipfile import ZipFile
 
+import openpyxl
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]  # it has no types
 
 from ihuyi_voice import InvalidRequest, Template
-from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile, workbook
+from ihuyi_voice.inputs import BadRow, Recipient, RecipientsFile, sheets, workbook
+from ihuyi_voice.inputs.sheets import unvalued_cells
 
 
 def book(
@@ -162,7 +166,7 @@ def test_hidden_rows_are_found_wherever_the_file_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is read in pieces, and a row may begin at the end of one."""
-    monkeypatch.setattr(workbook, "_CHUNK", 7)
+    monkeypatch.setattr(sheets, "_CHUNK", 7)
     unseen = with_hidden(tmp_path, (2, 8)).unseen()
     assert unseen is not None
     assert unseen.hidden == 2
@@ -218,3 +222,91 @@ def test_a_big_workbook_is_read_in_bounded_memory(tmp_path: Path) -> None:
     file = RecipientsFile(book(tmp_path, rows))
     good = sum(isinstance(row, Recipient) for row in file)
     assert good == 20_000
+
+
+def formulas(path: Path, rows: Sequence[Sequence[Any]]) -> Path:
+    """Write a workbook whose formulas have no values, as programs do that can't calculate."""
+    written = openpyxl.Workbook()
+    sheet = written.active
+    assert sheet is not None
+    for row in rows:
+        sheet.append(list(row))
+    written.save(path / "list.xlsx")
+    return path / "list.xlsx"
+
+
+LACKING = (
+    "the cell below {!r} has a formula, and the workbook lacks its value: open it in Excel or WPS,"
+    " and save it"
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        (["13900000000", '="您好"&C2', "张", "r", ""], "content"),
+        (['="1390000"&"0000"', "您好", "张", "r", ""], "mobile"),
+        (["13900000000", "您好", "张", "=D1", ""], "reference"),
+        (["13900000000", "您好{姓名}", "=D1", "r", ""], "姓名"),
+        (["=A1", "=B1", "=C1", "=D1", "=E1"], "mobile"),
+    ],
+)
+def test_a_formula_without_a_value_is_told(tmp_path: Path, row: list[str], column: str) -> None:
+    """It looks empty to a program, and full to whoever opens the workbook."""
+    header = ["mobile", "content", "姓名", "reference", "备注"]
+    (bad,) = RecipientsFile(formulas(tmp_path, [header, row]))
+    assert isinstance(bad, BadRow)
+    assert bad.reason == LACKING.format(column)
+    (bad,) = RecipientsFile(
+        formulas(tmp_path, [["mobile", "姓名"], ["13900000000", "=B1"]]), Template("您【变量】")
+    )
+    assert isinstance(bad, BadRow)
+    assert bad.reason == LACKING.format("姓名")
+
+
+def test_a_formula_that_nobody_needs_is_nobodys_trouble(tmp_path: Path) -> None:
+    """Nor is one with a value."""
+    rows = [["mobile", "content", "备注"], ["13900000000", "您好", "=B1"]]
+    assert list(RecipientsFile(formulas(tmp_path, rows))) == [
+        Recipient("13900000000", "您好", line=2)
+    ]
+    path = tmp_path / "values.xlsx"
+    with xlsxwriter.Workbook(path) as written:
+        sheet = written.add_worksheet()
+        sheet.write_row(0, 0, ["mobile", "content", "姓名"])
+        sheet.write_formula(1, 0, '="1390000"&"0000"', None, "13900000000")
+        sheet.write_formula(1, 1, '="您好{姓"&"名}"', None, "您好{姓名}")
+        sheet.write_formula(1, 2, '="张"', None, "张")
+    assert list(RecipientsFile(path)) == [Recipient("13900000000", "您好张", line=2)]
+
+
+class Pieces(io.BytesIO):
+    """An archive with one file, which is read in small pieces."""
+
+    def __init__(self, content: bytes, size: int) -> None:
+        super().__init__(content)
+        self.size = size
+
+    def open(self, _: str) -> "Pieces":
+        """Open that file."""
+        return Pieces(self.getvalue(), self.size)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read a piece of it."""
+        return super().read(self.size)
+
+
+def test_formulas_are_found_as_any_program_writes_them() -> None:
+    """With prefixes, attributes in any order, empty cells before them, in pieces of any size."""
+    xml = (
+        b'<x:row r="2"><x:c r="A2" s="1"/><x:c t="n" r="AB2"><x:f>A1</x:f></x:c>'
+        b'<c r="C2"><f t="shared" si="0"/><v/></c><c r="D2" t="str"><f>""</f><v></v></c>'
+        b"<c r=\"E2\"><v>1</v></c><c r='F2'><f/><v> </v></c><c><f>A1</f></c></x:row>"
+        b'<row r="11"><c r="A11" t="str"><f>A1</f></c></row>'
+    )
+    for size in (1, 7, 1_000):
+        sheet = SimpleNamespace(
+            _worksheet_path="x", parent=SimpleNamespace(_archive=Pieces(xml, size))
+        )
+        assert unvalued_cells(sheet) == {2: {27, 2}, 11: {0}}
+    assert unvalued_cells(SimpleNamespace()) == {}

@@ -4,6 +4,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from functools import partial
 
@@ -83,6 +84,10 @@ async def test_a_run_is_counted_and_listed(world: World) -> None:
     world.now += 11.0
     counts |= {"OPEN": 0, "UNKNOWN": 2}
     assert await other.ledger.summary("run") == counts
+    assert (await other.ledger.parts.progress("run")).counts == Counter(counts)
+    report = await other.ledger.report("run")
+    assert report.states == counts
+    assert dict(report.reasons)["its process died while it was in flight"] == 1
     for status, count in counts.items():
         assert len(await listed(other, status)) == count  # type: ignore[arg-type]
     (entry,) = [each for each in await listed(other) if each.key == "in flight"]

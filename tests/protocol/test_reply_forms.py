@@ -72,3 +72,41 @@ def test_what_is_unreadable_says_why_and_carries_the_reply(
         read_reply(SUBMIT, raw, Redactor("a key of somebody's"))
     assert str(caught.value) == f"unreadable reply ({reason}): {raw.excerpt!r}"
     assert caught.value.raw is raw
+
+
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        (b"https://else.test/voice.php?password=secret#y", "to https://else.test/voice.php)"),
+        (b"/login", "/login"),
+        (b"http://user:secret@else.test:8080/", "http://else.test:8080/"),
+        (b"http:user:secret@else.test/", "else.test/"),
+        (b"//user:secret@else.test/", "//else.test/"),
+        (b"http:\\\\user:secret@else.test/", "else.test/"),
+        (b"http://user%3Asecret%40else.test/", "http://else.test/"),
+        (b"http://else.test/13900000000;jsessionid=secret/x", "http://else.test/139****0000/x"),
+        (b"http://else.test/a-secret/%61-secret/A-SECRET", "http://else.test/[redacted]/[redacted]/[redacted]"),
+        (b"http://else.test/\x1b[2J\r\n%0a%1b", r"http://else.test/\x1b[2J\r\n\n\x1b"),
+        (b"http://[else", "http://[else"),
+        (b"x" * 5_000, "x" * 200),
+        (b"\xff?secret", "\xff"),
+    ],
+)  # fmt: skip
+def test_a_redirect_says_where_it_points_and_nothing_secret(location: bytes, place: str) -> None:
+    """A proxy's login page, or the same address with TLS: whoever reads it knows what to mend."""
+    raw = RawReply(302, [(b"Server", b"x"), (b"Location", location)], b"")
+    with pytest.raises(UnreadableReply) as caught:
+        read_reply(SUBMIT, raw, Redactor("a-secret"))
+    assert place in str(caught.value)
+    assert str(caught.value).endswith("): ''")
+    assert "secret" not in str(caught.value).replace("a-secret", "")
+    assert len(str(caught.value)) < 250
+    assert caught.value.raw is not None
+    assert caught.value.raw.points_to == ""
+
+
+def test_what_is_no_redirect_points_nowhere() -> None:
+    """Nor does one that doesn't say where."""
+    for status, headers in ((500, [(b"location", b"/x")]), (302, []), (302, [(b"location", b"")])):
+        with pytest.raises(UnreadableReply, match=rf"\(HTTP {status}\)"):
+            read_reply(SUBMIT, RawReply(status, headers, b""), Redactor())

@@ -1,6 +1,7 @@
 """An inbox is opened by path or URL: what can't be right, or can't be reached, is told in words."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,14 @@ def test_looking_takes_time() -> None:
 
 
 async def test_a_file_that_can_not_be_made_is_told(tmp_path: Path) -> None:
-    """With the reason, on opening; and the inbox can be opened later."""
-    inbox = Inbox.open(tmp_path / "missing" / "pushes.sqlite3")
-    with pytest.raises(InboxUnavailable, match="unable to open database file"):
+    """With the reason and its name, on opening; and the inbox can be opened later."""
+    path = tmp_path / "missing" / "pushes.sqlite3"
+    inbox = Inbox.open(path)
+    with pytest.raises(InboxUnavailable, match="unable to open database file") as caught:
         await inbox.__aenter__()
+    assert str(caught.value).endswith(f"database file: {path}")
+    with pytest.raises(InboxUnavailable, match=f"no such file: {re.escape(str(path))}"):
+        await Inbox.open(path, create=False).__aenter__()
     assert not inbox.is_open
     (tmp_path / "missing").mkdir()
     async with inbox:

@@ -280,6 +280,6 @@ async def test_a_name_that_no_database_takes_is_no_outage(postgres: str, text: A
 async def test_a_rate_of_the_wrong_type_is_refused_as_a_runs_is(postgres: str) -> None:
     """Before it is divided among parts."""
     async with own_ledger(postgres) as (ledger, _), client_of(Simulator()) as client:
-        for rate in ("10", 0, True, float("nan")):
+        for rate in ("10", 0, True, float("nan"), 1e-9, 2e-5):
             with pytest.raises(InvalidRequest, match="max_rate"):
                 await work(client, ledger, max_rate=rate)  # type: ignore[arg-type]
