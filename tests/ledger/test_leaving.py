@@ -105,3 +105,14 @@ async def test_how_long_a_run_was_opened_and_held_is_told(
     ]  # fmt: skip
     assert 100.0 <= told[0].seconds < 200.0
     assert 1_000.0 <= told[1].seconds < 1_100.0
+
+
+async def test_a_ledger_that_was_never_entered_may_be_left(world: World) -> None:
+    """As one that was left already."""
+    ledger = world.ledger()
+    for _ in range(2):
+        await ledger.__aexit__(None, None, None)
+    async with ledger:
+        pass
+    await ledger.__aexit__(None, None, None)
+    assert not ledger.is_open
