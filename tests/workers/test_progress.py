@@ -9,7 +9,15 @@ from collections.abc import Callable
 import attrs
 import pytest
 
-from ihuyi_voice import Message, NotSent, OutcomeStatus, Submission
+from ihuyi_voice import (
+    Action,
+    Message,
+    NotSent,
+    Operation,
+    OutcomeStatus,
+    Submission,
+    VendorError,
+)
 from ihuyi_voice.ledger import Ledger, PartInfo
 from ihuyi_voice.ledger.schema import Timing
 from ihuyi_voice.workers import distribute
@@ -101,6 +109,25 @@ async def test_messages_are_counted_by_part_and_over_all(postgres: str) -> None:
         await ledger.stop("r", "enough")
         progress = await ledger.parts.progress("r")
         assert (progress.stopped, progress.cause) == (True, "enough")
+
+
+async def test_states_of_one_status_are_counted_together(postgres: str) -> None:
+    """What may be sent again and what may not is REJECTED; what is in flight is OPEN, too."""
+    stop, fix = (
+        VendorError(code, "x", Operation.SUBMIT, action)
+        for code, action in ((4051, Action.STOP), (406, Action.FIX_REQUEST))
+    )
+    async with own_ledger(postgres) as (ledger, _):
+        await distribute(ledger, "r", MESSAGES[:6], part_size=40, account=ACCOUNT)
+        async with ledger.parts.hold(ACCOUNT, "r", 1) as held:
+            drafts = [draft async for draft in held.to_send()]
+            for draft, end in zip(drafts, [stop, stop, fix, None], strict=False):
+                assert await held.journal.intend(draft) is None
+                if end is not None:
+                    await held.journal.settle(draft, end)
+            progress = await ledger.parts.progress("r")
+    assert progress.by_part == {1: {"REJECTED": 3, "OPEN": 3}}
+    assert progress.counts == {"REJECTED": 3, "OPEN": 3}
 
 
 async def test_parts_that_are_not_done_are_told_in_their_order(postgres: str) -> None:
