@@ -50,7 +50,9 @@ async def test_who_holds_a_part_is_told_with_the_age_of_its_beat(postgres: str) 
     clock, timing = Clock(), Timing(beat=1e9)
     async with own_ledger(postgres, clock=clock, timing=timing) as (ledger, prefix):
         await distribute(ledger, "r", MESSAGES, part_size=20, account=ACCOUNT)
-        (run_id,) = {info.run_id for info in await ledger.parts.undone(ACCOUNT)}
+        desk = ledger._desk
+        assert desk is not None
+        run_id = await desk.found("r", ACCOUNT)
         free = PartInfo("r", run_id, 2, done=False, epoch=0, owner=None, beat=None, alive=False)
         async with Ledger.open(postgres, prefix=prefix, clock=clock, timing=timing) as other:
             async with other.parts.hold(ACCOUNT, "r", 1):
