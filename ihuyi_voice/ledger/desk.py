@@ -160,18 +160,16 @@ class Desk:
 
     async def _settled(self, run: str, account: str) -> list[tuple[int, str]]:
         """Look again at what is UNKNOWN in a run."""
-        settled: list[tuple[int, str]] = []
         mobiles = {
             entry.message.mobile
             async for entry in self.entries(run, OutcomeStatus.UNKNOWN, account)
             if entry.candidates
         }
-        if mobiles:
-            work = partial(matching.match, self.owners, mobiles)
-            found = await self.heart.write(work)
-            self.heart.telling.reports(0, found)
-            settled += found.settled
-        return settled
+        if not mobiles:
+            return []
+        found = await self.heart.write(partial(matching.match, self.owners, mobiles))
+        self.heart.telling.reports(0, found)
+        return found.settled
 
     async def _entry(self, run: int, key: str) -> Entry:
         row = await self.heart.read(lambda: entries.one(self.owners, run, key))

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import pytest
 
 from ihuyi_voice import InvalidRequest, OutcomeStatus
+from ihuyi_voice.errors import LedgerClosed
 from ihuyi_voice.ledger import Ledger
 from tests.support.ledgers import ACCOUNT, accepted, draft, unknown
 
@@ -43,6 +44,21 @@ REFUSED: Final[dict[str, tuple[str | None, str, Asked]]] = {
         "account",
         "^several accounts have a run 'both': VM1, VM2$",
         lambda ledger: ledger.results("both", ["k"]),
+    ),
+    "keys that are one text": (
+        "keys",
+        "^keys must be a list of keys$",
+        lambda ledger: ledger.results("run", "sure"),
+    ),
+    "keys that are none": (
+        "keys",
+        "^keys must be a list of keys, not 7$",
+        lambda ledger: ledger.results("run", cast("Any", 7)),
+    ),
+    "more than can be listed": (
+        "listed",
+        "^listed is -1; it can't be negative$",
+        lambda ledger: ledger.report("run", listed=-1),
     ),
     "keyed calls stopped": (
         "run",
@@ -132,3 +148,11 @@ async def test_a_text_that_no_database_takes_is_named(tmp_path: Path, name: str)
         for end in [*await journal.look([wrong]), await journal.intend(wrong)]:
             assert isinstance(end, InvalidRequest)
             assert (end.field, str(end)) == (name, words)
+
+
+def test_a_ledger_that_is_not_open_says_how_it_is_entered() -> None:
+    """For whatever it is asked."""
+    ledger = Ledger.open("calls.db")
+    with pytest.raises(LedgerClosed) as caught:
+        ledger.calls(ACCOUNT)
+    assert str(caught.value) == "the ledger is not open: enter it with `async with`"
