@@ -280,6 +280,18 @@ def test_a_formula_that_nobody_needs_is_nobodys_trouble(tmp_path: Path) -> None:
     assert list(RecipientsFile(path)) == [Recipient("13900000000", "您好张", line=2)]
 
 
+def test_a_sheet_that_breaks_off_is_told_as_a_workbook_that_does(tmp_path: Path) -> None:
+    """A parser's own error says nothing to whoever has the file."""
+    whole = book(tmp_path, [["mobile", "content"], ["13900000000", "您好"]])
+    path = tmp_path / "cut.xlsx"
+    with ZipFile(whole) as source, ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content[: len(content) // 2 if "sheet1" in name else None])
+    with pytest.raises(InvalidRequest, match=r"cut\.xlsx is no workbook that can be read"):
+        list(RecipientsFile(path))
+
+
 class Pieces(io.BytesIO):
     """An archive with one file, which is read in small pieces."""
 
