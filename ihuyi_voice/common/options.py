@@ -15,7 +15,7 @@ SLOWEST: Final = 1 / 86_400
 
 def is_number(value: object) -> TypeGuard[float]:
     """Say whether a value is a number that can be calculated with, and no bool."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return not isinstance(value, bool) and isinstance(value, Real)
 
 
 def too_slow(name: str, rate: float) -> str | None:

@@ -272,7 +272,7 @@ def test_a_formula_that_nobody_needs_is_nobodys_trouble(tmp_path: Path) -> None:
     ]
     path = tmp_path / "values.xlsx"
     with xlsxwriter.Workbook(path) as written:
-        sheet = written.add_worksheet()
+        sheet: Any = written.add_worksheet()  # pyright: ignore[reportUnknownMemberType]
         sheet.write_row(0, 0, ["mobile", "content", "姓名"])
         sheet.write_formula(1, 0, '="1390000"&"0000"', None, "13900000000")
         sheet.write_formula(1, 1, '="您好{姓"&"名}"', None, "您好{姓名}")

@@ -124,7 +124,7 @@ async def test_a_close_that_is_cancelled_leaves_no_attempt_to_connect(*, gone: b
         asked = httpx.Request("GET", f"http://127.0.0.1:{address[1]}/")
         pool = PoolTransport(str(asked.url))
         asking = asyncio.create_task(pool.handle_async_request(asked))
-        await until(lambda: bool(pool._opening))
+        await until(lambda: len(asyncio.all_tasks() - before) > 1)
         for _ in range(10):  # until it waits for the server
             await asyncio.sleep(0)
         if gone:
