@@ -51,7 +51,8 @@ def from_environment(options: ClientOptions) -> dict[str, Any]:
         InvalidRequest: A variable is missing; the error names it.
     """
     given = cast("dict[str, Any]", options)
-    whole: dict[str, Any] = {"base_url": os.environ.get(_BASE_URL) or None, **given}
+    base_url = os.environ.get(_BASE_URL, "").strip() or None  # a secret's line end, as of the key
+    whole: dict[str, Any] = {"base_url": base_url, **given}
     given.clear()
     for option, name in _VARIABLES.items():
         if option not in whole:

@@ -28,6 +28,8 @@ _SLOW: Final = "the guard takes its time to settle a call; it goes on alone"
 
 Settled: TypeAlias = Coroutine[Any, Any, asyncio.CancelledError | None]
 """To be awaited; it returns a cancellation of whoever waited, which was not heeded."""
+_NO_LEASE: Final = (type(None), bool, int, float, str, bytes)
+"""What a guard may answer that was written for a yes or a no: its no must ring nobody."""
 
 
 class Guarding:
@@ -234,7 +236,7 @@ async def _made(guard: Guard, method: str, *args: object) -> None:
 def _is_usable(given: object) -> bool:
     """Say whether what a guard gave is a lease, or a wait of so many seconds."""
     if not isinstance(given, Wait):
-        return given is not None
+        return not isinstance(given, _NO_LEASE)
     return _is_a_time(given.seconds) and _is_told(given.window, given.reason)
 
 

@@ -75,7 +75,7 @@ def make_client(
     if account is not None:
         os.environ["IHUYI_ACCOUNT"] = account
     given: dict[str, Any] = {
-        "base_url": base_url,
+        "base_url": (base_url or "").strip() or None,
         "template_auth": template_auth and template_auth.value,
         "ledger": ledger,
         "guard": guard,

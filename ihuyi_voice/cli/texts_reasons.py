@@ -240,6 +240,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{name} is empty; the vendor's console shows it",
         "{name} 为空；可在平台控制台查看",
     ),
+    "reason.quotes": (
+        "{name} has quotes around it; leave them out",
+        "{name} 前后有引号，请去掉",
+    ),
     "reason.invisible": (
         "{name} has a blank or an invisible character inside; copy it again",
         "{name} 中有空格或不可见字符，请重新复制",

@@ -50,12 +50,18 @@ def workbook_records(path: Path) -> Iterator[Record]:
         OSError: The file can't be read.
     """
     with _opened(path) as (sheet, *_):
-        yield from _rows(sheet)
+        rows = _rows(sheet)
+        while True:
+            with _readable(path):  # a sheet is parsed as it is read
+                record = next(rows, None)
+            if record is None:
+                return
+            yield record
 
 
 def unseen(path: Path) -> Unseen:
     """Return what a person may not see of a workbook; raises what `workbook_records` does."""
-    with _opened(path) as (sheet, *others):
+    with _opened(path) as (sheet, *others), _readable(path):
         hidden = hidden_rows(sheet)
         body = islice(_rows(sheet), 1, None) if hidden else ()
         count = sum(record.line in hidden for record in body)
@@ -69,7 +75,8 @@ def _opened(path: Path) -> Generator[list[Any]]:
         raise ImportError(".xlsx needs an extra: pip install 'ihuyi-voice[excel]'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles that a sheet lacks, and the like
-        book = _load(path)
+        with _readable(path):
+            book = _load(path)
         try:
             yield _visible(book, path)
         finally:
@@ -79,11 +86,17 @@ def _opened(path: Path) -> Generator[list[Any]]:
 def _load(path: Path) -> Any:  # noqa: ANN401 - openpyxl's
     import openpyxl  # noqa: PLC0415 - an extra
 
+    return openpyxl.load_workbook(path, read_only=True, data_only=True)
+
+
+@contextmanager
+def _readable(path: Path) -> Generator[None]:
+    """Say of whatever its parser raises that it is no workbook: that is no closed list."""
     try:
-        return openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except OSError:
+        yield
+    except (OSError, InvalidRequest, GeneratorExit):
         raise
-    except Exception as exc:  # broad: what its parser raises for a broken file is no closed list
+    except Exception as exc:
         raise InvalidRequest(
             f"{path.name} is no workbook that can be read ({type(exc).__name__}); open it in Excel"
             " and save it again as .xlsx"

@@ -68,7 +68,8 @@ class Parts:
             LedgerUnavailable: It is not begun.
         """
         if self.address.dialect != "postgresql":
-            raise InvalidRequest("a run of many processes needs a ledger in PostgreSQL")
+            text = "a run of many processes needs a ledger in PostgreSQL"
+            raise InvalidRequest(text, field="ledger")
         check_account(account)
         token = os.urandom(6).hex()
         loading = self._loading

@@ -6,7 +6,7 @@ connection, and the vendor refuses a password that is old. All lengths are known
 
 from collections.abc import Callable
 from reprlib import repr as short
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -211,7 +211,16 @@ class VoicePhp:
         return len(head) + _SIGNATURE + len(end), form
 
 
-def _ten_digits(now: float) -> str:
-    if not 0 <= now <= _MAX_TIME:
-        raise InvalidRequest(f"the clock says {now}, which is no Unix time of 10 digits")
+def _is_a_time(now: Any) -> bool:  # noqa: ANN401 - as below
+    try:
+        return bool(0 <= now <= _MAX_TIME)
+    except TypeError:
+        return False
+
+
+def _ten_digits(now: Any) -> str:  # noqa: ANN401 - of the caller's clock
+    if not _is_a_time(now):
+        told = mask_numbers(short(now))
+        text = f"the clock says {told}, which is no Unix time of 10 digits"
+        raise InvalidRequest(text, field="clock")
     return str(int(now)).zfill(10)

@@ -23,6 +23,9 @@ SIGNED_FIELDS: Final[dict[Operation, tuple[str, ...]]] = {
 """The fields that are hashed between account and key, and the time."""
 
 
+_QUOTES: Final = frozenset("\"'`“”‘’")
+
+
 def _clean(text: object, name: str) -> str:
     if not isinstance(text, str):
         raise InvalidRequest(_no_text(text, name), field=name)
@@ -33,6 +36,8 @@ def _clean(text: object, name: str) -> str:
         raise InvalidRequest(
             f"{name} has a blank or an invisible character inside; copy it again", field=name
         )
+    if stripped[0] in _QUOTES and stripped[-1] in _QUOTES:  # docker's --env-file keeps them
+        raise InvalidRequest(f"{name} has quotes around it; leave them out", field=name)
     return stripped
 
 

@@ -36,7 +36,7 @@ class Address:
         """
         if not isinstance(path_or_url, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
             kind = type(path_or_url).__name__
-            raise InvalidRequest(f"a path or URL must be text or a Path, not of type {kind}")
+            raise _wrong(f"a path or URL must be text or a Path, not of type {kind}")
         given = str(path_or_url)
         if "://" in given:
             given = given.strip()  # of a secret's line end; no URL has such ends
@@ -49,9 +49,9 @@ class Address:
         elif dialect in {"postgres", "postgresql"}:
             address = cls("postgresql", _server(rest))
         else:
-            raise InvalidRequest(f"{scheme}:// is neither sqlite:// nor postgresql://")
+            raise _wrong(f"{scheme}:// is neither sqlite:// nor postgresql://")
         if address.target in {"", ":memory:"}:
-            raise InvalidRequest("a database in memory would lose what it is to keep; name a file")
+            raise _wrong("a database in memory would lose what it is to keep; name a file")
         _check_ends(address.target)
         _need_driver(address.dialect)
         return address
@@ -60,14 +60,14 @@ class Address:
 def _file(url: str) -> str:
     parts = urlsplit(url)
     if parts.netloc:
-        raise InvalidRequest("not a URL of SQLite: sqlite:///relative, sqlite:////absolute")
+        raise _wrong("not a URL of SQLite: sqlite:///relative, sqlite:////absolute")
     return unquote(parts.path.removeprefix("/"))
 
 
 def _check_ends(target: str) -> None:
     """Refuse what nobody sees in a name: it would be another database, which is empty."""
     if target != target.strip(" ") or not target.isprintable():
-        raise InvalidRequest(
+        raise _wrong(
             "the database's name has a blank, a line end or an invisible character too many: "
             f"{Path(target).name!a}"
         )
@@ -81,11 +81,15 @@ def _server(rest: str) -> str:
     """
     places = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     if not all(_PLACE.fullmatch(place) for place in places.split(",")):
-        raise InvalidRequest(
+        raise _wrong(
             "the address of the database has no port from 1 to 65535, or can't be read; in a "
             "password, characters like @ : / ? # are written as %40 %3A %2F %3F %23"
         )
     return f"postgresql://{rest}"
+
+
+def _wrong(reason: str) -> InvalidRequest:
+    return InvalidRequest(reason, field="path_or_url")
 
 
 def _need_driver(dialect: str) -> None:

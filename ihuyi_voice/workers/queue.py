@@ -82,7 +82,8 @@ class Queue:
             raise ImportError(MISSING)
         self._parts = ledger.parts
         if self._parts.address.dialect != "postgresql":
-            raise InvalidRequest("workers need a ledger in PostgreSQL, and this one is in SQLite")
+            text = "workers need a ledger in PostgreSQL, and this one is in SQLite"
+            raise InvalidRequest(text, field="ledger")
         self.account = account
         self.name = f"ihuyi:{account}"[:_MOST_NAMED]
         self.schema = f"{self._parts.prefix}_jobs"

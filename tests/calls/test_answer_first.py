@@ -148,12 +148,13 @@ def test_a_wait_that_is_no_number_is_no_wait(given: Any) -> None:
     assert isinstance(run_virtual(main()), GuardUnavailable)
 
 
-def test_a_guard_that_gives_no_lease_sends_nothing() -> None:
-    """None is neither a lease nor a wait."""
+@pytest.mark.parametrize("given", [None, False, True, 0, 5.0, "no", b""], ids=repr)
+def test_a_guard_that_gives_no_lease_sends_nothing(given: object) -> None:
+    """It may have been written for a yes or a no."""
 
     class Empty(Misbehaving):
         async def reserve(self, account: str, mobile: str) -> Any:
-            return None
+            return given
 
     async def main() -> VoiceError | str:
         return await ended(vendor(), Empty())

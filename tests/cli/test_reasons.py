@@ -20,7 +20,7 @@ from tests.cli.test_language import CHINESE
 from tests.support.command import MOBILE, run
 
 HOME = Path(ihuyi_voice.__file__).parent
-RAISED = {"InvalidRequest", "NotSent", "OutcomeUnknown", "GuardUnavailable", "RunStopped"}
+RAISED = {"InvalidRequest", "_wrong", "NotSent", "OutcomeUnknown", "GuardUnavailable", "RunStopped"}
 PLACES = (  # whose errors people meet at the command, whatever they do
     *("inputs/numbers.py", "inputs/content.py", "inputs/recipients.py", "inputs/workbook.py"),
     *("inputs/tables.py", "inputs/templates.py", "inputs/columns.py", "http/sending.py"),

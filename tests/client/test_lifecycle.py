@@ -76,6 +76,16 @@ def test_the_environment_makes_a_client(monkeypatch: pytest.MonkeyPatch) -> None
     assert client.account == "VM1"
 
 
+@pytest.mark.parametrize(("value", "meant"), [(f" {BASE_URL}\r\n", BASE_URL), (" \n", None)])
+def test_an_address_of_the_environment_may_have_a_line_end(
+    monkeypatch: pytest.MonkeyPatch, value: str, meant: str | None
+) -> None:
+    """As account and key may, of files that hold one of them each; blanks are no address."""
+    monkeypatch.setenv("IHUYI_BASE_URL", value)
+    client = VoiceClient.from_env(account="VM1", api_key="k")
+    assert repr(client) == repr(VoiceClient("VM1", "k", base_url=meant))
+
+
 @pytest.mark.parametrize("blank", [True, False])
 @pytest.mark.parametrize("missing", ["IHUYI_ACCOUNT", "IHUYI_API_KEY"])
 def test_a_missing_variable_is_named(

@@ -272,12 +272,24 @@ def test_a_formula_that_nobody_needs_is_nobodys_trouble(tmp_path: Path) -> None:
     ]
     path = tmp_path / "values.xlsx"
     with xlsxwriter.Workbook(path) as written:
-        sheet: Any = written.add_worksheet()  # pyright: ignore[reportUnknownMemberType] - no types
+        sheet: Any = written.add_worksheet()  # pyright: ignore[reportUnknownMemberType]
         sheet.write_row(0, 0, ["mobile", "content", "姓名"])
         sheet.write_formula(1, 0, '="1390000"&"0000"', None, "13900000000")
         sheet.write_formula(1, 1, '="您好{姓"&"名}"', None, "您好{姓名}")
         sheet.write_formula(1, 2, '="张"', None, "张")
     assert list(RecipientsFile(path)) == [Recipient("13900000000", "您好张", line=2)]
+
+
+def test_a_sheet_that_breaks_off_is_told_as_a_workbook_that_does(tmp_path: Path) -> None:
+    """A parser's own error says nothing to whoever has the file."""
+    whole = book(tmp_path, [["mobile", "content"], ["13900000000", "您好"]])
+    path = tmp_path / "cut.xlsx"
+    with ZipFile(whole) as source, ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content[: len(content) // 2 if "sheet1" in name else None])
+    with pytest.raises(InvalidRequest, match=r"cut\.xlsx is no workbook that can be read"):
+        list(RecipientsFile(path))
 
 
 class Pieces(io.BytesIO):

@@ -101,7 +101,7 @@ REFUSED: Final[dict[str, tuple[str | None, str, Asked]]] = {
         lambda ledger: ledger.parts.hold(ACCOUNT, "run", 0).__aenter__(),
     ),
     "many processes on one file": (
-        None,
+        "ledger",
         "^a run of many processes needs a ledger in PostgreSQL$",
         lambda ledger: ledger.parts.begin(ACCOUNT, "new", 10),
     ),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ihuyi_voice import InvalidRequest, Operation
 from ihuyi_voice.protocol.requests import Call, VoicePhp, WireRequest
 from ihuyi_voice.protocol.signing import Credentials, signer
+from tests.support.odd import kind_of
 
 CREDENTIALS = Credentials("VM12345678", "1q784322ba1d9bb88d50cf5cdfd89k7d")
 SUBMIT = Call(Operation.SUBMIT, {"mobile": "13900000000", "content": "您的订单号是：9633。"})
@@ -181,3 +182,12 @@ def test_any_content_comes_back_out_of_the_request(content: str, method: str) ->
     wire = VoicePhp(CREDENTIALS, method=method).build(call, at(NOW))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - drawn
     text = body(wire).decode() or urlsplit(wire.url).query
     assert dict(parse_qsl(text, keep_blank_values=True))["content"] == content
+
+
+@pytest.mark.parametrize("now", [None, "x", -1, 10**400, float("nan"), 1 + 2j], ids=kind_of)
+def test_a_clock_that_tells_no_time_is_told_of(now: Any) -> None:
+    """With what it said, in no more words than it takes."""
+    wire = VoicePhp(Credentials("VM1", "key")).build(Call(Operation.BALANCE), lambda: now)
+    with pytest.raises(InvalidRequest, match="which is no Unix time of 10 digits") as caught:
+        wire.signed()
+    assert len(str(caught.value)) < 120

@@ -80,6 +80,9 @@ class SecretStr:
         (SecretStr(), "api_key is a SecretStr; give its text: api_key.get_secret_value()"),
         (b"key", "api_key must be text, not bytes"),
         (7, "api_key must be text, not int"),
+        ('"a1b2"', "api_key has quotes around it; leave them out"),
+        ("'a1b2'", "api_key has quotes around it; leave them out"),
+        ("“a1b2”", "api_key has quotes around it; leave them out"),
         ("a b", "api_key has a blank or an invisible character inside; copy it again"),
     ],
 )

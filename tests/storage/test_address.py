@@ -45,13 +45,15 @@ def test_what_can_not_be_right_is_refused(given: str, told: str) -> None:
     with pytest.raises(InvalidRequest, match=told) as caught:
         Address.parse(given)
     assert "p4ss" not in str(caught.value)
+    assert caught.value.field == "path_or_url"
 
 
 @pytest.mark.parametrize("given", [None, 5, b"calls.db"])
 def test_what_is_no_text_is_no_path(given: Any) -> None:
     """A variable that is not set would be a file named None."""
-    with pytest.raises(InvalidRequest, match=f"not of type {type(given).__name__}"):
+    with pytest.raises(InvalidRequest, match=f"not of type {type(given).__name__}") as caught:
         Address.parse(given)
+    assert caught.value.field == "path_or_url"
 
 
 def test_a_missing_driver_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

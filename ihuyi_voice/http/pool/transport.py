@@ -29,7 +29,7 @@ that changes nothing.
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 import httpx
@@ -55,6 +55,8 @@ from ihuyi_voice.http.pool.slots import Slots
 from ihuyi_voice.http.pool.trust import Verify
 
 Timeouts: TypeAlias = dict[str, float | None]
+
+_TURNS: Final = 3  # of the loop, from an attempt's cancellation to the close of its socket
 
 
 @attrs.frozen
@@ -174,9 +176,7 @@ class PoolTransport(PatchableTransport):
             await self._slots.all_back()
         finally:
             self._cut()
-        lost = [connection.lost for connection in self._alive]
-        if lost:
-            await asyncio.wait(lost)
+            await _over({*self._opening, *(connection.lost for connection in self._alive)})
 
     def _cut(self) -> None:
         """End every connection, whatever it is doing."""
@@ -353,6 +353,26 @@ class PoolTransport(PatchableTransport):
             connection.abort()
             return
         self._idle.put(connection)
+
+
+async def _over(ending: "set[asyncio.Future[Any]]") -> None:
+    """Wait until all of these have ended, which they do at once; a cancellation counts after that.
+
+    Python's race of addresses leaves its attempts, cancelled, to the loop's next turns.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    turns = _TURNS
+    while ending or turns:
+        try:
+            if ending:
+                _, ending = await asyncio.wait(ending)
+            else:
+                turns -= 1
+                await asyncio.sleep(0)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled is not None:
+        raise cancelled
 
 
 def _usable(opening: "asyncio.Task[Connection]") -> Connection:

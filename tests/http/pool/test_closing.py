@@ -1,6 +1,8 @@
 """Closing drains, and nobody waits for ever, whoever closes and however often."""
 
 import asyncio
+import socket
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -107,6 +109,33 @@ async def test_a_close_that_is_cancelled_also_ends_attempts_to_connect() -> None
     with pytest.raises(httpx.ConnectError, match="closed meanwhile"):
         await sending
     assert not begun
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["awaited", "whose request has gone"])
+async def test_a_close_that_is_cancelled_leaves_no_attempt_to_connect(*, gone: bool) -> None:
+    """Not even cancelled, for a loop that ends now would complain of its sockets and tasks."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, ExitStack() as others:
+        address = deaf.getsockname()
+        for _ in range(3):  # so many that no more are taken
+            other = others.enter_context(socket.socket())
+            other.settimeout(0.0)
+            other.connect_ex(address)
+        before = asyncio.all_tasks()
+        asked = httpx.Request("GET", f"http://127.0.0.1:{address[1]}/")
+        pool = PoolTransport(str(asked.url))
+        asking = asyncio.create_task(pool.handle_async_request(asked))
+        await until(lambda: len(asyncio.all_tasks() - before) > 1)
+        for _ in range(10):  # until it waits for the server
+            await asyncio.sleep(0)
+        if gone:
+            asking.cancel()
+            await asyncio.wait({asking})
+        closing = asyncio.create_task(pool.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+        assert asyncio.all_tasks() - before <= {asking}
+        await asyncio.wait({asking})
 
 
 async def test_a_request_that_comes_while_it_closes_is_refused() -> None:
