@@ -28,8 +28,8 @@ _SLOW: Final = "the guard takes its time to settle a call; it goes on alone"
 
 Settled: TypeAlias = Coroutine[Any, Any, asyncio.CancelledError | None]
 """To be awaited; it returns a cancellation of whoever waited, which was not heeded."""
-_NO_LEASE: Final = (type(None), bool, int, float, str, bytes)
-"""What a guard may answer that was written for a yes or a no: its no must ring nobody."""
+_NO_LEASE: Final = (bool, int, float)
+"""What a guard may answer that was written for a yes or a no, or for seconds to wait."""
 
 
 class Guarding:
@@ -233,10 +233,17 @@ async def _made(guard: Guard, method: str, *args: object) -> None:
         tell(logger, logging.WARNING, "the guard failed to settle a call: %s", type(exc).__name__)
 
 
+def _is_a_lease(given: object) -> bool:
+    """Say whether something may stand for a lease: whatever the guard likes, but no bare answer."""
+    if given is None or isinstance(given, _NO_LEASE):
+        return False
+    return not isinstance(given, str | bytes) or bool(given)
+
+
 def _is_usable(given: object) -> bool:
     """Say whether what a guard gave is a lease, or a wait of so many seconds."""
     if not isinstance(given, Wait):
-        return not isinstance(given, _NO_LEASE)
+        return _is_a_lease(given)
     return _is_a_time(given.seconds) and _is_told(given.window, given.reason)
 
 
