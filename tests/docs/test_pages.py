@@ -73,7 +73,8 @@ def _symptoms(language: str) -> list[str]:
 
 # What a value stands in of that text, and what isn't ours.
 _VALUES = re.compile(
-    r"ConnectError: …|http://…|HTTP 502|404: |412|4711|host-a|0\.4|(?:, as )?20(?= messages)|redis|…"
+    r"ConnectError: …|http://…|HTTP 502|404: |412|4711|host-a|0\.4|redis|…"
+    r"|(?:, as )?20(?= messages)"
 )
 _OF_OTHERS = {"database is locked", "database or disk is full", "certificate verify failed"}
 
