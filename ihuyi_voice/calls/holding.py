@@ -30,7 +30,7 @@ def wait_or_hold(clock: Callable[[], float], job: Job, wait: Wait, now: float) -
         RateLimited: Longer than its caller has patience for.
     """
     seconds = max(wait.seconds, _SHORTEST)
-    if now + seconds <= job.patience and job.patience > now:
+    if now + seconds <= job.patience:
         return Delay(seconds, whole_account=wait.whole_account, waits_for=wait.waits_for)
     code = 4010 if wait.whole_account else _CODE_OF_WINDOW.get(wait.window, 4080)
     text = wait.reason or (_ACCOUNT_TEXT if wait.whole_account else _HELD_TEXT)
