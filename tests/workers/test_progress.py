@@ -4,7 +4,6 @@
 
 import os
 import platform
-from collections.abc import Callable
 
 import attrs
 import pytest
