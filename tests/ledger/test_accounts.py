@@ -23,7 +23,7 @@ async def test_each_account_is_told_of_its_own_run(world: World) -> None:
     ledger = process.ledger
     await filled(process)
     for account, keys in ((ONE, ["a"]), (TWO, ["a", "b"])):
-        assert (await ledger.summary("both", account))["UNKNOWN"] == len(keys)
+        assert (await ledger.summary("both", account))[OutcomeStatus.UNKNOWN] == len(keys)
         for status in (None, OutcomeStatus.UNKNOWN):
             entries = [entry async for entry in ledger.entries("both", status, account)]
             assert [entry.key for entry in entries] == keys

@@ -32,7 +32,7 @@ async def test_each_person_counts_once_by_the_best_that_they_got(world: World) -
     """Of several messages the best one; of this run alone, with what is in flight."""
     process, inbox = await world.process(), FakeInbox()
     async with process.ledger.run(ACCOUNT, "run") as run, process.ledger.run(ACCOUNT, "x") as other:
-        for key, place, end in [
+        ends: list[tuple[str, int, Ending]] = [
             *(("a1", 1, accepted("V1", mobile(1))), ("a2", 1, unknown())),
             *(("b1", 2, accepted("V2", mobile(2))), ("b2", 2, unknown())),
             *(("c1", 3, accepted("V3", mobile(3))), ("c2", 3, unknown())),
@@ -40,7 +40,8 @@ async def test_each_person_counts_once_by_the_best_that_they_got(world: World) -
             *(("e1", 5, refused(Action.STOP, 4051)), ("e2", 5, held())),
             *(("f1", 6, refused(Action.FIX_REQUEST)), ("f2", 6, NotSent("away"))),
             *(("g1", 7, held()), ("h1", 8, NotSent("away"))),
-        ]:
+        ]
+        for key, place, end in ends:
             given = draft(key, mobile(place))
             assert await run.intend(given) is None
             await run.settle(given, end)
@@ -146,8 +147,8 @@ async def test_what_calls_took_is_told_to_two_digits(world: World) -> None:
         for place, end in ((10, refused(Action.STOP, 4051)), (11, refused(Action.FIX_REQUEST))):
             await called(world, journal, place, end, 0.25)
             world.now = 1_800_000_000.0
-        for place, end in enumerate((unknown(), held(), NotSent("away")), 20):
-            await called(world, journal, place, end, 0.125)
+        for place, other in enumerate((unknown(), held(), NotSent("away")), 20):
+            await called(world, journal, place, other, 0.125)
             world.now = 1_800_000_000.0
         key = await called(world, journal, 30, unknown(), 0.125)
         await process.ledger.settle("run", key, OutcomeStatus.ACCEPTED, voice_id="V30")

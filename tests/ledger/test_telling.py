@@ -11,7 +11,7 @@ from ihuyi_voice.events import (
     ReportsTaken,
     Stream,
 )
-from ihuyi_voice.ledger.commits import Committed
+from ihuyi_voice.ledger.commits import Answer, Committed
 from ihuyi_voice.ledger.matching import Matched
 from ihuyi_voice.ledger.rows import Book, Intent, Outcome
 from ihuyi_voice.ledger.runs import Opened
@@ -32,7 +32,7 @@ def test_a_commit_says_what_came_of_each_of_its_rows() -> None:
     ledger, told = telling()
     settled = Outcome(BOOK, draft(), accepted(), None)
     intents = [Intent(BOOK, draft(), ticket, 3) for ticket in range(9)]
-    answers = [7, 7, 7, 7, accepted(), NotSent("x"), RunStopped("x"), None, None]
+    answers: list[Answer] = [7, 7, 7, 7, accepted(), NotSent("x"), RunStopped("x"), None, None]
     done = Committed(7, [None, None, *answers], ("one", "two", "three"))
     ledger.committed([settled, settled, *intents], 5, done, 0.25)
     assert told == [LedgerCommitted(ledger.ledger, 0.25, 4, 2, 1, 2, 5, 3)]
