@@ -24,7 +24,7 @@ from ihuyi_voice.cli.listing import Keyed, Row, Stamp, keyed, look_at, steady, t
 from ihuyi_voice.cli.output import complain
 from ihuyi_voice.cli.streams import room
 from ihuyi_voice.cli.tally import Report, progress_bar, trouble
-from ihuyi_voice.cli.told import Told, of_bad, of_outcome, print_row
+from ihuyi_voice.cli.told import Told, is_left, of_bad, of_outcome, print_row
 from ihuyi_voice.cli.verdicts import TOLD, exit_code
 from ihuyi_voice.client import VoiceClient
 from ihuyi_voice.errors import (
@@ -142,6 +142,8 @@ class Course:
     def note(self, outcome: Outcome) -> None:
         """Count an outcome, and tell whoever keeps it."""
         report, error = self.report, outcome.error
+        if self.unwritten is not None and is_left(error):
+            return  # it is as one that was not read
         code = error.code if isinstance(error, VendorError) else None
         if outcome.status is OutcomeStatus.ACCEPTED:
             code = SUCCESS

@@ -83,7 +83,12 @@ def _reason(error: VoiceError | None) -> str:
     """Return why a row was not accepted: what was read ahead of an interrupt was not begun, too."""
     if error is None:
         return ""
-    return text("send.never_begun") if str(error) == _LEFT else shown(str(error))
+    return text("send.never_begun") if is_left(error) else shown(str(error))
+
+
+def is_left(error: VoiceError | None) -> bool:
+    """Say whether a row was read ahead of its turn, which never came as nobody wanted more."""
+    return error is not None and str(error) == _LEFT
 
 
 def of_bad(row: BadRow) -> Told:
