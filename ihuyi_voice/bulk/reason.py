@@ -6,8 +6,6 @@ import attrs
 
 from ihuyi_voice.errors import RunStopped, VoiceError
 
-LEFT: Final = "the run was left early"
-
 STOPPED: Final = "the run was stopped"
 
 
@@ -28,7 +26,7 @@ class Reason:
     @classmethod
     def left(cls) -> Self:
         """Return the reason of a run that nobody wants more of."""
-        return cls(LEFT)
+        return cls("the run was left early")
 
     def __str__(self) -> str:
         return f"{self.what}, as {self.sign}" if self.sign else self.what

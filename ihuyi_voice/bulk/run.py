@@ -71,7 +71,7 @@ from ihuyi_voice.bulk.leaving import Tasks, cut_short, is_within, others_ended
 from ihuyi_voice.bulk.options import BulkOptions
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Progress, Tally
-from ihuyi_voice.bulk.reason import LEFT, Reason
+from ihuyi_voice.bulk.reason import Reason
 from ihuyi_voice.bulk.scheduler import Scheduler
 from ihuyi_voice.bulk.sources import Messages, Source, check_messages, length, open_source
 from ihuyi_voice.bulk.turns import FEW, Turns
@@ -170,10 +170,11 @@ class BulkRun:
 
     def _tell_of_end(self, scheduler: Scheduler) -> None:
         reason = scheduler.stopped_by
-        told = None if reason is None else str(reason), (reason and reason.cause) or self.error
+        text = None if reason is None else str(reason)
+        cause = self.error if reason is None else reason.cause or self.error
         elapsed = scheduler.progress().elapsed
-        by_choice = told[1] is None and (reason is None or reason.what == LEFT)
-        event = RunStopped(self._number, self.summary, elapsed, *told)
+        by_choice = cause is None and reason in {None, Reason.left()}
+        event = RunStopped(self._number, self.summary, elapsed, text, cause)
         self._submitter.events.stopped(event, by_choice=by_choice)
 
     def __aiter__(self) -> Self:

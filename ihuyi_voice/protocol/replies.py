@@ -120,12 +120,8 @@ def read_reply(operation: Operation, raw: RawReply, redact: Redactor) -> Answer:
 
 
 def _status(raw: RawReply, redact: Redactor) -> str:
-    place = redact(raw.points_to)[:_LONGEST_PLACE]
-    return (
-        f"HTTP {raw.status} to {place}"
-        if place and raw.status in _REDIRECTS
-        else f"HTTP {raw.status}"
-    )
+    place = redact(raw.points_to)[:_LONGEST_PLACE] if raw.status in _REDIRECTS else ""
+    return f"HTTP {raw.status} to {place}" if place else f"HTTP {raw.status}"
 
 
 def _unreadable(reason: str, raw: RawReply) -> UnreadableReply:

@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from select import select
@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from ihuyi_voice import VoiceClient
+from ihuyi_voice.bulk import BulkRun
 from ihuyi_voice.cli import streams
 from ihuyi_voice.cli.course import Course, Plan, follow, submissions
 from ihuyi_voice.cli.exits import Exit
@@ -29,6 +30,7 @@ from ihuyi_voice.inputs import RecipientsFile
 from ihuyi_voice.simulator import Simulator
 from tests.cli.test_once import ROWS, arrived, results, statuses, write
 from tests.support.command import PROGRAM
+from tests.support.sockets import until
 
 if sys.platform == "win32":
     pytest.skip("it can't wait for pipes", allow_module_level=True)
@@ -176,31 +178,37 @@ async def test_the_event_loop_goes_on_while_nobody_reads(
     await waiting
 
 
+@asynccontextmanager
+async def followed(
+    plan: Plan, course: Course, total: int
+) -> AsyncGenerator[tuple[BulkRun, "asyncio.Future[None]"]]:
+    """Send a list as the command does, to a simulator in this process."""
+    simulator = Simulator(limits=())
+    async with (
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=simulator)) as web,
+        VoiceClient(simulator.account, simulator.api_key, http_client=web) as client,
+        AsyncExitStack() as stack,
+    ):
+        run = submissions(client, plan, course, total)
+        await stack.enter_async_context(run)
+        with Interrupts() as interrupts:
+            going = follow(run, course, total, interrupts, entered=stack, hidden=True)
+            yield run, asyncio.ensure_future(going)
+
+
 async def test_what_waits_for_room_is_lost_to_no_signal(
     full: tuple[int, IO[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It is told with what was in flight, once that has been awaited."""
-    simulator, told = Simulator(limits=()), list[Told]()
-    plan = Plan(RecipientsFile(write(tmp_path, 3)))
-    course, transport = Course([told.append, print_row]), httpx.ASGITransport(app=simulator)
+    told = list[Told]()
+    plan, course = Plan(RecipientsFile(write(tmp_path, 3))), Course([told.append, print_row])
     monkeypatch.setattr(sys, "stdout", full[1])
     monkeypatch.setattr(streams, "monotonic", count(step=10).__next__)
-    async with (
-        httpx.AsyncClient(transport=transport) as web,
-        VoiceClient(simulator.account, simulator.api_key, http_client=web) as client,
-        AsyncExitStack() as stack,
-    ):
-        run = submissions(client, plan, course, 3)
-        await stack.enter_async_context(run)
-        with Interrupts() as interrupts:
-            following = asyncio.ensure_future(
-                follow(run, course, 3, interrupts, entered=stack, hidden=True)
-            )
-            while run.progress.finished < 3:  # noqa: ASYNC110 - it is asked, and tells nobody
-                await asyncio.sleep(0)
-            assert (following.done(), told) == (False, [])
-            signal.raise_signal(signal.SIGTERM)
-            await following
+    async with followed(plan, course, 3) as (run, following):
+        await until(lambda: run.progress.finished >= 3)
+        assert (following.done(), told) == (False, [])
+        signal.raise_signal(signal.SIGTERM)
+        await following
     assert sorted(each.row.line for each in told) == [2, 3, 4]
     assert course.exit is Exit.NOT_WRITTEN
 
@@ -209,11 +217,10 @@ async def test_rows_that_are_not_sent_wait_for_room_as_others_do(
     full: tuple[int, IO[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Bad ones stand in a list by the thousand, and what is in flight beats and ends meanwhile."""
-    simulator, told, (reading, file) = Simulator(limits=()), list[Told](), full
+    told, (reading, file) = list[Told](), full
     path = write(tmp_path, 1)
     path.write_text(path.read_text() + "nix,x\n" * 3, encoding="utf-8")
-    plan, transport = Plan(RecipientsFile(path)), httpx.ASGITransport(app=simulator)
-    course = Course([told.append, print_row])
+    plan, course = Plan(RecipientsFile(path)), Course([told.append, print_row])
 
     def never_waits(*args: Any) -> Any:
         ready = select([], args[1], [], 0.0)
@@ -222,22 +229,11 @@ async def test_rows_that_are_not_sent_wait_for_room_as_others_do(
 
     monkeypatch.setattr(sys, "stdout", file)
     monkeypatch.setattr(streams, "select", never_waits)
-    async with (
-        httpx.AsyncClient(transport=transport) as web,
-        VoiceClient(simulator.account, simulator.api_key, http_client=web) as client,
-        AsyncExitStack() as stack,
-    ):
-        run = submissions(client, plan, course, 4)
-        await stack.enter_async_context(run)
-        with Interrupts() as interrupts:
-            following = asyncio.ensure_future(
-                follow(run, course, 4, interrupts, entered=stack, hidden=True)
-            )
-            while run.progress.finished < 1:  # noqa: ASYNC110 - it is asked, and tells nobody
-                await asyncio.sleep(0)
-            assert (following.done(), told, course.failure) == (False, [], None)
-            os.read(reading, 1 << 20)
-            await following
+    async with followed(plan, course, 4) as (run, following):
+        await until(lambda: run.progress.finished >= 1)
+        assert (following.done(), told, course.failure) == (False, [], None)
+        os.read(reading, 1 << 20)
+        await following
     assert sorted(each.row.line for each in told) == [2, 3, 4, 5]
     assert course.exit is Exit.NOT_ALL
 

@@ -15,6 +15,7 @@ from ihuyi_voice.events import Event, PartOpened
 from ihuyi_voice.ledger.heart import Heart
 from tests.support.cancelling import EACH, Again, cancelled_at, gone
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft
+from tests.support.sockets import until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -96,8 +97,7 @@ async def test_an_intent_that_nobody_waits_for_when_its_ledger_is_closed_is_take
     intending = asyncio.ensure_future(ending.calls().intend(draft()))
     await made.wait()
     closing = asyncio.create_task(ending.ledger.__aexit__(None, None, None))
-    while not heart._group._closing:  # noqa: ASYNC110 - turns of the loop
-        await asyncio.sleep(0)
+    await until(lambda: heart._group._closing)
     intending.cancel()
     go_on.set()
     await closing
@@ -146,8 +146,7 @@ async def test_a_beat_is_let_end_when_its_ledger_is_closed(
     await process.calls().look([draft()])
     await slow.begun.wait()
     closing = asyncio.create_task(process.ledger.__aexit__(None, None, None))
-    while not heart._group._closing:  # noqa: ASYNC110 - turns of the loop
-        await asyncio.sleep(0)
+    await until(lambda: heart._group._closing)
     assert heart._beating is not None
     if cancelled:
         heart._beating.cancel()

@@ -1,6 +1,7 @@
 """A run within one open ledger: in use, taken over, and left whatever is cancelled."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,7 @@ from ihuyi_voice import RunInUse, RunStopped
 from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.ledger.journal import Journal
 from tests.support.ledgers import ACCOUNT, Process, World, draft
+from tests.support.looking import comes_true
 
 IN_USE = r"the run 'run', begun 7 s ago, .* last beat was 7\.0 s ago: this one, which has it"
 
@@ -103,8 +105,7 @@ async def test_of_two_that_open_a_run_at_once_the_second_sees_the_first(
         await link.execute(f"SELECT 1 FROM {parts} FOR UPDATE")  # noqa: S608 - the test's own
         opening = asyncio.ensure_future(second.ledger.run(ACCOUNT, "run").__aenter__())
         waits = "SELECT 1 FROM pg_locks WHERE $1 = ANY(pg_blocking_pids(pid))"
-        while not await link.fetchval(waits, link.get_server_pid()):  # noqa: ASYNC110 - only the server knows
-            await asyncio.sleep(0)
+        await comes_true(partial(link.fetchval, waits, link.get_server_pid()))
         await link.execute(f"UPDATE {parts} SET owner = $1", first.desk.heart.owner)  # noqa: S608 - as above
     with pytest.raises(RunInUse, match="is worked on by process"):
         await opening

@@ -176,7 +176,7 @@ class PoolTransport(PatchableTransport):
             await self._slots.all_back()
         finally:
             self._cut()
-            await _over({*self._opening, *(connection.lost for connection in self._alive)})
+            await _to_their_end({*self._opening, *(connection.lost for connection in self._alive)})
 
     def _cut(self) -> None:
         """End every connection, whatever it is doing."""
@@ -355,7 +355,7 @@ class PoolTransport(PatchableTransport):
         self._idle.put(connection)
 
 
-async def _over(ending: "set[asyncio.Future[Any]]") -> None:
+async def _to_their_end(ending: "set[asyncio.Future[Any]]") -> None:
     """Wait until all of these have ended, which they do at once; a cancellation counts after that.
 
     Python's race of addresses leaves its attempts, cancelled, to the loop's next turns.
