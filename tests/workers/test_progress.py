@@ -19,21 +19,11 @@ from ihuyi_voice import (
 )
 from ihuyi_voice.ledger import Ledger, PartInfo
 from ihuyi_voice.ledger.schema import Timing
+from ihuyi_voice.simulator import ManualClock
 from ihuyi_voice.workers import distribute
 from tests.workers.support import ACCOUNT, own_ledger
 
 MESSAGES = [Message(f"1390000{n:04d}", f"您的验证码是：{n}。", f"m{n}") for n in range(40)]
-
-
-@attrs.define
-class Clock:
-    """A clock that a test sets."""
-
-    now: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        """Return its time."""
-        return self.now
 
 
 def pages(infos: list[PartInfo]) -> list[tuple[str, int]]:
@@ -46,7 +36,8 @@ async def test_who_holds_a_part_is_told_with_the_age_of_its_beat(postgres: str) 
 
     The clock is the test's, for all processes.
     """
-    clock, timing = Clock(), Timing(beat=1e9)
+    clock, timing = ManualClock(), Timing(beat=1e9)
+    born = clock.now
     async with own_ledger(postgres, clock=clock, timing=timing) as (ledger, prefix):
         await distribute(ledger, "r", MESSAGES, part_size=20, account=ACCOUNT)
         desk = ledger._desk
@@ -56,11 +47,11 @@ async def test_who_holds_a_part_is_told_with_the_age_of_its_beat(postgres: str) 
         async with Ledger.open(postgres, prefix=prefix, clock=clock, timing=timing) as other:
             async with other.parts.hold(ACCOUNT, "r", 1):
                 pass
-            clock.now += 3.0
+            clock.advance(3.0)
             async with other.parts.hold(ACCOUNT, "r", 1):
-                clock.now += 10.0
+                clock.advance(10.0)
                 began = clock.now
-                beat = began - 1_800_000_000.0
+                beat = began - born
                 for back, alive in ((0.0, False), (3.0, True), (23.0, True), (23.5, False)):
                     clock.now = began - back
                     first = attrs.evolve(
@@ -75,7 +66,7 @@ async def test_who_holds_a_part_is_told_with_the_age_of_its_beat(postgres: str) 
 
 async def test_a_part_of_somebody_buried_is_nobodys(postgres: str) -> None:
     """Its owner is not among the living any more, and left without a word."""
-    clock, timing = Clock(), Timing(beat=1e9)
+    clock, timing = ManualClock(), Timing(beat=1e9)
     async with own_ledger(postgres, clock=clock, timing=timing) as (ledger, prefix):
         await distribute(ledger, "r", MESSAGES, part_size=40, account=ACCOUNT)
         async with (

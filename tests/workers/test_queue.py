@@ -11,8 +11,9 @@ import pytest
 
 from ihuyi_voice import InvalidRequest, Message, OutcomeStatus
 from ihuyi_voice.ledger import Ledger
+from ihuyi_voice.ledger.schema import Timing
 from ihuyi_voice.models import Draft, digest
-from ihuyi_voice.simulator import Simulator
+from ihuyi_voice.simulator import ManualClock, Simulator
 from ihuyi_voice.workers import distribute, work
 from ihuyi_voice.workers.queue import Queue
 from ihuyi_voice.workers.schema import _TURN, _wanted, prepare
@@ -132,6 +133,25 @@ async def test_whatever_becomes_of_jobs_nothing_is_left_undone(postgres: str, ha
         await work(client, ledger, until_done=True)
         assert len(set(rung(simulator))) == len(rung(simulator)) == 30
         assert await jobs(postgres, prefix) in ([], ["succeeded"] * 3, ["failed"] * 3)
+
+
+async def test_parts_of_the_dead_get_their_jobs_at_the_next_look(postgres: str) -> None:
+    """Ten seconds after the last beat, by the test's clock, and not before."""
+    clock, timing = ManualClock(), Timing(beat=1e9)
+    async with (
+        own_ledger(postgres, clock=clock, timing=timing) as (ledger, prefix),
+        Queue(ledger, ACCOUNT) as queue,
+        Ledger.open(postgres, prefix=prefix, clock=clock, timing=timing) as other,
+    ):
+        await distribute(ledger, "r", MESSAGES, part_size=10, account=ACCOUNT)
+        await queued(postgres, prefix, "DELETE FROM procrastinate_jobs")
+        async with other.parts.hold(ACCOUNT, "r", 1), other.parts.hold(ACCOUNT, "r", 2):
+            assert (await queue.look()).deferred == 1
+            clock.advance(10.0)
+            assert (await queue.look()).deferred == 0
+            clock.advance(0.01)
+            assert (await queue.look()).deferred == 2
+            assert await jobs(postgres, prefix) == ["todo"] * 3
 
 
 async def test_a_beat_that_is_to_come_is_of_before_the_clock_was_set_back(postgres: str) -> None:
