@@ -55,6 +55,7 @@ _ALIVE: Final = (
     ("TCP_USER_TIMEOUT", 15_000),  # milliseconds until what was sent must have been received
 )
 _STANDBY: Final = 5.0  # seconds that a connection to a standby is kept
+_LOST: Final = "the connection to the server was lost"
 _NO_WRITING_HERE: Final = frozenset({"0A000", "25006"})
 _READERS: Final = 4
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -125,13 +126,17 @@ class _Link:
         self._since = 0.0
 
     async def transact(self, begin: str, make: Callable[[], Work[T]]) -> T:
+        on = None
         try:
             await self._begun(begin)
-            result = await _carry_out(self._on, make())
-            await self._on.execute("COMMIT")
-        except BaseException:
+            on = self._on
+            result = await _carry_out(on, make())
+            await on.execute("COMMIT")
+        except BaseException as exc:
             if self._on is not None:
                 await self._rolled_back()
+            if on is not None and self._on is None and _is_of_the_driver(exc):
+                raise ConnectionResetError(_LOST) from exc
             raise
         return result
 
@@ -180,6 +185,17 @@ class _Link:
             raise
         else:
             self._on = on
+
+
+def _is_of_the_driver(exc: BaseException) -> bool:
+    """Say whether it is asyncpg itself that complains: of a state it should not be in, say.
+
+    So it does when it finds the end of a connection where it expects nothing, or wants to use it
+    after that.
+    """
+    import asyncpg  # noqa: PLC0415 - an extra
+
+    return isinstance(exc, asyncpg.InternalClientError | asyncpg.InterfaceError)
 
 
 def _begin_writing(lock: str | None, lock_timeout: float | None, *, durable: bool) -> str:

@@ -1,7 +1,8 @@
 """A program that stops itself in the midst of a transaction of a ledger's, on PostgreSQL.
 
 `python -m tests.ledger.sleeper JSON`: it stops when a statement that has certain words was prepared
-and its values were not sent yet, and writes what became of its call when it goes on.
+and its values were not sent yet, or when they were and it has read no result, and writes what
+became of its call when it goes on.
 """
 
 # pyright: reportPrivateUsage=false
@@ -30,28 +31,34 @@ class Order:
         ledger: Where its ledger is.
         words: What the statement has in which it falls asleep.
         run: The run; "" for a keyed call.
+        sent: Whether the statement is under way when it falls asleep.
     """
 
     ledger: str
     words: str
     run: str = ""
+    sent: bool = False
 
     def command(self) -> list[str]:
         """Return what starts it."""
         return [sys.executable, "-m", "tests.ledger.sleeper", json.dumps(attrs.asdict(self))]
 
 
-def fall_asleep_at(words: str) -> None:
-    """Stop this process once, between the two halves of such a statement."""
+def fall_asleep_at(words: str, *, sent: bool) -> None:
+    """Stop this process once, between the two halves of such a statement, or after both."""
     connection: Any = asyncpg.Connection
     prepare = connection._get_statement
     left = [words]
+    loop = asyncio.get_running_loop()
 
     async def prepared(self: Any, query: str, *given: Any, **options: Any) -> Any:
         statement = await prepare(self, query, *given, **options)
         if left and left[0] in query:
             left.clear()
-            os.kill(os.getpid(), signal.SIGSTOP)
+            if sent:  # the values are, before the loop goes on to anything else
+                loop.call_soon(os.kill, os.getpid(), signal.SIGSTOP)
+            else:
+                os.kill(os.getpid(), signal.SIGSTOP)
         return statement
 
     connection._get_statement = prepared
@@ -63,11 +70,11 @@ async def main(order: Order) -> None:
     async with Ledger.open(order.ledger) as ledger:
         if not order.run:
             await ledger.calls(ACCOUNT).look([message])
-            fall_asleep_at(order.words)
+            fall_asleep_at(order.words, sent=order.sent)
             told = await ledger.calls(ACCOUNT).intend(message)
         else:
             async with ledger.run(ACCOUNT, order.run) as journal:
-                fall_asleep_at(order.words)
+                fall_asleep_at(order.words, sent=order.sent)
                 told = await journal.intend(message)
     print(type(told).__name__)  # noqa: T201 - a program
 

@@ -97,19 +97,36 @@ async def test_its_locks_are_taken_from_it_behind_a_pooler(
 
 
 @pytest.mark.slow
-async def test_a_sleeper_that_nobody_has_taken_over_goes_on(postgres: str) -> None:
-    """Its connection was ended meanwhile; its call is granted on another one."""
+@pytest.mark.parametrize("run", ["", "run"])
+@pytest.mark.parametrize("sent", [False, True])
+async def test_a_sleeper_that_nobody_has_taken_over_goes_on(
+    postgres: str,
+    run: str,
+    sent: bool,  # noqa: FBT001 - pytest's
+) -> None:
+    """Its connection was ended meanwhile; its call is granted on another one.
+
+    Also where the end of the connection comes right behind a result that is under way.
+    """
     async with (
         ready_ledger(postgres, alone=True) as lent,
-        asleep(Order(lent.url, USED)) as sleeper,
+        asleep(Order(lent.url, USED, run, sent)) as sleeper,
     ):
         admin = await asyncpg.connect(lent.url)
-        await admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+        await ended(admin, "idle in transaction" if sent else "active")
         await admin.close()
         assert await woken(sleeper) == "NoneType"
+
+
+async def ended(admin: asyncpg.Connection, state: str) -> None:
+    """End all connections of the database, once one with its locks is in that state."""
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    asked = f"SELECT 1 {others} AND state = $1"
+    while not await admin.fetchval(asked, state):  # noqa: ASYNC110 - only the server knows
+        await asyncio.sleep(0.002)
+    await admin.execute(f"SELECT pg_terminate_backend(pid) {others}")
+    while await admin.fetchval(f"SELECT 1 {others}"):  # noqa: ASYNC110 - the same
+        await asyncio.sleep(0.002)
 
 
 async def test_locks_of_who_is_no_ledger_are_told_in_words(
