@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -207,7 +207,7 @@ class Heart:
     async def read(self, make: Callable[[], Work[T]]) -> T:
         """Do work that only reads."""
         with as_ledger:
-            return await self._database.read(make)
+            return await _connected(partial(self._database.read, make))
 
     async def _pay(self) -> None:
         """Write what could not be written before."""
@@ -256,22 +256,14 @@ class Heart:
             await self._database.read(partial(end_sleepers, self._owners))
         raise AssertionError("the last try returns or raises")
 
-    async def _written(self, make: Callable[[], Work[T]]) -> T:
-        """Do work that may be done twice: once more if the connection was lost meanwhile."""
-        try:
-            return await self._write(make)
-        except StorageUnavailable as exc:
-            if not is_cut_off(exc):
-                raise
-        return await self._write(make)
-
     async def _commit(self, rows: Sequence[Put]) -> "Sequence[Ending | None]":
         """Write a group, after what could not be written before."""
         owed, self._owed = self._owed, []
         every, owner, used = [*owed, *rows], self.owner, self._in_use(rows)
         began = asyncio.get_running_loop().time()
         try:
-            done = await self._written(lambda: self._commits.commit(every, owner, used))
+            make = partial(self._commits.commit, every, owner, used)
+            done = await _connected(partial(self._write, make))
         except BaseException as error:
             self._owed += [again for row in every if (again := row.again(owner)) is not None]
             self.telling.failed("commit", error, len(self._owed))
@@ -320,6 +312,16 @@ class Heart:
             except BaseException:
                 self._owed_work.append(make)
                 raise
+
+
+async def _connected(do: Callable[[], Awaitable[T]]) -> T:
+    """Do what may be done twice: once more if the connection was lost meanwhile."""
+    try:
+        return await do()
+    except StorageUnavailable as exc:
+        if not is_cut_off(exc):
+            raise
+    return await do()
 
 
 def _flies(end: Ending | None) -> bool:

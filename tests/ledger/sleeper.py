@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import asyncpg
@@ -65,17 +66,17 @@ def fall_asleep_at(words: str, *, sent: bool) -> None:
 
 
 async def main(order: Order) -> None:
-    """Intend a call, asleep in between."""
+    """Look a call up and intend it, asleep in between."""
     message = Draft("k", "13900000000", "您好")
-    async with Ledger.open(order.ledger) as ledger:
-        if not order.run:
-            await ledger.calls(ACCOUNT).look([message])
-            fall_asleep_at(order.words, sent=order.sent)
-            told = await ledger.calls(ACCOUNT).intend(message)
+    async with Ledger.open(order.ledger) as ledger, AsyncExitStack() as closing:
+        if order.run:
+            journal = await closing.enter_async_context(ledger.run(ACCOUNT, order.run))
         else:
-            async with ledger.run(ACCOUNT, order.run) as journal:
-                fall_asleep_at(order.words, sent=order.sent)
-                told = await journal.intend(message)
+            journal = ledger.calls(ACCOUNT)
+            await journal.look([message])  # by which it is there
+        fall_asleep_at(order.words, sent=order.sent)
+        (told,) = await journal.look([message])
+        told = told or await journal.intend(message)
     print(type(told).__name__)  # noqa: T201 - a program
 
 

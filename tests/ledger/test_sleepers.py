@@ -24,6 +24,7 @@ from tests.support.ready import ready_ledger
 SOON: Final = Timing(beat=0.1, dead=0.5, look=0.1)
 AT_ONCE: Final = Timing(dead=0.2, look=0.1, sleep=lambda _: asyncio.sleep(0))
 USED = 'UPDATE "ihuyi_runs" SET used_at'
+LOOKED = "SELECT key, mobile, content, state"
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -98,19 +99,21 @@ async def test_its_locks_are_taken_from_it_behind_a_pooler(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", ["", "run"])
+@pytest.mark.parametrize("words", [LOOKED, USED])
 @pytest.mark.parametrize("sent", [False, True])
 async def test_a_sleeper_that_nobody_has_taken_over_goes_on(
     postgres: str,
     run: str,
+    words: str,
     sent: bool,  # noqa: FBT001 - pytest's
 ) -> None:
-    """Its connection was ended meanwhile; its call is granted on another one.
+    """Its connection was ended meanwhile; its call is looked up, or granted, on another one.
 
     Also where the end of the connection comes right behind a result that is under way.
     """
     async with (
         ready_ledger(postgres, alone=True) as lent,
-        asleep(Order(lent.url, USED, run, sent)) as sleeper,
+        asleep(Order(lent.url, words, run, sent)) as sleeper,
     ):
         admin = await asyncpg.connect(lent.url)
         await ended(admin, "idle in transaction" if sent else "active")
