@@ -5,6 +5,7 @@ import asyncio
 from ihuyi_voice.calls.attempt import Endpoint
 from ihuyi_voice.calls.retries import RetryPolicy, Tries
 from ihuyi_voice.common.foreign import PASSING
+from ihuyi_voice.common.tasks import cancelled_since
 from ihuyi_voice.errors import TemplateNotFound, VoiceError
 from ihuyi_voice.http import Sent
 from ihuyi_voice.protocol import Answer, Call
@@ -23,8 +24,9 @@ async def repeat(endpoint: Endpoint, policy: RetryPolicy, call: Call) -> tuple[A
     tries = Tries(call.operation, policy)
     while True:
         tries.begin(loop.time())
+        tries.unwanted = cancelled_since()
         try:
-            return await endpoint.ask(call, Sent()), tries.attempts
+            return await endpoint.ask(call, Sent(unwanted=tries.unwanted)), tries.attempts
         except VoiceError as error:
             if isinstance(error, TemplateNotFound) and tries.unknown is not None and error.raw:
                 return Answer("", error.msg, error.raw), tries.attempts

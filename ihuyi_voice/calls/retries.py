@@ -144,6 +144,8 @@ class Tries:
         unknown: The first attempt that may have reached the vendor.
         refused: The vendor's last refusal.
         failed: How the last attempt ended.
+        unwanted: Says whether its caller was cancelled since the last attempt began, also if a hook
+            or a transport swallowed that: then nothing more is sent.
     """
 
     operation: Operation
@@ -156,6 +158,7 @@ class Tries:
     unknown: OutcomeUnknown | None = None
     refused: VendorError | None = None
     failed: VoiceError | None = None
+    unwanted: Callable[[], bool] = attrs.field(default=bool, repr=False)
     _state: "RetryCallState | None" = None
 
     def begin(self, now: float) -> None:
@@ -212,7 +215,7 @@ class Tries:
             error: How the last attempt ended, already noted.
             now: The event loop's clock.
         """
-        if not self.policy.allows(self.operation, error):
+        if self.unwanted() or not self.policy.allows(self.operation, error):
             return None
         state = self._rules(now)
         if isinstance(error, NotSent) and error.queued:
@@ -226,7 +229,7 @@ class Tries:
 
     def window_delay(self, error: RateLimited, window: float) -> float | None:
         """Return `window`, or None if no attempt is left; the caller's `max_wait` bounds it."""
-        if self.attempts >= self.policy.attempts:
+        if self.unwanted() or self.attempts >= self.policy.attempts:
             return None
         self._tell(error, window)
         return window

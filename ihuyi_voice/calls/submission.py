@@ -14,7 +14,8 @@ cancellation is put off until the answer has been handed over.
 What a cancellation does: in the line, inside `reserve` and inside `intend` nothing has happened,
 and a reservation or an intent that arrives later is taken back; during the attempt the lease is
 committed if the body may have been taken and released if it surely was not, the journal is told
-UNKNOWN or NOT_SENT, and the CancelledError goes on to the caller.
+UNKNOWN or NOT_SENT, and the CancelledError goes on to the caller. Where a hook or a transport
+swallows it nothing is sent any more: the call is what it had come to, and is not tried again.
 """
 
 import asyncio
@@ -37,6 +38,7 @@ from ihuyi_voice.calls.moved import Moved
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries
 from ihuyi_voice.common.foreign import PASSING
+from ihuyi_voice.common.tasks import cancelled_since
 from ihuyi_voice.errors import NotSent, OutcomeUnknown, RateLimited, VoiceError
 from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent, step_at
@@ -294,6 +296,7 @@ class Submitter:
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
         began = job.now()
         sent = job.sent = Sent(job.now)
+        sent.unwanted = job.tries.unwanted = cancelled_since()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             began = telling.let_go(self.events, job, self.endpoint.voice, began)

@@ -16,6 +16,17 @@ def is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+def cancelled_since() -> Callable[[], bool]:
+    """Return what says whether this task was cancelled after now, also if something swallowed it.
+
+    What was cancelled before doesn't count: that is somebody's cleanup, which is wanted.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine that runs has one
+    before = task.cancelling()
+    return lambda: task.cancelling() > before
+
+
 async def ended(task: "asyncio.Task[None]", *, at_once: bool = False) -> None:
     """Wait for a task that was told to end. If this is cancelled, so is the task, and waited for.
 

@@ -130,6 +130,7 @@ class _HandedOver:
 
     async def __call__(self, request: httpx.Request) -> None:
         if isinstance(request, OneRequest):
+            request.sent.check_wanted()
             request.sent.handed = True
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 import httpx
 
-from ihuyi_voice.errors import VoiceError
+from ihuyi_voice.errors import NotSent, VoiceError
 from ihuyi_voice.models import RawReply
 from ihuyi_voice.protocol.replies import MAX_REPLY_BYTES
 
@@ -24,6 +24,7 @@ _ADAPTER: Final = "ihuyi_voice.http.pool.adapter"  # reads only to show mocks a 
 _BODY: Final = "ihuyi_voice.http.body"
 _BETWEEN: Final = frozenset({_BODY, "httpx._models", "httpx2._models"})
 _TOO_LATE: Final = "the call has ended without this request; it is not sent any more"
+_UNWANTED: Final = "it was ready too late: its caller had been cancelled, or its time was over"
 _CODED: Final = len(b"content-encoding")
 
 
@@ -62,6 +63,8 @@ class Sent:
         bodyless: Whether there is no body, whose taking would tell.
         lapsed: Says, when the request is about to go out, whether it may not any more; None if it
             always may.
+        unwanted: Says, at the same moment, whether its caller was cancelled meanwhile, though
+            something swallowed that; None if nobody can be.
         left: When the request left, by that clock: its body was taken, or its first byte written.
         on_start: Starts the clock of the reply; called when the transport tells that it begins, or
             when the reply is there to be read.
@@ -82,6 +85,7 @@ class Sent:
     over: bool = False
     bodyless: bool = False
     lapsed: Callable[..., object] | None = attrs.field(default=None, repr=False)
+    unwanted: Callable[[], bool] | None = attrs.field(default=None, repr=False)
     on_start: Callable[[], None] | None = attrs.field(default=None, repr=False)
     left: float | None = None
 
@@ -126,7 +130,19 @@ class Sent:
             raise ResendRefused("this request was sent before; it is not sent again")
         if self.over:
             raise ResendRefused(_TOO_LATE)
+        self.check_wanted()
         self.begin()
+
+    def check_wanted(self) -> None:
+        """Let nothing go out for somebody who was cancelled; what may be on its way goes on.
+
+        Raises:
+            NotSent: It may not go out any more.
+        """
+        if self.unwanted is None or not self.unwanted() or self.may_have_arrived:
+            return
+        self.error = NotSent(_UNWANTED)
+        raise self.error
 
     def ensure_started(self) -> None:
         """Take note of the same where a trace may have told it: somebody may have replaced ours.

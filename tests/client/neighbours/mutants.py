@@ -1,7 +1,7 @@
 """Clients that break a promise, each in one place: the worlds must find them out."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, NoReturn, TypeAlias
 from unittest.mock import patch
 
@@ -106,13 +106,20 @@ def what_was_read_is_lost() -> AbstractContextManager[object]:
     return patch.object(AsyncSource, "give_up", forget)
 
 
-def a_deaf_attempt_goes_out() -> AbstractContextManager[object]:
+@contextmanager
+def a_deaf_attempt_goes_out() -> Generator[None]:
     """What was written off as not sent may still be sent."""
 
     def held(job: Any) -> bool:
         return job.sent is not None and not job.sent.may_have_arrived
 
-    return patch.object(attempts, "_is_held_up", held)
+    with patch.object(attempts, "_is_held_up", held), a_swallowed_cancellation_is_forgotten():
+        yield
+
+
+def a_swallowed_cancellation_is_forgotten() -> AbstractContextManager[object]:
+    """What a deaf hook holds up beyond the time of its call goes out all the same."""
+    return patch.object(submission, "cancelled_since", lambda: bool)
 
 
 def numbers_are_logged() -> AbstractContextManager[object]:
@@ -166,6 +173,7 @@ ALL: Final[tuple[Mutant, ...]] = (
     an_ending_ends_all,
     what_was_read_is_lost,
     a_deaf_attempt_goes_out,
+    a_swallowed_cancellation_is_forgotten,
     numbers_are_logged,
     an_ended_call_has_no_event,
     an_intent_is_not_taken_back,

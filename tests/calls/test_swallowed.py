@@ -1,0 +1,143 @@
+"""A cancellation that a hook or a transport swallows: nothing goes out after it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from ihuyi_voice import MemoryGuard, NotSent, RetryPolicy, VoiceClient
+from ihuyi_voice.simulator import Simulator
+from tests.support.journals import FakeLedger
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE, in_process, vendor
+from tests.support.virtual_time import loop_time, run_virtual
+
+SLOW = 10.0
+
+
+async def swallow(_: object) -> None:
+    """Take some time, whoever cancels."""
+    end = loop_time() + SLOW
+    while loop_time() < end:
+        try:
+            await asyncio.sleep(end - loop_time())
+        except asyncio.CancelledError:
+            continue
+
+
+async def change(_: object) -> None:
+    """Make a trouble of the network of a cancellation."""
+    try:
+        await asyncio.sleep(SLOW)
+    except asyncio.CancelledError:
+        raise httpx.ConnectError("cut short") from None
+
+
+class Deaf(httpx.AsyncBaseTransport):
+    """A transport that does so before it takes the body."""
+
+    def __init__(self, simulator: Simulator, does: Callable[[object], Awaitable[None]]) -> None:
+        self._to = httpx.ASGITransport(app=simulator)
+        self._does = does
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, after a while."""
+        await self._does(request)
+        return await self._to.handle_async_request(request)
+
+
+def client_of(
+    simulator: Simulator, place: str, does: Callable[[object], Awaitable[None]], **options: Any
+) -> VoiceClient:
+    """Return a client with such a neighbour."""
+    if place == "transport":
+        web = httpx.AsyncClient(transport=Deaf(simulator, does))
+        return VoiceClient(
+            simulator.account, simulator.api_key, base_url=BASE_URL, http_client=web, **options
+        )
+    client = in_process(simulator, **options)
+    client.http_client.event_hooks["request"].append(does)
+    return client
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+@pytest.mark.parametrize("does", [swallow, change])
+@pytest.mark.parametrize(
+    ("method", "place"), [("POST", "hook"), ("POST", "transport"), ("GET", "hook")]
+)
+def test_a_call_whose_time_is_over_is_sent_no_more(
+    method: str, place: str, does: Callable[[object], Awaitable[None]], attempts: int
+) -> None:
+    """It is NOT_SENT, as the vendor never sees it; its number and its key are free again."""
+
+    async def main() -> None:
+        simulator, ledger, began = vendor(), FakeLedger(), loop_time()
+        policy = RetryPolicy(attempts=attempts, jitter=0.0)
+        guard = MemoryGuard(clock=loop_time)
+        options = {"ledger": ledger, "retry": policy, "method": method, "guard": guard}
+        async with client_of(simulator, place, does, **options) as client:
+            with pytest.raises(NotSent):
+                await client.submit(MOBILE, CONTENT, key="k", timeout=1.0)
+            assert loop_time() - began <= SLOW
+            assert not simulator.arrivals
+            assert ledger.store.states() == {"k": "NOT_SENT"}
+            assert guard.statistics().in_flight == 0
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("does", [swallow, change])
+@pytest.mark.parametrize("place", ["hook", "transport"])
+def test_a_callers_own_timeout_ends_it_all_the_same(
+    place: str, does: Callable[[object], Awaitable[None]]
+) -> None:
+    """Not after another attempt, nor with an answer that nobody wants any more."""
+
+    async def main() -> None:
+        simulator, began = vendor(), loop_time()
+        async with client_of(simulator, place, does) as client:
+            with pytest.raises(NotSent):
+                async with asyncio.timeout(1.0):
+                    await client.submit(MOBILE, CONTENT)
+            assert loop_time() - began <= SLOW
+            assert not simulator.arrivals
+
+    run_virtual(main())
+
+
+def test_a_template_is_not_added_either() -> None:
+    """Nor is anything else sent whose caller is gone."""
+
+    async def main() -> None:
+        simulator = vendor()
+        async with client_of(simulator, "hook", swallow) as client:
+            with pytest.raises(NotSent):
+                async with asyncio.timeout(1.0):
+                    await client.add_template("您的验证码是：【变量】。")
+            assert not simulator.arrivals
+
+    run_virtual(main())
+
+
+def test_a_call_in_somebodys_cleanup_is_sent() -> None:
+    """What was cancelled before is no reason: an alarm at the end of a program, say."""
+
+    async def main() -> None:
+        simulator = vendor()
+
+        async def program() -> None:
+            try:
+                await asyncio.sleep(SLOW)
+            finally:
+                await client.submit(MOBILE, CONTENT)
+
+        async with in_process(simulator) as client:
+            task = asyncio.create_task(program())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert [each.code for each in simulator.arrivals] == [2]
+
+    run_virtual(main())
