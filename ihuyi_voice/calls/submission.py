@@ -37,6 +37,7 @@ from ihuyi_voice.calls.lines import Lines, Pause
 from ihuyi_voice.calls.moved import Moved
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries
+from ihuyi_voice.common.bound import Bound
 from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.tasks import cancelled_since
 from ihuyi_voice.errors import NotSent, OutcomeUnknown, RateLimited, VoiceError
@@ -134,7 +135,7 @@ class Submitter:
             return await self._to_the_end(job)
         job.deadline = min(job.deadline, job.now() + timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with Bound(timeout):
                 return await self._to_the_end(job)
         except TimeoutError as exc:
             if job.waits_for is ON_CONNECTION:

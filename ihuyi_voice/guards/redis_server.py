@@ -24,6 +24,7 @@ try:
 except ImportError as exc:
     raise ImportError("RedisGuard needs an extra: pip install 'ihuyi-voice[redis]'") from exc
 
+from ihuyi_voice.common.bound import Bound
 from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import forget_frames, mask_numbers
 from ihuyi_voice.errors import GuardUnavailable, InvalidRequest
@@ -93,7 +94,7 @@ class Server:
         """
         last: list[Exception] = []
         try:
-            async with asyncio.timeout(self.timeout):
+            async with Bound(self.timeout):
                 answer = await self._call(keys, args, last)
         except TimeoutError as exc:
             self._is_away = True
@@ -110,7 +111,7 @@ class Server:
             return
         self._looked = True
         try:
-            async with asyncio.timeout(self.timeout):
+            async with Bound(self.timeout):
                 memory = await self._client.info("memory")
             policy = memory.get("maxmemory_policy", "noeviction")
         except Exception:  # noqa: BLE001 - it matters to nobody

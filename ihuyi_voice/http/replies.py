@@ -1,13 +1,14 @@
 """A reply is bounded, and kept the moment its body is whole: before anything else can fail."""
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, TypeVar, cast
 
 import httpx
 
+from ihuyi_voice.common.bound import Bound
 from ihuyi_voice.errors import UnreadableReply
 from ihuyi_voice.http.body import OneRequest
 from ihuyi_voice.http.sent import Sent
@@ -29,11 +30,9 @@ async def bounded(request: OneRequest) -> AsyncGenerator[None]:
     """
     timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
     write, read = timeouts.get("write"), timeouts.get("read")
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as bound:
+    async with Bound(None) as bound:
         if write is not None and read is not None:
-            seconds = write + read
-            request.sent.on_start = lambda: bound.reschedule(loop.time() + seconds)
+            request.sent.on_start = partial(bound.begin, write + read)
         try:
             yield
         finally:

@@ -1,19 +1,27 @@
-"""A cancellation that a hook or a transport swallows: nothing goes out after it."""
+"""A cancellation that a hook or a transport swallows, or whose cleanup hangs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from ihuyi_voice import MemoryGuard, NotSent, RetryPolicy, VoiceClient
+from ihuyi_voice import (
+    MemoryGuard,
+    NotSent,
+    OutcomeStatus,
+    RetryPolicy,
+    VoiceClient,
+    VoiceError,
+)
 from ihuyi_voice.simulator import Simulator
 from tests.support.journals import FakeLedger
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
 
 SLOW = 10.0
+FOR_EVER = 1e6
 
 
 async def swallow(_: object) -> None:
@@ -32,6 +40,14 @@ async def change(_: object) -> None:
         await asyncio.sleep(SLOW)
     except asyncio.CancelledError:
         raise httpx.ConnectError("cut short") from None
+
+
+async def hang(_: object) -> None:
+    """Hang, and once more in the cleanup: a connection that can't be closed, say."""
+    try:
+        await asyncio.sleep(FOR_EVER)
+    finally:
+        await asyncio.sleep(FOR_EVER)
 
 
 class Deaf(httpx.AsyncBaseTransport):
@@ -141,3 +157,71 @@ def test_a_call_in_somebodys_cleanup_is_sent() -> None:
         assert [each.code for each in simulator.arrivals] == [2]
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("place", ["request", "transport", "body", "closing"])
+def test_who_hangs_in_a_cleanup_holds_up_no_call(place: str) -> None:
+    """It is cancelled there as well, a second later, and the call ends in what it has come to."""
+
+    class Dripping(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            if place == "body":
+                await hang(None)
+            yield b"<SubmitResult></SubmitResult>"
+
+        async def aclose(self) -> None:
+            if place == "closing":
+                await hang(None)
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            taken = [chunk async for chunk in request.stream]  # type: ignore[union-attr]  # of ours
+            arrived.extend(taken)
+            if place == "transport":
+                await hang(None)
+            return httpx.Response(200, stream=Dripping())
+
+    arrived: list[bytes] = []
+
+    async def main() -> tuple[VoiceError, float]:
+        guard = MemoryGuard(clock=loop_time)
+        web = httpx.AsyncClient(transport=Transport())
+        async with VoiceClient("VM1", "key", http_client=web, guard=guard) as client:
+            if place == "request":
+                web.event_hooks["request"].append(hang)
+            began = loop_time()
+            with pytest.raises(VoiceError) as caught:
+                await client.submit(MOBILE, CONTENT, timeout=3.0)
+            assert guard.statistics().in_flight == 0
+            return caught.value, loop_time() - began
+
+    error, took = run_virtual(main())
+    assert error.status is (OutcomeStatus.UNKNOWN if arrived else OutcomeStatus.NOT_SENT)
+    assert bool(arrived) is (place != "request")
+    assert took == 4.0
+
+
+def test_a_reply_that_drips_and_can_not_be_closed_holds_up_no_run() -> None:
+    """The time for a reply holds for its stream and what closes it, whoever hangs there."""
+
+    class Dripping(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            await hang(None)
+            yield b""
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            assert [chunk async for chunk in request.stream]  # type: ignore[union-attr]  # of ours
+            return httpx.Response(200, stream=Dripping())
+
+    async def main() -> tuple[list[OutcomeStatus], float]:
+        web, began = httpx.AsyncClient(transport=Transport()), loop_time()
+        async with (
+            VoiceClient("VM1", "key", http_client=web, timeout=10.0, guard=None) as client,
+            client.submit_many([(MOBILE, CONTENT)]) as run,
+        ):
+            return [outcome.status async for outcome in run], loop_time() - began
+
+    statuses, took = run_virtual(main())
+    assert statuses == [OutcomeStatus.UNKNOWN]
+    assert took < 60.0

@@ -180,3 +180,29 @@ def test_a_server_is_looked_at_once_and_may_say_nothing(
     text = "maxmemory-policy of Redis is {}: it may forget calls, and limits be exceeded"
     warned = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert warned == [text.format(each) for each in told]
+
+
+class Clinging:
+    """A client of somebody's, whose connection can't be closed."""
+
+    async def execute_command(self, *_: object, **__: object) -> bytes:
+        """Hang, and once more in the cleanup."""
+        try:
+            await asyncio.sleep(1e9)
+        finally:
+            await asyncio.sleep(1e9)
+        return b""
+
+
+def test_a_client_that_hangs_in_its_cleanup_as_well_is_told_to_be_away() -> None:
+    """Else nobody would be asked any more: what is wanted travels in one call after another."""
+
+    async def main() -> float:
+        client: Any = Clinging()
+        server = Server(client, 1.0)
+        began = loop_time()
+        with pytest.raises(GuardUnavailable, match="no answer within 1 s"):
+            await server.call([], [])
+        return loop_time() - began
+
+    assert run_virtual(main()) == 2.0

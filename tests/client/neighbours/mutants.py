@@ -113,13 +113,9 @@ def a_deaf_attempt_goes_out() -> Generator[None]:
     def held(job: Any) -> bool:
         return job.sent is not None and not job.sent.may_have_arrived
 
-    with patch.object(attempts, "_is_held_up", held), a_swallowed_cancellation_is_forgotten():
+    forgotten = patch.object(submission, "cancelled_since", lambda: bool)
+    with patch.object(attempts, "_is_held_up", held), forgotten:
         yield
-
-
-def a_swallowed_cancellation_is_forgotten() -> AbstractContextManager[object]:
-    """What a deaf hook holds up beyond the time of its call goes out all the same."""
-    return patch.object(submission, "cancelled_since", lambda: bool)
 
 
 def numbers_are_logged() -> AbstractContextManager[object]:
@@ -173,7 +169,6 @@ ALL: Final[tuple[Mutant, ...]] = (
     an_ending_ends_all,
     what_was_read_is_lost,
     a_deaf_attempt_goes_out,
-    a_swallowed_cancellation_is_forgotten,
     numbers_are_logged,
     an_ended_call_has_no_event,
     an_intent_is_not_taken_back,
