@@ -106,6 +106,11 @@ def what_was_read_is_lost() -> AbstractContextManager[object]:
     return patch.object(AsyncSource, "give_up", forget)
 
 
+def a_swallowed_cancellation_is_forgotten() -> AbstractContextManager[object]:
+    """What a deaf hook holds up beyond the time of its call goes out all the same."""
+    return patch.object(submission, "cancelled_since", lambda: bool)
+
+
 @contextmanager
 def a_deaf_attempt_goes_out() -> Generator[None]:
     """What was written off as not sent may still be sent."""
@@ -113,8 +118,7 @@ def a_deaf_attempt_goes_out() -> Generator[None]:
     def held(job: Any) -> bool:
         return job.sent is not None and not job.sent.may_have_arrived
 
-    forgotten = patch.object(submission, "cancelled_since", lambda: bool)
-    with patch.object(attempts, "_is_held_up", held), forgotten:
+    with patch.object(attempts, "_is_held_up", held), a_swallowed_cancellation_is_forgotten():
         yield
 
 
@@ -169,6 +173,7 @@ ALL: Final[tuple[Mutant, ...]] = (
     an_ending_ends_all,
     what_was_read_is_lost,
     a_deaf_attempt_goes_out,
+    a_swallowed_cancellation_is_forgotten,
     numbers_are_logged,
     an_ended_call_has_no_event,
     an_intent_is_not_taken_back,

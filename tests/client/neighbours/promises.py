@@ -33,6 +33,7 @@ class Judge:
         for told in self.world.told:
             before = [each for each in attempts.get(told.content, []) if each.began <= told.at]
             found += self._is_true(told, before)
+        found += self._in_time()
         found += self._told_once()
         found += self._nothing_changes()
         found += self._leases()
@@ -47,6 +48,18 @@ class Judge:
         for earlier, later in pairwise(attempts):
             if earlier.may_have_rung:
                 yield f"{content}: sent at {later.began:.3f}, though it may have rung before"
+
+    def _in_time(self) -> Iterator[str]:
+        """Yield what was sent after its call's time; who blocks the loop blocks its end, too."""
+        if any(deed == "blocks" for _, deed in self.world.mischief.done):
+            return
+        calls = defaultdict[str, list[tuple[float, float]]](list)
+        for content, begun, until in self.world.times:
+            calls[content].append((begun, until))
+        for each in self.world.network.attempts:
+            times = calls.get(each.content)
+            if times and not any(begun <= each.began <= until for begun, until in times):
+                yield f"{each.content}: sent at {each.began:.3f}, after its time"
 
     def _is_true(self, told: Told, attempts: list[Attempt]) -> Iterator[str]:
         """Yield what a caller was told and was not so."""

@@ -37,6 +37,7 @@ SOONEST: Final[dict[mutants.Mutant, int]] = {
     mutants.what_was_read_is_lost: 26,
     mutants.a_deaf_attempt_goes_out: 1661,
     mutants.an_intent_is_not_taken_back: 134,
+    mutants.a_swallowed_cancellation_is_forgotten: 758,
 }
 """Where to begin to look for those that few worlds find out."""
 

@@ -100,6 +100,7 @@ class World:
         broken: The promises that were broken, in words.
         has_ledger: Whether the client has one.
         injects: Whether its httpx client is injected; its own goes the same way, by a patch.
+        times: Of each single call: its content, and from when until when it may be sent.
     """
 
     seed: int
@@ -115,6 +116,7 @@ class World:
     told: list[Told] = attrs.field(factory=list[Told])
     courses: list[Course] = attrs.field(factory=list[Course])
     broken: list[str] = attrs.field(factory=list[str])
+    times: list[tuple[str, float, float]] = attrs.field(factory=list[tuple[str, float, float]])
     has_ledger: bool = False
     injects: bool = False
     _messages: list[Message] = attrs.field(factory=list[Message])
@@ -275,6 +277,8 @@ class World:
     # --- what callers do
 
     async def _call(self, client: VoiceClient, message: Message, *, timeout: float) -> None:  # noqa: ASYNC109 - the client's own
+        now = self.loop.time()
+        self.times.append((message.content, now, now + timeout))
         told = await self._told_of(
             message,
             client.submit(
