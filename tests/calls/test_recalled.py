@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from ihuyi_voice import GuardUnavailable, MemoryGuard, RateLimited, Submission, VoiceError
+from ihuyi_voice import (
+    GuardUnavailable,
+    LedgerUnavailable,
+    MemoryGuard,
+    RateLimited,
+    Submission,
+    VoiceError,
+)
 from ihuyi_voice.calls import batches
 from ihuyi_voice.calls.batches import MOST
 from ihuyi_voice.models import Draft
@@ -60,6 +67,34 @@ def test_a_fresh_ledger_is_not_asked() -> None:
         return ledger.told
 
     assert run_virtual(main()) == ["look", "intend", "settle"]
+
+
+def test_a_fresh_ledger_is_not_asked_for_a_run_either() -> None:
+    """Nor message by message."""
+
+    async def main() -> list[str]:
+        ledger = FakeLedger()
+        async with in_process(vendor(), ledger=ledger) as client:
+            async with client.submit_many([(MOBILE, CONTENT)], run="nightly") as run:
+                assert [outcome.status async for outcome in run] == ["ACCEPTED"]
+        return ledger.told
+
+    assert run_virtual(main()) == ["enter", "intend", "settle", "leave"]
+
+
+def test_a_ledger_that_cannot_recall_is_not_told_of_the_end_either() -> None:
+    """It is of no use, and whoever calls is not kept waiting a second time."""
+
+    async def main() -> tuple[list[str], int]:
+        store, simulator = Store(), vendor()
+        await call(simulator, store, "k")
+        ledger = FakeLedger(store, method="recall")
+        async with in_process(simulator, ledger=ledger) as client:
+            with pytest.raises(LedgerUnavailable):
+                await client.submit("13900000001", CONTENT, key="l")
+        return ledger.told, len(simulator.arrivals)
+
+    assert run_virtual(main()) == (["look", "recall"], 1)
 
 
 def test_a_number_is_recalled_before_its_first_call_only(monkeypatch: pytest.MonkeyPatch) -> None:
