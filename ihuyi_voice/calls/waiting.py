@@ -153,7 +153,7 @@ class Patience:
 
     def slice(self) -> Self:
         """Return a context for a part of the wait, which gives its seconds."""
-        self._some = self.left if self.left in {0.0, inf} else min(self.left, _SLICE)
+        self._some = self.left if self.left == inf else min(self.left, _SLICE)
         return self
 
     def __enter__(self) -> float:

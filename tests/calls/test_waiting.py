@@ -5,13 +5,14 @@ import gc
 import weakref
 from contextlib import suppress
 from contextvars import ContextVar
+from math import inf
 from typing import Any
 
 import anyio
 import pytest
 
-from ihuyi_voice.calls.waiting import PATIENCE, Wait, waited
-from tests.support.virtual_time import loop_time, run_virtual
+from ihuyi_voice.calls.waiting import PATIENCE, Wait, all_ended, waited
+from tests.support.virtual_time import VirtualLoop, loop_time, run_virtual
 
 ENDS = ["its time", "its future", "a cancellation"]
 
@@ -64,6 +65,65 @@ def test_a_wait_ends_with_its_time(seconds: float) -> None:
         assert await future == "done"
 
     run_virtual(main())
+
+
+def test_who_need_not_wait_takes_no_turn_of_the_loop() -> None:
+    """In which it might be cancelled: for what is done, or if there is no time for it."""
+
+    async def main() -> None:
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        done.set_result("done")
+        pending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        for future, seconds in ((done, PATIENCE), (done, 0.0), (pending, 0.0)):
+            with pytest.raises(StopIteration) as end:
+                waited(future, seconds).send(None)
+            assert end.value.value is (future is done)
+
+    run_virtual(main())
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return when a virtual loop is to do something later, as it was asked from now on."""
+    asked: list[float] = []
+    call_at = VirtualLoop.call_at
+
+    def noting(loop: VirtualLoop, when: float, *given: Any, **options: Any) -> asyncio.TimerHandle:
+        asked.append(when)
+        return call_at(loop, when, *given, **options)
+
+    monkeypatch.setattr(VirtualLoop, "call_at", noting)
+    return asked
+
+
+def test_who_waits_for_ever_is_woken_by_nobody_meanwhile(timers: list[float]) -> None:
+    """A program that has nothing to do sleeps."""
+
+    async def main() -> None:
+        futures: list[asyncio.Future[str]] = [
+            asyncio.get_running_loop().create_future() for _ in range(2)
+        ]
+        for future in futures:
+            later(3_600.0, future)
+        timers.clear()
+        assert await asyncio.gather(waited(futures[0], inf), all_ended([futures[1]], inf))
+
+    run_virtual(main())
+    assert timers == []
+
+
+def test_those_who_wait_equally_long_have_one_timer_together(timers: list[float]) -> None:
+    """As nearly all do, and nearly none comes to its end by it."""
+
+    async def main() -> None:
+        waits = [
+            asyncio.create_task(waited(asyncio.get_running_loop().create_future(), 0.5))
+            for _ in range(100)
+        ]
+        assert not any(await asyncio.gather(*waits))
+
+    run_virtual(main())
+    assert timers == [1_000.5]
 
 
 def test_a_cancelled_wait_leaves_the_future_alone() -> None:
