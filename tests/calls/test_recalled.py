@@ -20,7 +20,7 @@ from ihuyi_voice.calls.batches import MOST
 from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.guards import Misbehaving
-from tests.support.journals import FakeLedger, Row, Store
+from tests.support.journals import FakeJournal, FakeLedger, Row, Store
 from tests.support.long import few_or_many
 from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
@@ -69,17 +69,23 @@ def test_a_fresh_ledger_is_not_asked() -> None:
     assert run_virtual(main()) == ["look", "intend", "settle"]
 
 
-def test_a_fresh_ledger_is_not_asked_for_a_run_either() -> None:
-    """Nor message by message."""
+def test_a_ledger_that_knows_of_no_recent_call_is_not_asked_for_a_run_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither for its batches, nor for one of its messages."""
+    monkeypatch.setattr(FakeJournal, "has_recent", False)
 
     async def main() -> list[str]:
-        ledger = FakeLedger()
-        async with in_process(vendor(), ledger=ledger) as client:
-            async with client.submit_many([(MOBILE, CONTENT)], run="nightly") as run:
-                assert [outcome.status async for outcome in run] == ["ACCEPTED"]
+        store, simulator = Store(), vendor()
+        for _ in range(2):
+            ledger = FakeLedger(store)
+            async with in_process(simulator, ledger=ledger) as client:
+                given = [(MOBILE, CONTENT), (f"1390000000{len(store.rows)}", CONTENT)]
+                async with client.submit_many(given, run="nightly") as run:
+                    assert {outcome.status async for outcome in run} == {"ACCEPTED"}
         return ledger.told
 
-    assert run_virtual(main()) == ["enter", "intend", "settle", "leave"]
+    assert run_virtual(main()) == ["enter", "look", "intend", "settle", "leave"]
 
 
 def test_a_ledger_that_cannot_recall_is_not_told_of_the_end_either() -> None:
