@@ -373,7 +373,9 @@ def test_patience_is_time_in_which_the_process_runs(after: float) -> None:
 
 
 @pytest.mark.parametrize("after", [0.5, 1.5, 2.5])
-@pytest.mark.parametrize("how", ["waited", "ended", "cancelled", "all ended"])
+@pytest.mark.parametrize(
+    "how", ["waited", "ended", "cancelled before", "cancelled after", "all ended"]
+)
 def test_a_nap_that_is_shorter_than_patience_takes_none_of_it_either(
     how: str, after: float
 ) -> None:
@@ -389,10 +391,10 @@ def test_a_nap_that_is_shorter_than_patience_takes_none_of_it_either(
             assert await waited(task, PATIENCE)
         else:
             waiting = asyncio.ensure_future(ended(task))
-            await asyncio.sleep(0)
-            if how == "cancelled":
+            await asyncio.sleep(after + nap + 0.1 if how == "cancelled after" else 0)
+            if how != "ended":
                 waiting.cancel()
-            assert (await waiting is not None) is (how == "cancelled")
+            assert (await waiting is not None) is (how != "ended")
         assert task.done()
 
     run_virtual(main())
