@@ -24,10 +24,11 @@ from ihuyi_voice import (
     VoiceClient,
     VoiceError,
 )
-from ihuyi_voice.calls import Settled, Waited
+from ihuyi_voice.calls import Ending, Settled, Waited
 from ihuyi_voice.errors import GuardUnavailable
 from ihuyi_voice.events import Event
 from ihuyi_voice.guards import Lease, MemoryGuard, Wait
+from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, FaultKind, Simulator
 from tests.bulk.test_named_runs import RUN, messages
 from tests.support.guards import Misbehaving, NoException
@@ -414,13 +415,13 @@ def test_a_hook_that_ends_the_program_between_intent_and_attempt_leaves_neither(
 def test_a_journal_that_ends_the_program_after_the_answer_keeps_no_number_locked() -> None:
     """The guard is told of the call all the same."""
 
-    class Ending(FakeJournal):
-        async def settle(self, *_: object) -> None:
+    class EndingJournal(FakeJournal):
+        async def settle(self, draft: Draft, end: Ending) -> None:
             raise SystemExit
 
     class EndingLedger(FakeLedger):
         def calls(self, account: str, *, retry_rejected: bool = False) -> FakeJournal:
-            return Ending(self, account, "", retry_rejected)
+            return EndingJournal(self, account, "", retry_rejected)
 
     async def main() -> None:
         guard = Misbehaving()

@@ -75,15 +75,17 @@ def test_a_ledger_that_knows_of_no_recent_call_is_not_asked_for_a_run_that_goes_
     """Neither for its batches, nor for one of its messages."""
     monkeypatch.setattr(FakeJournal, "has_recent", False)
 
-    async def main() -> list[str]:
-        store, simulator = Store(), vendor()
-        for _ in range(2):
-            ledger = FakeLedger(store)
-            async with in_process(simulator, ledger=ledger) as client:
-                given = [(MOBILE, CONTENT), (f"1390000000{len(store.rows)}", CONTENT)]
-                async with client.submit_many(given, run="nightly") as run:
-                    assert {outcome.status async for outcome in run} == {"ACCEPTED"}
+    async def run_of(ledger: FakeLedger, *mobiles: str) -> list[str]:
+        given = [(mobile, CONTENT) for mobile in mobiles]
+        async with in_process(vendor(), ledger=ledger) as client:
+            async with client.submit_many(given, run="nightly") as run:
+                assert {outcome.status async for outcome in run} == {"ACCEPTED"}
         return ledger.told
+
+    async def main() -> list[str]:
+        store = Store()
+        await run_of(FakeLedger(store), MOBILE)
+        return await run_of(FakeLedger(store), MOBILE, "13900000001")
 
     assert run_virtual(main()) == ["enter", "look", "intend", "settle", "leave"]
 

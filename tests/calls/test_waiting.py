@@ -106,7 +106,7 @@ def test_who_waits_for_ever_is_woken_by_nobody_meanwhile(timers: list[float]) ->
         for future in futures:
             later(3_600.0, future)
         timers.clear()
-        assert await asyncio.gather(waited(futures[0], inf), all_ended([futures[1]], inf))
+        assert all(await asyncio.gather(waited(futures[0], inf), all_ended([futures[1]], inf)))
 
     run_virtual(main())
     assert timers == []
