@@ -153,7 +153,7 @@ class Patience:
 
     def slice(self) -> Self:
         """Return a context for a part of the wait, which gives its seconds."""
-        self._some = self.left if self.left in {0.0, inf} else min(self.left, _SLICE)
+        self._some = self.left if self.left == inf else min(self.left, _SLICE)
         return self
 
     def __enter__(self) -> float:
@@ -211,19 +211,23 @@ async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
     Returns:
         The last cancellation, which was not heeded; None if there was none.
     """
-    begun = asyncio.get_running_loop().time()
+    if task.done():
+        return None
+    begun, cancelled = asyncio.get_running_loop().time(), None
     try:
-        await waited(task, PATIENCE)
+        await _once(task, _SLICE)
     except asyncio.CancelledError as exc:
-        patience = Patience(PATIENCE)
-        patience.take(PATIENCE, begun)
-        return await _ended(task, patience, exc)
-    return None
+        cancelled = exc
+    if task.done():  # as it is, nearly always
+        return cancelled
+    patience = Patience(PATIENCE)
+    patience.take(_SLICE, begun)
+    return await _ended(task, patience, cancelled)
 
 
 async def _ended(
-    task: "asyncio.Future[Any]", patience: Patience, cancelled: asyncio.CancelledError
-) -> asyncio.CancelledError:
+    task: "asyncio.Future[Any]", patience: Patience, cancelled: asyncio.CancelledError | None
+) -> asyncio.CancelledError | None:
     while not task.done() and patience.left:
         try:
             with patience.slice() as seconds:

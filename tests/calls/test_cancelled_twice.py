@@ -1,31 +1,54 @@
 """What strikes a caller after its call, and what it is told of each attempt before."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from ihuyi_voice import RetryPolicy, Submission, SubmissionFailed
+from ihuyi_voice import (
+    RateLimited,
+    RetryPolicy,
+    Submission,
+    SubmissionFailed,
+    TemplateMismatch,
+    UnreadableReply,
+    VoiceError,
+)
 from ihuyi_voice.events import AttemptEnded, Event
 from ihuyi_voice.simulator import Fault
-from tests.support.guards import Misbehaving
+from tests.support.guards import Method, Misbehaving
 from tests.support.journals import FakeLedger
 from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import run_virtual
 
 
 @pytest.mark.parametrize("key", [None, "k"])
-def test_a_cancellation_while_the_guard_settles_an_answer_is_not_lost(key: str | None) -> None:
+@pytest.mark.parametrize(
+    ("fault", "settles", "end"),
+    [
+        (None, "commit", Submission),
+        (Fault("empty"), "commit", UnreadableReply),
+        (Fault("code", code=4072), "release", TemplateMismatch),
+        (Fault("code", code=4082), "block", RateLimited),
+    ],
+)
+def test_a_cancellation_while_the_guard_settles_an_answer_is_not_lost(
+    fault: Fault | None, settles: Method, end: type, key: str | None
+) -> None:
     """The answer comes first, and the next await is cancelled."""
 
-    async def main() -> tuple[list[str], bool]:
-        guard = Misbehaving("commit", "is slow")
-        answers: list[str] = []
+    async def main() -> tuple[list[type], bool]:
+        guard = Misbehaving(settles, "is slow")
+        answers: list[type] = []
 
         async def caller() -> None:
-            answers.append((await client.submit(MOBILE, CONTENT, key=key)).voice_id)
+            try:
+                answers.append(type(await client.submit(MOBILE, CONTENT, key=key)))
+            except VoiceError as error:
+                answers.append(type(error))
             await asyncio.sleep(1e6)
 
-        async with in_process(vendor(), guard=guard, ledger=FakeLedger()) as client:
+        async with in_process(vendor(fault), guard=guard, ledger=FakeLedger()) as client:
             task = asyncio.create_task(caller())
             await guard.begun.wait()
             task.cancel()
@@ -33,27 +56,31 @@ def test_a_cancellation_while_the_guard_settles_an_answer_is_not_lost(key: str |
             return answers, task.cancelled()
 
     answers, cancelled = run_virtual(main())
-    assert len(answers) == 1
+    assert answers == [end]
     assert cancelled
 
 
-def test_who_is_cancelled_in_flight_and_again_may_clean_up() -> None:
+@pytest.mark.parametrize(("where", "settles"), [("in flight", "commit"), ("intend", "release")])
+def test_who_is_cancelled_and_again_while_the_guard_settles_may_clean_up(
+    where: str, settles: Method
+) -> None:
     """Both came before the end of the call: nothing is left to strike afterwards."""
 
     async def main() -> list[str]:
-        guard = Misbehaving("commit", "is slow")
+        guard, ledger = Misbehaving(settles, "is slow"), FakeLedger(method="intend", manner="hangs")
+        options: dict[str, Any] = {"ledger": ledger if where == "intend" else None, "retry": ONCE}
         done: list[str] = []
 
         async def caller() -> None:
             try:
-                await client.submit(MOBILE, CONTENT)
+                await client.submit(MOBILE, CONTENT, key="k" if where == "intend" else None)
             except asyncio.CancelledError:
                 for _ in range(3):
                     await asyncio.sleep(0)
                 done.append("cleaned up")
 
         simulator = vendor(latency=10.0)
-        async with in_process(simulator, guard=guard, retry=ONCE) as client:
+        async with in_process(simulator, guard=guard, **options) as client:
             task = asyncio.create_task(caller())
             await asyncio.sleep(5.0)
             task.cancel()

@@ -187,6 +187,24 @@ def test_waiting_ends_with_patience_and_leaves_the_errand_alone() -> None:
     assert run_virtual(main()) == (False, 3.0, True, True)
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_the_last_cancellation_of_who_waits_to_the_end_is_kept(times: int) -> None:
+    """It is not heeded now, and may strike later, with its words."""
+
+    async def main() -> tuple[object, ...]:
+        task = Errands().begin(asyncio.sleep(1.0))
+        waiting = asyncio.create_task(ended(task))
+        for time in range(times):
+            await asyncio.sleep(0.1)
+            waiting.cancel(time)
+        cancelled = await waiting
+        assert task.done()
+        assert cancelled is not None
+        return cancelled.args
+
+    assert run_virtual(main()) == (times - 1,)
+
+
 def test_closing_waits_for_errands_and_then_cancels_them() -> None:
     """Those that end in time, and what they begin, are not cut short."""
 
@@ -352,6 +370,45 @@ def test_patience_is_time_in_which_the_process_runs(after: float) -> None:
             assert await all_ended(tasks)
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("after", [0.5, 1.5, 2.5])
+@pytest.mark.parametrize(
+    "how", ["waited", "ended", "cancelled before", "cancelled after", "all ended"]
+)
+def test_a_nap_that_is_shorter_than_patience_takes_none_of_it_either(
+    how: str, after: float
+) -> None:
+    """What comes after it has come in time, if the process ran no longer than that."""
+    nap, late = PATIENCE - 1.0, PATIENCE - after - 0.75
+
+    async def main() -> None:
+        falls_asleep(after, nap)
+        task = asyncio.ensure_future(answers_on_waking(after, nap, late))
+        if how == "all ended":
+            assert await all_ended([task])
+        elif how == "waited":
+            assert await waited(task, PATIENCE)
+        else:
+            waiting = asyncio.ensure_future(ended(task))
+            await asyncio.sleep(after + nap + 0.1 if how == "cancelled after" else 0)
+            if how != "ended":
+                waiting.cancel()
+            assert (await waiting is not None) is (how != "ended")
+        assert task.done()
+
+    run_virtual(main())
+
+
+def test_of_a_second_that_was_slept_through_half_counts() -> None:
+    """Nobody knows how much of it the process ran; from then on it has all that is left."""
+
+    async def main() -> float:
+        falls_asleep(0.25, 100.0)
+        assert not await waited(asyncio.get_running_loop().create_future(), PATIENCE)
+        return loop_time()
+
+    assert run_virtual(main()) == pytest.approx(1_000.0 + 100.25 + PATIENCE - 0.5, abs=0.01)
 
 
 def test_errands_that_were_slept_through_are_not_cut_short() -> None:

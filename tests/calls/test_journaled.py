@@ -64,6 +64,12 @@ def status(end: object) -> OutcomeStatus:
     return end.status if isinstance(end, VoiceError) else OutcomeStatus.ACCEPTED
 
 
+def ends_in(ledger: FakeLedger) -> dict[str, str]:
+    """Return each key's end, as a later look at the ledger shows it."""
+    rows = ledger.store.rows.values()
+    return {row.draft.key: f"{row.end and status(row.end)}: {row.end}" for row in rows}
+
+
 @pytest.mark.parametrize("manner", [each for each in MANNERS if each != "is slow"])
 @pytest.mark.parametrize("method", BEFORE)
 def test_a_journal_that_has_failed_once_says_so(method: Asked, manner: Manner) -> None:
@@ -183,11 +189,12 @@ def test_a_cancellation_inside_intend_sends_nothing_and_takes_the_intent_back(
         began = loop_time()
         await client.aclose()
         took = loop_time() - began
-        return task.cancelled(), ledger.store.states(), locked, len(simulator.arrivals), took
+        return task.cancelled(), ends_in(ledger), locked, len(simulator.arrivals), took
 
+    why = "NOT_SENT: the call was given up before it was sent"
     cancelled, states, locked, requests, took = run_virtual(main())
     assert cancelled
-    assert states == ({KEY: "NOT_SENT"} if manner == "is slow" else {})
+    assert states == ({KEY: why} if manner == "is slow" else {})
     assert (locked, requests) == (0, 0)
     assert took <= PATIENCE
 
@@ -210,10 +217,16 @@ def test_a_call_that_was_cancelled_inside_intend_may_be_made_again_under_its_key
 
 
 @pytest.mark.parametrize(
-    ("after", "state"), [(0.0, {}), (0.25, {}), (0.75, {KEY: "NOT_SENT"}), (1.5, {KEY: "UNKNOWN"})]
+    ("after", "end"),
+    [
+        (0.0, {}),
+        (0.25, {}),
+        (0.75, {KEY: "NOT_SENT: the call was given up before it was sent"}),
+        (1.5, {KEY: "UNKNOWN: the call was cut off in flight"}),
+    ],
 )
 def test_a_cancellation_at_each_moment_is_written_as_what_it_left(
-    after: float, state: dict[str, str]
+    after: float, end: dict[str, str]
 ) -> None:
     """Nothing while looking up, NOT_SENT while intending, UNKNOWN in flight."""
 
@@ -225,15 +238,15 @@ def test_a_cancellation_at_each_moment_is_written_as_what_it_left(
             task.cancel()
             await asyncio.wait({task})
             assert task.cancelled()
-        return ledger.store.states()
+        return ends_in(ledger)
 
-    assert run_virtual(main()) == state
+    assert run_virtual(main()) == end
 
 
 def test_a_call_cut_off_before_its_body_was_taken_is_written_as_not_sent() -> None:
     """With the reason in words, which a later look at the ledger shows."""
 
-    async def main() -> tuple[list[str], int]:
+    async def main() -> tuple[dict[str, str], int]:
         async def hang(_: httpx.Request) -> None:
             begun.set()
             await asyncio.sleep(1e9)
@@ -245,11 +258,10 @@ def test_a_call_cut_off_before_its_body_was_taken_is_written_as_not_sent() -> No
             await begun.wait()
             task.cancel()
             await asyncio.wait({task})
-        told = [f"{row.end and status(row.end)}: {row.end}" for row in ledger.store.rows.values()]
-        return told, len(simulator.arrivals)
+        return ends_in(ledger), len(simulator.arrivals)
 
     why = "the call was cut off before it was sent (CancelledError)"
-    assert run_virtual(main()) == ([f"NOT_SENT: {why}"], 0)
+    assert run_virtual(main()) == ({KEY: f"NOT_SENT: {why}"}, 0)
 
 
 @pytest.mark.parametrize("times", [1, 2, 5])
@@ -390,12 +402,14 @@ def test_closing_knows_of_an_intent_that_its_caller_never_saw(*, eager: bool) ->
         assert requests == (states in ({KEY: "ACCEPTED"}, {KEY: "UNKNOWN"}))
 
 
-@pytest.mark.parametrize("where", ["look", "intend"])
+@pytest.mark.parametrize("where", BEFORE)
 def test_a_timeout_says_that_it_was_the_ledger(where: Asked) -> None:
     """And nothing was sent."""
 
     async def main() -> VoiceError | Submission:
         ledger = FakeLedger(method=where, manner="hangs")
+        other = Draft("another", "13900000001", CONTENT)
+        await FakeLedger(ledger.store).calls("VM1").intend(other)  # or nothing would be recalled
         async with in_process(vendor(), ledger=ledger) as client:
             return await ended(client, timeout=1.0)
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 from ihuyi_voice import (
@@ -16,6 +17,7 @@ from ihuyi_voice import (
     RateLimited,
     RetryPolicy,
     Submission,
+    SubmissionFailed,
     TemplateMismatch,
     VoiceClient,
     VoiceError,
@@ -432,6 +434,26 @@ def test_a_retry_settles_each_attempt_and_intends_the_next() -> None:
     assert told == ["look", "intend", "settle", "intend", "settle"]
     assert between == {KEY: "REJECTED"}
     assert after == {KEY: "ACCEPTED"}
+
+
+def test_an_attempt_that_was_not_sent_after_a_refusal_is_written_once_as_the_refusal() -> None:
+    """It is what the caller is told, and nothing later says it better."""
+
+    async def fail(_: httpx.Request) -> None:
+        if simulator.arrivals:
+            raise httpx.ConnectError("no connection")
+
+    async def main() -> tuple[list[str], bool]:
+        ledger, policy = FakeLedger(), RetryPolicy(attempts=2, jitter=0.0)
+        async with in_process(simulator, ledger=ledger, retry=policy) as client:
+            client.http_client.event_hooks["request"].append(fail)
+            with pytest.raises(SubmissionFailed) as caught:
+                await client.submit(MOBILE, CONTENT, key=KEY)
+        (row,) = ledger.store.rows.values()
+        return ledger.told, row.end is caught.value
+
+    simulator = vendor(Fault("code", code=0, times=1))
+    assert run_virtual(main()) == (["look", "intend", "settle", "intend", "settle"], True)
 
 
 @pytest.mark.parametrize(

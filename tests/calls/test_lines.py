@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -159,7 +160,7 @@ def test_who_stands_in_line_in_vain_is_told_at_once() -> None:
     async def main() -> tuple[float, RateLimited]:
         simulator = Simulator(clock=loop_time)
         guard = MemoryGuard(Limits(None, 1, None), clock=loop_time)
-        async with in_process(simulator, guard=guard) as client:
+        async with in_process(simulator, guard=guard, clock=loop_time) as client:
             await client.submit(MOBILE, CONTENT)
             patient = asyncio.create_task(client.submit(MOBILE, CONTENT, max_wait=100.0))
             await asyncio.sleep(1.0)
@@ -176,6 +177,24 @@ def test_who_stands_in_line_in_vain_is_told_at_once() -> None:
     assert took == 0.0
     assert (error.source, error.status, error.code) == ("guard", OutcomeStatus.HELD, 4080)
     assert error.retry_at is not None
+    assert error.retry_at.timestamp() == pytest.approx(1_060.0)
+
+
+def test_who_stands_behind_another_until_its_very_last_moment_may_go_then() -> None:
+    """The first in line may go on when the patience of the second ends, and has left by then."""
+
+    async def main() -> float:
+        async with in_process(Simulator(clock=loop_time)) as client:
+            await client.submit(MOBILE, CONTENT)
+            began = loop_time()
+            first = asyncio.create_task(client.submit(MOBILE, CONTENT, max_wait=9.0))
+            second = asyncio.create_task(client.submit(MOBILE, CONTENT, max_wait=1.0))
+            await asyncio.sleep(0.5)
+            first.cancel()
+            await second
+            return loop_time() - began
+
+    assert run_virtual(main()) == 1.0
 
 
 def test_a_timeout_behind_others_says_when_the_first_of_them_may_go_on() -> None:
@@ -300,7 +319,7 @@ def test_4010_closes_the_whole_account_for_a_minute() -> None:
     async def main() -> tuple[int, float, RateLimited]:
         simulator = Simulator(clock=loop_time)
         simulator.add_fault(Fault("code", code=4010, times=1))
-        async with in_process(simulator) as client:
+        async with in_process(simulator, clock=loop_time) as client:
             with pytest.raises(RateLimited):
                 await client.submit(MOBILE, CONTENT)
             with pytest.raises(RateLimited) as caught:
@@ -312,6 +331,7 @@ def test_4010_closes_the_whole_account_for_a_minute() -> None:
     arrived, waited, held = run_virtual(main())
     assert arrived == 1
     assert (held.code, held.source, held.status) == (4010, "guard", OutcomeStatus.HELD)
+    assert held.retry_at == datetime.fromtimestamp(1_060.0, UTC)
     assert 59.0 <= waited <= 60.0
 
 

@@ -15,6 +15,7 @@ import pytest
 from ihuyi_voice import (
     LedgerUnavailable,
     Message,
+    NotSent,
     Outcome,
     OutcomeStatus,
     OutcomeUnknown,
@@ -23,13 +24,14 @@ from ihuyi_voice import (
     VoiceClient,
     VoiceError,
 )
-from ihuyi_voice.calls import Settled, Waited
+from ihuyi_voice.calls import Ending, Settled, Waited
 from ihuyi_voice.errors import GuardUnavailable
 from ihuyi_voice.events import Event
 from ihuyi_voice.guards import Lease, MemoryGuard, Wait
+from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, FaultKind, Simulator
 from tests.bulk.test_named_runs import RUN, messages
-from tests.support.guards import NoException
+from tests.support.guards import Misbehaving, NoException
 from tests.support.journals import Asked, FakeJournal, FakeLedger
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
@@ -402,8 +404,31 @@ def test_a_hook_that_ends_the_program_between_intent_and_attempt_leaves_neither(
         client = in_process(simulator, ledger=ledger, guard=guard, on_event=leave)
         with pytest.raises(SystemExit):
             await client.submit(MOBILE, CONTENT, key="k")
-        assert ledger.store.states() == {"k": "NOT_SENT"}
+        (row,) = ledger.store.rows.values()
+        assert isinstance(row.end, NotSent)
+        assert str(row.end) == "the call was cut off before it was sent (SystemExit)"
         assert (guard.statistics().in_flight, rung(simulator)) == (0, 0)
+
+    run_virtual(main())
+
+
+def test_a_journal_that_ends_the_program_after_the_answer_keeps_no_number_locked() -> None:
+    """The guard is told of the call all the same."""
+
+    class EndingJournal(FakeJournal):
+        async def settle(self, draft: Draft, end: Ending) -> None:
+            raise SystemExit
+
+    class EndingLedger(FakeLedger):
+        def calls(self, account: str, *, retry_rejected: bool = False) -> FakeJournal:
+            return EndingJournal(self, account, "", retry_rejected)
+
+    async def main() -> None:
+        guard = Misbehaving()
+        with pytest.raises(SystemExit):
+            async with in_process(vendor(), ledger=EndingLedger(), guard=guard) as client:
+                await client.submit(MOBILE, CONTENT, key="k")
+        assert (guard.settled, guard.in_flight) == (["commit"], 0)
 
     run_virtual(main())
 

@@ -7,13 +7,20 @@ from typing import Any
 
 import pytest
 
-from ihuyi_voice import GuardUnavailable, MemoryGuard, RateLimited, Submission, VoiceError
+from ihuyi_voice import (
+    GuardUnavailable,
+    LedgerUnavailable,
+    MemoryGuard,
+    RateLimited,
+    Submission,
+    VoiceError,
+)
 from ihuyi_voice.calls import batches
 from ihuyi_voice.calls.batches import MOST
 from ihuyi_voice.models import Draft
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.guards import Misbehaving
-from tests.support.journals import FakeLedger, Row, Store
+from tests.support.journals import FakeJournal, FakeLedger, Row, Store
 from tests.support.long import few_or_many
 from tests.support.vendor import CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import loop_time, run_virtual
@@ -60,6 +67,42 @@ def test_a_fresh_ledger_is_not_asked() -> None:
         return ledger.told
 
     assert run_virtual(main()) == ["look", "intend", "settle"]
+
+
+def test_a_ledger_that_knows_of_no_recent_call_is_not_asked_for_a_run_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither for its batches, nor for one of its messages."""
+    monkeypatch.setattr(FakeJournal, "has_recent", False)
+
+    async def run_of(ledger: FakeLedger, *mobiles: str) -> list[str]:
+        given = [(mobile, CONTENT) for mobile in mobiles]
+        async with in_process(vendor(), ledger=ledger) as client:
+            async with client.submit_many(given, run="nightly") as run:
+                assert {outcome.status async for outcome in run} == {"ACCEPTED"}
+        return ledger.told
+
+    async def main() -> list[str]:
+        store = Store()
+        await run_of(FakeLedger(store), MOBILE)
+        return await run_of(FakeLedger(store), MOBILE, "13900000001")
+
+    assert run_virtual(main()) == ["enter", "look", "intend", "settle", "leave"]
+
+
+def test_a_ledger_that_cannot_recall_is_not_told_of_the_end_either() -> None:
+    """It is of no use, and whoever calls is not kept waiting a second time."""
+
+    async def main() -> tuple[list[str], int]:
+        store, simulator = Store(), vendor()
+        await call(simulator, store, "k")
+        ledger = FakeLedger(store, method="recall")
+        async with in_process(simulator, ledger=ledger) as client:
+            with pytest.raises(LedgerUnavailable):
+                await client.submit("13900000001", CONTENT, key="l")
+        return ledger.told, len(simulator.arrivals)
+
+    assert run_virtual(main()) == (["look", "recall"], 1)
 
 
 def test_a_number_is_recalled_before_its_first_call_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,17 +205,22 @@ def test_the_hook_hears_of_each_retry() -> None:
     assert told == [("Submit", 1, 1.0, NotSent), ("Submit", 2, 2.0, SubmissionFailed)]
 
 
-def test_a_408x_is_tried_again_after_its_window_if_the_wait_is_allowed() -> None:
-    """One second for 4080, and the guard has learnt it."""
+@pytest.mark.parametrize("max_wait", [1.0, 1.5])
+def test_a_408x_is_tried_again_after_its_window_if_the_wait_is_allowed(max_wait: float) -> None:
+    """One second for 4080, and the guard has learnt it; the hook hears of the refusal."""
     reply, times = script(4080, 2)
+    events: list[RetryEvent] = []
 
     async def main() -> Any:
-        client = answering(reply, retry=STEADY, guard=MemoryGuard(clock=loop_time))
-        async with client:
-            return await client.submit(MOBILE, CONTENT, max_wait=1.5)
+        policy = RetryPolicy(on_retry=events.append)
+        async with answering(reply, retry=policy, guard=MemoryGuard(clock=loop_time)) as client:
+            return await client.submit(MOBILE, CONTENT, max_wait=max_wait)
 
     submission = run_virtual(main())
     assert (submission.attempts, times[1] - times[0]) == (2, 1.0)
+    ((error, delay),) = [(event.error, event.delay) for event in events]
+    assert isinstance(error, RateLimited)
+    assert (error.code, delay) == (4080, 1.0)
 
 
 def test_a_number_that_is_closed_again_and_again_gets_no_more_attempts_than_any() -> None:

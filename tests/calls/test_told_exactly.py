@@ -8,12 +8,14 @@ import pytest
 
 from ihuyi_voice import (
     GuardUnavailable,
+    LedgerUnavailable,
     MemoryGuard,
     NotSent,
     Operation,
     OutcomeUnknown,
     RateLimited,
     RetryPolicy,
+    RunStopped,
     Submission,
 )
 from ihuyi_voice.calls import Event, Settled
@@ -21,6 +23,7 @@ from ihuyi_voice.calls.errands import Errands
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.calls.retries import Tries
+from ihuyi_voice.calls.waiting import PATIENCE
 from ihuyi_voice.models import Draft
 from tests.support.guards import Misbehaving
 from tests.support.journals import FakeLedger
@@ -33,6 +36,7 @@ ENDS: list[Submission | OutcomeUnknown] = [
     OutcomeUnknown("nobody knows"),
 ]
 SLOW = "the ledger did not answer within 5 s"
+FAILED = "the ledger failed to write how a call ended (LookupError: x)"
 
 
 class Told:
@@ -51,6 +55,10 @@ class Told:
     def restore(self, *told: object) -> None:
         """Keep it."""
         self._note(*told)
+
+    async def intend(self, draft: Draft) -> Any:
+        """Grant it, late."""
+        await asyncio.sleep(self._seconds)
 
     async def settle(self, *told: object) -> None:
         """Keep it."""
@@ -136,17 +144,59 @@ def test_a_journal_that_takes_for_ever_is_of_no_use_any_more(
 def test_a_journal_that_fails_to_write_says_so_with_a_masked_number(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The first failure is kept."""
-    text = "the ledger failed to write how a call ended (LookupError: x)"
+    """The first failure is kept, with what it came from."""
+    error = LookupError("x")
 
-    async def main() -> str:
-        kept = journaling(Told(LookupError("x")))
+    async def main() -> None:
+        kept = journaling(Told(error))
         await kept.settled(DRAFT, kept.settle(DRAFT, ENDS[0]))
-        return str(kept.failure)
+        assert kept.failure is not None
+        assert (str(kept.failure), kept.failure.__cause__) == (FAILED, error)
 
     with caplog.at_level(logging.WARNING, "ihuyi_voice"):
-        assert run_virtual(main()) == text
-    assert caplog.messages == [f"{text}, to 139****0000"]
+        run_virtual(main())
+    assert caplog.messages == [f"{FAILED}, to 139****0000"]
+
+
+def test_a_journal_that_fails_to_write_when_nobody_waits_any_more_says_so_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An end that took longer than anybody's patience, and an intent that was to be taken back."""
+
+    async def main() -> None:
+        kept = journaling(Told(LookupError("x"), PATIENCE + 1.0))
+        await kept.settled(DRAFT, kept.settle(DRAFT, ENDS[0]))
+        await asyncio.sleep(9.0)
+        assert caplog.messages.pop() == f"{FAILED}, to 139****0000"
+        caplog.clear()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(kept.intend(DRAFT), 1.0)
+        await asyncio.sleep(99.0)
+
+    with caplog.at_level(logging.WARNING):
+        run_virtual(main())
+    assert caplog.messages == [f"{FAILED}, to 139****0000"]
+
+
+def test_a_journal_that_says_that_its_run_was_stopped_is_of_no_use_any_more() -> None:
+    """Nor one that gives, instead of raising it, that it could not be asked."""
+
+    class Stopped(Told):
+        async def intend(self, draft: Draft) -> Any:
+            return RunStopped("elsewhere")
+
+    class Unavailable(Told):
+        async def intend(self, draft: Draft) -> Any:
+            return LedgerUnavailable("no database")
+
+    async def main() -> None:
+        stopped, unavailable = journaling(Stopped()), journaling(Unavailable())
+        assert await stopped.intend(DRAFT) is stopped.failure is not None
+        with pytest.raises(LedgerUnavailable) as caught:
+            await unavailable.intend(DRAFT)
+        assert unavailable.failure is caught.value
+
+    run_virtual(main())
 
 
 def test_the_event_of_an_acceptance_has_its_number() -> None:

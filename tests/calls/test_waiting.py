@@ -3,17 +3,32 @@
 import asyncio
 import gc
 import weakref
+from contextlib import suppress
+from contextvars import ContextVar
+from math import inf
+from typing import Any
 
 import anyio
 import pytest
 
-from ihuyi_voice.calls.waiting import PATIENCE, Wait, waited
-from tests.support.virtual_time import loop_time, run_virtual
+from ihuyi_voice.calls.waiting import PATIENCE, Wait, all_ended, waited
+from tests.support.virtual_time import VirtualLoop, loop_time, run_virtual
+
+ENDS = ["its time", "its future", "a cancellation"]
 
 
 def later(seconds: float, future: "asyncio.Future[str]") -> None:
     """Let a future be done then."""
     asyncio.get_running_loop().call_later(seconds, future.set_result, "done")
+
+
+def ended_by(end: str, future: "asyncio.Future[str]", *waiting: "asyncio.Task[Any]") -> None:
+    """Let those who wait for a future come to an end, unless their time is to be over."""
+    if end == "its future":
+        future.set_result("done")
+    elif end == "a cancellation":
+        for task in waiting:
+            task.cancel()
 
 
 def test_a_wait_ends_with_its_future() -> None:
@@ -37,9 +52,9 @@ def test_a_wait_ends_with_its_future() -> None:
     run_virtual(main())
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.25, 1.0, 3.5])
+@pytest.mark.parametrize("seconds", [0.0, 0.25, 1.0, 1.3, 3.5])
 def test_a_wait_ends_with_its_time(seconds: float) -> None:
-    """The future goes on."""
+    """The future goes on; of 1.3 s a rest is left that is shorter than any clock can tell."""
 
     async def main() -> None:
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -52,6 +67,65 @@ def test_a_wait_ends_with_its_time(seconds: float) -> None:
     run_virtual(main())
 
 
+def test_who_need_not_wait_takes_no_turn_of_the_loop() -> None:
+    """In which it might be cancelled: for what is done, or if there is no time for it."""
+
+    async def main() -> None:
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        done.set_result("done")
+        pending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        for future, seconds in ((done, PATIENCE), (done, 0.0), (pending, 0.0)):
+            with pytest.raises(StopIteration) as end:
+                waited(future, seconds).send(None)
+            assert end.value.value is (future is done)
+
+    run_virtual(main())
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return when a virtual loop is to do something later, as it was asked from now on."""
+    asked: list[float] = []
+    call_at = VirtualLoop.call_at
+
+    def noting(loop: VirtualLoop, when: float, *given: Any, **options: Any) -> asyncio.TimerHandle:
+        asked.append(when)
+        return call_at(loop, when, *given, **options)
+
+    monkeypatch.setattr(VirtualLoop, "call_at", noting)
+    return asked
+
+
+def test_who_waits_for_ever_is_woken_by_nobody_meanwhile(timers: list[float]) -> None:
+    """A program that has nothing to do sleeps."""
+
+    async def main() -> None:
+        futures: list[asyncio.Future[str]] = [
+            asyncio.get_running_loop().create_future() for _ in range(2)
+        ]
+        for future in futures:
+            later(3_600.0, future)
+        timers.clear()
+        assert all(await asyncio.gather(waited(futures[0], inf), all_ended([futures[1]], inf)))
+
+    run_virtual(main())
+    assert timers == []
+
+
+def test_those_who_wait_equally_long_have_one_timer_together(timers: list[float]) -> None:
+    """As nearly all do, and nearly none comes to its end by it."""
+
+    async def main() -> None:
+        waits = [
+            asyncio.create_task(waited(asyncio.get_running_loop().create_future(), 0.5))
+            for _ in range(100)
+        ]
+        assert not any(await asyncio.gather(*waits))
+
+    run_virtual(main())
+    assert timers == [1_000.5]
+
+
 def test_a_cancelled_wait_leaves_the_future_alone() -> None:
     """The cancellation has its words, and the future is done in its own time."""
 
@@ -62,6 +136,12 @@ def test_a_cancelled_wait_leaves_the_future_alone() -> None:
         task.cancel("enough")
         with pytest.raises(asyncio.CancelledError, match="enough"):
             await task
+        task = asyncio.ensure_future(waited(future, PATIENCE))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as wordless:
+            await task
+        assert wordless.value.args == ()
         assert not future.done()
         later(0.1, future)
         assert await future == "done"
@@ -137,7 +217,74 @@ def test_many_wait_side_by_side() -> None:
     assert found == [n % 3 > 0 and (n % 2 == 0 or n <= 50) for n in range(100)]
 
 
-@pytest.mark.parametrize("end", ["its time", "its future", "a cancellation"])
+def test_one_length_of_time_is_kept_however_often_it_was_waited_for() -> None:
+    """By those that wait at once, and by those that come when no one does any more."""
+
+    async def one(after: float) -> None:
+        await asyncio.sleep(after)
+        began = loop_time()
+        assert not await waited(asyncio.get_running_loop().create_future(), 0.5)
+        assert loop_time() == pytest.approx(began + 0.5)
+
+    async def main() -> None:
+        complaints: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, each: complaints.append(each))
+        await asyncio.gather(*(one(after) for after in (0.0, 0.0, 0.25, 0.4, 3.0, 3.25, 8.0)))
+        assert complaints == []
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_task_that_has_waited_goes_on_in_its_own_context(end: str) -> None:
+    """Whoever woke it: who ended the future, who cancelled, or who waited first."""
+    whose = ContextVar("whose", default="nobody's")
+
+    async def wait(future: "asyncio.Future[str]", name: str) -> str:
+        whose.set(name)
+        with suppress(asyncio.CancelledError):
+            await waited(future, 0.5 if end == "its time" else PATIENCE)
+        return whose.get()
+
+    async def main() -> list[str]:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        tasks = [asyncio.create_task(wait(future, name)) for name in ("the first's", "its own")]
+        await asyncio.sleep(0)
+        whose.set("the waker's")
+        ended_by(end, future, *tasks)
+        return await asyncio.gather(*tasks)
+
+    assert run_virtual(main()) == ["the first's", "its own"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_wait_that_is_over_leaves_nothing_at_its_future(end: str) -> None:
+    """Which may be waited for a thousand times before it is done."""
+
+    class Counting(asyncio.Future[str]):
+        left = 0
+
+        def add_done_callback(self, *given: Any, **options: Any) -> None:
+            self.left += 1
+            super().add_done_callback(*given, **options)
+
+        def remove_done_callback(self, fn: Any) -> int:
+            removed = super().remove_done_callback(fn)
+            self.left -= removed
+            return removed
+
+    async def main() -> int:
+        future = Counting()
+        task = asyncio.create_task(waited(future, 3.0 if end == "its time" else PATIENCE))
+        await asyncio.sleep(0)
+        ended_by(end, future, task)
+        await asyncio.wait({task})
+        return future.left
+
+    assert run_virtual(main()) == (end == "its future")  # which has called it
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_an_event_loop_is_forgotten_with_its_waits(end: str) -> None:
     """However they ended: a program may run a loop for each call, and none is kept for it."""
     loop = asyncio.new_event_loop()
@@ -146,10 +293,7 @@ def test_an_event_loop_is_forgotten_with_its_waits(end: str) -> None:
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(waited(future, 0.001 if end == "its time" else PATIENCE))
         await asyncio.sleep(0)
-        if end == "its future":
-            future.set_result("done")
-        elif end == "a cancellation":
-            task.cancel()
+        ended_by(end, future, task)
         await asyncio.wait({task})
 
     loop.run_until_complete(main())
