@@ -1,6 +1,7 @@
 """A submission between its steps: what it has been through, and what it waits for."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -8,6 +9,7 @@ import attrs
 
 from ihuyi_voice.calls.lines import Place
 from ihuyi_voice.calls.retries import Tries
+from ihuyi_voice.common.tasks import cancelled_since
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.http import Sent
 from ihuyi_voice.models import Submission, Timing
@@ -59,6 +61,7 @@ class Job(Place):
         asked: When it was asked for, by the event loop's clock.
         since: Since when it waits to be let go.
         now: Returns the time by which `deadline` goes.
+        until: Nothing may be sent after that, by the event loop's clock.
         entry: Its entry in a journal; None if it is in none.
         delay: What it waits for between two steps; None while it is in one.
         waits_for: Whom it waits for within this step, as the words of a timeout.
@@ -80,6 +83,7 @@ class Job(Place):
     asked: float = 0.0
     since: float = 0.0
     now: Callable[[], float] = _loop_time
+    until: float = math.inf
     entry: "Entry | None" = None
     delay: Delay | None = None
     waits_for: str = ON_GUARD
@@ -91,6 +95,18 @@ class Job(Place):
     ledger_wait: float = 0.0
     pool_wait: float = 0.0
     backoff: float = 0.0
+
+    def unwanted(self) -> Callable[[], bool]:
+        """Return what says of an attempt that begins now whether nobody wants it any more.
+
+        That is, whether its caller was cancelled meanwhile, also if something swallowed that, or
+        its time is over, also if the program stood still when it was.
+        """
+        cancelled, until = cancelled_since(), self.until
+        if until == math.inf:
+            return cancelled
+        time = asyncio.get_running_loop().time  # a transport may ask from a thread of its own
+        return lambda: cancelled() or time() > until
 
     @property
     def attempts(self) -> int:

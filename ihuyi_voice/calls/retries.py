@@ -144,8 +144,8 @@ class Tries:
         unknown: The first attempt that may have reached the vendor.
         refused: The vendor's last refusal.
         failed: How the last attempt ended.
-        unwanted: Says whether its caller was cancelled since the last attempt began, also if a hook
-            or a transport swallowed that: then nothing more is sent.
+        unwanted: Says whether nobody wants it any more since the last attempt began: then nothing
+            more is sent.
     """
 
     operation: Operation

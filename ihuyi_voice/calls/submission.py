@@ -39,7 +39,6 @@ from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, Tries
 from ihuyi_voice.common.bound import Bound
 from ihuyi_voice.common.foreign import PASSING
-from ihuyi_voice.common.tasks import cancelled_since
 from ihuyi_voice.errors import NotSent, OutcomeUnknown, RateLimited, VoiceError
 from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent, step_at
@@ -134,6 +133,7 @@ class Submitter:
         if timeout is None:
             return await self._to_the_end(job)
         job.deadline = min(job.deadline, job.now() + timeout)
+        job.until = asyncio.get_running_loop().time() + timeout
         try:
             async with Bound(timeout):
                 return await self._to_the_end(job)
@@ -297,7 +297,7 @@ class Submitter:
     async def _attempt(self, job: Job, lease: Lease | None) -> Submission:
         began = job.now()
         sent = job.sent = Sent(job.now)
-        sent.unwanted = job.tries.unwanted = cancelled_since()
+        sent.unwanted = job.tries.unwanted = job.unwanted()
         call = Call(Operation.SUBMIT, {"mobile": job.mobile, "content": job.content})
         try:
             began = telling.let_go(self.events, job, self.endpoint.voice, began)

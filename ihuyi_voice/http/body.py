@@ -83,11 +83,12 @@ class OneBody(_Stream):
         return self._taken(None, promised=True)
 
     def _taken(self, frame: FrameType | None, *, promised: bool) -> bytes:
+        content = b""
         if not self._sent.taken:
-            self._sent.check_wanted()
+            content = self._content()
+            self._sent.check_wanted()  # last, for a clock may block
             if self._sent.lapsed is not None:
                 self._check_lapsed(self._sent.lapsed)
-        content = b"" if self._sent.taken else self._content()
         self._sent.take(frame, promised=promised)
         return content
 

@@ -63,8 +63,8 @@ class Sent:
         bodyless: Whether there is no body, whose taking would tell.
         lapsed: Says, when the request is about to go out, whether it may not any more; None if it
             always may.
-        unwanted: Says, at the same moment, whether its caller was cancelled meanwhile, though
-            something swallowed that; None if nobody can be.
+        unwanted: Says, at the same moment, whether nobody wants it any more: its caller was
+            cancelled, though something swallowed that, or its time is over; None if it is wanted.
         left: When the request left, by that clock: its body was taken, or its first byte written.
         on_start: Starts the clock of the reply; called when the transport tells that it begins, or
             when the reply is there to be read.

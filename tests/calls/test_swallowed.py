@@ -17,8 +17,8 @@ from ihuyi_voice import (
 )
 from ihuyi_voice.simulator import Simulator
 from tests.support.journals import FakeLedger
-from tests.support.vendor import BASE_URL, CONTENT, MOBILE, in_process, vendor
-from tests.support.virtual_time import loop_time, run_virtual
+from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE, in_process, vendor
+from tests.support.virtual_time import VirtualLoop, loop_time, run_virtual
 
 SLOW = 10.0
 FOR_EVER = 1e6
@@ -132,6 +132,27 @@ def test_a_template_is_not_added_either() -> None:
                 async with asyncio.timeout(1.0):
                     await client.add_template("您的验证码是：【变量】。")
             assert not simulator.arrivals
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("place", ["hook", "clock"])
+def test_a_program_that_stood_still_sends_nothing_whose_time_is_over(place: str) -> None:
+    """Nobody had a turn to cancel it: a hook or a clock blocked the loop, or it was stopped."""
+
+    def block(*_: object) -> float:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.jumping.now += SLOW
+        return loop.time()
+
+    async def main() -> None:
+        simulator = vendor()
+        options: dict[str, Any] = {"clock": block} if place == "clock" else {"on_event": block}
+        async with in_process(simulator, retry=ONCE, **options) as client:
+            with pytest.raises(NotSent, match="its time was over"):
+                await client.submit(MOBILE, CONTENT, timeout=1.0)
+        assert not simulator.arrivals
 
     run_virtual(main())
 

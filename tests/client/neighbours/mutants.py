@@ -8,6 +8,7 @@ from unittest.mock import patch
 from ihuyi_voice.bulk import attempts
 from ihuyi_voice.bulk.sources import AsyncSource
 from ihuyi_voice.calls import errands, events, guarding, journaling, submission
+from ihuyi_voice.calls.job import Job
 from ihuyi_voice.calls.retries import RetryPolicy
 from ihuyi_voice.common.foreign import Endings
 from ihuyi_voice.events import Settled, Stream
@@ -106,9 +107,9 @@ def what_was_read_is_lost() -> AbstractContextManager[object]:
     return patch.object(AsyncSource, "give_up", forget)
 
 
-def a_swallowed_cancellation_is_forgotten() -> AbstractContextManager[object]:
-    """What a deaf hook holds up beyond the time of its call goes out all the same."""
-    return patch.object(submission, "cancelled_since", lambda: bool)
+def what_nobody_wants_goes_out() -> AbstractContextManager[object]:
+    """What is held up beyond the time of its call is sent all the same."""
+    return patch.object(Job, "unwanted", lambda _: bool)
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def a_deaf_attempt_goes_out() -> Generator[None]:
     def held(job: Any) -> bool:
         return job.sent is not None and not job.sent.may_have_arrived
 
-    with patch.object(attempts, "_is_held_up", held), a_swallowed_cancellation_is_forgotten():
+    with patch.object(attempts, "_is_held_up", held), what_nobody_wants_goes_out():
         yield
 
 
@@ -173,7 +174,7 @@ ALL: Final[tuple[Mutant, ...]] = (
     an_ending_ends_all,
     what_was_read_is_lost,
     a_deaf_attempt_goes_out,
-    a_swallowed_cancellation_is_forgotten,
+    what_nobody_wants_goes_out,
     numbers_are_logged,
     an_ended_call_has_no_event,
     an_intent_is_not_taken_back,

@@ -23,7 +23,8 @@ FOUND: Final[dict[int, str]] = {
     4376: "an event hook that ends the program each time took with it what a run had read ahead",
     5305: "what a run had taken was lost as in 2924, by a guard",
     5743: "and as in 4376, beside a ledger that does so, too",
-    1004273: "a call was sent, and never ended, after a hook had swallowed the end of its time",
+    23: "a call was sent after its time, since a hook had blocked the loop when it was over",
+    1004273: "one was sent, and never ended, after a hook had swallowed the end of its time",
 }
 """Seeds that found something, and what."""
 
@@ -37,7 +38,7 @@ SOONEST: Final[dict[mutants.Mutant, int]] = {
     mutants.what_was_read_is_lost: 26,
     mutants.a_deaf_attempt_goes_out: 1661,
     mutants.an_intent_is_not_taken_back: 134,
-    mutants.a_swallowed_cancellation_is_forgotten: 758,
+    mutants.what_nobody_wants_goes_out: 23,
 }
 """Where to begin to look for those that few worlds find out."""
 
