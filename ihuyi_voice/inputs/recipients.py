@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+from unicodedata import category
 
 import attrs
 
@@ -121,12 +122,22 @@ class RecipientsFile:
     def _begun(self) -> tuple[Layout, Iterator[Record]]:
         records = iter(self._table())
         header = next(records, Record(1, ()))
+        try:
+            return self._layout(header), records
+        except InvalidRequest as exc:
+            if not _is_text(header.text):  # what it says of names would be what the bytes say
+                raise InvalidRequest(
+                    f"{self.path.name} is neither text nor a workbook; save it again as .xlsx or"
+                    " as .csv"
+                ) from exc
+            raise
+
+    def _layout(self, header: Record) -> Layout:
         if header.fault is not None:
             raise InvalidRequest(
                 f"the header of {self.path.name} can't be read: {header.fault}", field="columns"
             )
-        columns = Columns(self.path.name, self.template, self.columns)
-        return columns.layout(header.cells), records
+        return Columns(self.path.name, self.template, self.columns).layout(header.cells)
 
     def _row(self, layout: Layout, record: Record) -> Recipient | BadRow:
         try:
@@ -154,6 +165,11 @@ class RecipientsFile:
                 f"the content is an error of a spreadsheet: {content.strip()}", field="content"
             )
         return filled(content, layout.names, cells)
+
+
+def _is_text(header: str) -> bool:
+    """Say whether no letter of a header is a control character."""
+    return all(char.isspace() or category(char) != "Cc" for char in header)
 
 
 def _check_values(layout: Layout, record: Record) -> None:
