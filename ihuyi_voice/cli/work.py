@@ -27,7 +27,7 @@ from ihuyi_voice.cli.options import (
     LedgerAddress,
     make_client,
 )
-from ihuyi_voice.cli.output import complain, hearing, print_json, reporting, say
+from ihuyi_voice.cli.output import announce, complain, hearing, print_json, reporting, say
 from ihuyi_voice.cli.patience import patiently
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InvalidRequest
@@ -312,7 +312,7 @@ def stop(
 
     with reporting(as_json=False):
         asyncio.run(ask())
-        say("ledger.stopped", run=run)
+        announce("ledger.stopped", {}, as_json=False, run=run)
 
 
 def resume(run: RunName, ledger: LedgerAddress = DEFAULT_LEDGER, account: OfAccount = None) -> None:
@@ -324,7 +324,7 @@ def resume(run: RunName, ledger: LedgerAddress = DEFAULT_LEDGER, account: OfAcco
 
     with reporting(as_json=False):
         asyncio.run(ask())
-        say("ledger.resumed", run=run)
+        announce("ledger.resumed", {}, as_json=False, run=run)
 
 
 OF_LEDGER: Final[dict[str, Callable[..., None]]] = {"stop": stop, "resume": resume}
