@@ -39,7 +39,7 @@ def say(key: str, to: Console | None = None, style: str | None = None, **values:
     (to or console).print(text(key, **values), style=style, **_PLAIN)
 
 
-def announce(key: str, told: Mapping[str, Any], *, as_json: bool, **values: object) -> None:
+def announce(key: str, told: Mapping[str, Any], *, as_json: bool, **values: Any) -> None:  # noqa: ANN401 - whatever it is
     """Tell what was done, and can't be seen by asking again: in words, or as JSON.
 
     What the output doesn't take comes on stderr, before the reason: whoever reads the reason alone

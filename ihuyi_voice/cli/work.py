@@ -29,6 +29,7 @@ from ihuyi_voice.cli.options import (
 )
 from ihuyi_voice.cli.output import announce, complain, hearing, print_json, reporting, say
 from ihuyi_voice.cli.patience import patiently
+from ihuyi_voice.cli.streams import room
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards import QuietHours
@@ -166,8 +167,9 @@ async def _until_told(interrupts: Interrupts, bench: Bench, client: Any, ledger:
 
     async def told() -> None:
         await interrupts.ended(_for_ever(), before=1)
+        stop.set()  # before anything is printed: nobody may read it
+        await room()
         say("work.ending")
-        stop.set()
 
     telling = asyncio.create_task(told())
     try:
