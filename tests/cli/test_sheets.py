@@ -113,6 +113,7 @@ def test_a_workbook_that_cannot_be_written_leaves_the_csv(
     result = run("send", str(write(tmp_path)), *TEMPLATE, "--out", str(out))
     assert (result.exit_code, out.exists()) == (6, False)
     assert "the results are in" in result.stderr
+    assert f"what stands neither in {out}.csv nor above was not sent" in result.stdout
     assert statuses(tmp_path / "结果.xlsx.csv") == {"ACCEPTED": 3}
     assert not list(tmp_path.glob(".*"))
 
