@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
-from unicodedata import category
 
 import attrs
 
@@ -20,6 +19,7 @@ _NO_VALUE: Final = (
     "the cell below {name!r} has a formula, and the workbook lacks its value: open it in Excel or"
     " WPS, and save it"
 )
+_ZERO: Final = "\0"
 _BROKEN: Final = "\N{REPLACEMENT CHARACTER}"
 _FAILED: Final = frozenset({
     "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!",
@@ -125,7 +125,7 @@ class RecipientsFile:
         try:
             return self._layout(header), records
         except InvalidRequest as exc:
-            if not _is_text(header.text):  # what it says of names would be what the bytes say
+            if _ZERO in header.text:  # no name has one, and most of what is no text
                 raise InvalidRequest(
                     f"{self.path.name} is neither text nor a workbook; save it again as .xlsx or"
                     " as .csv"
@@ -165,11 +165,6 @@ class RecipientsFile:
                 f"the content is an error of a spreadsheet: {content.strip()}", field="content"
             )
         return filled(content, layout.names, cells)
-
-
-def _is_text(header: str) -> bool:
-    """Say whether no letter of a header is a control character."""
-    return all(char.isspace() or category(char) != "Cc" for char in header)
 
 
 def _check_values(layout: Layout, record: Record) -> None:

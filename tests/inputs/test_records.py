@@ -208,8 +208,8 @@ def test_what_is_no_table_is_named_for_what_it_is(tmp_path: Path, start: bytes, 
 
 @pytest.mark.parametrize(
     "data",
-    [bytes(5000), bytes(9), b"\x7fELF\x02\x01\x01\0mobile\n1\n", b"\x0e\x9c,\x03\n", b'\0"\n'],
-    ids=["zeros", "few", "program", "noise", "quote"],
+    [bytes(5000), bytes(9), b"\x7fELF\x02\x01\x01\0mobile\n1\n", b'\0"\n'],
+    ids=["zeros", "few", "program", "quote"],
 )
 def test_what_is_neither_text_nor_a_workbook_is_called_so(tmp_path: Path, data: bytes) -> None:
     """Zeros are what a copy that was cut off leaves; a list of their columns helps nobody."""
