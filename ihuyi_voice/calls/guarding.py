@@ -179,7 +179,10 @@ class Guarding:
         if guard is None:
             return None
         if self.is_direct():
-            await _made(guard, method, lease, *seconds)
+            try:
+                await _made(guard, method, lease, *seconds)
+            except GeneratorExit as exc:  # its own: nobody closes what doesn't suspend
+                _tell_failed(exc)
             return None
         task = self._errands.begin(_made(guard, method, lease, *seconds))
         cancelled = await ended(task)
@@ -230,7 +233,11 @@ async def _made(guard: Guard, method: str, *args: object) -> None:
     except (GeneratorExit, *ENDING):
         raise
     except BaseException as exc:  # noqa: BLE001 - a guard is foreign code
-        tell(logger, logging.WARNING, "the guard failed to settle a call: %s", type(exc).__name__)
+        _tell_failed(exc)
+
+
+def _tell_failed(exc: BaseException) -> None:
+    tell(logger, logging.WARNING, "the guard failed to settle a call: %s", type(exc).__name__)
 
 
 def _is_a_lease(given: object) -> bool:

@@ -6,7 +6,7 @@ import typer
 
 from ihuyi_voice.cli.calling import call
 from ihuyi_voice.cli.options import Account, BaseUrl, Json, MaxWait
-from ihuyi_voice.cli.output import print_json, reporting, say
+from ihuyi_voice.cli.output import announce, print_json, reporting, say
 from ihuyi_voice.models import OutcomeStatus
 
 
@@ -24,11 +24,9 @@ def submit(
         submission = call(
             lambda client: client.submit(mobile, content, max_wait=max_wait), account, base_url
         )
-        if as_json:
-            status = OutcomeStatus.ACCEPTED.value
-            print_json({"status": status, "voice_id": submission.voice_id})
-        else:
-            say("submit.accepted", voice_id=submission.voice_id)
+        voice_id = submission.voice_id
+        told = {"status": OutcomeStatus.ACCEPTED.value, "voice_id": voice_id}
+        announce("submit.accepted", told, as_json=as_json, voice_id=voice_id)
 
 
 def balance(account: Account = None, base_url: BaseUrl = None, *, as_json: Json = False) -> None:

@@ -15,7 +15,8 @@ import typer
 from rich.table import Table
 
 from ihuyi_voice.cli import once, tally
-from ihuyi_voice.cli.course import Plan
+from ihuyi_voice.cli.course import Course, Plan
+from ihuyi_voice.cli.interrupts import all_like_ctrl_c
 from ihuyi_voice.cli.language import word
 from ihuyi_voice.cli.options import Json
 from ihuyi_voice.cli.output import add_row, print_json, reporting, say, table
@@ -41,12 +42,16 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Send 1,000 notifications to a simulator on this machine; nobody's phone rings."""
-    with reporting(as_json=as_json):
-        asyncio.run(_demo(count, as_json=as_json))
+    with reporting(as_json=as_json), all_like_ctrl_c():
+        course = asyncio.run(_demo(count, as_json=as_json))
+        if course.failure is not None:
+            raise course.failure
+        if course.interrupts:
+            raise KeyboardInterrupt
 
 
-async def _demo(count: int, *, as_json: bool) -> None:
-    """Send a file of `count` rows to a simulator and print what came of it."""
+async def _demo(count: int, *, as_json: bool) -> Course:
+    """Send a file of `count` rows to a simulator, print what came of it, and return its course."""
     simulator = _vendor()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recipients.csv"
@@ -59,7 +64,7 @@ async def _demo(count: int, *, as_json: bool) -> None:
             if not as_json:
                 say("demo.vendor", url=url)
                 say("demo.template", template=_TEMPLATE)
-            await _show(client, inbox, path, as_json=as_json)
+            return await _show(client, inbox, path, as_json=as_json)
 
 
 def _vendor() -> Simulator:
@@ -91,22 +96,24 @@ async def _receiver(path: Path) -> AsyncGenerator[tuple["Inbox", str]]:
             yield inbox, f"{address}/{token}"
 
 
-async def _show(client: VoiceClient, inbox: "Inbox", path: Path, *, as_json: bool) -> None:
+async def _show(client: VoiceClient, inbox: "Inbox", path: Path, *, as_json: bool) -> Course:
     before = await client.balance()
     reports = inbox.reports()  # from now on
     plan = Plan(RecipientsFile(path, Template(_TEMPLATE)))
-    sent = (await once.go(client, plan, hidden=as_json)).report
+    course = await once.go(client, plan, hidden=as_json)
+    sent = course.report
     accepted = sent.counts[OutcomeStatus.ACCEPTED]
     ends = await _count(reports, accepted, as_json=as_json)
     after = await client.balance()
     if as_json:
         statuses = {status.value: number for status, number in ends.items()}
         print_json(tally.report_values(sent) | {"reports": statuses})
-        return
+        return course
     tally.print_causes(sent)
     tally.print_report(sent)
     console.print(_ends_table(ends))
     say("demo.balance", before=before, after=after, used=before - after)
+    return course
 
 
 async def _count(

@@ -9,6 +9,7 @@ from ihuyi_voice.cli.course import Course, Plan
 from ihuyi_voice.cli.exits import Exit
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.output import complain, print_json, report_error, say
+from ihuyi_voice.cli.sheets import beside
 from ihuyi_voice.cli.streams import OutputClosed, console, errors
 from ihuyi_voice.cli.tally import cause_of, print_causes, print_report, report_values
 from ihuyi_voice.cli.texts import TEXTS
@@ -111,7 +112,8 @@ def _next(course: Course, plan: Plan) -> Iterator[Said]:
     if course.exit is Exit.SETTLED:
         yield "send.settled", {"run": plan.run or ""}
     if course.unwritten is not None and plan.out is not None and plan.run is None:
-        yield "send.next_disk", {"out": str(plan.out)}
+        rows = beside(plan.out)  # where they stay if no workbook could be made of them
+        yield "send.next_disk", {"out": str(rows if rows.exists() else plan.out)}
     elif course.failure is None and (course.cause is not None or course.report.causes):
         yield from _advice(course)
     if plan.run is not None:

@@ -10,7 +10,7 @@ import typer
 
 from ihuyi_voice.cli.language import text, word
 from ihuyi_voice.cli.options import DEFAULT_INBOX, InboxAddress, Json
-from ihuyi_voice.cli.output import add_row, print_json, reporting, say, table
+from ihuyi_voice.cli.output import add_row, announce, print_json, reporting, say, table
 from ihuyi_voice.cli.streams import console
 from ihuyi_voice.common.redaction import excerpt, mask_numbers
 from ihuyi_voice.errors import InvalidRequest
@@ -41,10 +41,7 @@ def purge(
     """Delete what has been handled and is old."""
     with reporting(as_json=as_json):
         deleted = asyncio.run(_purge(inbox, days))
-        if as_json:
-            print_json({"purged": deleted})
-        else:
-            say("inbox.purged", count=deleted)
+        announce("inbox.purged", {"purged": deleted}, as_json=as_json, count=deleted)
 
 
 def quarantine(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> None:
@@ -64,10 +61,8 @@ def reparse(inbox: InboxAddress = DEFAULT_INBOX, *, as_json: Json = False) -> No
     """Read once more what could not be read."""
     with reporting(as_json=as_json):
         read, left = asyncio.run(_reparse(inbox))
-        if as_json:
-            print_json({"read": read, "unread": left})
-        else:
-            say("inbox.reparsed", count=read, left=left)
+        told = {"read": read, "unread": left}
+        announce("inbox.reparsed", told, as_json=as_json, count=read, left=left)
 
 
 async def _counts(inbox: str) -> "Counts":

@@ -25,7 +25,7 @@ from ihuyi_voice.cli.options import (
     LedgerAddress,
     files_of,
 )
-from ihuyi_voice.cli.output import add_row, print_json, printing, reporting, say
+from ihuyi_voice.cli.output import add_row, announce, print_json, printing, reporting, say
 from ihuyi_voice.cli.sheets import check_out, check_place, replacing
 from ihuyi_voice.cli.streams import console
 from ihuyi_voice.errors import InvalidRequest
@@ -132,10 +132,9 @@ def settle(
         asyncio.run(
             _with(ledger, lambda opened: opened.settle(run, entry, status, voice_id, account))
         )
-        if as_json:
-            print_json({"run": run, "settled": entry, "status": status.value})
-        else:
-            say("ledger.settled", name=entry, status=word("outcome", status.value))
+        told = {"run": run, "settled": entry, "status": status.value}
+        said = word("outcome", status.value)
+        announce("ledger.settled", told, as_json=as_json, name=entry, status=said)
 
 
 def reconcile(

@@ -39,6 +39,35 @@ def say(key: str, to: Console | None = None, style: str | None = None, **values:
     (to or console).print(text(key, **values), style=style, **_PLAIN)
 
 
+def announce(key: str, told: Mapping[str, Any], *, as_json: bool, **values: Any) -> None:  # noqa: ANN401 - whatever it is
+    """Tell what was done, and can't be seen by asking again: in words, or as JSON.
+
+    What the output doesn't take comes on stderr, before the reason: whoever reads the reason alone
+    would have it done once more.
+
+    Args:
+        key: A text of the table, which `values` are filled in.
+        told: The same for programs.
+        as_json: Whether they read it.
+        values: What is filled in.
+
+    Raises:
+        OutputClosed: Nobody reads the output.
+    """
+
+    def tell(to: Console | None) -> None:
+        if as_json:
+            print_json(told, to)
+        else:
+            say(key, to, **values)
+
+    try:
+        tell(None)
+    except (OutputClosed, KeyboardInterrupt):
+        tell(errors)
+        raise
+
+
 def complain(key: str, style: str | None = None, **values: object) -> None:
     """Print a text of the table on stderr."""
     errors.print(text(key, **values), style=style, **_PLAIN)

@@ -6,6 +6,7 @@ ledger, its own output, a pipe or a device. A link stays one: what it points to 
 """
 
 import csv
+import errno
 import importlib.util
 import os
 import tempfile
@@ -177,12 +178,28 @@ def _workbook(path: Path) -> Generator[Write]:
         return made
 
     try:
-        yield lambda cells: sheet.append([cell(value) for value in cells])
-        book.save(path)
+        with _as_the_system():
+            yield lambda cells: sheet.append([cell(value) for value in cells])
+            book.save(path)
     finally:
         if not sheet.closed:  # or its generators complain when they are collected
             with suppress(Exception):
                 sheet.close()
+
+
+@contextmanager
+def _as_the_system() -> Generator[None]:
+    """Raise what lxml says of a disk as the error of the system that it was: IO_ENOSPC."""
+    from lxml.etree import SerialisationError  # noqa: PLC0415 - with openpyxl
+
+    try:
+        yield
+    except SerialisationError as exc:
+        kind, _, name = str(exc).partition("_")
+        if kind != "IO":
+            raise
+        number = getattr(errno, name, errno.EIO)
+        raise OSError(number, os.strerror(number)) from exc
 
 
 def _writable(value: str) -> str:

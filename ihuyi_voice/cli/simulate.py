@@ -1,9 +1,10 @@
 """`simulate`: the vendor as a server of its own."""
 
 import asyncio
+from collections import deque
 from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,8 +13,11 @@ from ihuyi_voice.cli.options import LOOPBACK, Host, Port
 from ihuyi_voice.cli.output import reporting, say
 from ihuyi_voice.cli.ports import told_if_taken
 from ihuyi_voice.cli.simulating import SEEN, Shown, SimulatorSettings
+from ihuyi_voice.cli.streams import room
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.simulator import Arrival
+
+_MOST: Final = 1000  # arrivals that wait to be printed; its page has as many
 
 
 def serve(
@@ -51,7 +55,8 @@ async def simulate(
     host: str, port: int, settings: SimulatorSettings, *, verbose: bool = False
 ) -> None:
     """Serve the simulator until it is interrupted; then say what it saw."""
-    simulator = Shown(settings, show if verbose else None)
+    screen = _Screen()
+    simulator = Shown(settings, screen.note if verbose else None)
     async with AsyncExitStack() as stack:
         with told_if_taken(host, port):
             url = await stack.enter_async_context(simulator.serve(host, port, **settings.tls()))
@@ -59,8 +64,44 @@ async def simulate(
         say("simulate.listening", url=url)
         say("simulate.account", account=settings.account)
         say("simulate.seen", url=url.rpartition("/webservice/")[0] + SEEN)
-        await interrupts.reached(1)
+        async with screen:
+            await interrupts.reached(1)
     say("simulate.ended", requests=sum(simulator.codes.values()), left=simulator.balance)
+
+
+class _Screen:
+    """Prints arrivals as they come; the vendor never waits for whoever reads them."""
+
+    def __init__(self) -> None:
+        self._left = deque[tuple[Arrival, int | None]](maxlen=_MOST)
+        self._came = asyncio.Event()
+
+    def note(self, arrival: Arrival, code: int | None) -> None:
+        """Have an arrival printed, once there is room for it."""
+        self._left.append((arrival, code))
+        self._came.set()
+
+    async def __aenter__(self) -> None:
+        self._printing = asyncio.create_task(self._print())
+
+    async def __aexit__(self, *_: object) -> None:
+        """Print what is left.
+
+        Raises:
+            OutputClosed: Nobody reads it.
+        """
+        self._printing.cancel()
+        await asyncio.gather(self._printing, return_exceptions=True)
+        while self._left:
+            show(*self._left.popleft())
+
+    async def _print(self) -> None:
+        """Print until there is nobody who reads."""
+        while await self._came.wait():
+            self._came.clear()
+            while self._left:
+                await room()
+                show(*self._left.popleft())
 
 
 def show(arrival: Arrival, code: int | None) -> None:

@@ -7,7 +7,7 @@ import typer
 from ihuyi_voice.cli.calling import call
 from ihuyi_voice.cli.language import text
 from ihuyi_voice.cli.options import Account, BaseUrl, Json, TemplateAuth
-from ihuyi_voice.cli.output import print_json, reporting, say
+from ihuyi_voice.cli.output import announce, print_json, reporting, say
 from ihuyi_voice.inputs import Template
 
 _UNSURE: Final = "next.template"
@@ -29,10 +29,8 @@ def add(
             lambda client: client.add_template(content),
             account, base_url, template_auth, acts=True,
         )  # fmt: skip
-        if as_json:
-            print_json({"template_id": added.template_id})
-        else:
-            say("template.added", template_id=added.template_id)
+        told = {"template_id": added.template_id}
+        announce("template.added", told, as_json=as_json, **told)
 
 
 def delete(
@@ -49,10 +47,8 @@ def delete(
             lambda client: client.delete_template(template_id),
             account, base_url, template_auth, acts=True,
         )  # fmt: skip
-        if as_json:
-            print_json({"deleted": template_id})
-        else:
-            say("template.deleted", template_id=template_id)
+        told = {"deleted": template_id}
+        announce("template.deleted", told, as_json=as_json, template_id=template_id)
 
 
 def check(

@@ -174,6 +174,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "{file} is {kind}: save it as .xlsx or as .csv",
         "{file} 不是可用的表格（{kind}）：请另存为 .xlsx 或 .csv",
     ),
+    "reason.list.no_text": (
+        "{file} is neither text nor a workbook; save it again as .xlsx or as .csv",
+        "{file} 既不是文本，也不是工作簿；请重新保存为 .xlsx 或 .csv",
+    ),
     "reason.list.workbook": (
         (
             "{file} is no workbook that can be read ({kind}); open it in Excel and save it again "
@@ -243,6 +247,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.quotes": (
         "{name} has quotes around it; leave them out",
         "{name} 前后有引号，请去掉",
+    ),
+    "reason.full_width": (
+        "{name} has full-width letters or digits; type them in half width",
+        "{name} 中有全角字母或数字，请改用半角",
     ),
     "reason.invisible": (
         "{name} has a blank or an invisible character inside; copy it again",

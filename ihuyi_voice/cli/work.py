@@ -27,8 +27,9 @@ from ihuyi_voice.cli.options import (
     LedgerAddress,
     make_client,
 )
-from ihuyi_voice.cli.output import complain, hearing, print_json, reporting, say
+from ihuyi_voice.cli.output import announce, complain, hearing, print_json, reporting, say
 from ihuyi_voice.cli.patience import patiently
+from ihuyi_voice.cli.streams import room
 from ihuyi_voice.common.redaction import mask_numbers
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.guards import QuietHours
@@ -166,8 +167,9 @@ async def _until_told(interrupts: Interrupts, bench: Bench, client: Any, ledger:
 
     async def told() -> None:
         await interrupts.ended(_for_ever(), before=1)
+        stop.set()  # before anything is printed: nobody may read it
+        await room()
         say("work.ending")
-        stop.set()
 
     telling = asyncio.create_task(told())
     try:
@@ -312,7 +314,7 @@ def stop(
 
     with reporting(as_json=False):
         asyncio.run(ask())
-        say("ledger.stopped", run=run)
+        announce("ledger.stopped", {}, as_json=False, run=run)
 
 
 def resume(run: RunName, ledger: LedgerAddress = DEFAULT_LEDGER, account: OfAccount = None) -> None:
@@ -324,7 +326,7 @@ def resume(run: RunName, ledger: LedgerAddress = DEFAULT_LEDGER, account: OfAcco
 
     with reporting(as_json=False):
         asyncio.run(ask())
-        say("ledger.resumed", run=run)
+        announce("ledger.resumed", {}, as_json=False, run=run)
 
 
 OF_LEDGER: Final[dict[str, Callable[..., None]]] = {"stop": stop, "resume": resume}

@@ -135,7 +135,7 @@ class Sender:
             BaseException: Something is wrong with the program, a hook or a mock; nothing was sent.
         """
         self.open()
-        way = self._way
+        way, task = self._way, asyncio.current_task()
         way.hooks.ensure()
         try:
             request = way.request(wire, sent)
@@ -148,7 +148,7 @@ class Sender:
             # Others may have put a stream of their own in place of ours, which nobody watches.
             if request.stream is not request.body and not sent.mocked:
                 sent.lost = True
-            if isinstance(exc, PASSING) and not _is_nobodys(exc):
+            if isinstance(exc, PASSING) and not _is_nobodys(exc, task):
                 raise
             return self._in_spite_of(exc, sent)
         finally:
@@ -263,10 +263,21 @@ def _kept(sent: Sent) -> RawReply:
     return sent.reply
 
 
-def _is_nobodys(exc: BaseException) -> bool:
-    """Say whether this is a cancellation of foreign code's own making, and nobody wanted it."""
-    task = asyncio.current_task()
+def _is_nobodys(exc: BaseException, task: "asyncio.Task[Any] | None") -> bool:
+    """Say whether this is an end of foreign code's own making, and nobody wanted it.
+
+    A task whose turn it is may be cancelled, but is being closed by nobody.
+    """
+    if isinstance(exc, GeneratorExit):
+        return task is not None and _running() is task
     return isinstance(exc, asyncio.CancelledError) and task is not None and not task.cancelling()
+
+
+def _running() -> "asyncio.Task[Any] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs any more
+        return None
 
 
 def _was_denied(exc: BaseException, sent: Sent) -> bool:

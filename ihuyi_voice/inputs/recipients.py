@@ -19,6 +19,7 @@ _NO_VALUE: Final = (
     "the cell below {name!r} has a formula, and the workbook lacks its value: open it in Excel or"
     " WPS, and save it"
 )
+_ZERO: Final = "\0"
 _BROKEN: Final = "\N{REPLACEMENT CHARACTER}"
 _FAILED: Final = frozenset({
     "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!",
@@ -121,12 +122,22 @@ class RecipientsFile:
     def _begun(self) -> tuple[Layout, Iterator[Record]]:
         records = iter(self._table())
         header = next(records, Record(1, ()))
+        try:
+            return self._layout(header), records
+        except InvalidRequest as exc:
+            if _ZERO in header.text:  # no name has one, and most of what is no text
+                raise InvalidRequest(
+                    f"{self.path.name} is neither text nor a workbook; save it again as .xlsx or"
+                    " as .csv"
+                ) from exc
+            raise
+
+    def _layout(self, header: Record) -> Layout:
         if header.fault is not None:
             raise InvalidRequest(
                 f"the header of {self.path.name} can't be read: {header.fault}", field="columns"
             )
-        columns = Columns(self.path.name, self.template, self.columns)
-        return columns.layout(header.cells), records
+        return Columns(self.path.name, self.template, self.columns).layout(header.cells)
 
     def _row(self, layout: Layout, record: Record) -> Recipient | BadRow:
         try:

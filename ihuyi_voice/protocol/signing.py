@@ -24,6 +24,7 @@ SIGNED_FIELDS: Final[dict[Operation, tuple[str, ...]]] = {
 
 
 _QUOTES: Final = frozenset("\"'`“”‘’")
+_FULL_WIDTH: Final = frozenset(map(chr, range(0xFF01, 0xFF5F)))  # as Chinese keyboards type them
 
 
 def _clean(text: object, name: str) -> str:
@@ -38,6 +39,10 @@ def _clean(text: object, name: str) -> str:
         )
     if stripped[0] in _QUOTES and stripped[-1] in _QUOTES:  # docker's --env-file keeps them
         raise InvalidRequest(f"{name} has quotes around it; leave them out", field=name)
+    if not _FULL_WIDTH.isdisjoint(stripped):
+        raise InvalidRequest(
+            f"{name} has full-width letters or digits; type them in half width", field=name
+        )
     return stripped
 
 

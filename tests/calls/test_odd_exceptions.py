@@ -21,6 +21,7 @@ from ihuyi_voice import (
     OutcomeUnknown,
     RateLimited,
     Submission,
+    VendorError,
     VoiceClient,
     VoiceError,
 )
@@ -157,6 +158,40 @@ def test_a_guard_that_fails_oddly_cannot_be_asked(kind: type[BaseException]) -> 
             with pytest.raises(GuardUnavailable, match=kind.__name__):
                 await client.submit(MOBILE, CONTENT)
         assert rung(simulator) == 0
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("kind", [GeneratorExit, asyncio.CancelledError, NoException])
+@pytest.mark.parametrize("code", [None, 4072, 4081])
+def test_a_guard_that_never_suspends_takes_no_answer_away(
+    kind: type[BaseException], code: int | None
+) -> None:
+    """Whatever it raises is its own: nobody cancels or closes what is awaited in no turn."""
+
+    class Failing(MemoryGuard):
+        never_suspends = True
+
+        async def commit(self, lease: Lease) -> None:
+            raise kind
+
+        async def release(self, lease: Lease) -> None:
+            raise kind
+
+        async def block(self, lease: Lease, seconds: float) -> None:
+            raise kind
+
+    async def main() -> None:
+        simulator = vendor(limits=())
+        if code is not None:
+            simulator.add_fault(Fault(FaultKind.CODE, code=code))
+        status = OutcomeStatus.ACCEPTED if code is None else OutcomeStatus.REJECTED
+        async with in_process(simulator, guard=Failing(), retry=ONCE) as client:
+            call = client.submit("13911111111", CONTENT)
+            found = await asyncio.gather(call, return_exceptions=True)
+            bulk = await run_of(client, 3)
+        assert isinstance(found[0], Submission if code is None else VendorError)
+        assert [outcome.status for outcome in bulk] == [status] * 3
 
     run_virtual(main())
 

@@ -1,15 +1,20 @@
 """The demo: what somebody sees who tries the package for the first time."""
 
 import json
+import os
 import re
+import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ihuyi_voice import InvalidRequest
 from ihuyi_voice.cli import demo
+from ihuyi_voice.cli.course import Course
 from ihuyi_voice.inputs.recipients import BadRow, Recipient, RecipientsFile
 from ihuyi_voice.inputs.templates import Template
 from tests.support.command import PROGRAM, run
@@ -82,8 +87,9 @@ def test_the_demos_file_has_a_few_rows_of_each_kind(
     """Bad numbers, a bad value, numbers twice, and all others good."""
     rows: list[Recipient | BadRow] = []
 
-    async def read(_: object, __: object, path: Path, **___: object) -> None:
+    async def read(_: object, __: object, path: Path, **___: object) -> Course:
         rows.extend(RecipientsFile(path, Template(TEMPLATE)))
+        return Course()
 
     monkeypatch.setattr(demo, "_show", read)
     assert run("demo", "--count", str(count)).exit_code == 0
@@ -108,6 +114,44 @@ def test_a_demo_that_fails_leaves_nothing_behind(
 
 
 @pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="it has other signals")
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path, by: signal.Signals) -> None:
+    """As with Ctrl-C, by whatever it is ended: no list and no inbox among the temporary files."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "IHUYI_LANG": "en"}
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [*PROGRAM, "demo"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline()
+        running.send_signal(by)
+        _, told = running.communicate()
+    assert (running.returncode, told.splitlines()[-1:]) == (130, [b"Interrupted."])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_demo_that_is_interrupted_while_it_sends_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent until then is told, and the exit code is not that of a whole one."""
+    whole = demo._vendor()  # pyright: ignore[reportPrivateUsage]
+    act = whole._act  # pyright: ignore[reportPrivateUsage]
+
+    def interrupted(operation: str, form: Any, fault: Any) -> Any:
+        if len(whole.arrivals) == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+        return act(operation, form, fault)
+
+    monkeypatch.setattr(whole, "_act", interrupted)
+    monkeypatch.setattr(demo, "_vendor", lambda: whole)
+    result = run("demo", "--count", "200")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "Interrupted.")
+    assert 0 < len(whole.arrivals) < 200
+    assert "rows in" in result.stdout
+
+
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -153,3 +154,28 @@ def test_a_reader_who_has_left_costs_no_traceback(
     assert done.returncode == code
     assert done.stderr.startswith((b"ihuyi-voice: ", b"TemplateMismatch: ", b"InvalidRequest: "))
     assert b"Traceback" not in done.stderr
+
+
+@needs_full
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=str)
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("submit", MOBILE, CONTENT), rb'accepted, voice_id \d{20}|"voice_id": "\d{20}"'),
+        (("template", "add", "快递到了【变量】"), rb'template_id \d+|"template_id": "\d+"'),
+        (("template", "delete", "100001"), rb'deleted 100001|"deleted": "100001"'),
+    ],
+    ids=["submit", "add", "delete"],
+)
+def test_what_was_done_is_told_where_the_output_takes_nothing(
+    vendor: Simulator, args: tuple[str, ...], told: bytes, more: tuple[str, ...]
+) -> None:
+    """Or whoever reads of a full disk alone does it once more, and the phone rings twice."""
+    with FULL.open("w") as full:
+        done = subprocess.run(  # noqa: S603 - our own program
+            [*program(), *args, *more], check=False, stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 6
+    first, last = done.stderr.splitlines()
+    assert re.search(told, first), first
+    assert b"No space left on device" in last

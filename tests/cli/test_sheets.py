@@ -1,6 +1,7 @@
 """Workbooks in and out: read from another library's hand, written whole, with a CSV beside them."""
 
 import errno
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -112,8 +113,25 @@ def test_a_workbook_that_cannot_be_written_leaves_the_csv(
     result = run("send", str(write(tmp_path)), *TEMPLATE, "--out", str(out))
     assert (result.exit_code, out.exists()) == (6, False)
     assert "the results are in" in result.stderr
+    assert f"what stands neither in {out}.csv nor above was not sent" in result.stdout
     assert statuses(tmp_path / "结果.xlsx.csv") == {"ACCEPTED": 3}
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_disk_that_is_full_below_a_workbook_is_the_systems_error(tmp_path: Path) -> None:
+    """Wherever it is noticed: a row is written by a library of XML, which has errors of its own."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with (
+            pytest.raises(OSError, match=r"File too large$") as caught,
+            writing(tmp_path / "a.xlsx", workbook=True) as write_row,
+        ):
+            for place in range(1000):
+                write_row((f"张{place}", 13900000000 + place))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.errno == errno.EFBIG
 
 
 @pytest.mark.parametrize("suffix", [".xls", ".ods", ".JSON"])

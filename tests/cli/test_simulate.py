@@ -136,6 +136,32 @@ async def test_it_prints_each_arrival_and_shows_a_page() -> None:
     assert voice_id
 
 
+async def test_it_answers_on_when_who_read_its_arrivals_has_left() -> None:
+    """An answer that is lost for a line on a screen is an UNKNOWN; the end is told, exit code 6."""
+    with simulating_at("--verbose") as (process, url):
+        assert process.stdout is not None
+        process.stdout.close()
+        async with VoiceClient("VM1", KEY, base_url=url, retry=None) as client:
+            for place in range(2):
+                await client.submit(f"1390000000{place}", CONTENT)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 6
+        assert process.stderr is not None
+        assert process.stderr.read() == (
+            "ihuyi-voice: the output was closed before everything was written\n"
+        )
+
+
+async def test_it_answers_on_while_nobody_reads_its_arrivals() -> None:
+    """As at a terminal that was stopped; what waited is printed when it is read again."""
+    count = 200  # more than a pipe holds
+    with simulating_at("--verbose", "--limits", "none") as (process, url):
+        async with VoiceClient("VM1", KEY, base_url=url, retry=None, guard=None) as client:
+            for _ in range(count):
+                await client.submit(MOBILE, "好" * 150)
+        assert len(ended(process).splitlines()) == count + 1
+
+
 async def test_pushes_come_as_in_process(tmp_path: Path) -> None:
     """A magic number's call ends as its number says."""
     inbox = Inbox.open(str(tmp_path / "pushes.sqlite3"))

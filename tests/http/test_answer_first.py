@@ -165,17 +165,34 @@ async def test_a_caller_cancelled_while_it_closes_has_the_answer_first() -> None
     assert task.cancelled()
 
 
+@pytest.mark.parametrize("error", [LookupError("the hook failed"), GeneratorExit(), NoException()])
 @pytest.mark.parametrize("way", ["pool", "httpx", "httpx2"])
-async def test_a_response_hook_that_fails_takes_nothing_away(way: str) -> None:
+async def test_a_response_hook_that_fails_takes_nothing_away(
+    way: str, error: BaseException
+) -> None:
     """Of the default client, and of injected ones."""
 
     async def hook(response: object) -> None:
-        raise LookupError("the hook failed")
+        raise error
 
     async with counting(accept) as vendor, _client(way, vendor.url) as client:
         client.http_client.event_hooks["response"].append(hook)
         assert (await client.submit(MOBILE, CONTENT)).voice_id == "77"
     assert vendor.arrivals == 1
+
+
+async def test_a_generators_end_of_a_transports_making_leaves_it_unknown() -> None:
+    """It closes nobody; the vendor may have the request."""
+
+    class Failing(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await request.aread()
+            raise GeneratorExit
+
+    http_client = httpx.AsyncClient(transport=Failing())
+    client = VoiceClient("a", "key", base_url=BASE_URL, http_client=http_client, retry=ONCE)
+    with pytest.raises(OutcomeUnknown, match="may have gone out"):
+        await client.submit(MOBILE, CONTENT)
 
 
 @pytest.mark.parametrize("way", ["pool", "httpx", "httpx2"])

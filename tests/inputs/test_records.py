@@ -206,6 +206,25 @@ def test_what_is_no_table_is_named_for_what_it_is(tmp_path: Path, start: bytes, 
         rows_of(tmp_path, start + b"x" * 100)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [bytes(5000), bytes(9), b"\x7fELF\x02\x01\x01\0mobile\n1\n", b'\0"\n'],
+    ids=["zeros", "few", "program", "quote"],
+)
+def test_what_is_neither_text_nor_a_workbook_is_called_so(tmp_path: Path, data: bytes) -> None:
+    """Zeros are what a copy that was cut off leaves; a list of their columns helps nobody."""
+    with pytest.raises(
+        InvalidRequest, match=r"recipients.csv is neither text nor a workbook; save"
+    ):
+        rows_of(tmp_path, data)
+
+
+def test_a_stray_sign_in_a_header_spoils_no_list(tmp_path: Path) -> None:
+    """Of a column that nobody needs."""
+    (row,) = rows_of(tmp_path, b"mobile,content,no\x00te\n13900000000,ok,x\n")
+    assert isinstance(row, Recipient)
+
+
 def test_every_row_keeps_its_cells_and_the_file_its_names(tmp_path: Path) -> None:
     """Those of bad rows, too, for the results stand beside them."""
     file = tmp_path / "a.csv"

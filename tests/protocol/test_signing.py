@@ -49,6 +49,7 @@ def test_blanks_pasted_around_account_and_key_are_stripped() -> None:
 @pytest.mark.parametrize(
     ("account", "key", "field"),
     [("", KEY, "account"), ("test", " \n", "api_key"), ("te st", KEY, "account"),
+     ("ＶＭ12345678", KEY, "account"), ("test", KEY.replace("1", "１"), "api_key"),
      ("test", "a\u200bb", "api_key")],
 )  # fmt: skip
 def test_credentials_that_cannot_be_right_are_refused(account: str, key: str, field: str) -> None:
@@ -83,6 +84,9 @@ class SecretStr:
         ('"a1b2"', "api_key has quotes around it; leave them out"),
         ("'a1b2'", "api_key has quotes around it; leave them out"),
         ("“a1b2”", "api_key has quotes around it; leave them out"),
+        ("ａ1b2", "api_key has full-width letters or digits; type them in half width"),
+        ("a１b2", "api_key has full-width letters or digits; type them in half width"),
+        ("a－b2", "api_key has full-width letters or digits; type them in half width"),
         ("a b", "api_key has a blank or an invisible character inside; copy it again"),
     ],
 )

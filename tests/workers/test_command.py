@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import os
 import signal
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -134,6 +135,21 @@ async def test_a_list_is_worked_on_as_the_compose_file_says(
     assert any(each["alive"] for line in seen for each in line["workers"])
     assert sorted(Counter(vendor.calls()).values()) == [1] * rows
     assert not vendor.codes().keys() & RATE_CODES
+
+
+@pytest.mark.slow
+async def test_a_worker_whose_output_nobody_reads_ends_at_the_first_signal(
+    world: tuple[Vendor, dict[str, str]],
+) -> None:
+    """What is in flight is awaited all the same; a second signal, or SIGKILL, would lose it."""
+    _, environment = world
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as log:
+        async with running([*program(), "work"], environment, log=log) as worker:
+            assert os.read(reading, 1)
+            os.close(reading)
+            worker.terminate()
+            assert await worker.wait() == 6
 
 
 @pytest.mark.long
