@@ -117,6 +117,8 @@ class Submitter:
         Raises:
             VoiceError: How it ended, if it was not accepted.
         """
+        if timeout is not None:
+            job.until = asyncio.get_running_loop().time() + timeout
         telling.announce(job)
         try:
             end = await self._bounded(job, timeout)
@@ -133,7 +135,6 @@ class Submitter:
         if timeout is None:
             return await self._to_the_end(job)
         job.deadline = min(job.deadline, job.now() + timeout)
-        job.until = asyncio.get_running_loop().time() + timeout
         try:
             async with Bound(timeout):
                 return await self._to_the_end(job)
