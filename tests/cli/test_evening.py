@@ -103,7 +103,7 @@ SCREENS = Path(__file__).parent / "screens"
 _BAR = re.compile(r"^.*(?:Sending|发送中).*\n?", re.MULTILINE)
 # What stands below it, where it moved once more: on a busy machine.
 _COUNTS = re.compile(
-    r"^(?:accepted|已受理) .*\n(?:(?:mostly|主要原因) .*\n)?(?=(?:accepted|已受理) )", re.MULTILINE
+    r"^(?:accepted|已受理) .*\n(?:(?:mostly|主要原因).*\n)?(?=(?:accepted|已受理) )", re.MULTILINE
 )
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _TIMES = re.compile(r"\d+(?:\.\d+)?(?= ?(?:s\b|秒|a second|行$))", re.MULTILINE)
