@@ -33,7 +33,7 @@ async def test_each_account_is_told_of_its_own_run(world: World) -> None:
 
 
 async def test_what_is_decided_of_one_account_is_not_of_the_other(world: World) -> None:
-    """A call that a person settles, and a run that is stopped or goes on."""
+    """A call that a person settles, and a run that is stopped, for no cause too, or goes on."""
     process = await world.process()
     ledger = process.ledger
     await filled(process)
@@ -45,11 +45,11 @@ async def test_what_is_decided_of_one_account_is_not_of_the_other(world: World) 
         (ONE, None),
         (TWO, "enough"),
     }
-    await ledger.stop("both", "", ONE)
+    await ledger.stop("both", account=ONE)
     await ledger.resume("both", TWO)
-    assert {(run.account, run.stopped) for run in await ledger.runs()} == {
-        (ONE, True),
-        (TWO, False),
+    assert {(run.account, run.stopped, run.cause) for run in await ledger.runs()} == {
+        (ONE, True, None),
+        (TWO, False, None),
     }
 
 

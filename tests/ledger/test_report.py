@@ -123,10 +123,10 @@ async def test_time_is_cut_into_slices_without_gaps(world: World) -> None:
         await called(world, journal, 2, refused(Action.STOP, 4051), 1.0)  # in the same slice
         world.now = begun + 60.0
         await called(world, journal, 3, accepted("V3"))
-        await called(world, journal, 4, accepted("V4"))
+        await called(world, journal, 4, accepted("V4"), 0.25)  # in the same slice, after longer
         assert await journal.intend(draft("in flight", mobile(51))) is None
         report = await process.ledger.report("run")
-    assert (report.begun, report.ended, report.span) == (begun, begun + 60.0, 2.0)
+    assert (report.begun, report.ended, report.span) == (begun, begun + 60.25, 2.0)
     assert [each.at for each in report.slices] == [1_800_000_002.0 + 2.0 * n for n in range(31)]
     ended = {each.at: dict(each.ended) for each in report.slices if each.ended}
     assert ended == {
