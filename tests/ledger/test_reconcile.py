@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import attrs
@@ -12,9 +13,8 @@ import pytest
 
 from ihuyi_voice import Action, DeliveryReport, DeliveryStatus, OutcomeStatus, Submission
 from ihuyi_voice.errors import InboxUnavailable
-from ihuyi_voice.events import Event, LedgerFailed
-from ihuyi_voice.ledger import Entry, Ledger, reconcile
-from ihuyi_voice.ledger.matching import marked
+from ihuyi_voice.events import Event, LedgerFailed, ReportsTaken
+from ihuyi_voice.ledger import Entry, Ledger, matching, reconcile
 from ihuyi_voice.ledger.reconcile import Reports, name_of
 from ihuyi_voice.ledger.states import Ending
 from ihuyi_voice.protocol import Push
@@ -256,22 +256,30 @@ async def follower_has_seen(process: Process, seq: int) -> None:
     desk = process.desk
 
     async def seen() -> bool:
-        return await desk.heart.read(lambda: marked(desk.owners, "inbox")) >= seq
+        return await desk.heart.read(lambda: matching.marked(desk.owners, "inbox")) >= seq
 
     await comes_true(seen)
 
 
 async def test_reports_settle_as_they_come(world: World) -> None:
     """Without being asked, those that came before, and those that came before the call ended."""
+    events: list[Event] = []
     inbox = FakeInbox()
     world.beat = 0.02
     inbox.tell("V1", world.now, mobile=B)
-    process = await world.process(inbox=inbox)
+    process = await world.process(inbox=inbox, on_event=events.append)
     assert await process.calls().intend(draft("a")) is None
     inbox.tell("V9", world.now)
     await follower_has_seen(process, 2)
     await process.calls().settle(draft("a"), unknown())
     await settled(process)
+
+    def told() -> list[tuple[int, int, int]]:
+        taken = (each for each in events if isinstance(each, ReportsTaken))
+        return [(each.stored, each.settled, each.waiting) for each in taken]
+
+    await comes_true(lambda: told()[-1] == (0, 1, 0))  # it is told after it is written
+    assert sum(stored for stored, _, _ in told()) == 2
 
 
 async def test_the_next_process_reads_on_where_the_last_one_ended(world: World) -> None:
@@ -317,27 +325,55 @@ async def test_a_report_that_had_to_wait_settles_after_its_reader_has_died(world
     await settled(await world.process(inbox=inbox))
 
 
-@pytest.mark.slow
-async def test_many_that_had_to_wait_are_looked_at_in_turn(world: World) -> None:
-    """More than one transaction takes; those that still wait don't stand in the way."""
+async def test_many_that_had_to_wait_are_looked_at_in_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as a transaction takes; those that still wait don't stand in the way."""
+    monkeypatch.setattr(reconcile, "_BATCH", 2)
+    looked = noted(monkeypatch, "match")
     caller, inbox = await world.process(), FakeInbox()
-    numbers = [f"138{place:08d}" for place in range(600)]
-    drafts = [draft(f"w{place}", mobile=number) for place, number in enumerate(numbers)]
-    journal = caller.calls()
-    assert await asyncio.gather(*map(journal.intend, drafts)) == [None] * 600
-    for place, number in enumerate(numbers):
-        inbox.tell(f"X{place}", world.now, mobile=number)
+    drafts = [draft(f"w{place}", mobile=f"1380000000{place}") for place in range(5)]
+    for each in drafts:
+        assert await caller.calls().intend(each) is None
+        inbox.tell(f"X{each.key}", world.now, mobile=each.mobile)
     world.beat = 0.02
     first = await world.process(inbox=inbox)
-    await follower_has_seen(first, 600)
+    await follower_has_seen(first, 5)
     await first.ledger.__aexit__(None, None, None)
     second = await world.process(inbox=inbox)
-    await caller.calls().settle(draft("w599", mobile="13800000599"), unknown())
+    await caller.calls().settle(drafts[4], unknown())
 
     async def last_is_settled() -> bool:
-        return (await listed(second.ledger))["w599"].status is OutcomeStatus.ACCEPTED
+        return (await listed(second.ledger))["w4"].status is OutcomeStatus.ACCEPTED
 
     await comes_true(last_is_settled)
+    assert {len(mobiles) for _, mobiles in looked} <= {1, 2}
+
+
+async def test_what_had_to_wait_is_asked_for_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it begins, and not with each report."""
+    asked = noted(monkeypatch, "unsure")
+    inbox = FakeInbox()
+    world.beat = 0.02
+    process = await world.process(inbox=inbox)
+    for seq in (1, 2, 3):
+        inbox.tell(f"V{seq}", world.now)
+        await follower_has_seen(process, seq)
+    assert len(asked) == 1
+
+
+def noted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[tuple[Any, ...]]:
+    """Have each call of a function of `matching` noted."""
+    whole, calls = getattr(matching, name), list[tuple[Any, ...]]()
+
+    def call(*args: Any, **options: Any) -> Any:
+        calls.append(args)
+        return whole(*args, **options)
+
+    monkeypatch.setattr(matching, name, call)
+    return calls
 
 
 @pytest.mark.parametrize("first", ["inbox", "ledger"])
