@@ -234,6 +234,17 @@ async def test_what_is_no_report_is_left_out(world: World) -> None:
     assert [entry.key for entry in found.settled] == ["a"]
 
 
+async def test_reports_without_a_place_in_their_inbox_are_read_again(world: World) -> None:
+    """To mark one would be to leave another unread; to take it in twice does nothing."""
+    process, inbox = await world.process(), FakeInbox()
+    await uncertain(process, "a")
+    inbox.tell("V9", world.now)
+    inbox.stored[0] = attrs.evolve(inbox.stored[0], seq=None)
+    found = [await process.ledger.reconcile(inbox) for _ in range(2)]
+    assert inbox.asked == [0, 0]
+    assert [len(each.settled) for each in found] == [1, 0]
+
+
 # --- by itself
 
 
