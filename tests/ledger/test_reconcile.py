@@ -131,6 +131,15 @@ async def test_a_report_of_another_time_settles_nothing(world: World, seconds: f
     assert (found.settled, found.ambiguous) == ((), ())
 
 
+@pytest.mark.parametrize("seconds", [-60.0, 3 * 3_600.0])
+async def test_a_report_settles_up_to_the_bounds_of_its_call(world: World, seconds: float) -> None:
+    """A minute before it was begun, as clocks differ, and three hours after it."""
+    process, inbox = await world.process(), FakeInbox()
+    await uncertain(process, "a")
+    inbox.tell("V9", world.now + seconds)
+    assert len((await process.ledger.reconcile(inbox)).settled) == 1
+
+
 @pytest.mark.parametrize("key", ["earlier", "later"])
 async def test_a_report_settles_the_call_of_its_time(world: World, key: str) -> None:
     """Another one to the number, that it can't be of, doesn't keep it from that."""

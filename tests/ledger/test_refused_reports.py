@@ -18,6 +18,7 @@ from ihuyi_voice import DeliveryReport, LedgerUnavailable, OutcomeStatus
 from ihuyi_voice.errors import LedgerClosed, StorageUnavailable
 from ihuyi_voice.events import Event, LedgerFailed, ReportsTaken
 from ihuyi_voice.ledger import matching
+from ihuyi_voice.ledger.matching import Matched
 from ihuyi_voice.ledger.refused import is_refused
 from ihuyi_voice.storage import Database
 from tests.ledger.inboxes import FakeInbox
@@ -181,6 +182,13 @@ async def test_half_of_a_character_in_an_inboxs_name_stands_in_nobodys_way(world
         assert len((await process.ledger.reconcile(inbox)).settled) == 1
     finally:
         del cast("Any", FakeInbox).identity
+
+
+def test_what_came_of_the_parts_is_added_up() -> None:
+    """All that is told of each."""
+    found = Matched([(1, "a")], {(1, "b"): []}, {A}, 1)
+    found.add(Matched([(2, "c")], {(2, "d"): []}, {B}, 2))
+    assert found == Matched([(1, "a"), (2, "c")], {(1, "b"): [], (2, "d"): []}, {A, B}, 3)
 
 
 # --- away

@@ -7,6 +7,7 @@ import pytest
 from ihuyi_voice import Action, NotSent, Operation, OutcomeStatus, RateLimited, VendorError
 from ihuyi_voice.ledger import CodeCount, Fate, Slice
 from ihuyi_voice.ledger.journal import Journal
+from ihuyi_voice.ledger.owners import DIED
 from ihuyi_voice.ledger.report import span_of
 from ihuyi_voice.ledger.states import Ending
 from tests.ledger.inboxes import FakeInbox
@@ -108,6 +109,18 @@ async def test_forty_codes_and_ten_reasons_are_told(world: World) -> None:
         report = await process.ledger.report("run")
     assert [each.code for each in report.codes] == list(range(9001, 9041))
     assert report.reasons == [(f"no {reason}", 1) for reason in range(100, 110)]
+
+
+async def test_all_that_died_in_flight_are_counted_among_the_reasons(world: World) -> None:
+    """With each process that died, before anybody has buried it."""
+    heir = await world.process()
+    for keys in ("ab", "c"):
+        dead = await world.process()
+        for key in keys:
+            assert await dead.calls().intend(draft(key)) is None
+        await dead.dies()
+    world.now += 11.0
+    assert (await heir.ledger.report("", ACCOUNT)).reasons == [(DIED, 3)]
 
 
 async def test_time_is_cut_into_slices_without_gaps(world: World) -> None:
