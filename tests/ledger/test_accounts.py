@@ -3,7 +3,7 @@
 from ihuyi_voice import OutcomeStatus, Submission
 from ihuyi_voice.events import Event, ReportsTaken
 from tests.ledger.inboxes import FakeInbox
-from tests.support.ledgers import A, B, Process, World, draft, unknown
+from tests.support.ledgers import A, B, Process, World, accepted, draft, unknown
 
 ONE, TWO = "VM1", "VM2"
 
@@ -51,6 +51,17 @@ async def test_what_is_decided_of_one_account_is_not_of_the_other(world: World) 
         (ONE, True, None),
         (TWO, False, None),
     }
+
+
+async def test_one_key_in_flight_for_two_accounts_is_two_calls(world: World) -> None:
+    """Each ends as its own."""
+    ledger = (await world.process()).ledger
+    for account in (ONE, TWO):
+        assert await ledger.calls(account).intend(draft()) is None
+    for account in (ONE, TWO):
+        await ledger.calls(account).settle(draft(), accepted(f"of {account}"))
+    for account in (ONE, TWO):
+        assert await ledger.calls(account).look([draft()]) == [accepted(f"of {account}")]
 
 
 async def test_reports_settle_the_keyed_calls_of_every_account(world: World) -> None:
