@@ -76,8 +76,21 @@ async def test_who_was_asleep_buries_the_dead_and_nothing_of_its_own(world: Worl
 async def test_a_ledger_that_is_in_use_has_calls_that_a_new_client_knows_nothing_of(
     world: World,
 ) -> None:
-    """One over the same ledger, whose guard has not seen them."""
+    """One over the same ledger, whose guard has not seen them; also when they have ended."""
     process = await world.process()
     assert not process.calls().has_recent
     assert await process.calls().intend(draft()) is None
     assert process.calls().has_recent
+    await process.calls().settle(draft(), accepted())
+    assert process.calls().has_recent
+
+
+async def test_when_a_run_was_last_used_is_not_written_with_each_call(world: World) -> None:
+    """Once a minute is enough: all its calls would wait for one row each time."""
+    ledger, began = (await world.process()).ledger, world.now
+    async with ledger.run(ACCOUNT, "run") as journal:
+        for key in "ab":
+            assert await journal.intend(draft(key)) is None
+            world.now += 60.0
+        (run,) = await ledger.runs()
+    assert run.used_at.timestamp() == began
