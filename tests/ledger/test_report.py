@@ -169,6 +169,7 @@ async def test_what_calls_took_is_told_to_two_digits(world: World) -> None:
         report = await process.ledger.report("run")
     waits = [each for slice_ in report.slices for each in slice_.waits]
     assert waits == [(0.046, 1), (0.25, 2), (0.4, 2), (3.2, 1), (11.0, 1)]
+    assert {each.code: each.count for each in report.codes}[2] == 7  # a person's word, too
 
 
 async def test_a_run_in_which_nothing_was_sent_has_no_time(world: World) -> None:
