@@ -233,8 +233,7 @@ class Follower:
 
 def _is_report(given: object) -> bool:
     try:
-        seq: object = getattr(given, "seq", None)
-        return isinstance(given, DeliveryReport) and (seq is None or _is_a_place(seq))
+        return isinstance(given, DeliveryReport) and (given.seq is None or _is_a_place(given.seq))
     except ENDING:
         raise
     except BaseException:  # noqa: BLE001 - of a class of somebody's own
@@ -247,7 +246,7 @@ def _is_a_place(seq: object) -> bool:
 
 def seq_of(report: DeliveryReport) -> int:
     """Return the place of a report in its inbox; 0 if it has none."""
-    return int(getattr(report, "seq", None) or 0)
+    return int(report.seq or 0)
 
 
 def name_of(inbox: Reports) -> str:

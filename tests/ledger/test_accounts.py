@@ -3,7 +3,7 @@
 from ihuyi_voice import OutcomeStatus, Submission
 from ihuyi_voice.events import Event, ReportsTaken
 from tests.ledger.inboxes import FakeInbox
-from tests.support.ledgers import A, B, Process, World, draft, unknown
+from tests.support.ledgers import A, B, Process, World, accepted, draft, unknown
 
 ONE, TWO = "VM1", "VM2"
 
@@ -33,7 +33,7 @@ async def test_each_account_is_told_of_its_own_run(world: World) -> None:
 
 
 async def test_what_is_decided_of_one_account_is_not_of_the_other(world: World) -> None:
-    """A call that a person settles, and a run that is stopped or goes on."""
+    """A call that a person settles, and a run that is stopped, for no cause too, or goes on."""
     process = await world.process()
     ledger = process.ledger
     await filled(process)
@@ -45,12 +45,23 @@ async def test_what_is_decided_of_one_account_is_not_of_the_other(world: World) 
         (ONE, None),
         (TWO, "enough"),
     }
-    await ledger.stop("both", "", ONE)
+    await ledger.stop("both", account=ONE)
     await ledger.resume("both", TWO)
-    assert {(run.account, run.stopped) for run in await ledger.runs()} == {
-        (ONE, True),
-        (TWO, False),
+    assert {(run.account, run.stopped, run.cause) for run in await ledger.runs()} == {
+        (ONE, True, None),
+        (TWO, False, None),
     }
+
+
+async def test_one_key_in_flight_for_two_accounts_is_two_calls(world: World) -> None:
+    """Each ends as its own."""
+    ledger = (await world.process()).ledger
+    for account in (ONE, TWO):
+        assert await ledger.calls(account).intend(draft()) is None
+    for account in (ONE, TWO):
+        await ledger.calls(account).settle(draft(), accepted(f"of {account}"))
+    for account in (ONE, TWO):
+        assert await ledger.calls(account).look([draft()]) == [accepted(f"of {account}")]
 
 
 async def test_reports_settle_the_keyed_calls_of_every_account(world: World) -> None:

@@ -73,7 +73,8 @@ async def test_a_run_is_counted_and_listed(world: World) -> None:
     assert await other.ledger.summary("run") == counts
     entries = {entry.key: entry for entry in await listed(other)}
     assert list(entries) == [*ENDS, "in flight"]
-    assert entries["in flight"].status == "OPEN"
+    assert (entries["in flight"].status, entries["in flight"].error) == ("OPEN", None)
+    assert str(entries["unknown"].error) == str(ENDS["unknown"])
     assert entries["in flight"].message.reference == "row 7"
     assert entries["accepted"].voice_id == "V1"
     assert (entries["accepted"].error, entries["accepted"].attempts) == (None, 2)

@@ -87,6 +87,18 @@ async def test_who_was_buried_alive_tells_so(world: World) -> None:
     assert len(of(OwnerLost, events)) == 1
 
 
+async def test_who_was_buried_alive_is_another_one_from_its_next_beat_on(world: World) -> None:
+    """It tells so once, however often it beats."""
+    events: list[Event] = []
+    sleeper, other = await world.process(on_event=events.append), await world.process()
+    assert await sleeper.calls().intend(draft()) is None
+    world.now += 11.0
+    await other.calls().look([draft()])
+    for _ in range(3):
+        await sleeper.beat()
+    assert len(of(OwnerLost, events)) == 1
+
+
 Write = Callable[..., Any]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ihuyi_voice import Action, VendorError
+from ihuyi_voice import Action, CallInFlight, OutcomeUnknown, VendorError
 from ihuyi_voice.ledger.heart import Heart
 from tests.support.ledgers import ACCOUNT, A, World, accepted, draft, refused
 
@@ -56,3 +56,41 @@ async def test_an_account_has_recent_calls_for_a_whole_day_after_the_last(world:
     heir = await world.process()
     assert heir.calls().has_recent
     assert await heir.calls().recall([A]) == {A: [86_400.0]}
+
+
+async def test_who_was_asleep_buries_the_dead_and_nothing_of_its_own(world: World) -> None:
+    """Its beat is as old as theirs, but it is here."""
+    sleeper, dead = await world.process(), await world.process()
+    assert await sleeper.calls().intend(draft("own")) is None
+    assert await dead.calls().intend(draft("of the dead")) is None
+    await dead.dies()
+    world.now += 11.0
+    for keys in (("own",), ("own", "of the dead")):
+        end, *others = await sleeper.calls().look(list(map(draft, keys)))
+        assert isinstance(end, CallInFlight)
+        assert all(isinstance(each, OutcomeUnknown) for each in others)
+    await sleeper.calls().settle(draft("own"), accepted())
+    assert await sleeper.calls().look([draft("own")]) == [accepted()]
+
+
+async def test_a_ledger_that_is_in_use_has_calls_that_a_new_client_knows_nothing_of(
+    world: World,
+) -> None:
+    """One over the same ledger, whose guard has not seen them; also when they have ended."""
+    process = await world.process()
+    assert not process.calls().has_recent
+    assert await process.calls().intend(draft()) is None
+    assert process.calls().has_recent
+    await process.calls().settle(draft(), accepted())
+    assert process.calls().has_recent
+
+
+async def test_when_a_run_was_last_used_is_not_written_with_each_call(world: World) -> None:
+    """Once a minute is enough: all its calls would wait for one row each time."""
+    ledger, began = (await world.process()).ledger, world.now
+    async with ledger.run(ACCOUNT, "run") as journal:
+        for key in "ab":
+            assert await journal.intend(draft(key)) is None
+            world.now += 60.0
+        (run,) = await ledger.runs()
+    assert run.used_at.timestamp() == began

@@ -16,8 +16,9 @@ import pytest
 
 from ihuyi_voice import DeliveryReport, LedgerUnavailable, OutcomeStatus
 from ihuyi_voice.errors import LedgerClosed, StorageUnavailable
-from ihuyi_voice.events import Event, ReportsTaken
+from ihuyi_voice.events import Event, LedgerFailed, ReportsTaken
 from ihuyi_voice.ledger import matching
+from ihuyi_voice.ledger.matching import Matched
 from ihuyi_voice.ledger.refused import is_refused
 from ihuyi_voice.storage import Database
 from tests.ledger.inboxes import FakeInbox
@@ -183,7 +184,19 @@ async def test_half_of_a_character_in_an_inboxs_name_stands_in_nobodys_way(world
         del cast("Any", FakeInbox).identity
 
 
+def test_what_came_of_the_parts_is_added_up() -> None:
+    """All that is told of each."""
+    found = Matched([(1, "a")], {(1, "b"): []}, {A}, 1)
+    found.add(Matched([(2, "c")], {(2, "d"): []}, {B}, 2))
+    assert found == Matched([(1, "a"), (2, "c")], {(1, "b"): [], (2, "d"): []}, {A, B}, 3)
+
+
 # --- away
+
+
+def failed_by(error: BaseException) -> str:
+    """Return what is told of a database that failed by an error."""
+    return f"database failed: {type(error).__name__}"
 
 
 @contextmanager
@@ -197,7 +210,7 @@ def failing(
         tried.append(make)
         error = fails(make)
         if error is not None:
-            raise StorageUnavailable(f"database failed: {type(error).__name__}") from error
+            raise StorageUnavailable(failed_by(error)) from error
         return await whole(self, make, **options)
 
     with monkeypatch.context() as patch:
@@ -244,10 +257,14 @@ async def test_a_database_that_does_nothing_loses_no_report(
     caplog: pytest.LogCaptureFixture,
     error: BaseException,
 ) -> None:
-    """Whatever it says: as long as it does no other work either, all is tried again."""
+    """Whatever it says: as long as it does no other work either, all is tried again.
+
+    The log says so, and when it is over, and whoever listens is told.
+    """
+    events: list[Event] = []
     inbox = FakeInbox()
     world.beat = 0.002
-    process = await world.process(inbox=inbox)
+    process = await world.process(inbox=inbox, on_event=events.append)
     await uncertain(process, "a")
     with failing(monkeypatch, lambda _: error) as tried:
         inbox.tell("V9", world.now)
@@ -256,6 +273,12 @@ async def test_a_database_that_does_nothing_loses_no_report(
     await settled(process)
     assert await has_report(process, "V8")
     assert "leaves it out" not in caplog.text
+    await comes_true(lambda: "reports wait for the ledger no more" in caplog.messages)
+    waits = next(each for each in caplog.messages if each.startswith("reports wait"))
+    assert waits == f"reports wait for the ledger: the ledger's {failed_by(error)}"
+    failed = [each for each in events if isinstance(each, LedgerFailed)]
+    told = [str(each.error) for each in failed if each.work == "reports"]
+    assert set(told) == {f"the ledger's {failed_by(error)}"}
     await process.ledger.__aexit__(None, None, None)
 
 

@@ -7,6 +7,7 @@ import pytest
 from ihuyi_voice import Action, NotSent, Operation, OutcomeStatus, RateLimited, VendorError
 from ihuyi_voice.ledger import CodeCount, Fate, Slice
 from ihuyi_voice.ledger.journal import Journal
+from ihuyi_voice.ledger.owners import DIED
 from ihuyi_voice.ledger.report import span_of
 from ihuyi_voice.ledger.states import Ending
 from tests.ledger.inboxes import FakeInbox
@@ -110,6 +111,18 @@ async def test_forty_codes_and_ten_reasons_are_told(world: World) -> None:
     assert report.reasons == [(f"no {reason}", 1) for reason in range(100, 110)]
 
 
+async def test_all_that_died_in_flight_are_counted_among_the_reasons(world: World) -> None:
+    """With each process that died, before anybody has buried it."""
+    heir = await world.process()
+    for keys in ("ab", "c"):
+        dead = await world.process()
+        for key in keys:
+            assert await dead.calls().intend(draft(key)) is None
+        await dead.dies()
+    world.now += 11.0
+    assert (await heir.ledger.report("", ACCOUNT)).reasons == [(DIED, 3)]
+
+
 async def test_time_is_cut_into_slices_without_gaps(world: World) -> None:
     """Each with what ended in it; what was never begun is in none, and what is in flight in none.
 
@@ -123,10 +136,10 @@ async def test_time_is_cut_into_slices_without_gaps(world: World) -> None:
         await called(world, journal, 2, refused(Action.STOP, 4051), 1.0)  # in the same slice
         world.now = begun + 60.0
         await called(world, journal, 3, accepted("V3"))
-        await called(world, journal, 4, accepted("V4"))
+        await called(world, journal, 4, accepted("V4"), 0.25)  # in the same slice, after longer
         assert await journal.intend(draft("in flight", mobile(51))) is None
         report = await process.ledger.report("run")
-    assert (report.begun, report.ended, report.span) == (begun, begun + 60.0, 2.0)
+    assert (report.begun, report.ended, report.span) == (begun, begun + 60.25, 2.0)
     assert [each.at for each in report.slices] == [1_800_000_002.0 + 2.0 * n for n in range(31)]
     ended = {each.at: dict(each.ended) for each in report.slices if each.ended}
     assert ended == {
@@ -156,6 +169,7 @@ async def test_what_calls_took_is_told_to_two_digits(world: World) -> None:
         report = await process.ledger.report("run")
     waits = [each for slice_ in report.slices for each in slice_.waits]
     assert waits == [(0.046, 1), (0.25, 2), (0.4, 2), (3.2, 1), (11.0, 1)]
+    assert {each.code: each.count for each in report.codes}[2] == 7  # a person's word, too
 
 
 async def test_a_run_in_which_nothing_was_sent_has_no_time(world: World) -> None:

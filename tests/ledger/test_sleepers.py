@@ -12,8 +12,11 @@ from typing import Final
 import asyncpg
 import pytest
 
-from ihuyi_voice.ledger import Ledger, LedgerUnavailable, RunInUse
+from ihuyi_voice.ledger import Ledger, LedgerUnavailable, RunInUse, heart
+from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.schema import Timing
+from ihuyi_voice.ledger.sleepers import end_sleepers
+from ihuyi_voice.storage import Work
 from tests.ledger.killing import ROOT
 from tests.ledger.sleeper import ACCOUNT, Order
 from tests.support.ledgers import draft
@@ -147,6 +150,32 @@ async def test_locks_of_who_is_no_ledger_are_told_in_words(
             with pytest.raises(LedgerUnavailable, match=r"another program holds locks.*psql"):
                 await ledger.calls(ACCOUNT).look([draft()])
         assert await ledger.calls(ACCOUNT).look([draft()]) == [None]
+        await admin.close()
+
+
+async def test_a_commit_waits_for_locks_more_than_once(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds them may let go after the first wait: the call is granted then."""
+    looks = list[Owners]()
+
+    def look(owners: Owners) -> Work[None]:
+        looks.append(owners)
+        return end_sleepers(owners)
+
+    monkeypatch.setattr(heart, "end_sleepers", look)
+    monkeypatch.setattr("ihuyi_voice.ledger.ledger.LOCK_TIMEOUT", 0.2)
+    async with (
+        ready_ledger(postgres) as lent,
+        Ledger.open(lent.url, prefix=lent.prefix) as ledger,
+    ):
+        assert await ledger.calls(ACCOUNT).look([draft()]) == [None]
+        admin = await asyncpg.connect(lent.url)
+        async with admin.transaction():
+            await admin.execute(f'LOCK TABLE "{lent.prefix}_entries" IN ACCESS EXCLUSIVE MODE')
+            said = asyncio.ensure_future(ledger.calls(ACCOUNT).intend(draft()))
+            await comes_true(lambda: looks or said.done())
+        assert await said is None
         await admin.close()
 
 
