@@ -1,10 +1,15 @@
 """Beats: who beats lives, and whose clock was set back is not thought alive for a year."""
 
+from types import SimpleNamespace
+
+import asyncpg
 import pytest
 
 from ihuyi_voice import CallInFlight, OutcomeStatus, OutcomeUnknown
+from ihuyi_voice.ledger import Ledger
 from tests.support.ledgers import ACCOUNT, World, accepted, draft
 from tests.support.looking import comes_true
+from tests.support.ready import ready_ledger
 
 YEAR = 365 * 86_400.0
 
@@ -59,3 +64,19 @@ async def test_a_ledger_beats_by_itself(world: World) -> None:
             await comes_true(in_use)
         await journal.settle(draft(), accepted())
         assert await journal.intend(draft("next")) is None
+
+
+async def test_on_a_server_beats_go_by_its_clock(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by each machine's own: one that is wrong would make its process dead to all others."""
+    monkeypatch.setattr("ihuyi_voice.ledger.ledger.time", SimpleNamespace(time=lambda: 0.0))
+    async with (
+        ready_ledger(postgres) as lent,
+        Ledger.open(lent.url, prefix=lent.prefix) as ledger,
+        ledger.run(ACCOUNT, "r"),
+    ):
+        link = await asyncpg.connect(lent.url)
+        asked = f"SELECT abs(extract(epoch FROM now()) - beat_at) FROM {lent.prefix}_owners"  # noqa: S608
+        assert await link.fetchval(asked) < YEAR
+        await link.close()

@@ -8,7 +8,9 @@ import pytest
 
 from ihuyi_voice import OutcomeStatus
 from ihuyi_voice.ledger import Ledger, LedgerUnavailable
+from ihuyi_voice.ledger.schema import Spelling
 from ihuyi_voice.storage import Query, Work
+from ihuyi_voice.storage.statements import DIALECTS
 from tests.support.databases import own_database
 from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft, unknown
 
@@ -83,3 +85,11 @@ async def test_a_ledger_that_is_not_to_be_written_is_not_migrated(world: World) 
     ledger: Ledger = world.ledger(create=False)
     with pytest.raises(LedgerUnavailable, match="version 1, not 2: open it once for writing"):
         await ledger.__aenter__()
+
+
+def test_a_migration_may_take_hours() -> None:
+    """Each step of it: what rewrites a long table isn't given up as a commit would be."""
+    say = Spelling(DIALECTS["postgresql"], "ihuyi", own_clock=False)
+    steps = list(say.schema("ihuyi").migrations[2](say.dialect))
+    assert len(steps) == len(SINCE_2)
+    assert all(isinstance(each, Query) and each.patient for each in steps)
