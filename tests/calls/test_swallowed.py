@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Final, Literal
 
 import httpx
 import pytest
@@ -12,16 +12,20 @@ from ihuyi_voice import (
     NotSent,
     OutcomeStatus,
     RetryPolicy,
+    Submission,
+    VendorError,
     VoiceClient,
     VoiceError,
 )
-from ihuyi_voice.simulator import Simulator
+from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.journals import FakeLedger
 from tests.support.vendor import BASE_URL, CONTENT, MOBILE, ONCE, in_process, vendor
 from tests.support.virtual_time import VirtualLoop, loop_time, run_virtual
 
 SLOW = 10.0
 FOR_EVER = 1e6
+CONNECTING: Final = "connection.connect_tcp.started"
+STARTED: Final = "http11.send_request_headers.started"
 
 
 async def swallow(_: object) -> None:
@@ -53,13 +57,21 @@ async def hang(_: object) -> None:
 class Deaf(httpx.AsyncBaseTransport):
     """A transport that does so before it takes the body."""
 
+    tells: Literal["never", "late", "early"] = "never"
+    """When it tells httpx's trace that it begins to write: after that, or before."""
+
     def __init__(self, simulator: Simulator, does: Callable[[object], Awaitable[None]]) -> None:
         self._to = httpx.ASGITransport(app=simulator)
         self._does = does
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, after a while."""
+        if self.tells != "never":
+            first = STARTED if self.tells == "early" else CONNECTING
+            await request.extensions["trace"](first, {})
         await self._does(request)
+        if self.tells == "late":
+            await request.extensions["trace"](STARTED, {})
         return await self._to.handle_async_request(request)
 
 
@@ -67,8 +79,10 @@ def client_of(
     simulator: Simulator, place: str, does: Callable[[object], Awaitable[None]], **options: Any
 ) -> VoiceClient:
     """Return a client with such a neighbour."""
-    if place == "transport":
-        web = httpx.AsyncClient(transport=Deaf(simulator, does))
+    if place != "hook":
+        transport = Deaf(simulator, does)
+        transport.tells = "late" if place == "telling transport" else "never"
+        web = httpx.AsyncClient(transport=transport)
         return VoiceClient(
             simulator.account, simulator.api_key, base_url=BASE_URL, http_client=web, **options
         )
@@ -80,7 +94,8 @@ def client_of(
 @pytest.mark.parametrize("attempts", [1, 3])
 @pytest.mark.parametrize("does", [swallow, change])
 @pytest.mark.parametrize(
-    ("method", "place"), [("POST", "hook"), ("POST", "transport"), ("GET", "hook")]
+    ("method", "place"),
+    [("POST", "hook"), ("POST", "transport"), ("GET", "hook"), ("GET", "telling transport")],
 )
 def test_a_call_whose_time_is_over_is_sent_no_more(
     method: str, place: str, does: Callable[[object], Awaitable[None]], attempts: int
@@ -103,10 +118,11 @@ def test_a_call_whose_time_is_over_is_sent_no_more(
     run_virtual(main())
 
 
+@pytest.mark.parametrize("timeout", [None, 100.0])
 @pytest.mark.parametrize("does", [swallow, change])
 @pytest.mark.parametrize("place", ["hook", "transport"])
 def test_a_callers_own_timeout_ends_it_all_the_same(
-    place: str, does: Callable[[object], Awaitable[None]]
+    place: str, does: Callable[[object], Awaitable[None]], timeout: float | None
 ) -> None:
     """Not after another attempt, nor with an answer that nobody wants any more."""
 
@@ -115,11 +131,27 @@ def test_a_callers_own_timeout_ends_it_all_the_same(
         async with client_of(simulator, place, does) as client:
             with pytest.raises(NotSent):
                 async with asyncio.timeout(1.0):
-                    await client.submit(MOBILE, CONTENT)
+                    await client.submit(MOBILE, CONTENT, timeout=timeout)
             assert loop_time() - began <= SLOW
             assert not simulator.arrivals
 
     run_virtual(main())
+
+
+def test_what_has_begun_to_go_out_goes_on() -> None:
+    """To say that it was not sent would be wrong."""
+
+    async def main() -> Submission:
+        simulator = vendor()
+        transport = Deaf(simulator, swallow)
+        transport.tells = "early"
+        web = httpx.AsyncClient(transport=transport)
+        async with VoiceClient(
+            simulator.account, simulator.api_key, base_url=BASE_URL, http_client=web
+        ) as client:
+            return await client.submit(MOBILE, CONTENT, timeout=1.0)
+
+    assert run_virtual(main()).voice_id
 
 
 def test_a_template_is_not_added_either() -> None:
@@ -132,6 +164,23 @@ def test_a_template_is_not_added_either() -> None:
                 async with asyncio.timeout(1.0):
                     await client.add_template("您的验证码是：【变量】。")
             assert not simulator.arrivals
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("code", [0, 4080])
+def test_a_refusal_is_not_tried_again_for_somebody_who_is_gone(code: int) -> None:
+    """A hook of the reply has swallowed that: what the vendor said is what it comes to."""
+
+    async def main() -> None:
+        simulator = vendor(Fault("code", code=code, times=1))
+        async with in_process(simulator) as client:
+            client.http_client.event_hooks["response"].append(swallow)
+            with pytest.raises(VendorError) as caught:
+                async with asyncio.timeout(1.0):
+                    await client.submit(MOBILE, CONTENT, max_wait=60.0)
+        assert caught.value.code == code
+        assert len(simulator.arrivals) == 1
 
     run_virtual(main())
 
