@@ -1,7 +1,7 @@
 """A timeout that is meant: whoever swallows its cancellation, or hangs in a cleanup, has another.
 
-`asyncio.timeout` strikes once. What it bounds here is other people's code: a transport whose
-connection can't be closed, a handler that tidies up where nobody answers. That would go on for ever
+`asyncio.timeout` strikes once. What is bounded here is other people's code: a transport whose
+connection can't be closed, a hook that tidies up where nobody answers. That would go on for ever
 then, and nobody would be told how a call ended.
 """
 
