@@ -26,6 +26,8 @@ _USER: Final[dict[str, Any]] = (
 )
 _GONE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
+# A client that is killed while a server's connection is made for it counts as a login that failed,
+# after which everybody would be refused for fifteen seconds.
 _POOLER: Final = """
 [databases]
 * = host=127.0.0.1 port={server} user=postgres
@@ -37,6 +39,7 @@ auth_type = any
 admin_users = postgres
 pool_mode = transaction
 default_pool_size = {size}
+server_login_retry = 0
 max_client_conn = 500
 server_reset_query =
 logfile = {folder}/pgbouncer.log
