@@ -47,6 +47,28 @@ async def test_the_web_app_calls_and_tells_its_own_caller_what_became_of_it(
         assert (empty.status_code, empty.json()["code"]) == (503, 4051)
 
 
+async def test_the_web_app_of_the_front_door_never_answers_500(
+    vendor: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Once is once; a wrong number is 422, an empty account 503, a lost reply 202."""
+    monkeypatch.chdir(tmp_path)
+    app = next(each for each in EXAMPLES if "FastAPI(" in each.code).execute().app
+    web = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://app.test")
+
+    async def answer(order: int, mobile: str) -> int:
+        told = await web.post(f"/orders/{order}/shipped", params={"mobile": mobile})
+        return told.status_code
+
+    async with app.router.lifespan_context(app), web:
+        assert [await answer(1, "13900000000") for _ in range(2)] == [200, 200]
+        assert await answer(2, "1390000") == 422
+        vendor.add_fault(Fault("disconnect_after", times=1))
+        assert [await answer(3, "13911111111") for _ in range(2)] == [202, 202]
+        vendor.vendor.balance = 0
+        assert await answer(4, "13922222222") == 503
+    assert sorted(vendor.rung().values()) == [1, 1]
+
+
 def test_the_bulk_example_sends_a_thousand(
     vendor: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
