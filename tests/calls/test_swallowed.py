@@ -229,33 +229,46 @@ def test_a_call_in_somebodys_cleanup_is_sent() -> None:
     run_virtual(main())
 
 
+class Clinging(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
+    """A transport that hangs in one place, and in its cleanup there; its reply is its own stream.
+
+    Attributes:
+        arrived: The bodies that it took.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.arrived: list[bytes] = []
+        self._place = place
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Take a body."""
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        self.arrived.append(b"".join([chunk async for chunk in request.stream]))
+        await self._hang_in("transport")
+        return httpx.Response(200, stream=self)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give a reply."""
+        await self._hang_in("body")
+        yield b"<SubmitResult></SubmitResult>"
+
+    async def aclose(self) -> None:
+        """Close the reply."""
+        await self._hang_in("closing")
+
+    async def _hang_in(self, place: str) -> None:
+        if place == self._place:
+            await hang(None)
+
+
 @pytest.mark.parametrize("place", ["request", "transport", "body", "closing"])
 def test_who_hangs_in_a_cleanup_holds_up_no_call(place: str) -> None:
     """It is cancelled there as well, a second later, and the call ends in what it has come to."""
-
-    class Dripping(httpx.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            if place == "body":
-                await hang(None)
-            yield b"<SubmitResult></SubmitResult>"
-
-        async def aclose(self) -> None:
-            if place == "closing":
-                await hang(None)
-
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            assert isinstance(request.stream, httpx.AsyncByteStream)
-            arrived.append(b"".join([chunk async for chunk in request.stream]))
-            if place == "transport":
-                await hang(None)
-            return httpx.Response(200, stream=Dripping())
-
-    arrived: list[bytes] = []
+    transport = Clinging(place)
 
     async def main() -> tuple[VoiceError, float]:
         guard = MemoryGuard(clock=loop_time)
-        web = httpx.AsyncClient(transport=Transport())
+        web = httpx.AsyncClient(transport=transport)
         async with VoiceClient("VM1", "key", http_client=web, guard=guard) as client:
             if place == "request":
                 web.event_hooks["request"].append(hang)
@@ -266,27 +279,16 @@ def test_who_hangs_in_a_cleanup_holds_up_no_call(place: str) -> None:
             return caught.value, loop_time() - began
 
     error, took = run_virtual(main())
-    assert error.status is (OutcomeStatus.UNKNOWN if arrived else OutcomeStatus.NOT_SENT)
-    assert bool(arrived) is (place != "request")
+    assert error.status is (OutcomeStatus.UNKNOWN if transport.arrived else OutcomeStatus.NOT_SENT)
+    assert bool(transport.arrived) is (place != "request")
     assert took == 4.0
 
 
 def test_a_reply_that_drips_and_can_not_be_closed_holds_up_no_run() -> None:
     """The time for a reply holds for its stream and what closes it, whoever hangs there."""
 
-    class Dripping(httpx.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            await hang(None)
-            yield b""
-
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            assert isinstance(request.stream, httpx.AsyncByteStream)
-            assert b"".join([chunk async for chunk in request.stream])
-            return httpx.Response(200, stream=Dripping())
-
     async def main() -> tuple[list[OutcomeStatus], float]:
-        web, began = httpx.AsyncClient(transport=Transport()), loop_time()
+        web, began = httpx.AsyncClient(transport=Clinging("body")), loop_time()
         async with (
             VoiceClient("VM1", "key", http_client=web, timeout=10.0, guard=None) as client,
             client.submit_many([(MOBILE, CONTENT)]) as run,
