@@ -1,13 +1,12 @@
 """The intake of a run with a journal: messages are looked up, many at a time, before their turn.
 
-Theory of operation. One task reads up to `AHEAD` messages, asks the journal for all of them at
-once, and sorts them out: what was settled earlier has its outcome at once, *replayed*, whatever
-slow start, rate, guard and breaker say; what may be sent waits for `take`, in order. It asks again
-when half of them have been taken. Where all were settled it reads the next ones while it asks, for
-what is to be sent may be far down. Until it is known what became of a message, it is no more than
-its draft and its number in events: only what is open needs a job. In a journal that was new there
-is nothing to look up, and no message waits here: a key that comes a second time is found by its
-intent.
+Theory of operation. One task reads up to `AHEAD` messages. What stands on the journal's next pages
+as accepted (see `earlier`) has its outcome at once; for all others the journal is asked at once,
+and they are sorted out: what was settled earlier has its outcome, *replayed*, whatever slow start,
+rate, guard and breaker say; what may be sent waits for `take`, in order. It asks again when half
+of them have been taken. Until it is known what became of a message, it is no more than its draft
+and its number in events: only what is open needs a job. In a journal that was new there is nothing
+to look up, and no message waits here: a key that comes a second time is found by its intent.
 
 With the same batch go the numbers that the guard doesn't remember, if the journal has recent calls:
 their windows are restored. So the task has nothing to do only where there is neither.
@@ -28,6 +27,7 @@ from typing import Any, Final
 import attrs
 
 from ihuyi_voice.bulk.deferral import Item
+from ihuyi_voice.bulk.earlier import Earlier
 from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended
 from ihuyi_voice.bulk.sources import NOTHING
@@ -98,11 +98,11 @@ class JournaledIntake(Intake):
         self._events = submitter.events
         self._now = submitter.time()
         self._looks = not journaling.is_new
+        self._earlier = Earlier(journaling if self._looks else None)
         self._stands_aside = not self._looks and not journaling.has_recent
         self._ready: deque[Item] = deque()
         self._waiting: deque[Taken | Invalid] = deque()  # read, and not yet in a batch
         self._batch: list[Taken | Invalid] = []
-        self._all_settled = False  # in the batch before
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
@@ -213,32 +213,44 @@ class JournaledIntake(Intake):
 
     async def _read(self, most: int) -> None:
         """Read a batch of so many, as far as the source has one."""
-        turns = Turns()
+        turns, settled = Turns(), 0
         turns.begin()
-        while not self._passes and super().ready:
-            left = most - len(self._ready) - len(self._waiting)
-            if left <= 0:
+        while True:
+            await self._earlier.follow()
+            left = most - settled - len(self._ready) - len(self._waiting)
+            if left <= 0 or self._passes or not super().ready:
                 return
-            self._read_some(min(left, FEW))
+            settled += self._read_some(min(left, FEW))
             await turns.after(FEW)
 
-    def _read_some(self, most: int) -> None:
-        for _ in range(most):
-            given = self._given()
-            if given is NOTHING:
-                return
-            taken = self._understood(given, self._taken)
-            if taken is not None:
-                self._waiting.append(taken)
+    def _read_some(self, most: int) -> int:
+        """Read so many; those that stand among the earlier ones have their outcome at once."""
+        outcomes: list[Outcome] = []
+        calls: list[int | None] = []
+        try:
+            for _ in range(most):
+                given = self._given()
+                outcome = self._earlier.outcome_of(given)
+                if outcome is not None:
+                    outcomes.append(outcome)
+                    calls.append(announced(self._events, outcome.message.mobile))
+                elif given is NOTHING:
+                    break
+                elif (taken := self._understood(given, self._taken)) is not None:
+                    self._waiting.append(taken)
+        finally:  # a hook may end the program, before the last one has its number
+            self._desk.emit_all(outcomes, [*calls, None][: len(outcomes)])
+        return len(outcomes)
 
     async def _sort_out(self, batch: list[Taken | Invalid]) -> None:
         taken = [each for each in batch if isinstance(each, Taken)]
         invalid = [each for each in batch if isinstance(each, Invalid)]
         ends: Sequence[Ending | None] = [None] * len(taken)
         if taken and self._looks:
-            ends = await self._looked([each.draft for each in taken])
+            ends = await self._journaling.look_all([each.draft for each in taken])
+        found = zip(taken, ends, strict=True)
+        self._earlier.looked_up([e.draft.key for e, end in found if isinstance(end, Submission)])
         rest, outcomes, calls = _parted(taken, ends)
-        self._all_settled = not rest
         self._batch = [*(each for each, _ in rest), *invalid]
         self._desk.emit_all(outcomes, calls)  # known, whatever the journal does from here on
         await self._sort_in(rest, invalid)
@@ -260,19 +272,6 @@ class JournaledIntake(Intake):
     def _emit_refused(self, invalid: Sequence[Invalid]) -> None:
         outcomes = [ended(each.message, each.error) for each in invalid]
         self._desk.emit_all(outcomes, [None] * len(outcomes))
-
-    async def _looked(self, drafts: Sequence[Draft]) -> Sequence[Ending | None]:
-        """Look messages up, and read more meanwhile, where all have been settled so far."""
-        if not (self._all_settled and self._is_low()):
-            return await self._journaling.look_all(drafts)
-        asking = asyncio.Task(self._journaling.look_all(drafts), loop=self._loop)
-        try:
-            await self._read(AHEAD // 2)  # so that no more than two batches lie before a consumer
-            return await asking
-        except BaseException:
-            asking.cancel()
-            asking.add_done_callback(_forgotten)
-            raise
 
     # --- one message
 
@@ -300,12 +299,6 @@ class JournaledIntake(Intake):
             return
         self._waiting.append(Invalid(message, error, draft))
         self.fill()
-
-
-def _forgotten(task: "asyncio.Task[Any]") -> None:
-    """See what a task raised that nobody waits for any more."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _parted(

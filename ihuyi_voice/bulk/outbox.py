@@ -3,12 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Tally
 from ihuyi_voice.calls import Events
 from ihuyi_voice.common.foreign import Endings
 from ihuyi_voice.models import OutcomeStatus
+
+_STATUSES: Final = tuple(OutcomeStatus)
 
 
 class Outbox:
@@ -53,25 +56,28 @@ class Outbox:
         """
         if not outcomes:
             return
-        self._count(outcomes)
+        statuses = self._count(outcomes)
         self.outcomes.extend(outcomes)
         self.changed.set()
-        heard = {status for status in OutcomeStatus if self._events.hears_of(status)}
+        heard = [status for status in statuses if self._events.hears_of(status)]
         if heard:
             self._tell(heard, outcomes, calls)
 
-    def _count(self, outcomes: Sequence[Outcome]) -> None:
+    def _count(self, outcomes: Sequence[Outcome]) -> list[OutcomeStatus]:
+        """Count them; return which statuses there are."""
+        # By lists: what an enumeration is hashed by is written in Python.
+        statuses = [outcome.status for outcome in outcomes]
         again = [outcome.status for outcome in outcomes if outcome.replayed]
-        if again:
-            self._tally.again(again)
+        self._tally.again(again)
         if len(again) < len(outcomes):
             for outcome in outcomes:
                 if not outcome.replayed:
                     self._tally.ended(outcome.status, outcome.error)
+        return [status for status in _STATUSES if status in statuses]
 
     def _tell(
         self,
-        heard: set[OutcomeStatus],
+        heard: Sequence[OutcomeStatus],
         outcomes: Sequence[Outcome],
         calls: Sequence[int | None],
     ) -> None:

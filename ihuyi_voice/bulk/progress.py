@@ -1,7 +1,6 @@
 """Where a bulk run stands: counts, causes, rate and the time that is left."""
 
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -90,10 +89,10 @@ class Tally:
         """Begin to count time."""
         self._started = now
 
-    def again(self, statuses: Collection[OutcomeStatus]) -> None:
+    def again(self, statuses: Sequence[OutcomeStatus]) -> None:
         """Count messages that had ended before this run."""
-        for status, count in Counter(statuses).items():
-            self.counts[status] += count
+        for status in OutcomeStatus:
+            self.counts[status] += statuses.count(status)
         self.replayed += len(statuses)
 
     def ended(self, status: OutcomeStatus, error: VoiceError | None) -> None:

@@ -8,7 +8,7 @@ from ihuyi_voice.calls.errands import Errands
 from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.job import Delay, Job
-from ihuyi_voice.calls.journal import Ending, Journal, Journals
+from ihuyi_voice.calls.journal import Ending, Journal, Journals, Page
 from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.recalling import Recalling
@@ -48,6 +48,7 @@ __all__ = [
     "JournalOfRun",
     "Journaling",
     "Journals",
+    "Page",
     "Patience",
     "Recalling",
     "RetryEvent",

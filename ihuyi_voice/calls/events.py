@@ -27,12 +27,8 @@ _LEVELS: Final = {
     OutcomeStatus.REJECTED: logging.WARNING,
     OutcomeStatus.UNKNOWN: logging.WARNING,
 }
-_numbers: Final = count(1)
-
-
-def next_number() -> int:
-    """Return a number that no other call or run of this process has."""
-    return next(_numbers)
+next_number: Final = count(1).__next__
+"""Returns a number that no other call or run of this process has."""
 
 
 @attrs.define(eq=False)

@@ -14,13 +14,28 @@ A ledger fulfils these protocols by its shape; it imports nothing from here.
 
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+import attrs
 
 from ihuyi_voice.errors import VoiceError
 from ihuyi_voice.models import Draft, Submission
 
 Ending: TypeAlias = Submission | VoiceError
 """How a message ended."""
+
+
+@attrs.frozen
+class Page:
+    """Some of what was accepted in a run, in the order in which it was begun.
+
+    Attributes:
+        rows: What `Journal.accepted` gave, by reference (None if it has none), number and content.
+        last: The place of the last one; 0 if there is none.
+    """
+
+    rows: Mapping[object, tuple[Any, ...]] = attrs.field(factory=dict[object, Any], repr=False)
+    last: int = 0
 
 
 class Journal(Protocol):
@@ -38,6 +53,21 @@ class Journal(Protocol):
 
     async def look(self, drafts: Sequence[Draft]) -> Sequence[Ending | None]:
         """Return what became of each, in their order; None if it may be sent.
+
+        Raises:
+            LedgerUnavailable: The ledger could not be asked.
+        """
+        ...
+
+    async def accepted(self, after: int | str) -> Sequence[tuple[Any, ...]]:
+        """Return the next of what was accepted, in the order in which it was begun.
+
+        Of each its place, its reference (None if it has none), its number, its content, its
+        `voice_id` and its attempts. What is not among them may have been accepted all the same: a
+        journal that can't tell gives nothing, or lacks this method.
+
+        Args:
+            after: The place or the key of the one before; 0 for none.
 
         Raises:
             LedgerUnavailable: The ledger could not be asked.

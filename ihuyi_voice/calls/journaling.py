@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 from ihuyi_voice.calls.batches import Batches
 from ihuyi_voice.calls.errands import Errands, failed
-from ihuyi_voice.calls.journal import Ending, Journal
+from ihuyi_voice.calls.journal import Ending, Journal, Page
 from ihuyi_voice.calls.waiting import PATIENCE, all_ended, ended
 from ihuyi_voice.common.foreign import ENDING, shown, words
 from ihuyi_voice.common.logs import tell
@@ -39,6 +39,7 @@ ASKING: Final = 15.0
 """How long a ledger may take to answer before anything is sent, in seconds."""
 
 _SLOW: Final = f"the ledger did not answer within {PATIENCE:g} s"
+_COLUMNS: Final = 6  # of what was accepted
 _REFUSALS: Final = (CallInFlight, InvalidRequest, RunStopped)
 
 
@@ -107,6 +108,21 @@ class Journaling:
             end if isinstance(end, Submission) or end is None else self._checked(end)
             for end in ends
         ]
+
+    async def accepted(self, after: int | str) -> Page:
+        """Return the next page of what was accepted, behind a place or a key; none at the end.
+
+        Raises:
+            LedgerUnavailable: Nobody knows.
+        """
+        given = await self._answer(self._errands.begin(self._leafed(after)), _let_go)
+        try:
+            return _page(given)
+        except ENDING:
+            raise
+        except BaseException as exc:
+            text = f"it gave {shown(given)} for what was accepted: {words(exc)}"
+            raise self._unavailable(text) from exc
 
     async def recall(self, mobile: str) -> Sequence[float]:
         """Return the ages, in seconds, of a number's calls that count for its limits.
@@ -227,6 +243,10 @@ class Journaling:
         answer: object = await getattr(self._journal, method)(question)
         return answer
 
+    async def _leafed(self, after: int | str) -> object:
+        accepted = getattr(self._journal, "accepted", None)
+        return () if accepted is None else await accepted(after)
+
     def _checked(self, end: object) -> Ending | None:
         if end is None or isinstance(end, Submission):
             return end
@@ -254,6 +274,14 @@ def _let_go(_: object) -> None:
 
 def _listed(given: object) -> Sequence[object]:
     return cast("Sequence[object]", given) if isinstance(given, Sequence) else ()
+
+
+def _page(given: Any) -> Page:  # noqa: ANN401 - a ledger is foreign code
+    if not given:
+        return Page()
+    if {*map(len, given)} != {_COLUMNS}:
+        raise ValueError("a row has too few columns, or too many")
+    return Page({row[1:4]: row for row in given}, int(given[-1][0]))
 
 
 def _ages(given: Any, mobile: str) -> list[float]:  # noqa: ANN401 - a ledger is foreign code

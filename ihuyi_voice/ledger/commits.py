@@ -88,6 +88,12 @@ _KNOWN: Final = (  # by place, and no more than what was accepted needs
     "SELECT key, mobile, content, state, attempts, voice_id, text FROM {entries}{by_key}"
     " WHERE run = :run AND {among_keys}"
 )
+_ACCEPTED: Final = (  # by place
+    "SELECT id, CASE WHEN reference IS NULL THEN NULL ELSE key END, mobile, content,"
+    " COALESCE(voice_id, ''), attempts FROM {entries}{by_state} WHERE run = :run"
+    " AND state = {ACCEPTED} AND id > CAST(:after AS BIGINT) ORDER BY id LIMIT 1000"
+)
+_PLACE: Final = "SELECT id FROM {entries}{by_key} WHERE run = :run AND key = :key"
 _PART: Final = "SELECT epoch, state FROM {parts} WHERE run = :run AND part = :part{share}"
 USED: Final = (  # unless somebody has it locked, who may be asleep
     "UPDATE {runs} SET used_at = {now} WHERE id IN"
@@ -173,6 +179,15 @@ class Commits:
                 draft = drafts[place]
                 ends[place] = stands_against(found.get(draft.key), draft, opens)
         return ends
+
+    def accepted(self, book: Book, after: int | str) -> Work[Sequence[Any]]:
+        """Return the next of what was accepted, in the order in which it was begun."""
+        yield from self.owners.in_order()
+        if isinstance(after, str):
+            rows = yield Query(self.owners.say(_PLACE), {"run": book.run, "key": after})
+            after = rows[0]["id"] if rows else 0
+        said = {"run": book.run, "after": after}
+        return (yield Query(self.owners.say(_ACCEPTED), said, by_place=True))
 
     def orphans(self, book: Book, keys: Collection[str], owner: int) -> Work[bool]:
         """Return whether any of these keyed calls is in flight, and its owner dead."""

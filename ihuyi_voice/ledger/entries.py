@@ -173,6 +173,7 @@ def first_of(owners: Owners, run: int) -> Work[int]:
 
 def page(owners: Owners, run: int, states: object, after: int) -> Work[Sequence[Row]]:
     """Return the next entries, in the order in which they came into the ledger."""
+    yield from owners.in_order()
     where = _where(owners, run) | {"after": after, "most": PAGE}
     if states is None:
         return (yield Query(owners.say(_ALL), where))

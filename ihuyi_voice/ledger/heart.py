@@ -176,6 +176,12 @@ class Heart:
         await self.write(lambda: self._commits.bury(book, keys, owner))
         return await self.read(lambda: self._commits.look(book, drafts, opens))
 
+    async def accepted(self, book: Book, after: int | str) -> Sequence[tuple[Any, ...]]:
+        """Return the next of what was accepted; nothing of a part, which yields what is open."""
+        if book.keyed or book.part:
+            return ()
+        return await self.read(lambda: self._commits.accepted(book, after))
+
     async def recall(self, account: str, mobiles: Sequence[str]) -> Mapping[str, Sequence[float]]:
         """Return the ages of each number's calls."""
         return await self.read(lambda: recall(self._owners, account, mobiles))

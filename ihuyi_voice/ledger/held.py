@@ -106,6 +106,7 @@ class HeldPart:
 
 
 def _page(owners: Owners, where: Mapping[str, Any]) -> Work[list[Row]]:
+    yield from owners.in_order()
     return (yield Query(owners.say(_TO_SEND), where))
 
 

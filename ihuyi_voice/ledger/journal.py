@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -26,6 +26,10 @@ class Desk(Protocol):
         self, book: Book, drafts: Sequence[Draft], opens: int
     ) -> Sequence[Ending | None]:
         """Return what stands against sending each."""
+        ...
+
+    async def accepted(self, book: Book, after: int | str) -> Sequence[tuple[Any, ...]]:
+        """Return the next of what was accepted."""
         ...
 
     async def recall(self, account: str, mobiles: Sequence[str]) -> Mapping[str, Sequence[float]]:
@@ -76,6 +80,19 @@ class Journal:
             return ends
         found = iter(ends)
         return [wrong.get(place) or next(found) for place in range(len(drafts))]
+
+    async def accepted(self, after: int | str) -> Sequence[tuple[Any, ...]]:
+        """Return the next of what was accepted, in the order in which it was begun.
+
+        Of each its place, its reference, its number, its content, its voice_id and its attempts.
+
+        Args:
+            after: The place or the key of the one before; 0 for none.
+
+        Raises:
+            LedgerUnavailable: The ledger could not be asked.
+        """
+        return await self._desk.accepted(await self._find(), after)
 
     def intend(self, draft: Draft) -> Awaitable[Ending | None]:
         """Write durably that this call is about to be made; None if it may be, by this caller only.

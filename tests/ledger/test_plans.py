@@ -10,11 +10,20 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ihuyi_voice.ledger import commits, entries, matching, owners, recall, runs
+from ihuyi_voice.ledger import (
+    commits,
+    entries,
+    held,
+    loading,
+    matching,
+    owners,
+    recall,
+    runs,
+)
 from ihuyi_voice.ledger.batch import FLOWN, NEW
 from ihuyi_voice.ledger.owners import Owners
 from ihuyi_voice.ledger.schema import Spelling, Timing
-from ihuyi_voice.storage.statements import DIALECTS, Query, Table, arrays, by_rows, numbered
+from ihuyi_voice.storage.statements import DIALECTS, Query, Table, Work, arrays, by_rows, numbered
 
 pytestmark = pytest.mark.long
 
@@ -22,6 +31,8 @@ KEY, MOBILE, STATE = "ihuyi_entries_key", "ihuyi_entries_mobile", "ihuyi_entries
 PLANS = [
     (commits._ROWS, KEY),
     (commits._KNOWN, KEY),
+    (commits._ACCEPTED, STATE),
+    (commits._PLACE, KEY),
     (owners._LOST, KEY),
     (entries._ONE, KEY),
     (entries._DECIDE, KEY),
@@ -109,8 +120,11 @@ DIALECT = DIALECTS["postgresql"]
 SAID = Spelling(DIALECT, "test", own_clock=False)
 
 
+OWNERS = Owners(SAID, Timing(), float)
+
+
 @pytest.fixture
-async def grown(postgres: str) -> AsyncGenerator[asyncpg.Connection]:
+async def unseen(postgres: str) -> AsyncGenerator[asyncpg.Connection]:
     """Tables that have grown since nobody looked at them, in a transaction of ours."""
     connection = await asyncpg.connect(postgres)
     transaction = connection.transaction()
@@ -118,12 +132,22 @@ async def grown(postgres: str) -> AsyncGenerator[asyncpg.Connection]:
     for statement in SAID.schema("test").create(DIALECT):
         await connection.execute(statement)
     await connection.execute(SAID(GROWN))
-    (pin,) = Owners(SAID, Timing(), float).pinned()
-    assert isinstance(pin, Query)
-    await connection.execute(pin.sql)
     yield connection
     await transaction.rollback()
     await connection.close()
+
+
+@pytest.fixture
+async def grown(unseen: asyncpg.Connection) -> asyncpg.Connection:
+    """The same, and a transaction that keeps to the indexes."""
+    await unseen.execute(_only(OWNERS.pinned()))
+    return unseen
+
+
+def _only(work: Work[object]) -> str:
+    (statement,) = work
+    assert isinstance(statement, Query)
+    return statement.sql
 
 
 @pytest.mark.parametrize("asked", SQL)
@@ -154,3 +178,31 @@ async def test_postgresql_settles_by_the_index_what_comes_with_new_intents(
     plan = await grown.fetch(f"EXPLAIN {sql}", *[given[name] for name in names])
     assert "test_entries_key on test_entries e" in str(plan), plan
     assert "Seq Scan on test_entries" not in str(plan), plan
+
+
+PAGES = {
+    "accepted": (commits._ACCEPTED, "pkey"),
+    "all": (entries._ALL, "pkey"),
+    "some": (entries._SOME["postgresql"], "pkey"),
+    "to send": (held._TO_SEND, "part"),
+}
+
+
+@pytest.mark.parametrize("seen", [None, "ANALYZE {entries}", "DELETE FROM {entries}"])
+@pytest.mark.parametrize("asked", PAGES)
+async def test_postgresql_sorts_no_run_for_a_page_of_it(
+    unseen: asyncpg.Connection, asked: str, seen: str | None
+) -> None:
+    """Nor does it read one to its end, whatever is known of the tables."""
+    await unseen.execute(SAID(loading._INDEX.replace("{entries_part}", "test_entries_part")))
+    if seen is not None:
+        await unseen.execute(SAID(seen))
+        await unseen.execute(SAID("ANALYZE {entries}"))
+    template, index = PAGES[asked]
+    sql, names = numbered(SAID(template))
+    given = {"run": 1, "part": 1, "after": 1_500, "most": 500, "opens": 3}
+    given |= {"states": [6], "dead": 10.0}
+    await unseen.execute(_only(OWNERS.in_order()))
+    plan = str(await unseen.fetch(f"EXPLAIN {sql}", *[given[name] for name in names]))
+    assert f"Index Scan using test_entries_{index}" in plan
+    assert "Sort" not in plan

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
@@ -25,7 +25,7 @@ from ihuyi_voice.models import Draft
 from tests.support.guards import NoException
 from tests.support.virtual_time import loop_time
 
-Asked: TypeAlias = Literal["look", "intend", "settle", "recall", "enter", "leave"]
+Asked: TypeAlias = Literal["look", "accepted", "intend", "settle", "recall", "enter", "leave"]
 Manner: TypeAlias = Literal[
     "raises", "raises no Exception", "is cancelled", "hangs", "is slow", "raises late", "lies"
 ]
@@ -97,6 +97,7 @@ class FakeLedger:
         told: What was asked of it, in order.
         begun: Set when it begins to misbehave.
         latency: Seconds that each method takes.
+        page: How many of what was accepted it tells of at once.
     """
 
     store: Store = attrs.field(factory=Store)
@@ -105,6 +106,7 @@ class FakeLedger:
     after: int = 0
     alive: bool = True
     latency: float = 0.0
+    page: int = 100
     told: list[str] = attrs.field(factory=list[str])
     asked: list[int] = attrs.field(factory=list[int])
     begun: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -203,6 +205,22 @@ class FakeJournal:
         ends = [self._end(draft) for draft in drafts]
         _raise_if(late)
         return ends
+
+    async def accepted(self, after: int | str) -> Sequence[tuple[Any, ...]]:
+        """Tell what was accepted."""
+        late = await self.ledger.misbehave("accepted")
+        if self.ledger.method == "accepted" and self.ledger.manner == "lies":
+            return [(1, "r1")]
+        if isinstance(after, str):
+            after = [row.draft.key for row in self.rows()].index(after) + 1
+        found = [
+            (place, each.reference, each.mobile, each.content, row.end.voice_id, row.end.attempts)
+            for place, row in enumerate(self.rows(), 1)
+            if isinstance(row.end, Submission) and place > after
+            for each in [row.draft]
+        ]
+        _raise_if(late)
+        return found[: self.ledger.page]
 
     async def intend(self, draft: Draft) -> Ending | None:
         """Grant it, unless somebody has it or had it."""

@@ -199,6 +199,11 @@ class Book:
         found: Sequence[Ending | None] = await self.inside.look(drafts)
         return found
 
+    async def accepted(self, after: int | str) -> Sequence[tuple[Any, ...]]:
+        """Return the next of what was accepted; asked of a run that goes on, when all is calm."""
+        found: Sequence[tuple[Any, ...]] = await self.inside.accepted(after)
+        return found
+
     async def intend(self, draft: Draft) -> Ending | None:
         """Write an intent."""
         await self.mischief.awaited("ledger.intend, before")

@@ -117,6 +117,11 @@ class WatchedJournal:
         """Return what became of each."""
         return [self.read(end) for end in await self.journal.look(drafts)]
 
+    async def accepted(self, after: int | str) -> Sequence[tuple[Any, ...]]:
+        """Return the next of what was accepted."""
+        found: Sequence[tuple[Any, ...]] = await self.journal.accepted(after)
+        return found
+
     async def intend(self, draft: Draft) -> Ending | None:
         """Ask for a call."""
         process = current()

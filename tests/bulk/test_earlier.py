@@ -1,0 +1,230 @@
+"""What stands on a journal's pages as accepted needs no look-up, and all else is as with one."""
+
+from collections import Counter
+from typing import Any, Final
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ihuyi_voice import (
+    Action,
+    InvalidRequest,
+    LedgerUnavailable,
+    Message,
+    NotSent,
+    Operation,
+    Outcome,
+    OutcomeUnknown,
+    Submission,
+    VendorError,
+)
+from ihuyi_voice.bulk.earlier import Earlier
+from ihuyi_voice.calls.errands import Errands
+from ihuyi_voice.calls.journaling import Journaling
+from ihuyi_voice.models import Draft, digest
+from tests.bulk.test_named_runs import ACCEPTED, RUN, all_of, messages, settled
+from tests.support.journals import FakeLedger, Row
+from tests.support.vendor import CONTENT, in_process, vendor
+from tests.support.virtual_time import run_virtual
+
+OTHER: Final = CONTENT + "！"
+ENDS: Final = (
+    Submission("v1", "", "提交成功", 2),
+    Submission("", "", "settled by a person"),
+    OutcomeUnknown("no reply"),
+    NotSent("no connection"),
+    VendorError(4030, "号码黑名单", Operation.SUBMIT, Action.FIX_REQUEST),
+)
+
+
+class Text(str):
+    """A text of the caller's own class, which says that it is any other one."""
+
+    __slots__ = ()
+
+    def __eq__(self, _: object) -> bool:
+        raise AssertionError("nobody asks it")
+
+    __hash__ = str.__hash__
+
+
+class Letter(Message):
+    """A message of the caller's own class."""
+
+
+def message(place: int, *, named: bool, content: str = CONTENT) -> Message:
+    """Return a message of its own number, with a reference or without one."""
+    return Message(f"139{place:08d}", content, f"r{place}" if named else None)
+
+
+def ledger_of(entries: list[tuple[Message, Any]], account: str, **options: Any) -> FakeLedger:
+    """Return a ledger in which a run has ended so, long ago."""
+    ledger = FakeLedger(**options)
+    for each, end in entries:
+        key = each.reference or digest(each.mobile, each.content)
+        draft = Draft(key, each.mobile, each.content, each.reference)
+        ledger.store.rows[account, RUN, key] = Row(draft, ledger, end, -1e6)
+    return ledger
+
+
+def run_with(
+    entries: list[tuple[Message, Any]], listed: list[Message], page: int
+) -> tuple[Counter[str], Counter[Any], list[str]]:
+    """Return the outcomes of a run that goes on, who was rung, and what the ledger was asked."""
+
+    async def main() -> tuple[list[Outcome], Counter[Any], list[str]]:
+        simulator = vendor(limits=())
+        ledger = ledger_of(entries, simulator.account, page=page)
+        async with in_process(simulator, ledger=ledger, guard=None) as client:
+            found = await all_of(client, listed, max_failures=None, max_rejections=None)
+        return found, simulator.rung(), ledger.told
+
+    found, rung, told = run_virtual(main())
+    shown = Counter(str(_shown(each)) for each in found)
+    return shown, rung, told
+
+
+def _shown(outcome: Outcome) -> dict[str, Any]:
+    new = outcome.status is ACCEPTED and not outcome.replayed
+    return outcome.to_dict() | ({"voice_id": "new"} if new else {})
+
+
+Entries = st.lists(
+    st.tuples(st.integers(0, 30), st.booleans(), st.sampled_from(ENDS)),
+    unique_by=lambda each: each[:2],
+    max_size=30,
+)
+Listed = st.lists(
+    st.tuples(st.integers(0, 32), st.booleans(), st.sampled_from((CONTENT, CONTENT, OTHER))),
+    max_size=40,
+)
+IN_ORDER = [(place, True, CONTENT) for place in range(30)]
+ALL_ACCEPTED = [(place, True, ENDS[0]) for place in range(30)]
+
+
+@given(entries=Entries, listed=Listed, page=st.integers(1, 12))
+@example(ALL_ACCEPTED, IN_ORDER, 12)
+@example(ALL_ACCEPTED, IN_ORDER[::-1], 3)
+@example(ALL_ACCEPTED, [each for each in IN_ORDER for _ in range(2)], 5)
+def test_the_pages_change_nothing_but_the_cost(
+    entries: list[tuple[int, bool, Any]], listed: list[tuple[int, bool, str]], page: int
+) -> None:
+    """Whatever is in the ledger, and in whatever order the list comes."""
+    ended = [(message(place, named=named), end) for place, named, end in entries]
+    wanted = [message(place, named=named, content=text) for place, named, text in listed]
+    with_pages, without = run_with(ended, wanted, page), run_with(ended, wanted, 0)
+    assert with_pages[:2] == without[:2]
+
+
+def test_a_list_in_its_old_order_needs_no_look_up() -> None:
+    """Each page is asked for once, and one behind the last."""
+    given = [message(place, named=place % 2 == 0) for place in range(1_000)]
+    found, rung, told = run_with([(each, ENDS[0]) for each in given], given, 100)
+    assert (sum(found.values()), sum(rung.values())) == (1_000, 0)
+    assert (told.count("look"), told.count("accepted")) == (0, 11)
+
+
+@pytest.mark.parametrize(
+    ("kept", "pages", "look_ups"),
+    [
+        (slice(None, None, 2), 17, 1),  # every other one is gone
+        (slice(2_000, None), 10, 2),  # the first half is
+        (slice(3_900, None), 3, 2),
+    ],
+)
+def test_a_list_that_has_lost_and_got_some_needs_few_look_ups(
+    kept: slice, pages: int, look_ups: int
+) -> None:
+    """What is new is looked up; where much is gone, the pages go on behind it."""
+    before = [message(place, named=place % 2 == 0) for place in range(4_000)]
+    new = [message(place, named=True) for place in range(5_000, 5_100)]
+    given = [*new, *before[kept]]
+    found, rung, told = run_with([(each, ENDS[0]) for each in before], given, 250)
+    assert (sum(found.values()), sum(rung.values())) == (len(given), 100)
+    assert told.count("accepted") <= pages
+    assert told.count("look") <= look_ups
+
+
+def test_a_list_in_another_order_asks_for_few_pages() -> None:
+    """Each would be read in vain."""
+    before = [message(place, named=True) for place in range(2_000)]
+    given = sorted(before, key=lambda each: str(each.reference)[::-1])
+    found, rung, told = run_with([(each, ENDS[0]) for each in before], given, 100)
+    assert (sum(found.values()), sum(rung.values())) == (2_000, 0)
+    assert told.count("accepted") <= 9  # of 21
+
+
+def test_what_is_no_plain_message_is_looked_up() -> None:
+    """Classes of the caller's are not asked what they are equal to."""
+    plain = message(1, named=True)
+    odd: list[Any] = [
+        Letter(plain.mobile, CONTENT, "r1"),
+        Message(Text(plain.mobile), CONTENT, "r1"),
+        Message(plain.mobile, Text(CONTENT), "r1"),
+        Message(plain.mobile, CONTENT, Text("r1")),
+        Message(plain.mobile, CONTENT, 1),  # type: ignore[arg-type]
+        Message(13900000001, CONTENT, "r1"),  # type: ignore[arg-type]
+        Message(plain.mobile, ["r1"], "r1"),  # type: ignore[arg-type]
+        (plain.mobile, CONTENT, "r1"),
+    ]
+
+    async def main() -> None:
+        ledger = ledger_of([(plain, ENDS[0])], "VM1")
+        async with ledger.run("VM1", RUN) as journal:
+            earlier = Earlier(Journaling(lambda: journal, Errands()))
+            await earlier.follow()
+        known = Outcome(plain, ACCEPTED, "v1", attempts=2, replayed=True)
+        assert earlier.outcome_of(plain) == known
+        assert [earlier.outcome_of(each) for each in odd] == [None] * len(odd)
+
+    run_virtual(main())
+
+
+async def _without(ledger: FakeLedger) -> tuple[list[Outcome], list[str]]:
+    simulator = vendor()
+    given = messages(6)
+    settled(ledger.store, given[:3], simulator.account, ledger)
+    async with in_process(simulator, ledger=ledger) as client:
+        return await all_of(client, given), ledger.told
+
+
+def test_a_journal_that_has_no_pages_is_asked_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that somebody wrote before there were any."""
+    monkeypatch.delattr("tests.support.journals.FakeJournal.accepted")
+    found, told = run_virtual(_without(FakeLedger()))
+    assert [(each.status, each.replayed) for each in found] == [
+        *[(ACCEPTED, True)] * 3, *[(ACCEPTED, False)] * 3,
+    ]  # fmt: skip
+    assert "look" in told
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [(1, "r1", "139", CONTENT, "v1")],
+        [(1, None, "139", CONTENT, "v1", 1), ()],
+        [[1, None, "139", CONTENT, "v1", 1]],
+        [("one", None, "139", CONTENT, "v1", 1)],
+        {"r1": "v1"},
+        7,
+        InvalidRequest("a ledger's"),
+    ],
+)
+def test_a_page_that_is_none_is_a_failure_of_the_ledger(given: Any) -> None:
+    """Nothing is sent then, and it is told in words."""
+
+    class Odd:
+        async def accepted(self, _: int) -> Any:
+            if isinstance(given, Exception):
+                raise given
+            return given
+
+    async def main() -> None:
+        journal: Any = Odd()
+        journaling = Journaling(lambda: journal, Errands())
+        with pytest.raises(LedgerUnavailable, match="for what was accepted"):
+            await journaling.accepted(0)
+        assert isinstance(journaling.failure, LedgerUnavailable)
+
+    run_virtual(main())
