@@ -12,7 +12,9 @@ order asks for few pages in vain.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from itertools import chain
+from operator import attrgetter
+from typing import Any, Final
 
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.calls import Journaling, Page
@@ -20,6 +22,8 @@ from ihuyi_voice.models import Message, OutcomeStatus
 
 _ENOUGH: Final = 8  # one in so many
 _MANY: Final = 64  # that were looked up
+_NAME: Final = attrgetter("reference", "mobile", "content")
+_PLAIN: Final = frozenset[type]([str, type(None)])
 _ACCEPTED: Final = OutcomeStatus.ACCEPTED
 
 
@@ -59,23 +63,37 @@ class Earlier:
             self._misses, self._enough_misses = 0, 2 * self._enough_misses
             self._next = keys[-1]
 
-    def outcome_of(self, given: object) -> Outcome | None:
-        """Return the outcome of what the caller gave, if it stands on these pages.
+    def outcomes_of(self, given: Sequence[object]) -> list[Outcome | None]:
+        """Return the outcome of each that stands on these pages; None of any other.
 
         Nothing foreign is asked: what is no plain message of plain texts stands nowhere.
         """
-        if type(given) is not Message:
-            return None
-        mobile, content, reference = given.mobile, given.content, given.reference
-        if type(mobile) is not str or type(content) is not str:
-            return None
-        if type(reference) is not str and reference is not None:
-            return None
-        name = reference, mobile, content
-        row = self._older.rows.get(name)
-        if row is None:
-            row = self._newer.rows.get(name)
-            if row is None:
-                return None
-            self._met += 1
-        return Outcome(given, _ACCEPTED, row[4], None, row[5], None, True)  # noqa: FBT003 - fast
+        messages: Sequence[Any] = given
+        if {*map(type, given)} != {Message}:
+            messages = [*map(_message, given)]
+        return [
+            None if row is None else Outcome(each, _ACCEPTED, row[4], None, row[5], None, True)  # noqa: FBT003 - by place, for speed
+            for each, row in zip(messages, self._rows(messages), strict=True)
+        ]
+
+    def _rows(self, messages: Sequence[Any]) -> list[Any]:
+        if {*map(type, messages)} <= {Message}:
+            names = [*map(_NAME, messages)]
+            if {*map(type, chain.from_iterable(names))} <= _PLAIN:
+                return self._found(names)
+        if len(messages) == 1:
+            return [None]
+        return [row for each in messages for row in self._rows([each])]
+
+    def _found(self, names: Sequence[object]) -> list[Any]:
+        rows = [*map(self._older.rows.get, names)]
+        if all(rows):
+            return rows
+        newer = [*map(self._newer.rows.get, names)]
+        self._met += len(newer) - newer.count(None)
+        return [one or other for one, other in zip(rows, newer, strict=True)]
+
+
+def _message(given: object) -> object:
+    """Return a plain pair as the message that it is."""
+    return Message(*given) if type(given) is tuple and len(given) == 2 else given  # noqa: PLR2004

@@ -145,6 +145,11 @@ class Intake:
         self._tally.read += given is not NOTHING
         return given
 
+    def _given_some(self, most: int) -> Sequence[object]:
+        given = self._source.take_some(most)
+        self._tally.read += len(given)
+        return given
+
     def _understood(self, given: object, make: Callable[[Message], T]) -> T | None:
         """Return what is made of a message; None if it has its outcome instead."""
         message = None

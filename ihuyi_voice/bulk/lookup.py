@@ -30,10 +30,17 @@ from ihuyi_voice.bulk.deferral import Item
 from ihuyi_voice.bulk.earlier import Earlier
 from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended
-from ihuyi_voice.bulk.sources import NOTHING
 from ihuyi_voice.bulk.turns import FEW, Turns
-from ihuyi_voice.calls import Ending, Entry, Journaling, Submitter, announced, check_key
-from ihuyi_voice.common.foreign import ENDING
+from ihuyi_voice.calls import (
+    Ending,
+    Entry,
+    Journaling,
+    Submitter,
+    announced,
+    announced_all,
+    check_key,
+)
+from ihuyi_voice.common.foreign import ENDING, Endings
 from ihuyi_voice.common.plain import plain
 from ihuyi_voice.errors import (
     CallInFlight,
@@ -225,22 +232,30 @@ class JournaledIntake(Intake):
 
     def _read_some(self, most: int) -> int:
         """Read so many; those that stand among the earlier ones have their outcome at once."""
-        outcomes: list[Outcome] = []
+        given, endings = self._given_some(most), Endings()
+        known = self._earlier.outcomes_of(given)
+        outcomes = [outcome for outcome in known if outcome is not None]
+        with endings:
+            self._emit_known(outcomes)
+        for each, outcome in zip(given, known, strict=True):
+            if outcome is None:
+                with endings:
+                    self._put_by(each)
+        endings.let_go()
+        return len(outcomes)
+
+    def _emit_known(self, outcomes: Sequence[Outcome]) -> None:
         calls: list[int | None] = []
         try:
-            for _ in range(most):
-                given = self._given()
-                outcome = self._earlier.outcome_of(given)
-                if outcome is not None:
-                    outcomes.append(outcome)
-                    calls.append(announced(self._events, outcome.message.mobile))
-                elif given is NOTHING:
-                    break
-                elif (taken := self._understood(given, self._taken)) is not None:
-                    self._waiting.append(taken)
-        finally:  # a hook may end the program, before the last one has its number
-            self._desk.emit_all(outcomes, [*calls, None][: len(outcomes)])
-        return len(outcomes)
+            calls.extend(announced_all(self._events, (each.message.mobile for each in outcomes)))
+        finally:  # a hook may end the program
+            calls += [None] * (len(outcomes) - len(calls))
+            self._desk.emit_all(outcomes, calls)
+
+    def _put_by(self, given: object) -> None:
+        taken = self._understood(given, self._taken)
+        if taken is not None:
+            self._waiting.append(taken)
 
     async def _sort_out(self, batch: list[Taken | Invalid]) -> None:
         taken = [each for each in batch if isinstance(each, Taken)]

@@ -8,8 +8,17 @@ what was not taken from them.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from inspect import isasyncgen, isgenerator
+from itertools import islice
 from typing import Any, Final, Protocol, TypeAlias
 
 from ihuyi_voice.common.foreign import ENDING
@@ -60,6 +69,10 @@ class Source(Protocol):
         """Return the next message, or NOTHING."""
         ...
 
+    def take_some(self, most: int) -> Sequence[object]:
+        """Return the next messages, so many at the most; none if there is none just now."""
+        ...
+
     def give_up(self) -> None:
         """Stop reading, and close what is to be closed; what was read ahead can still be taken."""
         ...
@@ -70,6 +83,7 @@ class SyncSource:
 
     def __init__(self, messages: Iterable[object]) -> None:
         self._ended = False
+        self._left: deque[object] = deque()  # that were read when the iterable ended the program
         self.error: BaseException | None = None
         self.in_memory = type(messages) in _COUNTED
         self._messages: Iterator[object] = iter(messages)
@@ -78,12 +92,12 @@ class SyncSource:
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to take."""
-        return self._ended
+        return self._ended and not self._left
 
     @property
     def ready(self) -> bool:
         """Whether `take` may have a message at once."""
-        return not self._ended
+        return not self.ended
 
     @property
     def reader(self) -> None:
@@ -92,20 +106,38 @@ class SyncSource:
 
     def take(self) -> object:
         """Return the next message; an exception of the iterable ends it."""
+        if self._left:
+            return self._left.popleft()
         if self._ended:
             return NOTHING
         try:
             return next(self._messages)
         except StopIteration:
-            pass
-        # The iterable is the caller's code: whatever it raises belongs to the caller.
-        except BaseException as exc:
-            self.error = no_end(exc)
             self._ended = True
-            if isinstance(exc, ENDING):
-                raise
-        self._ended = True
+        except BaseException as exc:  # noqa: BLE001 - told, and raised if it ends the program
+            self._broken(exc)
         return NOTHING
+
+    def take_some(self, most: int) -> Sequence[object]:
+        """Return the next ones; those that were read before an exception are among them."""
+        taken, self._left = self._left, deque()
+        if self._ended:
+            return taken
+        try:
+            taken.extend(islice(self._messages, most))
+        except BaseException as exc:  # noqa: BLE001 - as above
+            if isinstance(exc, ENDING):
+                self._left.extend(taken)
+            self._broken(exc)
+        self._ended |= len(taken) < most
+        return taken
+
+    def _broken(self, exc: BaseException) -> None:
+        # The iterable is the caller's code: whatever it raises belongs to the caller.
+        self.error = no_end(exc)
+        self._ended = True
+        if isinstance(exc, ENDING):
+            raise exc
 
     def give_up(self) -> None:
         """Stop reading."""
@@ -163,6 +195,11 @@ class AsyncSource:
         """Return the next message that has been read."""
         self._room.set()
         return self._ahead.popleft() if self._ahead else NOTHING
+
+    def take_some(self, most: int) -> Sequence[object]:
+        """Return those that have been read, so many at the most."""
+        self._room.set()
+        return [self._ahead.popleft() for _ in range(min(most, len(self._ahead)))]
 
     def give_up(self) -> None:
         """Stop reading; a message that is being awaited is given up."""

@@ -14,7 +14,7 @@ from ihuyi_voice.calls.operations import repeat
 from ihuyi_voice.calls.recalling import Recalling
 from ihuyi_voice.calls.retries import RetryPolicy, check_retry
 from ihuyi_voice.calls.submission import Submitter
-from ihuyi_voice.calls.telling import announce, announced
+from ihuyi_voice.calls.telling import announce, announced, announced_all
 from ihuyi_voice.calls.waiting import Patience, all_ended
 from ihuyi_voice.events import (
     AttemptEnded,
@@ -62,6 +62,7 @@ __all__ = [
     "all_ended",
     "announce",
     "announced",
+    "announced_all",
     "check_key",
     "check_ledger",
     "check_retry",

@@ -1,6 +1,7 @@
 """What a submission's steps tell of themselves: its waits, its attempts, its being cut off."""
 
 import logging
+from collections.abc import Iterable, Iterator
 
 from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.job import Job
@@ -28,6 +29,13 @@ def announced(events: Events, mobile: str) -> int:
     if Submitted in events.kinds:
         events.tell(Submitted(call, mobile))
     return call
+
+
+def announced_all(events: Events, mobiles: Iterable[str]) -> Iterator[int]:
+    """Tell the same of many, one after the other as their numbers are asked for."""
+    if not events.is_choosy and Submitted not in events.kinds:
+        return (next_number() for _ in mobiles)
+    return (announced(events, mobile) for mobile in mobiles)
 
 
 def let_go(events: Events, job: Job, voice: VoicePhp, now: float) -> float:

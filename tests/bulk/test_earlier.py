@@ -53,6 +53,12 @@ class Letter(Message):
     """A message of the caller's own class."""
 
 
+class Pair(tuple[str, str]):
+    """A pair of the caller's own class."""
+
+    __slots__ = ()
+
+
 def message(place: int, *, named: bool, content: str = CONTENT) -> Message:
     """Return a message of its own number, with a reference or without one."""
     return Message(f"139{place:08d}", content, f"r{place}" if named else None)
@@ -157,7 +163,8 @@ def test_a_list_in_another_order_asks_for_few_pages() -> None:
 
 def test_what_is_no_plain_message_is_looked_up() -> None:
     """Classes of the caller's are not asked what they are equal to."""
-    plain = message(1, named=True)
+    plain, unnamed = message(1, named=True), message(2, named=False)
+    pair = unnamed.mobile, unnamed.content
     odd: list[Any] = [
         Letter(plain.mobile, CONTENT, "r1"),
         Message(Text(plain.mobile), CONTENT, "r1"),
@@ -167,16 +174,28 @@ def test_what_is_no_plain_message_is_looked_up() -> None:
         Message(13900000001, CONTENT, "r1"),  # type: ignore[arg-type]
         Message(plain.mobile, ["r1"], "r1"),  # type: ignore[arg-type]
         (plain.mobile, CONTENT, "r1"),
+        (plain.mobile,),
+        (["139"], CONTENT),
+        [*pair],
+        Pair(pair),
+        None,
     ]
 
     async def main() -> None:
-        ledger = ledger_of([(plain, ENDS[0])], "VM1")
+        ledger = ledger_of([(plain, ENDS[0]), (unnamed, ENDS[1])], "VM1")
         async with ledger.run("VM1", RUN) as journal:
             earlier = Earlier(Journaling(lambda: journal, Errands()))
             await earlier.follow()
-        known = Outcome(plain, ACCEPTED, "v1", attempts=2, replayed=True)
-        assert earlier.outcome_of(plain) == known
-        assert [earlier.outcome_of(each) for each in odd] == [None] * len(odd)
+        known = [
+            Outcome(plain, ACCEPTED, "v1", attempts=2, replayed=True),
+            Outcome(unnamed, ACCEPTED, "", attempts=1, replayed=True),
+        ]
+        given = [odd[0], plain, *odd[1:], pair]
+        assert earlier.outcomes_of([]) == []
+        assert earlier.outcomes_of(given) == [None, known[0], *[None] * (len(odd) - 1), known[1]]
+        for each in odd:
+            assert earlier.outcomes_of([each]) == [None]
+        assert earlier.outcomes_of([plain, pair]) == known
 
     run_virtual(main())
 

@@ -76,30 +76,19 @@ def test_a_hook_that_ends_the_program_at_a_message_leaves_it_an_outcome(
     assert [each.status for each in found].count(ACCEPTED) == rung < 10
 
 
-@pytest.mark.parametrize("page", [0, 100])
+@pytest.mark.parametrize(("page", "kind"), [(0, Settled), (100, Settled), (100, Submitted)])
 @pytest.mark.parametrize("nth", [1, 3])
 def test_what_was_settled_earlier_is_told_of_although_a_hook_ends_the_program(
-    nth: int, page: int
+    nth: int, page: int, kind: type[Event]
 ) -> None:
-    """The whole batch that was looked up has its outcomes, and nothing more begins."""
+    """The whole batch has its outcomes, stood it on a page or not, and nothing more begins."""
     given, ledger = Listing(messages(10)), FakeLedger(page=page)
     settled(ledger.store, messages(6), vendor().account, ledger)
-    found, rung = ended_by(Leaving(Settled, nth), given, ledger)
+    found, rung = ended_by(Leaving(kind, nth), given, ledger)
     assert Counter(each.message.mobile for each in found) == Counter(m.mobile for m in given.read)
     assert Counter((each.status, each.replayed) for each in found) == {
         (ACCEPTED, True): 6, (NOT_SENT, False): 4,
     }  # fmt: skip
-    assert rung == 0
-
-
-@pytest.mark.parametrize("nth", [1, 3])
-def test_a_hook_that_ends_the_program_at_a_replay_takes_none_with_it(nth: int) -> None:
-    """What stood on a page was accepted, whatever a hook does as it is told of."""
-    given, ledger = Listing(messages(10)), FakeLedger()
-    settled(ledger.store, messages(6), vendor().account, ledger)
-    found, rung = ended_by(Leaving(Submitted, nth), given, ledger)
-    assert Counter(each.message.mobile for each in found) == Counter(m.mobile for m in given.read)
-    assert Counter((each.status, each.replayed) for each in found) == {(ACCEPTED, True): nth}
     assert rung == 0
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ihuyi_voice import InvalidRequest, Message, Outcome, OutcomeStatus, VoiceClient
 from ihuyi_voice.bulk import BulkOptions, BulkRun
-from ihuyi_voice.bulk.sources import length
+from ihuyi_voice.bulk.sources import NOTHING, SyncSource, length
 from tests.bulk.support import Script, others, pairs, run_of, stream
 from tests.support.guards import NoException
 from tests.support.virtual_time import run_virtual
@@ -517,3 +517,64 @@ def test_a_tuple_that_breaks_has_an_outcome_like_any_other(error: type[BaseExcep
         assert run.summary[NOT_SENT] == 2
 
     run_virtual(main())
+
+
+# --- many at once
+
+
+def giving(*given: object) -> Iterator[object]:
+    """Give these; an exception among them is raised."""
+    for each in given:
+        if isinstance(each, BaseException):
+            raise each
+        yield each
+
+
+def test_some_are_read_at_a_time_and_an_end_is_seen() -> None:
+    """When there are fewer than were asked for."""
+    source = SyncSource(iter("abcdefg"))
+    assert [*source.take_some(3), source.take(), *source.take_some(2)] == [*"abcdef"]
+    assert (source.ready, source.ended) == (True, False)
+    assert [*source.take_some(2)] == ["g"]
+    assert (source.ready, source.ended) == (False, True)
+    assert [*source.take_some(2)] == []
+    assert source.take() is NOTHING
+
+
+@pytest.mark.parametrize("error", [ValueError("no more"), NoException("no more")])
+def test_what_was_read_before_an_error_is_given(error: BaseException) -> None:
+    """And the error is the caller's to hear."""
+    source = SyncSource(giving("a", "b", error, "c"))
+    assert [*source.take_some(5)] == ["a", "b"]
+    assert (source.error, source.ended) == (error, True)
+    assert source.take() is NOTHING
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_was_read_before_the_program_ends_can_still_be_taken(*, one_by_one: bool) -> None:
+    """Each has an outcome, although the iterable ends the program."""
+    source = SyncSource(giving("a", "b", SystemExit(), "c"))
+    with pytest.raises(SystemExit):
+        source.take_some(5)
+    assert (source.ready, source.ended) == (True, False)
+    source.give_up()
+    taken = [source.take(), source.take()] if one_by_one else source.take_some(5)
+    assert [*taken] == ["a", "b"]
+    assert (source.ready, source.ended) == (False, True)
+    assert isinstance(source.error, SystemExit)
+
+
+def test_one_that_is_given_up_while_it_is_read_gives_no_more_than_that() -> None:
+    """By the caller's iterable itself, whose run is drained in it."""
+
+    class Leaving:
+        def __iter__(self) -> Iterator[str]:
+            return self
+
+        def __next__(self) -> str:
+            source.give_up()
+            return "a"
+
+    source = SyncSource(Leaving())
+    assert [*source.take_some(3)] == ["a"] * 3
+    assert source.ended

@@ -87,7 +87,8 @@ def test_a_ledger_that_knows_of_no_recent_call_is_not_asked_for_a_run_that_goes_
         await run_of(FakeLedger(store), MOBILE)
         return await run_of(FakeLedger(store), MOBILE, "13900000001")
 
-    assert run_virtual(main()) == ["enter", "look", "intend", "settle", "leave"]
+    pages = ["accepted", "accepted"]
+    assert run_virtual(main()) == ["enter", *pages, "look", "intend", "settle", "leave"]
 
 
 def test_a_ledger_that_cannot_recall_is_not_told_of_the_end_either() -> None:

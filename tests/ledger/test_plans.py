@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -200,7 +201,7 @@ async def test_postgresql_sorts_no_run_for_a_page_of_it(
         await unseen.execute(SAID("ANALYZE {entries}"))
     template, index = PAGES[asked]
     sql, names = numbered(SAID(template))
-    given = {"run": 1, "part": 1, "after": 1_500, "most": 500, "opens": 3}
+    given: dict[str, Any] = {"run": 1, "part": 1, "after": 1_500, "most": 500, "opens": 3}
     given |= {"states": [6], "dead": 10.0}
     await unseen.execute(_only(OWNERS.in_order()))
     plan = str(await unseen.fetch(f"EXPLAIN {sql}", *[given[name] for name in names]))
