@@ -105,6 +105,16 @@ class ReportsGuessed(WatchedJournal):
         return patch.object(matching, "_match_one", _guess)
 
 
+class AnythingAccepted(WatchedJournal):
+    """A page tells of whatever was begun as if it had been accepted."""
+
+    @classmethod
+    def altered(cls) -> AbstractContextManager[object]:
+        """Ask for no state."""
+        statement = commits._ACCEPTED.replace(" AND state = {ACCEPTED}", "")
+        return patch.object(commits, "_ACCEPTED", statement)
+
+
 class PersonsWordLast(WatchedJournal):
     """Who was asleep is not heard any more when a person has decided."""
 
@@ -157,6 +167,7 @@ ALL = (
     NothingRecalled,
     AnotherId,
     ReportsGuessed,
+    AnythingAccepted,
     PersonsWordLast,
     LateAcceptancesDropped,
 )
