@@ -112,5 +112,5 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "todo.ask": ("ask the vendor; the code is in no table", "代码未列出，请咨询平台"),
     # The state of an entry that has no outcome
     "outcome.OPEN": ("OPEN", "未开始 OPEN"),
-    "again.OPEN": ("it is sent when the run goes on", "任务继续时会发送"),
+    "again.OPEN": ("in flight, or sent when the run goes on", "在途，或在任务继续时发送"),
 }

@@ -200,6 +200,71 @@ def test_what_is_no_plain_message_is_looked_up() -> None:
     run_virtual(main())
 
 
+class Book:
+    """A journal of ever more pages of so many, which keeps what it was asked for."""
+
+    def __init__(self, size: int) -> None:
+        self.asked: list[int | str] = []
+        self._size, self._place = size, 0
+
+    async def accepted(self, after: int | str) -> list[Any]:
+        """Return the next page."""
+        self.asked.append(after)
+        self._place += self._size
+        places = range(self._place - self._size + 1, self._place + 1)
+        return [(n, f"r{n}", f"139{n:08d}", CONTENT, f"v{n}", 1) for n in places]
+
+
+def met(earlier: Earlier, places: range) -> int:
+    """Return how many of these messages stand on the pages."""
+    found = earlier.outcomes_of([message(place, named=True) for place in places])
+    return len(found) - found.count(None)
+
+
+def test_a_page_is_turned_when_an_eighth_of_the_newer_one_has_been_met() -> None:
+    """Of sixteen, two; two pages are at hand, and no more."""
+
+    async def main() -> None:
+        book = Book(16)
+        earlier = Earlier(Journaling(lambda: book, Errands()))  # type: ignore[arg-type, return-value]
+        for last in (0, 16, 32):
+            await earlier.follow()
+            await earlier.follow()
+            assert met(earlier, range(last + 1, last + 2)) == 1
+            await earlier.follow()
+            assert book.asked[-1] == last
+            assert met(earlier, range(last + 2, last + 3)) == 1
+        await earlier.follow()
+        assert book.asked == [0, 16, 32, 48]
+        assert [met(earlier, range(place, place + 16)) for place in (17, 33, 49)] == [0, 16, 16]
+
+    run_virtual(main())
+
+
+def test_pages_go_on_behind_what_was_looked_up_ever_more_rarely_if_in_vain() -> None:
+    """Till one of them is of use."""
+
+    async def main() -> None:
+        book = Book(8)
+        earlier = Earlier(Journaling(lambda: book, Errands()))  # type: ignore[arg-type, return-value]
+        await earlier.follow()
+
+        async def looked_up(name: str, many: int = 64) -> list[int | str]:
+            earlier.looked_up([*("other",) * (many - 1), name])
+            await earlier.follow()
+            return book.asked[1:]
+
+        assert await looked_up("none", 63) == []
+        assert [(await looked_up(f"k{n}"))[-1] for n in range(8)] == [
+            "k0", "k0", "k2", "k2", "k2", "k2", "k6", "k6",
+        ]  # fmt: skip
+        assert met(earlier, range(25, 27)) == 2  # of the newest
+        await earlier.follow()
+        assert await looked_up("at once") == ["k0", "k2", "k6", 32, "at once"]
+
+    run_virtual(main())
+
+
 async def _without(ledger: FakeLedger) -> tuple[list[Outcome], list[str]]:
     simulator = vendor()
     given = messages(6)
