@@ -14,7 +14,7 @@ order asks for few pages in vain.
 from collections.abc import Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.calls import Journaling, Page
@@ -96,4 +96,7 @@ class Earlier:
 
 def _message(given: object) -> object:
     """Return a plain pair as the message that it is."""
-    return Message(*given) if type(given) is tuple and len(given) == 2 else given  # noqa: PLR2004
+    if type(given) is not tuple:
+        return given
+    pair = cast("tuple[str, ...]", given)
+    return Message(pair[0], pair[1]) if len(pair) == len(("mobile", "content")) else given
