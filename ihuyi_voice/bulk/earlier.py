@@ -14,7 +14,7 @@ order asks for few pages in vain.
 from collections.abc import Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.calls import Journaling, Page
@@ -94,9 +94,9 @@ class Earlier:
         return [one or other for one, other in zip(rows, newer, strict=True)]
 
 
-def _message(given: object) -> object:
+def _message(given: Any) -> object:  # noqa: ANN401 - whatever the caller gave
     """Return a plain pair as the message that it is."""
-    if type(given) is not tuple:
+    kind: type[object] = type(given)
+    if kind is not tuple or len(given) != len(("mobile", "content")):
         return given
-    pair = cast("tuple[str, ...]", given)
-    return Message(pair[0], pair[1]) if len(pair) == len(("mobile", "content")) else given
+    return Message(given[0], given[1])
