@@ -24,6 +24,7 @@ _ENOUGH: Final = 8  # one in so many
 _MANY: Final = 64  # that were looked up
 _NAME: Final = attrgetter("reference", "mobile", "content")
 _PLAIN: Final = frozenset[type]([str, type(None)])
+_PAIRS: Final = frozenset[type]([tuple])
 _ACCEPTED: Final = OutcomeStatus.ACCEPTED
 
 
@@ -96,7 +97,6 @@ class Earlier:
 
 def _message(given: Any) -> object:  # noqa: ANN401 - whatever the caller gave
     """Return a plain pair as the message that it is."""
-    kind: type[object] = type(given)
-    if kind is not tuple or len(given) != len(("mobile", "content")):
+    if type(given) not in _PAIRS or len(given) != len(("mobile", "content")):
         return given
     return Message(given[0], given[1])
