@@ -20,8 +20,10 @@ from ihuyi_voice import (
     VendorError,
 )
 from ihuyi_voice.bulk.earlier import Earlier
+from ihuyi_voice.calls import Submitted
 from ihuyi_voice.calls.errands import Errands
 from ihuyi_voice.calls.journaling import Journaling
+from ihuyi_voice.events import Event
 from ihuyi_voice.models import Draft, digest
 from tests.bulk.test_named_runs import ACCEPTED, RUN, all_of, messages, settled
 from tests.support.journals import FakeLedger, Row
@@ -263,6 +265,40 @@ def test_pages_go_on_behind_what_was_looked_up_ever_more_rarely_if_in_vain() -> 
         assert await looked_up("at once") == ["k0", "k2", "k6", 32, "at once"]
 
     run_virtual(main())
+
+
+class Choosy:
+    """A hook that begins to want to hear in the middle of a run, as telemetry does."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.heard: list[Event] = []
+
+    @property
+    def kinds(self) -> frozenset[type[Event]]:
+        """Nothing at first."""
+        self.asked += 1
+        return frozenset[type[Event]]([Submitted] if self.asked > 20 else [])
+
+    def __call__(self, event: Event) -> None:
+        """Hear of it."""
+        self.heard.append(event)
+
+
+def test_a_hook_that_chooses_is_asked_at_each_replay() -> None:
+    """As at any other call."""
+
+    async def main() -> Choosy:
+        simulator, hook = vendor(), Choosy()
+        given = [message(place, named=True) for place in range(60)]
+        ledger = ledger_of([(each, ENDS[0]) for each in given], simulator.account)
+        async with in_process(simulator, ledger=ledger, on_event=hook) as client:
+            await all_of(client, given)
+        return hook
+
+    hook = run_virtual(main())
+    assert hook.asked > 60
+    assert len(hook.heard) > 30
 
 
 async def _without(ledger: FakeLedger) -> tuple[list[Outcome], list[str]]:

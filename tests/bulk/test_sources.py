@@ -10,7 +10,7 @@ import pytest
 
 from ihuyi_voice import InvalidRequest, Message, Outcome, OutcomeStatus, VoiceClient
 from ihuyi_voice.bulk import BulkOptions, BulkRun
-from ihuyi_voice.bulk.sources import NOTHING, SyncSource, length
+from ihuyi_voice.bulk.sources import NOTHING, AsyncSource, SyncSource, length
 from tests.bulk.support import Script, others, pairs, run_of, stream
 from tests.support.guards import NoException
 from tests.support.virtual_time import run_virtual
@@ -578,3 +578,22 @@ def test_one_that_is_given_up_while_it_is_read_gives_no_more_than_that() -> None
     source = SyncSource(Leaving())
     assert [*source.take_some(3)] == ["a"] * 3
     assert source.ended
+
+
+def test_of_an_async_iterable_as_many_are_given_as_were_asked_for() -> None:
+    """The rest stays; and it is read on."""
+
+    async def main() -> None:
+        arrived = asyncio.Event()
+        source = AsyncSource(stream(pairs(100)), arrived.set)
+        await arrived.wait()
+        for _ in range(100):  # till no more is read ahead
+            await asyncio.sleep(0)
+        taken = [*source.take_some(3)]
+        assert taken == pairs(3)
+        while not source.ended:
+            taken += source.take_some(50)
+            await asyncio.sleep(0)
+        assert taken == pairs(100)
+
+    run_virtual(main())
