@@ -23,6 +23,7 @@ from ihuyi_voice.ledger import (
 )
 from ihuyi_voice.ledger.batch import FLOWN, NEW
 from ihuyi_voice.ledger.owners import Owners
+from ihuyi_voice.ledger.rows import Book
 from ihuyi_voice.ledger.schema import Spelling, Timing
 from ihuyi_voice.storage.statements import DIALECTS, Query, Table, Work, arrays, by_rows, numbered
 
@@ -207,3 +208,20 @@ async def test_postgresql_sorts_no_run_for_a_page_of_it(
     plan = str(await unseen.fetch(f"EXPLAIN {sql}", *[given[name] for name in names]))
     assert f"Index Scan using test_entries_{index}" in plan
     assert "Sort" not in plan
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        commits.Commits(OWNERS).accepted(Book(1), 0),
+        commits.Commits(OWNERS).accepted(Book(1), "k"),
+        entries.page(OWNERS, 1, None, 0),
+        entries.page(OWNERS, 1, [6], 0),
+        held._page(OWNERS, {}),
+    ],
+)
+def test_each_page_is_asked_for_in_a_transaction_that_sorts_nothing(work: Work[object]) -> None:
+    """Before anything else in it."""
+    first = next(work)
+    assert isinstance(first, Query)
+    assert first.sql == _only(OWNERS.in_order())
