@@ -12,6 +12,7 @@ order asks for few pages in vain.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
@@ -79,9 +80,10 @@ class Earlier:
 
     def _rows(self, messages: Sequence[Any]) -> list[Any]:
         if {*map(type, messages)} <= {Message}:
-            names = [*map(_NAME, messages)]
-            if {*map(type, chain.from_iterable(names))} <= _PLAIN:
-                return self._found(names)
+            with suppress(AttributeError):  # somebody made a message without its fields
+                names = [*map(_NAME, messages)]
+                if {*map(type, chain.from_iterable(names))} <= _PLAIN:
+                    return self._found(names)
         if len(messages) == 1:
             return [None]
         return [row for each in messages for row in self._rows([each])]

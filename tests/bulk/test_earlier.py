@@ -180,6 +180,7 @@ def test_what_is_no_plain_message_is_looked_up() -> None:
         (["139"], CONTENT),
         [*pair],
         Pair(pair),
+        Message.__new__(Message),
         None,
     ]
 
@@ -265,6 +266,25 @@ def test_pages_go_on_behind_what_was_looked_up_ever_more_rarely_if_in_vain() -> 
         assert await looked_up("at once") == ["k0", "k2", "k6", 32, "at once"]
 
     run_virtual(main())
+
+
+def test_a_message_without_its_fields_takes_none_with_it() -> None:
+    """Each that was read has its outcome, whatever stands beside it."""
+
+    async def main() -> list[Outcome]:
+        simulator = vendor()
+        given = [message(place, named=True) for place in range(3)]
+        ledger = ledger_of([(each, ENDS[0]) for each in given], simulator.account)
+        async with in_process(simulator, ledger=ledger) as client:
+            run = client.submit_many([*given[:2], Message.__new__(Message), given[2]], run=RUN)
+            found: list[Outcome] = []
+            with pytest.raises(AttributeError):
+                async with run:
+                    async for outcome in run:
+                        found.append(outcome)  # noqa: PERF401 - it is raised behind them
+            return [*found, *await run.drain()]
+
+    assert Counter(each.status for each in run_virtual(main())) == {ACCEPTED: 3, "NOT_SENT": 1}
 
 
 class Choosy:
