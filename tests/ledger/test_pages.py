@@ -5,7 +5,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ihuyi_voice import Action
+from ihuyi_voice import Action, OutcomeStatus, Submission
 from ihuyi_voice.ledger.journal import Journal
 from ihuyi_voice.ledger.rows import Book
 from ihuyi_voice.ledger.states import Ending
@@ -103,11 +103,15 @@ async def test_neither_parts_nor_keyed_calls_have_pages(world: World) -> None:
 
 
 async def test_an_acceptance_without_an_id_has_an_empty_one(world: World) -> None:
-    """As a look-up tells it."""
+    """As a look-up tells it, if a person knew no more than that the phone had rung."""
     process = await world.process()
     async with process.ledger.run(ACCOUNT, RUN) as journal:
         await call(journal, [1])
         assert await journal.intend(draft(2)) is None
-        await journal.settle(draft(2), acceptance(""))
+        await journal.settle(draft(2), unknown())
+        await process.ledger.settle(RUN, draft(2).key, OutcomeStatus.ACCEPTED, account=ACCOUNT)
         ((*_, named, _), (*_, unnamed, _)), _ = await leafed(journal)
         assert (named, unnamed) == ("v1", "")
+        (end,) = await journal.look([draft(2)])
+        assert isinstance(end, Submission)
+        assert end.voice_id == ""
