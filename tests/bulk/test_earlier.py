@@ -125,6 +125,21 @@ def test_the_pages_change_nothing_but_the_cost(
     assert with_pages[:2] == without[:2]
 
 
+def test_a_new_run_is_asked_for_no_page() -> None:
+    """There is none, although the account had calls of late."""
+
+    async def main() -> list[str]:
+        ledger = FakeLedger()
+        async with in_process(vendor(), ledger=ledger) as client:
+            await client.submit("13900000099", CONTENT, key="k")
+            await all_of(client, messages(3))
+        return ledger.told
+
+    told = run_virtual(main())
+    assert "recall" in told
+    assert "accepted" not in told
+
+
 def test_a_list_in_its_old_order_needs_no_look_up() -> None:
     """Each page is asked for once, and one behind the last."""
     given = [message(place, named=place % 2 == 0) for place in range(1_000)]
