@@ -263,8 +263,9 @@ class JournaledIntake(Intake):
         ends: Sequence[Ending | None] = [None] * len(taken)
         if taken and self._looks:
             ends = await self._journaling.look_all([each.draft for each in taken])
-        found = zip(taken, ends, strict=True)
-        self._earlier.looked_up([e.draft.key for e, end in found if isinstance(end, Submission)])
+            found = zip(taken, ends, strict=True)
+            keys = [each.draft.key for each, end in found if isinstance(end, Submission)]
+            self._earlier.looked_up(keys)
         rest, outcomes, calls = _parted(taken, ends)
         self._batch = [*(each for each, _ in rest), *invalid]
         self._desk.emit_all(outcomes, calls)  # known, whatever the journal does from here on

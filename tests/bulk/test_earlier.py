@@ -24,9 +24,8 @@ from ihuyi_voice.calls import Submitted
 from ihuyi_voice.calls.errands import Errands
 from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.events import Event
-from ihuyi_voice.models import Draft, digest
-from tests.bulk.test_named_runs import ACCEPTED, RUN, all_of, messages, settled
-from tests.support.journals import FakeLedger, Row
+from tests.bulk.test_named_runs import ACCEPTED, RUN, all_of, ended, messages, settled
+from tests.support.journals import FakeLedger
 from tests.support.vendor import CONTENT, in_process, vendor
 from tests.support.virtual_time import run_virtual
 
@@ -69,10 +68,7 @@ def message(place: int, *, named: bool, content: str = CONTENT) -> Message:
 def ledger_of(entries: list[tuple[Message, Any]], account: str, **options: Any) -> FakeLedger:
     """Return a ledger in which a run has ended so, long ago."""
     ledger = FakeLedger(**options)
-    for each, end in entries:
-        key = each.reference or digest(each.mobile, each.content)
-        draft = Draft(key, each.mobile, each.content, each.reference)
-        ledger.store.rows[account, RUN, key] = Row(draft, ledger, end, -1e6)
+    ended(ledger.store, entries, account, ledger)
     return ledger
 
 
@@ -119,9 +115,9 @@ def test_the_pages_change_nothing_but_the_cost(
     entries: list[tuple[int, bool, Any]], listed: list[tuple[int, bool, str]], page: int
 ) -> None:
     """Whatever is in the ledger, and in whatever order the list comes."""
-    ended = [(message(place, named=named), end) for place, named, end in entries]
+    before = [(message(place, named=named), end) for place, named, end in entries]
     wanted = [message(place, named=named, content=text) for place, named, text in listed]
-    with_pages, without = run_with(ended, wanted, page), run_with(ended, wanted, 0)
+    with_pages, without = run_with(before, wanted, page), run_with(before, wanted, 0)
     assert with_pages[:2] == without[:2]
 
 

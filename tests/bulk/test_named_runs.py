@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from ihuyi_voice import (
     VoiceClient,
 )
 from ihuyi_voice.bulk.lookup import AHEAD
+from ihuyi_voice.calls import Ending
 from ihuyi_voice.models import Draft, digest
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.bulk.support import others, pairs
@@ -49,13 +50,20 @@ async def all_of(client: VoiceClient, given: Any, **options: Any) -> list[Outcom
         return [outcome async for outcome in run]
 
 
-def settled(store: Store, given: list[Message], account: str, ledger: FakeLedger) -> None:
-    """Write that these were accepted, long ago."""
-    for message in given:
+def ended(
+    store: Store, entries: Iterable[tuple[Message, Ending]], account: str, ledger: FakeLedger
+) -> None:
+    """Write that these ended so, long ago."""
+    for message, end in entries:
         key = message.reference or digest(message.mobile, message.content)
         draft = Draft(key, message.mobile, message.content, message.reference)
-        end = Submission(f"id-{message.mobile}", message.mobile, "ok")
         store.rows[account, RUN, key] = Row(draft, ledger, end, -1e6)
+
+
+def settled(store: Store, given: list[Message], account: str, ledger: FakeLedger) -> None:
+    """Write that these were accepted, long ago."""
+    ends = ((each, Submission(f"id-{each.mobile}", each.mobile, "ok")) for each in given)
+    ended(store, ends, account, ledger)
 
 
 @pytest.mark.long
