@@ -2,35 +2,48 @@
 
 A list is read again in the order in which it was sent, or nearly so. So what was accepted is leafed
 through beside it, a page at a time, and a message that stands on one of two pages needs no look-up
-of its own, which costs several times as much. What doesn't stand there is looked up like anything
+of its own, which costs many times as much. What doesn't stand there is looked up like anything
 else: the pages never say that a message may be sent.
 
-The next page is asked for when an eighth of the newer one has been met. If instead many are found
-by look-ups, the list is elsewhere, for many of its messages are gone: then the pages go on behind
-one of those. Where that was of no use it is tried half as often, so that a list in quite another
-order asks for few pages in vain.
+The next page is begun when an eighth of the newer one has been met, and is made while the rest is
+read. If instead many are found by look-ups, the list is elsewhere, for many of its messages are
+gone: then the pages go on behind one of those. Where that was of no use it is tried half as often,
+so that a list in quite another order asks for few pages in vain.
+
+A page that is begun is an errand of the journal's: who is cancelled, or reads no more, leaves it to
+itself.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any, Final
 
 from ihuyi_voice.bulk.outcomes import Outcome
+from ihuyi_voice.bulk.pages import Leaf, Name, as_text
 from ihuyi_voice.calls import Journaling, Page
 from ihuyi_voice.models import Message, OutcomeStatus
 
 _ENOUGH: Final = 8  # one in so many
 _MANY: Final = 64  # that were looked up
+_MOMENT: Final = 0.001
+"""Seconds that are left to a page that is begun.
+
+While this thread has something to do, one that makes the page may wait for the interpreter's lock
+much longer than for the database.
+"""
+
 _NAME: Final = attrgetter("reference", "mobile", "content")
 _PLAIN: Final = frozenset[type]([str, type(None)])
 _PAIRS: Final = frozenset[type]([tuple])
 _ACCEPTED: Final = OutcomeStatus.ACCEPTED
+_REPLAYED: Final = True
 
 
 class Earlier:
-    """Two pages of what was accepted.
+    """Two pages of what was accepted, and how far they are read.
 
     Args:
         journaling: Has them; None if there is nothing in it.
@@ -38,23 +51,33 @@ class Earlier:
 
     def __init__(self, journaling: Journaling | None) -> None:
         self._journaling = journaling
-        self._older = self._newer = Page()
-        self._met = 0  # of the newer one
+        self._older = self._newer = self._here = Leaf(Page())
         self._next: int | str | None = 0  # behind which the next page begins; None: not now
+        self._coming: asyncio.Future[object] | None = None
         self._misses, self._enough_misses = 0, 1
 
+    def most(self, wanted: int) -> int:
+        """Return how many to read at once: no further than to the end of the page."""
+        return min(wanted, self._here.left or wanted)
+
     async def follow(self) -> None:
-        """Turn the page, if enough of the newer one has been met.
+        """Turn the page, if this one is at its end or the next one has come.
 
         Raises:
             LedgerUnavailable: The journal could not be asked.
         """
-        if self._met and self._met * _ENOUGH >= len(self._newer.rows):
-            self._next, self._enough_misses = self._newer.last, 1
-        if self._next is None or self._journaling is None:
+        if self._journaling is None:
             return
-        after, self._next, self._met = self._next, None, 0
-        self._older, self._newer = self._newer, await self._journaling.accepted(after)
+        self._go_on()
+        after = self._wanted()
+        if after is not None:
+            self._coming, self._next = self._journaling.leaf(after), None
+            await asyncio.wait({self._coming}, timeout=_MOMENT)
+        coming = self._coming
+        if coming is not None and (coming.done() or not self._here.left):
+            self._coming = None
+            self._older, self._newer = self._newer, Leaf(await self._journaling.page(coming))
+            self._go_on()
 
     def looked_up(self, keys: Sequence[str]) -> None:
         """Hear of the keys that look-ups have found to be accepted, in the order of the list."""
@@ -63,7 +86,9 @@ class Earlier:
         self._misses += 1
         if self._misses >= self._enough_misses:
             self._misses, self._enough_misses = 0, 2 * self._enough_misses
-            self._next = keys[-1]
+            self._next, self._coming = keys[-1], None
+            self._older, self._newer = self._newer, Leaf(Page())
+            self._here = self._newer  # at its end, so that what comes next is waited for
 
     def outcomes_of(self, given: Sequence[object]) -> list[Outcome | None]:
         """Return the outcome of each that stands on these pages; None of any other.
@@ -73,28 +98,53 @@ class Earlier:
         messages: Sequence[Any] = given
         if {*map(type, given)} != {Message}:
             messages = [*map(_message, given)]
-        return [
-            None if row is None else Outcome(each, _ACCEPTED, row[4], None, row[5], None, True)  # noqa: FBT003 - by place, for speed
-            for each, row in zip(messages, self._rows(messages), strict=True)
-        ]
-
-    def _rows(self, messages: Sequence[Any]) -> list[Any]:
-        if {*map(type, messages)} <= {Message}:
-            with suppress(AttributeError):  # somebody made a message without its fields
-                names = [*map(_NAME, messages)]
-                if {*map(type, chain.from_iterable(names))} <= _PLAIN:
-                    return self._found(names)
+        names = _names(messages)
+        if names is not None:
+            return self._met(messages, names)
         if len(messages) == 1:
             return [None]
-        return [row for each in messages for row in self._rows([each])]
+        return [outcome for each in messages for outcome in self.outcomes_of([each])]
 
-    def _found(self, names: Sequence[object]) -> list[Any]:
-        rows = [*map(self._older.rows.get, names)]
-        if all(rows):
-            return rows
-        newer = [*map(self._newer.rows.get, names)]
-        self._met += len(newer) - newer.count(None)
-        return [one or other for one, other in zip(rows, newer, strict=True)]
+    def _wanted(self) -> int | str | None:
+        """Return behind what to begin the next page; None for none now."""
+        if self._coming is not None:
+            return None
+        if self._newer.met and self._newer.met * _ENOUGH >= len(self._newer):
+            self._next, self._enough_misses = self._newer.page.last, 1
+        return self._next
+
+    def _go_on(self) -> None:
+        if not self._here.left:
+            self._here = self._newer
+
+    def _met(self, messages: Sequence[Message], names: Sequence[Name]) -> list[Outcome | None]:
+        text = as_text(names)
+        row = None if text is None else self._here.follow(text, len(names))
+        if row is None:
+            return self._found(messages, names)
+        page, end = self._here.page, row + len(names)
+        return _outcomes(messages, page.voice_ids[row:end], page.attempts[row:end])
+
+    def _found(self, messages: Sequence[Message], names: Sequence[Name]) -> list[Outcome | None]:
+        """Look for each, and go on behind the last one that stands there."""
+        known: list[Outcome | None] = [None] * len(names)
+        for leaf in (self._older, self._newer):
+            for place, row in enumerate(leaf.find(names)):
+                if row is not None:
+                    page, self._here = leaf.page, leaf
+                    ended = [messages[place]], [page.voice_ids[row]], [page.attempts[row]]
+                    known[place : place + 1] = _outcomes(*ended)
+        return known
+
+
+def _names(messages: Sequence[Any]) -> list[Name] | None:
+    """Return what messages are known by; None if one of them is no plain one."""
+    if {*map(type, messages)} <= {Message}:
+        with suppress(AttributeError):  # somebody made a message without its fields
+            names = [*map(_NAME, messages)]
+            if {*map(type, chain.from_iterable(names))} <= _PLAIN:
+                return names
+    return None
 
 
 def _message(given: Any) -> object:  # noqa: ANN401 - whatever the caller gave
@@ -102,3 +152,11 @@ def _message(given: Any) -> object:  # noqa: ANN401 - whatever the caller gave
     if type(given) not in _PAIRS or len(given) != len(("mobile", "content")):
         return given
     return Message(given[0], given[1])
+
+
+def _outcomes(
+    messages: Sequence[Message], voice_ids: Sequence[str], attempts: Sequence[int]
+) -> list[Outcome | None]:
+    nothing = repeat(None)
+    ends = repeat(_ACCEPTED), voice_ids, nothing, attempts, nothing, repeat(_REPLAYED)
+    return [*map(Outcome, messages, *ends)]

@@ -157,10 +157,11 @@ class Intake:
             message = as_message(given)
             return make(message)
         except InvalidRequest as error:
-            self._invalid(message or no_message(given), error)
+            self._invalid(no_message(given) if message is None else message, error)
         # A message of a class of the caller's; or a hook, which may end the program by it.
         except BaseException as exc:
-            self._desk.emit(ended(message or no_message(given), self._desk.broken(exc)))
+            message = no_message(given) if message is None else message
+            self._desk.emit(ended(message, self._desk.broken(exc)))
             if isinstance(exc, ENDING):
                 raise
         return None

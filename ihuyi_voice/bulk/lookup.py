@@ -227,7 +227,7 @@ class JournaledIntake(Intake):
             left = most - settled - len(self._ready) - len(self._waiting)
             if left <= 0 or self._passes or not super().ready:
                 return
-            settled += self._read_some(min(left, FEW))
+            settled += self._read_some(self._earlier.most(min(left, FEW)))
             await turns.after(FEW)
 
     def _read_some(self, most: int) -> int:
@@ -237,17 +237,18 @@ class JournaledIntake(Intake):
         outcomes = [outcome for outcome in known if outcome is not None]
         with endings:
             self._emit_known(outcomes)
-        for each, outcome in zip(given, known, strict=True):
-            if outcome is None:
-                with endings:
-                    self._put_by(each)
+        if len(outcomes) < len(given):
+            for each, outcome in zip(given, known, strict=True):
+                if outcome is None:
+                    with endings:
+                        self._put_by(each)
         endings.let_go()
         return len(outcomes)
 
     def _emit_known(self, outcomes: Sequence[Outcome]) -> None:
         calls: list[int | None] = []
         try:
-            calls.extend(announced_all(self._events, (each.message.mobile for each in outcomes)))
+            calls.extend(announced_all(self._events, [each.message for each in outcomes]))
         finally:  # a hook may end the program
             calls += [None] * (len(outcomes) - len(calls))
             self._desk.emit_all(outcomes, calls)
@@ -309,12 +310,15 @@ class JournaledIntake(Intake):
         return Item(taken.message, job)
 
     def _invalid(self, message: Message, error: InvalidRequest) -> None:
-        draft = None if self._journaling.failure else _as_it_came(message)
-        if draft is None:
-            super()._invalid(message, error)
-            return
-        self._waiting.append(Invalid(message, error, draft))
-        self.fill()
+        draft = None
+        try:
+            draft = None if self._journaling.failure else _as_it_came(message)
+        finally:  # its class may be the caller's, and end the program
+            if draft is None:
+                super()._invalid(message, error)
+        if draft is not None:
+            self._waiting.append(Invalid(message, error, draft))
+            self.fill()
 
 
 def _parted(
@@ -355,13 +359,15 @@ def key_of(message: Message, mobile: str, content: str) -> str:
 
 def _as_it_came(message: Message) -> Draft | None:
     """Return the draft of a message that can't be submitted; None if it can't even be written."""
-    given: list[object] = [message.mobile, message.content]
-    if [each for each in given if not isinstance(each, str)] or not plain(message.mobile):
-        return None
-    mobile, content = _storable(message.mobile)[:_LONGEST_NUMBER], _storable(message.content)
     try:
+        given: list[object] = [message.mobile, message.content]
+        if [each for each in given if not isinstance(each, str)] or not plain(message.mobile):
+            return None
+        mobile, content = _storable(message.mobile)[:_LONGEST_NUMBER], _storable(message.content)
         return Draft(key_of(message, mobile, content), mobile, content, message.reference)
-    except InvalidRequest:
+    except ENDING:
+        raise
+    except BaseException:  # noqa: BLE001 - its reference is no key, or its class is the caller's
         return None
 
 

@@ -3,14 +3,18 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from itertools import compress
+from operator import attrgetter
 from typing import Final
 
 from ihuyi_voice.bulk.outcomes import Outcome
 from ihuyi_voice.bulk.progress import Tally
 from ihuyi_voice.calls import Events
-from ihuyi_voice.common.foreign import Endings
-from ihuyi_voice.models import OutcomeStatus
+from ihuyi_voice.common.foreign import ENDING, Endings
+from ihuyi_voice.models import Message, OutcomeStatus
 
+_STATUS: Final = attrgetter("status")
+_REPLAYED: Final = attrgetter("replayed")
 _STATUSES: Final = tuple(OutcomeStatus)
 
 
@@ -66,8 +70,8 @@ class Outbox:
     def _count(self, outcomes: Sequence[Outcome]) -> list[OutcomeStatus]:
         """Count them; return which statuses there are."""
         # By lists: what an enumeration is hashed by is written in Python.
-        statuses = [outcome.status for outcome in outcomes]
-        again = [outcome.status for outcome in outcomes if outcome.replayed]
+        statuses = [*map(_STATUS, outcomes)]
+        again = [*compress(statuses, map(_REPLAYED, outcomes))]
         self._tally.again(again)
         if len(again) < len(outcomes):
             for outcome in outcomes:
@@ -89,6 +93,16 @@ class Outbox:
         endings.let_go()
 
     def _tell_of(self, outcome: Outcome, call: int | None) -> None:
-        end = outcome.status, outcome.message.mobile, outcome.error, outcome.voice_id
+        end = outcome.status, _number_of(outcome.message), outcome.error, outcome.voice_id
         spent = outcome.attempts, outcome.timing
         self._events.settled(call, *end, *spent, replayed=outcome.replayed)
+
+
+def _number_of(message: Message) -> str:
+    """Return a message's number; nothing if its class, which may be the caller's, has none."""
+    try:
+        return message.mobile
+    except ENDING:
+        raise
+    except BaseException:  # noqa: BLE001 - it is somebody else's, and this is only for telling
+        return ""

@@ -14,7 +14,7 @@ A ledger fulfils these protocols by its shape; it imports nothing from here.
 
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import attrs
 
@@ -25,17 +25,28 @@ Ending: TypeAlias = Submission | VoiceError
 """How a message ended."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Page:
     """Some of what was accepted in a run, in the order in which it was begun.
 
+    It is kept as texts, for they are had, and compared, many messages at a time.
+
     Attributes:
-        rows: What `Journal.accepted` gave, by reference (None if it has none), number and content.
+        END: What stands behind each value in a text. No number, content or reference that was sent
+            has it.
         last: The place of the last one; 0 if there is none.
+        messages: The reference of each (nothing if it has none), its number and its content, with
+            `END` behind each of the three.
+        voice_ids: Their ids.
+        attempts: How many requests were begun for each.
     """
 
-    rows: Mapping[object, tuple[Any, ...]] = attrs.field(factory=dict[object, Any], repr=False)
+    END: ClassVar = "\x1f"
+
     last: int = 0
+    messages: str = attrs.field(default="", repr=False)
+    voice_ids: Sequence[str] = ()
+    attempts: Sequence[int] = ()
 
 
 class Journal(Protocol):
@@ -59,12 +70,14 @@ class Journal(Protocol):
         """
         ...
 
-    async def accepted(self, after: int | str) -> Sequence[tuple[Any, ...]]:
+    async def accepted(self, after: int | str) -> Sequence[Any]:
         """Return the next of what was accepted, in the order in which it was begun.
 
-        Of each its place, its reference (None if it has none), its number, its content, its
-        `voice_id` and its attempts. What is not among them may have been accepted all the same: a
-        journal that can't tell gives nothing, or lacks this method.
+        Four values, or none if that was all: the place of the last one, and three texts, with
+        `Page.END` behind each value. In the first one stand the reference of each (nothing if it
+        has none), its number and its content; in the second one their ids; in the third one how
+        many requests were begun for each. What is not among them may have been accepted all the
+        same: a journal that can't tell gives nothing, or lacks this method.
 
         Args:
             after: The place or the key of the one before; 0 for none.

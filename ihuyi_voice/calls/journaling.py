@@ -22,6 +22,7 @@ from ihuyi_voice.calls.journal import Ending, Journal, Page
 from ihuyi_voice.calls.waiting import PATIENCE, all_ended, ended
 from ihuyi_voice.common.foreign import ENDING, shown, words
 from ihuyi_voice.common.logs import tell
+from ihuyi_voice.common.plain import plain
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.errors import (
     CallInFlight,
@@ -39,7 +40,6 @@ ASKING: Final = 15.0
 """How long a ledger may take to answer before anything is sent, in seconds."""
 
 _SLOW: Final = f"the ledger did not answer within {PATIENCE:g} s"
-_COLUMNS: Final = 6  # of what was accepted
 _REFUSALS: Final = (CallInFlight, InvalidRequest, RunStopped)
 
 
@@ -109,13 +109,17 @@ class Journaling:
             for end in ends
         ]
 
-    async def accepted(self, after: int | str) -> Page:
-        """Return the next page of what was accepted, behind a place or a key; none at the end.
+    def leaf(self, after: int | str) -> "asyncio.Future[object]":
+        """Begin to ask for the next page of what was accepted, behind a place or a key."""
+        return self._errands.begin(self._leafed(after))
+
+    async def page(self, leaf: "asyncio.Future[object]") -> Page:
+        """Return a page that was asked for; an empty one at the end.
 
         Raises:
             LedgerUnavailable: Nobody knows.
         """
-        given = await self._answer(self._errands.begin(self._leafed(after)), _let_go)
+        given = await self._answer(leaf, _let_go)
         try:
             return _page(given)
         except ENDING:
@@ -279,9 +283,12 @@ def _listed(given: object) -> Sequence[object]:
 def _page(given: Any) -> Page:  # noqa: ANN401 - a ledger is foreign code
     if not given:
         return Page()
-    if {*map(len, given)} != {_COLUMNS}:
-        raise ValueError("a row has too few columns, or too many")
-    return Page({row[1:4]: row for row in given}, int(given[-1][0]))
+    last, messages, voice_ids, attempts = given
+    ids, tries = str.split(voice_ids, Page.END)[:-1], str.split(attempts, Page.END)[:-1]
+    if {str.count(messages, Page.END), 3 * len(tries)} != {3 * len(ids)}:
+        raise ValueError("the texts are not of equally many")
+    numbers = {each: int(each) for each in {*tries}}
+    return Page(int(last), plain(messages), ids, [*map(numbers.__getitem__, tries)])
 
 
 def _ages(given: Any, mobile: str) -> list[float]:  # noqa: ANN401 - a ledger is foreign code

@@ -1,7 +1,7 @@
 """What a submission's steps tell of themselves: its waits, its attempts, its being cut off."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
 from ihuyi_voice.calls.events import Events, next_number
 from ihuyi_voice.calls.job import Job
@@ -9,6 +9,7 @@ from ihuyi_voice.common.logs import tell
 from ihuyi_voice.common.redaction import mask_mobile
 from ihuyi_voice.events import AttemptEnded, AttemptStarted, CutOff, Submitted
 from ihuyi_voice.http import Sent
+from ihuyi_voice.models import Message
 from ihuyi_voice.protocol import VoicePhp
 
 logger = logging.getLogger("ihuyi_voice")
@@ -31,11 +32,11 @@ def announced(events: Events, mobile: str) -> int:
     return call
 
 
-def announced_all(events: Events, mobiles: Iterable[str]) -> Iterator[int]:
+def announced_all(events: Events, messages: Sequence[Message]) -> Iterable[int]:
     """Tell the same of many, one after the other as their numbers are asked for."""
     if not events.is_choosy and Submitted not in events.kinds:
-        return (next_number() for _ in mobiles)
-    return (announced(events, mobile) for mobile in mobiles)
+        return [next_number() for _ in messages]
+    return (announced(events, each.mobile) for each in messages)
 
 
 def let_go(events: Events, job: Job, voice: VoicePhp, now: float) -> float:

@@ -88,10 +88,13 @@ _KNOWN: Final = (  # by place, and no more than what was accepted needs
     "SELECT key, mobile, content, state, attempts, voice_id, text FROM {entries}{by_key}"
     " WHERE run = :run AND {among_keys}"
 )
-_ACCEPTED: Final = (  # by place
-    "SELECT id, CASE WHEN reference IS NULL THEN NULL ELSE key END, mobile, content,"
-    " COALESCE(voice_id, ''), attempts FROM {entries}{by_state} WHERE run = :run"
-    " AND state = {ACCEPTED} AND id > CAST(:after AS BIGINT) ORDER BY id LIMIT 1000"
+_ACCEPTED: Final = (  # one row, for SQLite hands each over on its own, to a thread that waits
+    "SELECT MAX(id), {joined}(reference || {end} || mobile || {end} || content || {end}, ''),"
+    " {joined}(voice_id || {end}, ''), {joined}(CAST(attempts AS TEXT) || {end}, '')"
+    " FROM (SELECT id, CASE WHEN reference IS NULL THEN '' ELSE key END AS reference, mobile,"
+    " content, COALESCE(voice_id, '') AS voice_id, attempts FROM {entries}{by_state}"
+    " WHERE run = :run AND state = {ACCEPTED} AND id > CAST(:after AS BIGINT)"
+    " ORDER BY id LIMIT 8000) AS page"
 )
 _PLACE: Final = "SELECT id FROM {entries}{by_key} WHERE run = :run AND key = :key"
 _PART: Final = "SELECT epoch, state FROM {parts} WHERE run = :run AND part = :part{share}"
@@ -181,13 +184,14 @@ class Commits:
         return ends
 
     def accepted(self, book: Book, after: int | str) -> Work[Sequence[Any]]:
-        """Return the next of what was accepted, in the order in which it was begun."""
+        """Return the next page of what was accepted; see `calls.journal`."""
         yield from self.owners.in_order()
         if isinstance(after, str):
             rows = yield Query(self.owners.say(_PLACE), {"run": book.run, "key": after})
             after = rows[0]["id"] if rows else 0
         said = {"run": book.run, "after": after}
-        return (yield Query(self.owners.say(_ACCEPTED), said, by_place=True))
+        (row,) = yield Query(self.owners.say(_ACCEPTED), said, by_place=True)
+        return () if row[0] is None else [row[place] for place in range(4)]
 
     def orphans(self, book: Book, keys: Collection[str], owner: int) -> Work[bool]:
         """Return whether any of these keyed calls is in flight, and its owner dead."""

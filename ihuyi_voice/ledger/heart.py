@@ -176,7 +176,7 @@ class Heart:
         await self.write(lambda: self._commits.bury(book, keys, owner))
         return await self.read(lambda: self._commits.look(book, drafts, opens))
 
-    async def accepted(self, book: Book, after: int | str) -> Sequence[tuple[Any, ...]]:
+    async def accepted(self, book: Book, after: int | str) -> Sequence[Any]:
         """Return the next of what was accepted; nothing of a part, which yields what is open."""
         if book.keyed or book.part:
             return ()

@@ -28,7 +28,7 @@ class Desk(Protocol):
         """Return what stands against sending each."""
         ...
 
-    async def accepted(self, book: Book, after: int | str) -> Sequence[tuple[Any, ...]]:
+    async def accepted(self, book: Book, after: int | str) -> Sequence[Any]:
         """Return the next of what was accepted."""
         ...
 
@@ -81,10 +81,11 @@ class Journal:
         found = iter(ends)
         return [wrong.get(place) or next(found) for place in range(len(drafts))]
 
-    async def accepted(self, after: int | str) -> Sequence[tuple[Any, ...]]:
-        """Return the next of what was accepted, in the order in which it was begun.
+    async def accepted(self, after: int | str) -> Sequence[Any]:
+        """Return the next of what was accepted, in the order in which it was begun; or nothing.
 
-        Of each its place, its reference, its number, its content, its voice_id and its attempts.
+        The place of the last one, and three texts, with U+001F behind each value: the reference
+        (empty if there is none), the number and the content of each; their ids; their attempts.
 
         Args:
             after: The place or the key of the one before; 0 for none.

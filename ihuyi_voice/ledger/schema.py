@@ -93,6 +93,8 @@ _SPELLED: Final = {
         "by_id": " NOT INDEXED",
         "returning_key": "",  # each row of it would be a hand-over between threads
         "+": "+",
+        "joined": "group_concat",
+        "end": "char(31)",
     },
     "postgresql": {
         "id": "BIGSERIAL",
@@ -105,6 +107,8 @@ _SPELLED: Final = {
         "by_id": "",
         "returning_key": " RETURNING key",
         "+": "",
+        "joined": "string_agg",
+        "end": "chr(31)",
     },
 }
 

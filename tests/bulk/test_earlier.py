@@ -1,6 +1,8 @@
 """What stands on a journal's pages as accepted needs no look-up, and all else is as with one."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pytest
@@ -24,8 +26,9 @@ from ihuyi_voice.calls import Submitted
 from ihuyi_voice.calls.errands import Errands
 from ihuyi_voice.calls.journaling import Journaling
 from ihuyi_voice.events import Event
+from ihuyi_voice.models import Draft
 from tests.bulk.test_named_runs import ACCEPTED, RUN, all_of, ended, messages, settled
-from tests.support.journals import FakeLedger
+from tests.support.journals import FakeLedger, page_of
 from tests.support.vendor import CONTENT, in_process, vendor
 from tests.support.virtual_time import run_virtual
 
@@ -209,7 +212,6 @@ def test_what_is_no_plain_message_is_looked_up() -> None:
         assert earlier.outcomes_of(given) == [None, known[0], *[None] * (len(odd) - 1), known[1]]
         for each in odd:
             assert earlier.outcomes_of([each]) == [None]
-        assert earlier.outcomes_of([plain, pair]) == known
 
     run_virtual(main())
 
@@ -221,12 +223,15 @@ class Book:
         self.asked: list[int | str] = []
         self._size, self._place = size, 0
 
-    async def accepted(self, after: int | str) -> list[Any]:
+    async def accepted(self, after: int | str) -> Sequence[Any]:
         """Return the next page."""
         self.asked.append(after)
         self._place += self._size
         places = range(self._place - self._size + 1, self._place + 1)
-        return [(n, f"r{n}", f"139{n:08d}", CONTENT, f"v{n}", 1) for n in places]
+        drafts = [(n, Draft(f"r{n}", f"139{n:08d}", CONTENT, f"r{n}")) for n in places]
+        return page_of(
+            [(n, each, Submission(f"v{n}", each.mobile, "提交成功")) for n, each in drafts]
+        )
 
 
 def met(earlier: Earlier, places: range) -> int:
@@ -251,6 +256,65 @@ def test_a_page_is_turned_when_an_eighth_of_the_newer_one_has_been_met() -> None
         await earlier.follow()
         assert book.asked == [0, 16, 32, 48]
         assert [met(earlier, range(place, place + 16)) for place in (17, 33, 49)] == [0, 16, 16]
+
+    run_virtual(main())
+
+
+class Slow(Book):
+    """One whose pages behind the first take until they are let go."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.go = asyncio.Event()
+
+    async def accepted(self, after: int | str) -> Sequence[Any]:
+        """Return the next page, when it may come."""
+        page = await super().accepted(after)
+        if after:
+            await self.go.wait()
+        return page
+
+
+def test_a_page_is_made_while_the_one_before_it_is_read() -> None:
+    """Nobody waits for it until that one is at its end."""
+
+    async def main() -> None:
+        book = Slow(16)
+        earlier = Earlier(Journaling(lambda: book, Errands()))  # type: ignore[arg-type, return-value]
+        for place in range(1, 17):
+            await earlier.follow()
+            assert earlier.most(64) == 17 - place
+            assert met(earlier, range(place, place + 1)) == 1
+        assert book.asked == [0, 16]
+        turning = asyncio.ensure_future(earlier.follow())
+        await asyncio.sleep(1)
+        assert not turning.done()
+        book.go.set()
+        await turning
+        assert met(earlier, range(17, 33)) == 16
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("read", "seconds"), [(2, 0), (16, 1)])
+def test_who_is_cancelled_leaves_a_page_to_itself(read: int, seconds: int) -> None:
+    """Given it a moment, or waiting for it: whoever closes the client waits till it is made."""
+
+    async def main() -> None:
+        book, errands = Slow(16), Errands()
+        earlier = Earlier(Journaling(lambda: book, errands))  # type: ignore[arg-type, return-value]
+        await earlier.follow()
+        assert met(earlier, range(1, read + 1)) == read
+        turning = asyncio.ensure_future(earlier.follow())
+        await asyncio.sleep(seconds)
+        turning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turning
+        closing = asyncio.ensure_future(errands.aclose())
+        await asyncio.sleep(1)
+        assert not closing.done()
+        book.go.set()
+        await closing
 
     run_virtual(main())
 
@@ -353,10 +417,15 @@ def test_a_journal_that_has_no_pages_is_asked_for_each(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "given",
     [
-        [(1, "r1", "139", CONTENT, "v1")],
-        [(1, None, "139", CONTENT, "v1", 1), ()],
-        [[1, None, "139", CONTENT, "v1", 1]],
-        [("one", None, "139", CONTENT, "v1", 1)],
+        (1, "r1\x1f139\x1fx\x1f", "v1\x1f"),
+        (1, "r1\x1f139\x1fx\x1f", "v1\x1f", "1\x1f", ""),
+        (1, "r1\x1f139\x1f", "v1\x1f", "1\x1f"),
+        (1, "r1\x1f139\x1fx\x1f", "v1\x1f", "1\x1f1\x1f"),
+        (1, "r1\x1f139\x1fx\x1f", "v1\x1fv2\x1f", "1\x1f"),
+        (1, "r1\x1f139\x1fx\x1f", "v1\x1f", "one\x1f"),
+        (1, "r1\x1f139\x1fx\x1f", "v1\x1f", 1),
+        ("one", "r1\x1f139\x1fx\x1f", "v1\x1f", "1\x1f"),
+        [(1, "r1", "139", CONTENT, "v1", 1)],
         {"r1": "v1"},
         7,
         InvalidRequest("a ledger's"),
@@ -375,7 +444,7 @@ def test_a_page_that_is_none_is_a_failure_of_the_ledger(given: Any) -> None:
         journal: Any = Odd()
         journaling = Journaling(lambda: journal, Errands())
         with pytest.raises(LedgerUnavailable, match="for what was accepted"):
-            await journaling.accepted(0)
+            await journaling.page(journaling.leaf(0))
         assert isinstance(journaling.failure, LedgerUnavailable)
 
     run_virtual(main())

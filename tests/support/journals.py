@@ -20,7 +20,7 @@ from ihuyi_voice import (
     Submission,
     VendorError,
 )
-from ihuyi_voice.calls import Ending
+from ihuyi_voice.calls import Ending, Page
 from ihuyi_voice.models import Draft
 from tests.support.guards import NoException
 from tests.support.virtual_time import loop_time
@@ -39,6 +39,19 @@ Name: TypeAlias = tuple[str, str, str]
 def status_of(end: Ending) -> OutcomeStatus:
     """Return which outcome an end is."""
     return OutcomeStatus.ACCEPTED if isinstance(end, Submission) else end.status
+
+
+def page_of(found: Sequence[tuple[int, Draft, Submission]]) -> Sequence[Any]:
+    """Return a page, as a journal gives it, of places, messages and their acceptances."""
+    if not found:
+        return ()
+    texts = [
+        text for _, each, _ in found for text in (each.reference or "", each.mobile, each.content)
+    ]
+    ids, attempts = [end.voice_id for *_, end in found], [str(end.attempts) for *_, end in found]
+    return found[-1][0], *(
+        "".join(f"{each}{Page.END}" for each in some) for some in (texts, ids, attempts)
+    )
 
 
 @attrs.define(eq=False)
@@ -206,21 +219,20 @@ class FakeJournal:
         _raise_if(late)
         return ends
 
-    async def accepted(self, after: int | str) -> Sequence[tuple[Any, ...]]:
+    async def accepted(self, after: int | str) -> Sequence[Any]:
         """Tell what was accepted."""
         late = await self.ledger.misbehave("accepted")
         if self.ledger.method == "accepted" and self.ledger.manner == "lies":
-            return [(1, "r1")]
+            return 1, "r1"
         if isinstance(after, str):
             after = [row.draft.key for row in self.rows()].index(after) + 1
         found = [
-            (place, each.reference, each.mobile, each.content, row.end.voice_id, row.end.attempts)
+            (place, row.draft, row.end)
             for place, row in enumerate(self.rows(), 1)
             if isinstance(row.end, Submission) and place > after
-            for each in [row.draft]
         ]
         _raise_if(late)
-        return found[: self.ledger.page]
+        return page_of(found[: self.ledger.page])
 
     async def intend(self, draft: Draft) -> Ending | None:
         """Grant it, unless somebody has it or had it."""
