@@ -17,6 +17,7 @@ Name: TypeAlias = tuple[str | None, str, str]
 _END: Final = Page.END
 _FIELDS: Final = 3
 _NEAR: Final = 2_000
+_ENOUGH: Final = 4  # one in so many
 
 
 class Leaf:
@@ -59,11 +60,14 @@ class Leaf:
         return row
 
     def find(self, names: Sequence[Name]) -> list[int | None]:
-        """Return the row of each message; None of what stands nowhere near."""
+        """Return the row of each message; None of what stands nowhere near.
+
+        The list goes on behind the last of them, unless only a few are here by chance.
+        """
         self._look_ahead()
         places = [*map(self._places.get, names)]
         met = [place for place in places if place is not None]
-        if met:
+        if met and len(met) * _ENOUGH >= len(names):
             (self._row, self._at), self.met = met[-1], self.met + len(met)
         return [None if place is None else place[0] - 1 for place in places]
 
