@@ -122,8 +122,7 @@ class Earlier:
         row = None if text is None else self._here.follow(text, len(names))
         if row is None:
             return self._found(messages, names)
-        page, end = self._here.page, row + len(names)
-        return _outcomes(messages, page.voice_ids[row:end], page.attempts[row:end])
+        return _outcomes(messages, self._here.page, row)
 
     def _found(self, messages: Sequence[Message], names: Sequence[Name]) -> list[Outcome | None]:
         """Look for each, and go on behind the last one that stands there."""
@@ -131,9 +130,8 @@ class Earlier:
         for leaf in (self._older, self._newer):
             for place, row in enumerate(leaf.find(names)):
                 if row is not None:
-                    page, self._here = leaf.page, leaf
-                    ended = [messages[place]], [page.voice_ids[row]], [page.attempts[row]]
-                    known[place : place + 1] = _outcomes(*ended)
+                    known[place : place + 1] = _outcomes([messages[place]], leaf.page, row)
+                    self._here = leaf
         return known
 
 
@@ -154,9 +152,9 @@ def _message(given: Any) -> object:  # noqa: ANN401 - whatever the caller gave
     return Message(given[0], given[1])
 
 
-def _outcomes(
-    messages: Sequence[Message], voice_ids: Sequence[str], attempts: Sequence[int]
-) -> list[Outcome | None]:
-    nothing = repeat(None)
-    ends = repeat(_ACCEPTED), voice_ids, nothing, attempts, nothing, repeat(_REPLAYED)
+def _outcomes(messages: Sequence[Message], page: Page, row: int) -> list[Outcome | None]:
+    """Return those of messages that stand on a page from this row on."""
+    nothing, end = repeat(None), row + len(messages)
+    ids, attempts = page.voice_ids[row:end], page.attempts[row:end]
+    ends = repeat(_ACCEPTED), ids, nothing, attempts, nothing, repeat(_REPLAYED)
     return [*map(Outcome, messages, *ends)]

@@ -235,13 +235,12 @@ class JournaledIntake(Intake):
         given, endings = self._given_some(most), Endings()
         known = self._earlier.outcomes_of(given)
         outcomes = [outcome for outcome in known if outcome is not None]
+        others = [each for each, outcome in zip(given, known, strict=True) if outcome is None]
         with endings:
             self._emit_known(outcomes)
-        if len(outcomes) < len(given):
-            for each, outcome in zip(given, known, strict=True):
-                if outcome is None:
-                    with endings:
-                        self._put_by(each)
+        for each in others:
+            with endings:
+                self._put_by(each)
         endings.let_go()
         return len(outcomes)
 

@@ -17,7 +17,7 @@ Name: TypeAlias = tuple[str | None, str, str]
 _END: Final = Page.END
 _FIELDS: Final = 3
 _NEAR: Final = 2_000
-_ENOUGH: Final = 4  # one in so many
+_BY_CHANCE: Final = 4  # fewer than one in so many
 
 
 class Leaf:
@@ -67,7 +67,7 @@ class Leaf:
         self._look_ahead()
         places = [*map(self._places.get, names)]
         met = [place for place in places if place is not None]
-        if met and len(met) * _ENOUGH >= len(names):
+        if met and len(met) * _BY_CHANCE >= len(names):
             (self._row, self._at), self.met = met[-1], self.met + len(met)
         return [None if place is None else place[0] - 1 for place in places]
 

@@ -201,8 +201,9 @@ def test_what_is_no_plain_message_is_looked_up() -> None:
     async def main() -> None:
         ledger = ledger_of([(plain, ENDS[0]), (unnamed, ENDS[1])], "VM1")
         async with ledger.run("VM1", RUN) as journal:
-            earlier = Earlier(Journaling(lambda: journal, Errands()))
+            earlier, other = (Earlier(Journaling(lambda: journal, Errands())) for _ in range(2))
             await earlier.follow()
+            await other.follow()
         known = [
             Outcome(plain, ACCEPTED, "v1", attempts=2, replayed=True),
             Outcome(unnamed, ACCEPTED, "", attempts=1, replayed=True),
@@ -212,6 +213,7 @@ def test_what_is_no_plain_message_is_looked_up() -> None:
         assert earlier.outcomes_of(given) == [None, known[0], *[None] * (len(odd) - 1), known[1]]
         for each in odd:
             assert earlier.outcomes_of([each]) == [None]
+        assert other.outcomes_of([plain, pair]) == known
 
     run_virtual(main())
 
