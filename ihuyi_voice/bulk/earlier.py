@@ -17,14 +17,14 @@ itself.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain, repeat
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
-from ihuyi_voice.bulk.outcomes import Outcome
-from ihuyi_voice.bulk.pages import Leaf, Name, as_text
+from ihuyi_voice.bulk.outcomes import Outcome, accepted_earlier
+from ihuyi_voice.bulk.pages import Leaf, as_text, names_of
 from ihuyi_voice.calls import Journaling, Page
-from ihuyi_voice.models import Message, OutcomeStatus
+from ihuyi_voice.models import Message
 
 _ENOUGH: Final = 8  # one in so many
 _MANY: Final = 64  # that were looked up
@@ -35,11 +35,9 @@ While this thread has something to do, one that makes the page may wait for the 
 much longer than for the database.
 """
 
-_NAME: Final = attrgetter("reference", "mobile", "content")
+_FIELDS: Final = attrgetter("reference", "mobile", "content")
 _PLAIN: Final = frozenset[type]([str, type(None)])
 _PAIRS: Final = frozenset[type]([tuple])
-_ACCEPTED: Final = OutcomeStatus.ACCEPTED
-_REPLAYED: Final = True
 
 
 class Earlier:
@@ -98,9 +96,9 @@ class Earlier:
         messages: Sequence[Any] = given
         if {*map(type, given)} != {Message}:
             messages = [*map(_message, given)]
-        names = _names(messages)
-        if names is not None:
-            return self._met(messages, names)
+        fields = _fields(messages)
+        if fields is not None:
+            return self._met(messages, fields)
         if len(messages) == 1:
             return [None]
         return [outcome for each in messages for outcome in self.outcomes_of([each])]
@@ -117,16 +115,21 @@ class Earlier:
         if not self._here.left:
             self._here = self._newer
 
-    def _met(self, messages: Sequence[Message], names: Sequence[Name]) -> list[Outcome | None]:
-        text = as_text(names)
-        row = None if text is None else self._here.follow(text, len(names))
+    def _met(
+        self, messages: Sequence[Message], fields: Sequence[str | None]
+    ) -> list[Outcome | None]:
+        text = as_text(fields)
+        row = None if text is None else self._here.follow(text, len(messages))
         if row is None:
-            return self._found(messages, names)
-        return _outcomes(messages, self._here.page, row)
+            return self._found(messages, fields)
+        return [*_outcomes(messages, self._here.page, row)]
 
-    def _found(self, messages: Sequence[Message], names: Sequence[Name]) -> list[Outcome | None]:
+    def _found(
+        self, messages: Sequence[Message], fields: Sequence[str | None]
+    ) -> list[Outcome | None]:
         """Look for each, and go on behind the last one that stands there."""
-        known: list[Outcome | None] = [None] * len(names)
+        names = names_of(fields)
+        known: list[Outcome | None] = [None] * len(messages)
         for leaf in (self._older, self._newer):
             for place, row in enumerate(leaf.find(names)):
                 if row is not None:
@@ -135,13 +138,13 @@ class Earlier:
         return known
 
 
-def _names(messages: Sequence[Any]) -> list[Name] | None:
-    """Return what messages are known by; None if one of them is no plain one."""
+def _fields(messages: Sequence[Any]) -> list[str | None] | None:
+    """Return what messages are known by, field by field; None if one of them is no plain one."""
     if {*map(type, messages)} <= {Message}:
         with suppress(AttributeError):  # somebody made a message without its fields
-            names = [*map(_NAME, messages)]
-            if {*map(type, chain.from_iterable(names))} <= _PLAIN:
-                return names
+            fields = [*chain.from_iterable(map(_FIELDS, messages))]
+            if {*map(type, fields)} <= _PLAIN:
+                return fields
     return None
 
 
@@ -152,9 +155,7 @@ def _message(given: Any) -> object:  # noqa: ANN401 - whatever the caller gave
     return Message(given[0], given[1])
 
 
-def _outcomes(messages: Sequence[Message], page: Page, row: int) -> list[Outcome | None]:
+def _outcomes(messages: Sequence[Message], page: Page, row: int) -> list[Outcome]:
     """Return those of messages that stand on a page from this row on."""
-    nothing, end = repeat(None), row + len(messages)
-    ids, attempts = page.voice_ids[row:end], page.attempts[row:end]
-    ends = repeat(_ACCEPTED), ids, nothing, attempts, nothing, repeat(_REPLAYED)
-    return [*map(Outcome, messages, *ends)]
+    end = row + len(messages)
+    return accepted_earlier(messages, page.voice_ids[row:end], page.attempts[row:end])

@@ -30,7 +30,7 @@ from ihuyi_voice.bulk.deferral import Item
 from ihuyi_voice.bulk.earlier import Earlier
 from ihuyi_voice.bulk.intake import Intake
 from ihuyi_voice.bulk.outcomes import Outcome, accepted, ended
-from ihuyi_voice.bulk.turns import FEW, Turns
+from ihuyi_voice.bulk.turns import Turns
 from ihuyi_voice.calls import (
     Ending,
     Entry,
@@ -225,10 +225,11 @@ class JournaledIntake(Intake):
         while True:
             await self._earlier.follow()
             left = most - settled - len(self._ready) - len(self._waiting)
-            if left <= 0 or self._passes or not super().ready:
+            if left <= 0 or self._passes or not (self._desk.has_space and super().ready):
                 return
-            settled += self._read_some(self._earlier.most(min(left, FEW)))
-            await turns.after(FEW)
+            few = self._earlier.most(min(left, turns.few))
+            settled += self._read_some(few)
+            await turns.after(few)
 
     def _read_some(self, most: int) -> int:
         """Read so many; those that stand among the earlier ones have their outcome at once."""

@@ -39,7 +39,7 @@ class Outbox:
     def put(self, outcome: Outcome, call: int | None) -> None:
         """Queue one up, of the call of that number, if it has one."""
         if outcome.replayed:
-            self._tally.again([outcome.status])
+            self._tally.again(outcome.status)
         else:
             self._tally.ended(outcome.status, outcome.error)
         self.outcomes.append(outcome)
@@ -71,13 +71,15 @@ class Outbox:
         """Count them; return which statuses there are."""
         # By lists: what an enumeration is hashed by is written in Python.
         statuses = [*map(_STATUS, outcomes)]
+        there = [status for status in _STATUSES if status in statuses]
         again = [*compress(statuses, map(_REPLAYED, outcomes))]
-        self._tally.again(again)
+        for status in there if again else ():
+            self._tally.again(status, again.count(status))
         if len(again) < len(outcomes):
             for outcome in outcomes:
                 if not outcome.replayed:
                     self._tally.ended(outcome.status, outcome.error)
-        return [status for status in _STATUSES if status in statuses]
+        return there
 
     def _tell(
         self,

@@ -1,8 +1,10 @@
 """How the end of a submission becomes one of the five outcomes."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any, Final, Literal, Self
 
 import attrs
@@ -95,6 +97,9 @@ class Outcome:
         return dict_schema(cls, _SHAPE, cls.from_dict, handler)
 
 
+_FILLS: Final[Mapping[str, Callable[[Outcome, object], None]]] = {
+    each.name: getattr(Outcome, each.name).__set__ for each in attrs.fields(Outcome)
+}
 _SHAPE: Final[Shape] = {
     "mobile": str | int | float | None,
     "content": str | int | float | None,
@@ -149,6 +154,25 @@ def accepted(message: Message, submission: Submission, *, replayed: bool = False
         replayed,
         submission.timing,
     )
+
+
+def accepted_earlier(
+    messages: Sequence[Message], voice_ids: Iterable[str], attempts: Iterable[int]
+) -> list[Outcome]:
+    """Return those of many messages that the vendor took before this run.
+
+    Field by field: a frozen class fills its objects one by one at nearly twice the cost, and half a
+    million of them stand before a run that goes on.
+    """
+    columns: dict[str, Iterable[object]] = {
+        "message": messages, "status": repeat(OutcomeStatus.ACCEPTED), "voice_id": voice_ids,
+        "attempts": attempts, "replayed": [True] * len(messages),
+    }  # fmt: skip
+    outcomes = [Outcome.__new__(Outcome) for _ in messages]
+    for name, fill in _FILLS.items():
+        filled: Iterator[None] = map(fill, outcomes, columns.get(name, repeat(None)))
+        deque(filled, maxlen=0)
+    return outcomes
 
 
 def ended(message: Message, error: VoiceError, *, replayed: bool = False) -> Outcome:

@@ -7,7 +7,7 @@ those that are not far ahead.
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from ihuyi_voice.calls import Page
 
@@ -84,12 +84,19 @@ class Leaf:
             self._last, self._last_at = self._last + len(behind), ends[-1]
 
 
-def as_text(names: Sequence[Name]) -> str | None:
-    """Return messages as they stand on a page; None if they can't stand on any."""
-    text = "".join(
-        [
-            f"{'' if reference is None else reference or _END}{_END}{mobile}{_END}{content}{_END}"
-            for reference, mobile, content in names
-        ]
-    )
-    return text if text.count(_END) == _FIELDS * len(names) else None
+def as_text(fields: Sequence[str | None]) -> str | None:
+    """Return messages as they stand on a page; None if they can't stand on any.
+
+    Args:
+        fields: Reference, number and content of each, one after the other.
+    """
+    told, references = [*fields, ""], fields[::_FIELDS]
+    if not all(references):
+        told[:-1:_FIELDS] = ["" if each is None else each or _END for each in references]
+    text = _END.join(cast("list[str]", told))
+    return text if text.count(_END) == len(fields) else None
+
+
+def names_of(fields: Sequence[str | None]) -> list[Name]:
+    """Return the same fields, message by message."""
+    return cast("list[Name]", [*zip(*[iter(fields)] * _FIELDS, strict=True)])

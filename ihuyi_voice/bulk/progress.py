@@ -1,6 +1,5 @@
 """Where a bulk run stands: counts, causes, rate and the time that is left."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -89,11 +88,10 @@ class Tally:
         """Begin to count time."""
         self._started = now
 
-    def again(self, statuses: Sequence[OutcomeStatus]) -> None:
+    def again(self, status: OutcomeStatus, many: int = 1) -> None:
         """Count messages that had ended before this run."""
-        for status in OutcomeStatus:
-            self.counts[status] += statuses.count(status)
-        self.replayed += len(statuses)
+        self.counts[status] += many
+        self.replayed += many
 
     def ended(self, status: OutcomeStatus, error: VoiceError | None) -> None:
         """Count a message that has ended."""

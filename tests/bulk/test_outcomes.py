@@ -5,10 +5,11 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 
 from ihuyi_voice import Message, NotSent, Outcome, OutcomeStatus, VoiceError
-from ihuyi_voice.bulk.outcomes import ended, no_message
+from ihuyi_voice.bulk.outcomes import accepted_earlier, ended, no_message
 from ihuyi_voice.calls import Delay, Job
 from ihuyi_voice.errors import RateLimited
 from ihuyi_voice.inputs.recipients import Recipient
@@ -58,6 +59,19 @@ class Silent(str):
         raise LookupError
 
     __repr__ = __str__
+
+
+def test_many_of_before_are_what_each_would_be_by_itself() -> None:
+    """Every field of theirs is filled, and they are as frozen."""
+    messages = [Message(str(n), "x") for n in range(3)]
+    many = accepted_earlier(messages, iter("abc"), iter([1, 2, 3]))
+    each = zip(messages, "abc", [1, 2, 3], strict=True)
+    alone = [Outcome(m, ACCEPTED, i, attempts=n, replayed=True) for m, i, n in each]
+    assert many == alone
+    assert [attrs.astuple(one) for one in many] == [attrs.astuple(one) for one in alone]
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        many[0].status = REJECTED  # type: ignore[misc]  # that is the point
+    assert accepted_earlier([], [], []) == []
 
 
 @pytest.mark.parametrize(

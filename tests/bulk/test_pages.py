@@ -1,11 +1,13 @@
 """A page is read in its order, and what comes out of that order is looked for not far ahead."""
 
+from itertools import chain
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ihuyi_voice.bulk import pages
-from ihuyi_voice.bulk.pages import Leaf, Name, as_text
+from ihuyi_voice.bulk.pages import Leaf, Name, as_text, names_of
 from ihuyi_voice.calls import Page
 
 NAMES: list[Name] = [
@@ -16,12 +18,19 @@ NEAR = 8
 
 def page(names: list[Name]) -> Page:
     """Return a page of these."""
-    return Page(len(names), as_text(names) or "", [f"v{n}" for n, _ in enumerate(names)], [])
+    return Page(len(names), text_of(names) or "", [f"v{n}" for n, _ in enumerate(names)], [])
+
+
+def text_of(names: list[Name]) -> str | None:
+    """Return them as they stand on a page, if they can."""
+    fields = [*chain.from_iterable(names)]
+    assert names_of(fields) == names
+    return as_text(fields)
 
 
 def rows_of(leaf: Leaf, names: list[Name]) -> list[int | None]:
     """Return where these stand, as a list is read on."""
-    text = as_text(names)
+    text = text_of(names)
     assert text is not None
     row = leaf.follow(text, len(names))
     return leaf.find(names) if row is None else [*range(row, row + len(names))]
@@ -94,6 +103,6 @@ def test_what_is_far_ahead_or_was_passed_in_order_is_not_looked_for() -> None:
 )
 def test_what_could_be_taken_for_another_has_no_text(name: Name) -> None:
     """No reference is not the same as an empty one, and no field has what ends a field."""
-    assert as_text([NAMES[0], name]) is None
+    assert text_of([NAMES[0], name]) is None
     leaf = Leaf(page([(None, "139", "x"), ("r", "139", "x")]))
     assert leaf.find([name]) == [None]

@@ -30,3 +30,25 @@ def test_quick_steps_are_interrupted_less_often_than_slow_ones(seconds: float, p
         return had
 
     assert run_virtual(main()) == pauses
+
+
+@pytest.mark.parametrize(
+    ("seconds", "few"), [(0.0, 128), (0.000_001, 128), (0.000_02, 50), (0.001, 1), (1.0, 1)]
+)
+def test_so_many_steps_are_made_at_once_as_have_room(seconds: float, few: int) -> None:
+    """A source that is slow, or blocks, holds others up for one step too many at the most."""
+
+    async def main() -> list[int]:
+        turns, made = Turns(), list[int]()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        turns.begin()
+        for _ in range(3):
+            made.append(turns.few)
+            loop.jumping.now += seconds * turns.few
+            await turns.after(turns.few)
+        return made
+
+    first, *then = run_virtual(main())
+    assert first == FEW
+    assert then == [pytest.approx(few, abs=1)] * 2
