@@ -1,23 +1,21 @@
 """One step of a submission inside a run: it ends in a value, whatever happens."""
 
 import asyncio
-from collections.abc import Callable
 
+from ihuyi_voice.bulk.intake import Desk
 from ihuyi_voice.calls import Delay, Job, Submitter
 from ihuyi_voice.common.foreign import ENDING
 from ihuyi_voice.errors import OutcomeUnknown, RunStopped, VoiceError
 from ihuyi_voice.models import Submission
 
 
-async def attempt(
-    submitter: Submitter, job: Job, broken: Callable[[BaseException], VoiceError]
-) -> Submission | Delay | VoiceError:
+async def attempt(submitter: Submitter, job: Job, desk: Desk) -> Submission | Delay | VoiceError:
     """Step a job.
 
     Args:
         submitter: Whose job it is.
         job: The job.
-        broken: Told of an error that is no outcome's; returns what the message comes to.
+        desk: Whom to tell of an error that is no outcome's.
     """
     try:
         return await submitter.step(job)
@@ -29,7 +27,7 @@ async def attempt(
         raise
     # A programming error: the run can't go on, but no outcome is lost.
     except BaseException as exc:  # noqa: BLE001
-        ended_by = broken(exc)
+        ended_by = desk.broken(exc)
     submitter.abandon(job)
     return job.verdict(ended_by) if job.answer is None else job.answer
 

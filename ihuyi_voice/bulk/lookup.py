@@ -66,12 +66,14 @@ class Taken:
         draft: What is looked up.
         call: Its number in events.
         asked: When it was read, as jobs have the time.
+        recalled: Whether the guard knows the number's calls.
     """
 
     message: Message
     draft: Draft
     call: int
     asked: float
+    recalled: bool = False
 
 
 @attrs.frozen(eq=False)
@@ -107,7 +109,7 @@ class JournaledIntake(Intake):
         self._looks = not journaling.is_new
         self._earlier = Earlier(journaling if self._looks else None)
         self._stands_aside = not self._looks and not journaling.has_recent
-        self._ready: deque[Item] = deque()
+        self._ready: deque[Taken] = deque()
         self._waiting: deque[Taken | Invalid] = deque()  # read, and not yet in a batch
         self._batch: list[Taken | Invalid] = []
         self._task: asyncio.Task[None] | None = None
@@ -148,7 +150,8 @@ class JournaledIntake(Intake):
         """Return the next message that may be submitted; None if there is none just now."""
         if not self._ready:
             return super().take() if self._passes else None
-        item = self._ready.popleft()
+        item = self._opened(self._ready[0])
+        self._ready.popleft()
         item.job.deadline = self._loop.time() + self._max_wait
         self.fill()
         return item
@@ -157,7 +160,8 @@ class JournaledIntake(Intake):
         """Let the next message come out with an error; say whether there was one."""
         if not self._ready:
             return self._passes and super().refuse(refusal)
-        item = self._ready.popleft()
+        item = self._opened(self._ready[0])
+        self._ready.popleft()
         try:
             self._desk.emit(ended(item.message, item.job.verdict(refusal)), item.job.call)
         finally:  # a hook may end the program
@@ -170,7 +174,7 @@ class JournaledIntake(Intake):
         left = [*self._batch, *self._waiting]
         self._batch.clear()
         self._waiting.clear()
-        self._ready.extend(self._opened(each) for each in left if isinstance(each, Taken))
+        self._ready.extend(each for each in left if isinstance(each, Taken))
         self._emit_refused([each for each in left if isinstance(each, Invalid)])
 
     # --- the task
@@ -276,14 +280,16 @@ class JournaledIntake(Intake):
         self, rest: "Sequence[tuple[Taken, Ending | None]]", invalid: Sequence[Invalid]
     ) -> None:
         """Have the guard and the journal told what they need of a batch, and place its rest."""
-        items = [self._opened(each) for each, _ in rest]
-        new = [item.job for item, (_, end) in zip(items, rest, strict=True) if end is None]
+        new = [each for each, end in rest if end is None]
         if new:
-            await self._submitter.recalling.before_all(new)
+            recall = self._submitter.recalling.before_all
+            recalled = await recall([each.draft.mobile for each in new], self._journaling)
+            for each in new:
+                each.recalled = recalled
         if invalid:
             await self._journaling.settle_all([(each.draft, each.error) for each in invalid])
         self._batch = []
-        self._ready.extend(items)
+        self._ready.extend(each for each, _ in rest)
         self._emit_refused(invalid)
 
     def _emit_refused(self, invalid: Sequence[Invalid]) -> None:
@@ -306,7 +312,9 @@ class JournaledIntake(Intake):
         draft, wait = taken.draft, self._max_wait
         called = taken.call, taken.asked, self._now
         job = self._submitter.job_of(draft.mobile, draft.content, wait, *called)
-        job.entry = Entry(draft, self._journaling, looked=True, unsure=True)
+        job.entry = Entry(
+            draft, self._journaling, looked=True, unsure=True, recalled=taken.recalled
+        )
         return Item(taken.message, job)
 
     def _invalid(self, message: Message, error: InvalidRequest) -> None:

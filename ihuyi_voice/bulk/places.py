@@ -31,6 +31,7 @@ class Places:
         self._written: set[Job] = set()
         self._most_written = most_written
         self._freed = freed
+        self._on_answer = self._answered if most_written else None
 
     def __len__(self) -> int:
         return len(self._items)
@@ -51,7 +52,7 @@ class Places:
     def take(self, worker: Worker, item: Item) -> None:
         """Note that a task goes to work on a message."""
         self._items[worker] = item
-        item.job.on_answer = self._answered if self._most_written else None
+        item.job.on_answer = self._on_answer
 
     def leave(self, worker: Worker) -> Item | None:
         """Note that it has done; return the message, None if it was written off before."""

@@ -81,6 +81,7 @@ class Scheduler:
         self._space = max(options.concurrency, AHEAD // 2)
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
+        self._on_end = self._over
         self._alarm = Alarm(self._loop, self.pump)
         early = 0 if journaling is None else options.concurrency // 2
         self._places = Places(early, self._alarm.set_now)
@@ -181,7 +182,7 @@ class Scheduler:
         # context in which the run was entered, not in that of whoever happens to pump.
         context = self._context.copy()
         worker = asyncio.Task(self._work(item), loop=self._loop, context=context)
-        worker.add_done_callback(self._over)
+        worker.add_done_callback(self._on_end)
         return worker
 
     def _next(self) -> Item | None:
@@ -248,7 +249,7 @@ class Scheduler:
         worker = asyncio.current_task()
         assert worker is not None  # noqa: S101 - a coroutine that runs has one
         for turns_left in range(_ITEMS_A_TASK - 1, -1, -1):
-            end = await attempt(self._submitter, item.job, self.broken)
+            end = await attempt(self._submitter, item.job, self)
             if self._places.leave(worker) is None:
                 return  # written off meanwhile
             if worker.cancelling():

@@ -5,6 +5,7 @@ States of an entry here: not looked up; looked up, and nobody has sent it; grant
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Final
 
 import attrs
@@ -91,9 +92,9 @@ class Entry:
         self.settled = end
         return self.journaling.settle(self.draft, end)
 
-    async def written(self, task: "asyncio.Future[None]") -> asyncio.CancelledError | None:
+    def written(self, task: "asyncio.Future[None]") -> Awaitable[asyncio.CancelledError | None]:
         """Wait until that is written; return a cancellation which was not heeded."""
-        return await self.journaling.settled(self.draft, task)
+        return self.journaling.settled(self.draft, task)
 
     async def close(self, end: VoiceError) -> None:
         """Have an end written that no attempt came to, unless the journal knows it.

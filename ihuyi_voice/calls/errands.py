@@ -10,6 +10,7 @@ and must not be lost either: it is put off, and strikes at the next await of who
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
@@ -105,7 +106,7 @@ class Errands:
             if not taken and task.done():
                 _given_back(task, give_back)  # at once: `aclose` may look before a callback ran
             elif not taken:
-                task.add_done_callback(lambda late: _given_back(late, give_back))
+                task.add_done_callback(partial(_given_back, give_back=give_back))
         if not taken:
             raise TimeoutError(f"no answer within {patience:g} s")
         return result(task)

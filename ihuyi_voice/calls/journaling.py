@@ -157,14 +157,13 @@ class Journaling:
         Raises:
             LedgerUnavailable: It is not written.
         """
-
-        def take_back(granted: object) -> None:
-            if granted is None:
-                reason = "the call was given up before it was sent"
-                self._heard(self._errands.begin(self._settled(draft, NotSent(reason))), draft)
-
         task = self._begun("intend", draft)
-        return self._checked(await self._answer(task, take_back))
+        return self._checked(await self._answer(task, partial(self._take_back, draft)))
+
+    def _take_back(self, draft: Draft, granted: object) -> None:
+        if granted is None:
+            reason = "the call was given up before it was sent"
+            self._heard(self._errands.begin(self._settled(draft, NotSent(reason))), draft)
 
     def settle(self, draft: Draft, end: Ending) -> "asyncio.Future[Any]":
         """Begin to write how a call ended; to be awaited by `settled`."""

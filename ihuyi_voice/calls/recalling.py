@@ -4,11 +4,10 @@ So the limits hold across restarts. A guard that can't be told keeps its windows
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import attrs
 
-from ihuyi_voice.calls.entry import Entry
 from ihuyi_voice.calls.guarding import Guarding
 from ihuyi_voice.calls.job import ON_LEDGER, Job
 from ihuyi_voice.calls.journaling import Journaling
@@ -55,25 +54,19 @@ class Recalling:
             return
         self.guarding.restore(job.mobile, ages)
 
-    async def before_all(self, jobs: Sequence[Job]) -> None:
-        """Do the same for jobs of a run, in one question.
+    async def before_all(self, mobiles: Iterable[str], journaling: Journaling) -> bool:
+        """Do the same for numbers of a run, in one question; else each is to be asked for again.
 
         Raises:
             LedgerUnavailable: The ledger could not be asked.
         """
-        entries = [job.entry for job in jobs if job.entry is not None]
-        if entries and entries[0].journaling.has_recent:
-            try:
-                await self._all(entries)
-            except GuardUnavailable:
-                return  # each of them asks again when its turn comes
-        for entry in entries:
-            entry.recalled = True
-
-    async def _all(self, entries: Sequence[Entry]) -> None:
-        numbers = dict.fromkeys(entry.draft.mobile for entry in entries)
-        mobiles = [mobile for mobile in numbers if self.guarding.forgot(mobile)]
-        if mobiles:
-            known = await entries[0].journaling.recall_all(mobiles)
-            for mobile, ages in zip(mobiles, known, strict=True):
+        if not journaling.has_recent:
+            return True
+        try:
+            forgotten = [each for each in dict.fromkeys(mobiles) if self.guarding.forgot(each)]
+            known = await journaling.recall_all(forgotten) if forgotten else ()
+            for mobile, ages in zip(forgotten, known, strict=True):
                 self.guarding.restore(mobile, ages)
+        except GuardUnavailable:
+            return False
+        return True

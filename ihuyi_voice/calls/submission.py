@@ -316,6 +316,9 @@ class Submitter:
         try:
             telling.over(self.events, job, sent, began, None)
         finally:
+            # What it was made of goes now, not when the end is written, as of many at once.
+            job.sent = None
+            del call, sent
             told = await self._accepted(job, lease, answer)
         return told
 

@@ -36,19 +36,20 @@ class Wait:
 
     Attributes:
         is_over: Whether the task has been woken, or is about to be.
-        until: When its time is over, by the loop's clock.
+        begun: Since when, by the loop's clock.
+        until: When its time is over.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_future", "_wake",
-                 "is_over", "until")  # fmt: skip
+                 "begun", "is_over", "until")  # fmt: skip
 
-    def __init__(self, future: "asyncio.Future[Any]", until: float) -> None:
+    def __init__(self, future: "asyncio.Future[Any]", begun: float, seconds: float) -> None:
         self._asyncio_future_blocking = False
         self._future = future
         self._wake: Wake | None = None
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
-        self.until = until
+        self.begun, self.until = begun, begun + seconds
         self.is_over = False
 
     def __await__(self) -> Generator["Wait", None, None]:
@@ -180,29 +181,28 @@ async def waited(future: "asyncio.Future[Any]", seconds: float) -> bool:
     if future.done() or not seconds:
         return future.done()
     some = seconds if seconds == inf else min(seconds, _SLICE)
-    begun = await _once(future, some)
+    wait = _once(future, some)
+    await wait
     if future.done():  # as it is, nearly always
         return True
     patience = Patience(seconds)
-    patience.take(some, begun)
+    patience.take(some, wait.begun)
     while not future.done() and patience.left:
         with patience.slice() as some:
             await _once(future, some)
     return future.done()
 
 
-async def _once(future: "asyncio.Future[Any]", seconds: float) -> float:
-    """Wait once; return when that began."""
+def _once(future: "asyncio.Future[Any]", seconds: float) -> Wait:
+    """Return what waits once, to be awaited now."""
     loop = future.get_loop()
-    begun = loop.time()
-    wait = Wait(future, begun + seconds)
+    wait = Wait(future, loop.time(), seconds)
     if seconds < inf:
         watchdog = _watchdogs.get(loop)
         if watchdog is None:
             watchdog = _watchdogs[loop] = Watchdog()
         watchdog.watch(wait, seconds)
-    await wait
-    return begun
+    return wait
 
 
 async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
@@ -213,15 +213,15 @@ async def ended(task: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
     """
     if task.done():
         return None
-    begun, cancelled = asyncio.get_running_loop().time(), None
+    wait, cancelled = _once(task, _SLICE), None
     try:
-        await _once(task, _SLICE)
+        await wait
     except asyncio.CancelledError as exc:
         cancelled = exc
     if task.done():  # as it is, nearly always
         return cancelled
     patience = Patience(PATIENCE)
-    patience.take(_SLICE, begun)
+    patience.take(_SLICE, wait.begun)
     return await _ended(task, patience, cancelled)
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from ihuyi_voice.common.logs import tell
 
@@ -23,8 +24,11 @@ def cancelled_since() -> Callable[[], bool]:
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine that runs has one
-    before = task.cancelling()
-    return lambda: task.cancelling() > before
+    return partial(_is_cancelled_beyond, task, task.cancelling())
+
+
+def _is_cancelled_beyond(task: "asyncio.Task[Any]", before: int) -> bool:
+    return task.cancelling() > before
 
 
 async def ended(task: "asyncio.Task[None]", *, at_once: bool = False) -> None:

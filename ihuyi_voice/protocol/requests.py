@@ -5,6 +5,7 @@ connection, and the vendor refuses a password that is old. All lengths are known
 """
 
 from collections.abc import Callable
+from functools import partial
 from reprlib import repr as short
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
@@ -203,12 +204,13 @@ class VoicePhp:
             whole = f"{head}{password}{end}".encode()
             return len(whole), lambda: whole
         sign = signer(call.operation, self.credentials, call.fields)
+        return len(head) + _SIGNATURE + len(end), partial(_signed, head, sign, clock, end)
 
-        def form() -> bytes:
-            time = _ten_digits(clock())
-            return f"{head}{sign(time)}&time={time}{end}".encode()
 
-        return len(head) + _SIGNATURE + len(end), form
+def _signed(head: str, sign: Callable[[str], str], clock: Callable[[], float], end: str) -> bytes:
+    """Return a form, signed for now."""
+    time = _ten_digits(clock())
+    return f"{head}{sign(time)}&time={time}{end}".encode()
 
 
 def _is_a_time(now: Any) -> bool:  # noqa: ANN401 - as below

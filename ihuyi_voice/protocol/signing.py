@@ -1,6 +1,7 @@
 """Who we are: the credentials, and the dynamic password made of them (section 7)."""
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import md5
 from typing import Final, Literal, TypeAlias
 
@@ -85,12 +86,11 @@ def signer(
         hexadecimal digits.
     """
     hashed = "".join([fields[name] for name in SIGNED_FIELDS[operation]])
-    before = f"{credentials.account}{credentials.api_key}{hashed}"
+    return partial(_dynamic_password, f"{credentials.account}{credentials.api_key}{hashed}")
 
-    def sign(time: str) -> str:
-        return md5(f"{before}{time}".encode()).hexdigest()  # noqa: S324 - the vendor's choice
 
-    return sign
+def _dynamic_password(before: str, time: str) -> str:
+    return md5(f"{before}{time}".encode()).hexdigest()  # noqa: S324 - the vendor's choice
 
 
 def hashed_key(credentials: Credentials) -> str:

@@ -21,8 +21,8 @@ by now.
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, TypeVar
+from contextlib import asynccontextmanager, closing, suppress
+from typing import Any, Final, Generic, TypeVar, cast
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.storage.statements import (
@@ -126,11 +126,17 @@ class _Link:
         self._since = 0.0
 
     async def transact(self, begin: str, make: Callable[[], Work[T]]) -> T:
+        with closing(_Course(make())) as course:
+            await self._carry_out(begin + course.settings(), course)
+        return cast("T", course.result)
+
+    async def _carry_out(self, begin: str, course: "_Course[T]") -> None:
         on = None
         try:
             await self._begun(begin)
             on = self._on
-            result = await _carry_out(on, make())
+            while course.statement is not None:
+                course.go_on(await _execute(on, course.statement))
             await on.execute("COMMIT")
         except BaseException as exc:
             if self._on is not None:
@@ -138,7 +144,6 @@ class _Link:
             if on is not None and self._on is None and _is_of_the_driver(exc):
                 raise ConnectionResetError(_LOST) from exc
             raise
-        return result
 
     async def close(self) -> None:
         on, self._on = self._on, None
@@ -245,15 +250,42 @@ def _keep_alive(on: Any) -> None:  # noqa: ANN401 - asyncpg's
                 its.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-async def _carry_out(on: Any, work: Work[T]) -> T:  # noqa: ANN401 - asyncpg's
-    try:
-        statement = next(work)
-        while True:
-            statement = work.send(await _execute(on, statement))
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]  # it is the generator's T
-    finally:
-        work.close()
+class _Course(Generic[T]):
+    """A unit of work, and how far it has come.
+
+    Attributes:
+        statement: What is to be carried out next; None at its end.
+        result: What it came to.
+    """
+
+    def __init__(self, work: Work[T]) -> None:
+        self.statement: Statement | None = None
+        self.result: T | None = None
+        self._work = work
+        self.go_on(None)
+
+    def settings(self) -> str:
+        """Return the settings that it begins with: they need no trip of their own."""
+        said = ""
+        while self.statement is not None and _is_setting(self.statement):
+            said += f"; {self.statement.sql}"
+            self.go_on([])
+        return said
+
+    def go_on(self, rows: list[Row] | None) -> None:
+        """Hear of the rows of a statement."""
+        try:
+            self.statement = self._work.send(rows)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - None for the first
+        except StopIteration as done:
+            self.statement, self.result = None, done.value
+
+    def close(self) -> None:
+        """End it where it is."""
+        self._work.close()
+
+
+def _is_setting(statement: Statement) -> bool:
+    return statement.sql.startswith("SET ") and not numbered(statement.sql)[1]
 
 
 async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 - asyncpg's
@@ -264,10 +296,10 @@ async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 
         table, columns, rows = statement.table, statement.columns, statement.rows
         await on.copy_records_to_table(table, columns=columns, records=rows)
         return []
-    sql, names = numbered(statement.sql)
-    if not names and sql.startswith("SET "):  # it has no rows, and so needs one trip, not two
-        await on.execute(sql)
+    if _is_setting(statement):  # it has no rows, and so needs one trip, not two
+        await on.execute(statement.sql)
         return []
+    sql, names = numbered(statement.sql)
     if isinstance(statement, Many):
         await on.executemany(sql, [[row[name] for name in names] for row in statement.rows])
         return []

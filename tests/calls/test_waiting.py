@@ -322,7 +322,7 @@ def test_a_wait_that_nobody_waits_for_is_woken_by_nothing() -> None:
     """It may be told of its end, or of a cancellation, after it was over."""
 
     async def main() -> None:
-        wait = Wait(asyncio.get_running_loop().create_future(), 0.0)
+        wait = Wait(asyncio.get_running_loop().create_future(), 0.0, 1.0)
         wait.expire()
         assert not wait.is_over
         woken: list[Wait] = []

@@ -161,6 +161,8 @@ class ReplyParser:
         self._unbounded = min(bounds.head, bounds.body)  # so much passes neither of them
         self.kept_for: float | None = None
         self.keep = False
+        self._head: list[bytes] = []
+        self._body: list[bytes] = []
         self.begin()
 
     def begin(self, *, head_only: bool = False) -> None:
@@ -171,9 +173,9 @@ class ReplyParser:
         self.keep = True
         self._head_only = head_only
         self._status = self._size = self._body_size = 0
-        self._head: list[bytes] = []
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
+        self._headers: list[tuple[bytes, bytes]] = []  # which the last reply has taken with it
+        self._head.clear()
+        self._body.clear()
 
     @property
     def reply(self) -> Reply:
