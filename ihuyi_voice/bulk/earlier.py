@@ -15,7 +15,7 @@ itself.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
@@ -122,7 +122,7 @@ class Earlier:
         row = None if text is None else self._here.follow(text, len(messages))
         if row is None:
             return self._found(messages, fields)
-        return [*_outcomes(messages, self._here.page, row)]
+        return [*_outcomes(messages, self._here.page, range(row, row + len(messages)))]
 
     def _found(
         self, messages: Sequence[Message], fields: Sequence[str | None]
@@ -131,10 +131,13 @@ class Earlier:
         names = names_of(fields)
         known: list[Outcome | None] = [None] * len(messages)
         for leaf in (self._older, self._newer):
-            for place, row in enumerate(leaf.find(names)):
-                if row is not None:
-                    known[place : place + 1] = _outcomes([messages[place]], leaf.page, row)
-                    self._here = leaf
+            rows = {place: row for place, row in enumerate(leaf.find(names)) if row is not None}
+            if rows:
+                met = [messages[place] for place in rows]
+                found = _outcomes(met, leaf.page, rows.values())
+                for place, outcome in zip(rows, found, strict=True):
+                    known[place] = outcome
+                self._here = leaf
         return known
 
 
@@ -155,7 +158,7 @@ def _message(given: Any) -> object:  # noqa: ANN401 - whatever the caller gave
     return Message(given[0], given[1])
 
 
-def _outcomes(messages: Sequence[Message], page: Page, row: int) -> list[Outcome]:
-    """Return those of messages that stand on a page from this row on."""
-    end = row + len(messages)
-    return accepted_earlier(messages, page.voice_ids[row:end], page.attempts[row:end])
+def _outcomes(messages: Sequence[Message], page: Page, rows: Iterable[int]) -> list[Outcome]:
+    """Return those of messages that stand in these rows of a page."""
+    ids, attempts = map(page.voice_ids.__getitem__, rows), map(page.attempts.__getitem__, rows)
+    return accepted_earlier(messages, ids, attempts)
