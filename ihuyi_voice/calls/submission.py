@@ -316,14 +316,13 @@ class Submitter:
         try:
             telling.over(self.events, job, sent, began, None)
         finally:
-            # What it was made of goes now, not when the end is written, as of many at once.
-            job.sent = None
             del call, sent
             told = await self._accepted(job, lease, answer)
         return told
 
     async def _accepted(self, job: Job, lease: Lease | None, answer: Answer) -> Submission:
         told = job.answer = accepted_as(job, answer)
+        job.sent = None  # what it was made of goes now, not with dozens when their ends are written
         if job.on_answer is not None:
             job.on_answer(job)
         put_off(await self._settle(job, told, self.guarding.commit(lease)))
