@@ -22,6 +22,7 @@ from ihuyi_voice.errors import InvalidRequest
 Write = Callable[[Sequence[Any]], object]
 
 _WORKBOOK: Final = ".xlsx"
+_OF_WRITING: Final = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 _OTHERS: Final = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".json", ".pdf", ".doc", ".docx"})
 
 
@@ -95,7 +96,7 @@ def replacing(path: Path) -> Generator[Path]:
     """Yield a new file beside another one, whose place it takes if all goes well.
 
     Raises:
-        OSError: It can't be written; the old file stays.
+        OSError: It can't be written; the old file stays. The error names it, not the new one.
     """
     path = _real(path)
     part = fresh(path)
@@ -107,10 +108,17 @@ def replacing(path: Path) -> Generator[Path]:
             part.chmod(_mode(path))
         part.replace(path)
         _settle(path.parent)
-    except BaseException:
+    except BaseException as exc:
+        if isinstance(exc, OSError) and (exc.filename == str(part) or _is_of_writing(exc)):
+            exc.filename = str(path)
         with suppress(OSError):
             part.unlink()
         raise
+
+
+def _is_of_writing(exc: OSError) -> bool:
+    """Say whether it is about a file that is written, although it names none."""
+    return exc.filename is None and exc.errno in _OF_WRITING
 
 
 def fresh(path: Path) -> Path:

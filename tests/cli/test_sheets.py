@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]  # it has none
 
-from ihuyi_voice.cli.sheets import writing
+from ihuyi_voice.cli.sheets import replacing, writing
 from ihuyi_voice.inputs.earlier import OF_A_LEDGER, OF_ONE_RUN
 from ihuyi_voice.simulator import Simulator
 from tests.cli.test_once import Sending, arrived, statuses
@@ -132,6 +132,34 @@ def test_a_disk_that_is_full_below_a_workbook_is_the_systems_error(tmp_path: Pat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert caught.value.errno in {errno.EFBIG, errno.EIO}  # which is all that an older lxml knows
+
+
+def test_what_cannot_take_the_place_of_a_file_is_told_by_that_files_name(tmp_path: Path) -> None:
+    """A disk that is full names no file, and nobody has asked for the one that is made beside."""
+    out = tmp_path / "a.csv"
+    out.write_text("old", "utf-8")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught, replacing(out) as part:
+            part.write_text("x" * 20_000, "utf-8")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(out))
+    with pytest.raises(PermissionError) as refused, replacing(out) as part:
+        raise PermissionError(errno.EACCES, "Permission denied", str(part))
+    assert refused.value.filename == str(out)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.csv"]
+    assert out.read_text("utf-8") == "old"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "b"), OSError(errno.ENOSPC, "b", "list.csv")])
+def test_what_another_file_did_is_not_told_of_this_one(tmp_path: Path, error: OSError) -> None:
+    """A list that can't be read, for one, while results are written."""
+    name = error.filename
+    with pytest.raises(OSError, match="b") as caught, replacing(tmp_path / "a.csv"):
+        raise error
+    assert caught.value.filename == name
 
 
 @pytest.mark.parametrize("suffix", [".xls", ".ods", ".JSON"])
