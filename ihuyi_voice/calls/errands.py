@@ -15,11 +15,12 @@ from types import coroutine
 from typing import Any, Final, TypeVar, cast
 
 from ihuyi_voice.calls.waiting import PATIENCE, Patience, waited
-from ihuyi_voice.common.closing import closing, moved, served, serving
+from ihuyi_voice.common.closing import Closing, closing, moved, served, serving
 from ihuyi_voice.common.foreign import ENDING, words
 
 _FEW: Final = 500  # futures that are kept before it is looked whether they are done
 _LAST_WORDS: Final = 1.0  # seconds for those that were cancelled to end
+_GENERATIONS: Final = 4  # of errands, each begun by the end of another
 
 T = TypeVar("T")
 
@@ -115,18 +116,28 @@ class Errands:
         """Wait until every errand has ended, no longer than `PATIENCE`; then cancel them.
 
         But not for that in which this is called, which goes on when this is done, nor for another
-        that waits for it.
+        that waits for it. One that ends may begin another, to give back what it got: that has its
+        moment, too, before it is cancelled, be it begun in the last one.
         """
-        patience = Patience(PATIENCE)
+        patience, known = Patience(PATIENCE), set[asyncio.Future[Any]]()
         with closing() as one:
-            # One that ends may begin another.
             while (pending := one.others(self._pending())) and patience.left:
+                known |= pending
                 with patience.slice() as seconds:
                     await asyncio.wait(pending, timeout=seconds)
-        for task in pending:
-            task.cancel()
-        if pending:
+            await self._last_words(one, known)
+
+    async def _last_words(self, one: Closing, known: set[asyncio.Future[Any]]) -> None:
+        """Cancel those that are known, and those that come by it when they have had a moment."""
+        cancelled = set[asyncio.Future[Any]]()
+        for _ in range(_GENERATIONS):
+            pending = one.others(self._pending())
+            if pending <= cancelled:
+                return
+            cancelled |= _cancelled(pending & known - cancelled)
+            known |= pending
             await asyncio.wait(pending, timeout=_LAST_WORDS)
+        _cancelled(one.others(self._pending()) - cancelled)
 
     def _pending(self) -> set[asyncio.Future[Any]]:
         self._sort_out()
@@ -172,6 +183,12 @@ def _strike(task: "asyncio.Task[Any]", cancelled: asyncio.CancelledError) -> Non
     if not task.done() and task.cancelling():
         task.uncancel()  # it counts once, not twice
         task.cancel(*cancelled.args)
+
+
+def _cancelled(tasks: "set[asyncio.Future[Any]]") -> "set[asyncio.Future[Any]]":
+    for task in tasks:
+        task.cancel()
+    return tasks
 
 
 def _given_back(task: "asyncio.Future[T]", give_back: Callable[[T], None]) -> None:

@@ -101,8 +101,8 @@ class Sqlite:
         if self._writer is None:
             on = _connect(self._path)
             try:
-                _keep_a_log(on)
                 self._log = f"{os.path.realpath(self._path)}-wal"  # where SQLite has it
+                _keep_a_log(on, self._log)
                 self._files = self._identity()
             except BaseException:
                 on.close()
@@ -173,12 +173,13 @@ def _connect(path: str) -> sqlite3.Connection:
     return on
 
 
-def _keep_a_log(on: sqlite3.Connection) -> None:
+def _keep_a_log(on: sqlite3.Connection, log: str) -> None:
     (mode,) = _in_turn()(lambda: on.execute(_WITH_A_LOG).fetchone())
     if mode != "wal":
         raise OSError("SQLite can keep no write-ahead log there; is it a network file system?")
-    on.execute("BEGIN IMMEDIATE")  # by which the log's file exists
-    on.execute("COMMIT")
+    if not os.path.exists(log):  # noqa: PTH110 - fast; and to open one is to wait for no writer
+        on.execute("BEGIN IMMEDIATE")  # by which it exists
+        on.execute("COMMIT")
 
 
 def _in_turn() -> "Retrying":

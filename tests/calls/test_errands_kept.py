@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -176,3 +177,88 @@ def test_a_cancellation_that_is_raised_itself_strikes_once(*, given: bool) -> No
 
     assert run_virtual(main()) == "cleaned up"
     assert complaints == []
+
+
+@pytest.mark.parametrize("after", [PATIENCE - 1e-3, PATIENCE, PATIENCE + 1e-3, PATIENCE + 0.999])
+def test_what_is_begun_when_patience_ends_has_its_moment(after: float) -> None:
+    """To give back a lease, for one: who is cancelled before it has begun gives back nothing."""
+
+    async def main() -> tuple[list[str], bool]:
+        errands, done = Errands(), list[str]()
+        hanging = errands.begin(asyncio.sleep(1e9))
+        slow = errands.begin(never_giving_in(asyncio.get_running_loop(), after + 1e-6))
+
+        async def giving_back() -> None:
+            await asyncio.sleep(0.1)
+            done.append("given back")
+
+        def begin() -> None:
+            errands.begin(giving_back())
+
+        asyncio.get_running_loop().call_at(loop_time() + after, begin)
+        await errands.aclose()
+        assert slow.done()
+        return done, hanging.cancelled()
+
+    assert run_virtual(main()) == (["given back"], True)
+
+
+async def never_giving_in(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """Go on for so long, however often this is cancelled."""
+    until = loop.time() + seconds
+    while (left := until - loop.time()) > 0:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(left)
+
+
+def test_what_a_cancelled_one_begins_is_waited_for() -> None:
+    """Or a ledger would not hear that what it granted last was never sent."""
+
+    async def main() -> list[str]:
+        errands, done = Errands(), list[str]()
+
+        async def settling() -> None:
+            await asyncio.sleep(0.5)
+            done.append("settled")
+
+        async def granted() -> None:
+            try:
+                await asyncio.sleep(1e9)
+            finally:
+                errands.begin(settling())
+
+        errands.begin(granted())
+        await errands.aclose()
+        return done
+
+    assert run_virtual(main()) == ["settled"]
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_errands_that_beget_others_for_ever_are_left_in_the_end(*, deaf: bool) -> None:
+    """Closing is bounded, and the last of them has been cancelled, too."""
+
+    async def main() -> tuple[float, bool]:
+        errands, begun = Errands(), list[asyncio.Task[None]]()
+        ending = asyncio.Event()
+
+        async def begetting() -> None:
+            try:
+                await asyncio.sleep(1e9)
+            finally:
+                if not ending.is_set():
+                    begun.append(errands.begin(begetting()))
+                if deaf:
+                    await asyncio.sleep(1e9)
+
+        begun.append(errands.begin(begetting()))
+        began = loop_time()
+        await errands.aclose()
+        took, last = loop_time() - began, begun[-1]
+        ending.set()
+        if not deaf:
+            await asyncio.wait(begun)
+        return took, last.cancelled() or last.cancelling() > 0
+
+    took, cancelled = run_virtual(main())
+    assert (took <= PATIENCE + 5.0, cancelled) == (True, True)

@@ -3,7 +3,11 @@
 # ruff: noqa: S608 - the table is the test's own
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -399,3 +403,38 @@ async def test_a_database_that_cannot_hold_every_text_is_refused_at_once(postgre
         with pytest.raises(InvalidRequest, match=words):
             await database.open(Schema("t", 1, lambda _: (), {}))
         await database.close()
+
+
+async def test_to_open_and_to_read_waits_for_no_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even for one that sleeps in the midst of a commit; who wants to write is told."""
+    monkeypatch.setattr("ihuyi_voice.storage.sqlite._BUSY", 0.05)
+    file, schema = tmp_path / "a.db", Schema("t", 1, lambda _: _MADE, {"t": frozenset({"n"})})
+    first, second = (Database(Address.parse(file), None) for _ in range(2))
+    await first.open(schema)
+    with closing(sqlite3.connect(file, isolation_level=None)) as sleeper:
+        sleeper.execute("BEGIN IMMEDIATE")
+        await second.open(schema)
+        assert await second.read(counted) == 0
+        with pytest.raises(StorageUnavailable, match="database is locked"):
+            await second.write(adding)
+        sleeper.execute("ROLLBACK")
+        await first.close()
+        await second.write(adding)
+        assert await second.read(counted) == 1
+    await second.close()
+
+
+_MADE: Final = ["CREATE TABLE t (n INTEGER)"]
+
+
+def adding() -> Work[None]:
+    """Add a row."""
+    yield Query("INSERT INTO t VALUES (1)")
+
+
+def counted() -> Work[int]:
+    """Return how many there are."""
+    rows = yield Query("SELECT count(*) AS many FROM t")
+    return int(rows[0]["many"])

@@ -25,6 +25,7 @@ FOUND: Final[dict[int, str]] = {
     5743: "and as in 4376, beside a ledger that does so, too",
     23: "a call was sent after its time, since a hook had blocked the loop when it was over",
     1004273: "one was sent, and never ended, after a hook had swallowed the end of its time",
+    7007404: "a lease was lost: giving it back was cancelled before it had begun, in closing",
 }
 """Seeds that found something, and what."""
 
