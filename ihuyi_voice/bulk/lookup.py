@@ -4,9 +4,9 @@ Theory of operation. One task reads up to `AHEAD` messages. What stands on the j
 as accepted (see `earlier`) has its outcome at once; for all others the journal is asked at once,
 and they are sorted out: what was settled earlier has its outcome, *replayed*, whatever slow start,
 rate, guard and breaker say; what may be sent waits for `take`, in order. It asks again when half
-of them have been taken. Until it is known what became of a message, it is no more than its draft
-and its number in events: only what is open needs a job. In a journal that was new there is nothing
-to look up, and no message waits here: a key that comes a second time is found by its intent.
+of them have been taken. Until its turn comes, a message is no more than its draft and its number in
+events: only what is about to be sent needs a job. In a journal that was new there is nothing to
+look up, and no message waits here: a key that comes a second time is found by its intent.
 
 With the same batch go the numbers that the guard doesn't remember, if the journal has recent calls:
 their windows are restored. So the task has nothing to do only where there is neither.
