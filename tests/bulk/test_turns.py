@@ -33,9 +33,10 @@ def test_quick_steps_are_interrupted_less_often_than_slow_ones(seconds: float, p
 
 
 @pytest.mark.parametrize(
-    ("seconds", "few"), [(0.0, 128), (0.000_001, 128), (0.000_02, 50), (0.001, 1), (1.0, 1)]
+    ("seconds", "few"),
+    [(0.0, {128}), (0.000_001, {128}), (0.000_02, {49, 50}), (0.000_9, {1}), (1.0, {1})],
 )
-def test_so_many_steps_are_made_at_once_as_have_room(seconds: float, few: int) -> None:
+def test_so_many_steps_are_made_at_once_as_have_room(seconds: float, few: set[int]) -> None:
     """A source that is slow, or blocks, holds others up for one step too many at the most."""
 
     async def main() -> list[int]:
@@ -51,4 +52,4 @@ def test_so_many_steps_are_made_at_once_as_have_room(seconds: float, few: int) -
 
     first, *then = run_virtual(main())
     assert first == FEW
-    assert then == [pytest.approx(few, abs=1)] * 2
+    assert {*then} <= few

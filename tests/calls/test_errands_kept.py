@@ -262,3 +262,23 @@ def test_errands_that_beget_others_for_ever_are_left_in_the_end(*, deaf: bool) -
 
     took, cancelled = run_virtual(main())
     assert (took <= PATIENCE + 5.0, cancelled) == (True, True)
+
+
+def test_what_is_begun_last_and_hangs_is_cancelled_after_its_moment() -> None:
+    """And has ended when closing has."""
+
+    async def main() -> tuple[float, bool]:
+        errands, begun = Errands(), list[asyncio.Task[None]]()
+
+        async def granted() -> None:
+            try:
+                await asyncio.sleep(1e9)
+            finally:
+                begun.append(errands.begin(asyncio.sleep(1e9)))
+
+        errands.begin(granted())
+        began = loop_time()
+        await errands.aclose()
+        return loop_time() - began, begun[0].cancelled()
+
+    assert run_virtual(main()) == (PATIENCE + 1.0, True)
