@@ -208,17 +208,22 @@ def failed(exc: BaseException) -> "asyncio.Future[Any]":
 
 
 class _Whole(Coroutine[Any, Any, T]):
-    """A call that gives what it has, also if it was cancelled at its very end.
+    """A call that gives what it has, also if it was cancelled at its very end, or before it began.
 
     A task would end as cancelled then, with nothing left to cancel, and nobody would have its
     result: a lease, or an intent. (`asyncio.timeout` does so, when it strikes as its block ends.)
     So it takes one turn more, in which that cancellation strikes.
+
+    Nor would a task that is cancelled before its first step take any: a lease would not be given
+    back, and who waits for answers would wait for ever. So it takes that step, and is cancelled
+    where it waits first.
     """
 
-    __slots__ = ("_call", "_end")
+    __slots__ = ("_begun", "_call", "_end")
 
     def __init__(self, call: Coroutine[Any, Any, T]) -> None:
         self._call = call
+        self._begun = False
         self._end: StopIteration | None = None
 
     @property
@@ -228,11 +233,17 @@ class _Whole(Coroutine[Any, Any, T]):
 
     def send(self, value: Any) -> Any:  # noqa: ANN401 - whatever a task sends
         """Go on."""
+        self._begun = True
         return self._stepped(self._call.send, value)
 
     def throw(self, *error: Any) -> Any:  # noqa: ANN401 - likewise
         """Go on with an error."""
-        return self._stepped(self._call.throw, *error)
+        task = None if self._begun else asyncio.current_task()
+        if task is None or not isinstance(error[0], asyncio.CancelledError):
+            return self._stepped(self._call.throw, *error)
+        task.cancel(*error[0].args)  # which strikes at the first wait
+        task.uncancel()  # it counts once, not twice
+        return self.send(None)
 
     def close(self) -> None:
         """End it where it is."""

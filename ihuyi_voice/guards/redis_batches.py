@@ -172,6 +172,7 @@ class Batches:
     def _begin(self) -> "asyncio.Task[None]":
         # Not by the loop's factory: an eager one would send each operation by itself.
         self._task = asyncio.Task(self._run(), loop=self._loop)
+        self._task.add_done_callback(self._over)
         return self._task
 
     async def _run(self) -> None:
@@ -180,10 +181,18 @@ class Batches:
             while self._waiting:
                 await self._next_call()
         finally:
-            self._task = None
-            left, self._waiting = self._waiting, []
-            cut_short = unavailable(RuntimeError("the task that calls it was cancelled"))
-            self._fail(left, cut_short)
+            self._end()
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        """Look after a task that was cancelled before it had begun."""
+        if self._task is task:
+            self._end()
+
+    def _end(self) -> None:
+        self._task = None
+        left, self._waiting = self._waiting, []
+        cut_short = unavailable(RuntimeError("the task that calls it was cancelled"))
+        self._fail(left, cut_short)
 
     # --- one call
 

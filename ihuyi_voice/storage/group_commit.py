@@ -89,6 +89,7 @@ class GroupCommit(Generic[Row, Result]):
         """Begin to write."""
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._over)  # it may be cancelled before it has begun
 
     async def put(self, row: Row) -> Result:
         """Return its result once the row has been written.
@@ -145,8 +146,11 @@ class GroupCommit(Generic[Row, Result]):
                 if self._closing:
                     break
         finally:
-            self._closing = True
-            self._next.fail(StorageClosed("database was closed before this was written"))
+            self._over()
+
+    def _over(self, _: object = None) -> None:
+        self._closing = True
+        self._next.fail(StorageClosed("database was closed before this was written"))
 
     async def _gather(self) -> None:
         """Let more rows come, if they are likely to."""

@@ -152,6 +152,26 @@ async def test_closing_writes_what_was_put_and_takes_no_more() -> None:
     assert disk.groups == [["a"], ["b"]]
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_one_whose_task_was_cancelled_takes_nothing_more(turns: int) -> None:
+    """Before it began or after that: nobody waits for ever for what is never written."""
+    before = asyncio.all_tasks()
+    group_commit = GroupCommit[str, int](Disk())
+    group_commit.open()
+    putting = group_commit.begin("a")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert putting.done()
+    assert isinstance(putting.exception(), StorageUnavailable) or putting.result() == 1
+    with pytest.raises(StorageClosed):
+        await group_commit.put("b")
+    await group_commit.close()
+
+
 async def test_closing_that_is_cancelled_leaves_nobody_waiting() -> None:
     """Who was in the commit is told that it was cut short, who was behind it that it was closed."""
     before = asyncio.all_tasks()

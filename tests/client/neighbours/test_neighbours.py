@@ -31,7 +31,7 @@ FOUND: Final[dict[int, str]] = {
 
 SOONEST: Final[dict[mutants.Mutant, int]] = {
     mutants.an_answer_is_replaced: 24,
-    mutants.a_guard_is_not_waited_for: 89,
+    mutants.a_guard_is_not_waited_for: 251,
     mutants.a_lease_is_lost_at_its_end: 12,
     mutants.a_ledger_that_ends_locks: 219,
     mutants.a_hook_is_believed: 175,
