@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from ihuyi_voice.common.foreign import PASSING
 from ihuyi_voice.common.redaction import mask_numbers
+from ihuyi_voice.common.tasks import is_cancelled
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable, VoiceError
 from ihuyi_voice.storage.address import Address
 from ihuyi_voice.storage.group_commit import ELSEWHERE
@@ -29,6 +30,7 @@ from ihuyi_voice.storage.statements import Dialect, Work
 
 _PLAIN: Final = (OSError, sqlite3.Error)
 _LONGEST_REASON: Final = 200
+_CUT_SHORT: Final = "database was cut short: the task that asks it was cancelled"
 T = TypeVar("T")
 
 
@@ -184,7 +186,12 @@ class Database:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if is_cancelled() or not task.cancelled():
+                raise
+            raise StorageUnavailable(_CUT_SHORT) from None  # nobody has cancelled who waits for it
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._running.discard(task)

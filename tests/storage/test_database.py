@@ -4,10 +4,10 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -403,6 +403,28 @@ async def test_a_database_that_cannot_hold_every_text_is_refused_at_once(postgre
         with pytest.raises(InvalidRequest, match=words):
             await database.open(Schema("t", 1, lambda _: (), {}))
         await database.close()
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("access", ["read", "write"])
+async def test_whose_access_somebody_else_cancels_is_not_cancelled(
+    database: Database, turns: int, access: str
+) -> None:
+    """Their tasks are told that the database was cut short, and the next access is as ever."""
+    before = asyncio.all_tasks()
+    do: Callable[[Callable[[], Work[None]]], Coroutine[Any, Any, None]] = getattr(database, access)
+    asking = asyncio.create_task(do(doing("SELECT 1")))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    others = asyncio.all_tasks() - before - {asking}
+    for task in others:
+        task.cancel()
+    await asyncio.wait({asking})
+    assert not asking.cancelled()
+    end = asking.exception()
+    assert end is None or isinstance(end, StorageUnavailable)
+    assert end is not None or not any(task.cancelled() for task in others)
+    await do(doing("SELECT 1"))
 
 
 async def test_to_open_and_to_read_waits_for_no_writer(
