@@ -88,7 +88,7 @@ class Earlier:
             self._older, self._newer = self._newer, Leaf(Page())
             self._here = self._newer  # at its end, so that what comes next is waited for
 
-    def outcomes_of(self, given: Sequence[object]) -> list[Outcome | None]:
+    def outcomes_of(self, given: Sequence[object]) -> Sequence[Outcome | None]:
         """Return the outcome of each that stands on these pages; None of any other.
 
         Nothing foreign is asked: what is no plain message of plain texts stands nowhere.
@@ -117,16 +117,16 @@ class Earlier:
 
     def _met(
         self, messages: Sequence[Message], fields: Sequence[str | None]
-    ) -> list[Outcome | None]:
+    ) -> Sequence[Outcome | None]:
         text = as_text(fields)
         row = None if text is None else self._here.follow(text, len(messages))
         if row is None:
             return self._found(messages, fields)
-        return [*_outcomes(messages, self._here.page, range(row, row + len(messages)))]
+        return _outcomes(messages, self._here.page, range(row, row + len(messages)))
 
     def _found(
         self, messages: Sequence[Message], fields: Sequence[str | None]
-    ) -> list[Outcome | None]:
+    ) -> Sequence[Outcome | None]:
         """Look for each, and go on behind the last one that stands there."""
         names = names_of(fields)
         known: list[Outcome | None] = [None] * len(messages)

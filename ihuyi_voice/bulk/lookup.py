@@ -150,8 +150,7 @@ class JournaledIntake(Intake):
         """Return the next message that may be submitted; None if there is none just now."""
         if not self._ready:
             return super().take() if self._passes else None
-        item = self._opened(self._ready[0])
-        self._ready.popleft()
+        item = self._first()
         item.job.deadline = self._loop.time() + self._max_wait
         self.fill()
         return item
@@ -160,8 +159,7 @@ class JournaledIntake(Intake):
         """Let the next message come out with an error; say whether there was one."""
         if not self._ready:
             return self._passes and super().refuse(refusal)
-        item = self._opened(self._ready[0])
-        self._ready.popleft()
+        item = self._first()
         try:
             self._desk.emit(ended(item.message, item.job.verdict(refusal)), item.job.call)
         finally:  # a hook may end the program
@@ -306,6 +304,11 @@ class JournaledIntake(Intake):
         draft = Draft(key_of(message, mobile, content), mobile, content, message.reference)
         asked = self._now()
         return Taken(message, draft, announced(self._events, mobile), asked)
+
+    def _first(self) -> Item:
+        item = self._opened(self._ready[0])
+        self._ready.popleft()  # now that it can't be lost
+        return item
 
     def _opened(self, taken: Taken) -> Item:
         """Return what submits a message; nothing foreign is asked, so that it can't be lost."""

@@ -22,12 +22,13 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, closing, suppress
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from ihuyi_voice.errors import InvalidRequest
 from ihuyi_voice.storage.statements import (
     DIALECTS,
     Copy,
+    Course,
     Dialect,
     Many,
     Row,
@@ -35,6 +36,7 @@ from ihuyi_voice.storage.statements import (
     Table,
     Work,
     by_columns,
+    is_setting,
     numbered,
 )
 
@@ -126,11 +128,11 @@ class _Link:
         self._since = 0.0
 
     async def transact(self, begin: str, make: Callable[[], Work[T]]) -> T:
-        with closing(_Course(make())) as course:
+        with closing(Course(make())) as course:
             await self._carry_out(begin + course.settings(), course)
-        return cast("T", course.result)
+        return course.result
 
-    async def _carry_out(self, begin: str, course: "_Course[T]") -> None:
+    async def _carry_out(self, begin: str, course: Course[T]) -> None:
         on = None
         try:
             await self._begun(begin)
@@ -250,44 +252,6 @@ def _keep_alive(on: Any) -> None:  # noqa: ANN401 - asyncpg's
                 its.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-class _Course(Generic[T]):
-    """A unit of work, and how far it has come.
-
-    Attributes:
-        statement: What is to be carried out next; None at its end.
-        result: What it came to.
-    """
-
-    def __init__(self, work: Work[T]) -> None:
-        self.statement: Statement | None = None
-        self.result: T | None = None
-        self._work = work
-        self.go_on(None)
-
-    def settings(self) -> str:
-        """Return the settings that it begins with: they need no trip of their own."""
-        said = ""
-        while self.statement is not None and _is_setting(self.statement):
-            said += f"; {self.statement.sql}"
-            self.go_on([])
-        return said
-
-    def go_on(self, rows: list[Row] | None) -> None:
-        """Hear of the rows of a statement."""
-        try:
-            self.statement = self._work.send(rows)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - None for the first
-        except StopIteration as done:
-            self.statement, self.result = None, done.value
-
-    def close(self) -> None:
-        """End it where it is."""
-        self._work.close()
-
-
-def _is_setting(statement: Statement) -> bool:
-    return statement.sql.startswith("SET ") and not numbered(statement.sql)[1]
-
-
 async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 - asyncpg's
     counts = isinstance(statement, Table) and not statement.returns
     if isinstance(statement, Table):
@@ -296,7 +260,7 @@ async def _execute(on: Any, statement: Statement) -> list[Row]:  # noqa: ANN401 
         table, columns, rows = statement.table, statement.columns, statement.rows
         await on.copy_records_to_table(table, columns=columns, records=rows)
         return []
-    if _is_setting(statement):  # it has no rows, and so needs one trip, not two
+    if is_setting(statement):  # it has no rows, and so needs one trip, not two
         await on.execute(statement.sql)
         return []
     sql, names = numbered(statement.sql)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from ihuyi_voice.storage.statements import (
     DIALECTS,
     Copy,
+    Course,
     Dialect,
     Many,
     Row,
@@ -209,13 +210,10 @@ def _code(exc: sqlite3.OperationalError) -> int:
 
 
 def _carry_out(on: sqlite3.Connection, work: Work[T]) -> T:
-    with closing(work):
-        try:
-            statement = next(work)
-            while True:
-                statement = work.send(_execute(on, statement))
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]  # it is the generator's T
+    with closing(Course(work)) as course:
+        while course.statement is not None:
+            course.go_on(_execute(on, course.statement))
+    return course.result
 
 
 def _execute(on: sqlite3.Connection, statement: Statement) -> list[Row]:

@@ -6,10 +6,10 @@ transaction, and PostgreSQL's event loop drives it. Parameters are written `:nam
 
 import json
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import chain
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -106,6 +106,52 @@ class Copy:
 
 Statement: TypeAlias = Query | Many | Table | Copy
 Work: TypeAlias = Generator[Statement, list[Row], T]
+
+
+class Course(Generic[T]):
+    """A unit of work, and how far it has come.
+
+    Attributes:
+        statement: What is to be carried out next; None at its end.
+        result: What it came to, at its end.
+    """
+
+    result: T
+
+    def __init__(self, work: Work[T]) -> None:
+        self.statement: Statement | None = None
+        self._work = work
+        self._step(partial(next, work))
+
+    def settings(self) -> str:
+        """Return the settings that it begins with: PostgreSQL needs no trip of their own for them.
+
+        They are a script that goes on behind a statement.
+        """
+        said = ""
+        while self.statement is not None and is_setting(self.statement):
+            said += f"; {self.statement.sql}"
+            self.go_on([])
+        return said
+
+    def go_on(self, rows: list[Row]) -> None:
+        """Hear of the rows of a statement."""
+        self._step(partial(self._work.send, rows))
+
+    def close(self) -> None:
+        """End it where it is."""
+        self._work.close()
+
+    def _step(self, step: Callable[[], Statement]) -> None:
+        try:
+            self.statement = step()
+        except StopIteration as done:
+            self.statement, self.result = None, done.value
+
+
+def is_setting(statement: Statement) -> bool:
+    """Say whether a statement sets something, for which it has neither parameters nor rows."""
+    return statement.sql.startswith("SET ") and not numbered(statement.sql)[1]
 
 
 @attrs.frozen

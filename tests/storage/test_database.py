@@ -440,20 +440,16 @@ async def test_to_open_and_to_read_waits_for_no_writer(
         await second.open(schema)
         assert await second.read(counted) == 0
         with pytest.raises(StorageUnavailable, match="database is locked"):
-            await second.write(adding)
+            await second.write(doing(_ADD))
         sleeper.execute("ROLLBACK")
         await first.close()
-        await second.write(adding)
+        await second.write(doing(_ADD))
         assert await second.read(counted) == 1
     await second.close()
 
 
 _MADE: Final = ["CREATE TABLE t (n INTEGER)"]
-
-
-def adding() -> Work[None]:
-    """Add a row."""
-    yield Query("INSERT INTO t VALUES (1)")
+_ADD: Final = "INSERT INTO t VALUES (1)"
 
 
 def counted() -> Work[int]:
