@@ -19,9 +19,13 @@ class Alarm:
         self._loop = loop
         self._call = ring
         self._timer: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Handle | None = None
 
     def set(self, when: float | None) -> None:
         """Ring at `when` at the latest; None for not at all."""
+        if self._turn is not None and when is None:
+            self._turn.cancel()
+            self._turn = None
         timer = self._timer
         if timer is not None and (when is None or when < timer.when()):
             timer.cancel()
@@ -31,8 +35,13 @@ class Alarm:
 
     def set_now(self) -> None:
         """Ring when the event loop comes round."""
-        self.set(self._loop.time())
+        if self._turn is None:
+            self._turn = self._loop.call_soon(self._ring_now)
 
     def _ring(self) -> None:
         self._timer = None
+        self._call()
+
+    def _ring_now(self) -> None:
+        self._turn = None
         self._call()

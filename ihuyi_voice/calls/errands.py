@@ -91,9 +91,19 @@ class Errands:
         self._futures = pending
 
     async def claimed(
-        self, task: "asyncio.Future[T]", give_back: Callable[[T], None], patience: float
+        self,
+        task: "asyncio.Future[T]",
+        give_back: Callable[..., None],
+        patience: float,
+        *about: object,
     ) -> T:
         """Return what an errand gives; what arrives when nobody waits any more is given back.
+
+        Args:
+            task: The errand.
+            give_back: What to call then, with `about` and what has arrived.
+            patience: How long to wait for it, in seconds.
+            about: What it is told besides.
 
         Raises:
             TimeoutError: It did not answer in time.
@@ -104,10 +114,8 @@ class Errands:
         try:
             taken = await waited(task, patience)
         finally:
-            if not taken and task.done():
-                _given_back(task, give_back)  # at once: `aclose` may look before a callback ran
-            elif not taken:
-                task.add_done_callback(partial(_given_back, give_back=give_back))
+            if not taken:
+                _when_done(task, partial(_given_back, give_back, about))
         if not taken:
             raise TimeoutError(f"no answer within {patience:g} s")
         return result(task)
@@ -191,9 +199,18 @@ def _cancelled(tasks: "set[asyncio.Future[Any]]") -> "set[asyncio.Future[Any]]":
     return tasks
 
 
-def _given_back(task: "asyncio.Future[T]", give_back: Callable[[T], None]) -> None:
+def _when_done(task: "asyncio.Future[T]", do: "Callable[[asyncio.Future[T]], None]") -> None:
+    if task.done():
+        do(task)  # at once: `aclose` may look before a callback ran
+    else:
+        task.add_done_callback(do)
+
+
+def _given_back(
+    give_back: Callable[..., None], about: tuple[object, ...], task: "asyncio.Future[Any]"
+) -> None:
     if not task.cancelled() and task.exception() is None:
-        give_back(task.result())
+        give_back(*about, task.result())
 
 
 def failed(exc: BaseException) -> "asyncio.Future[Any]":

@@ -159,13 +159,12 @@ class Guarding:
 
     async def _reserved(self, guard: Guard, mobile: str) -> Lease | Wait:
         """Await a reservation; what arrives when nobody waits for it any more is released."""
-
-        def release(given: Lease | Wait) -> None:
-            if not isinstance(given, Wait):
-                self._errands.begin(_made(guard, "release", given))
-
         task = self._errands.begin(guard.reserve(self._account, mobile))
-        return await self._errands.claimed(task, release, PATIENCE)
+        return await self._errands.claimed(task, self._give_back, PATIENCE, guard)
+
+    def _give_back(self, guard: Guard, given: Lease | Wait) -> None:
+        if not isinstance(given, Wait):
+            self._errands.begin(_made(guard, "release", given))
 
     async def _settle(
         self, method: str, lease: Lease | None, *seconds: float

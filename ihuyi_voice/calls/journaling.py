@@ -158,7 +158,7 @@ class Journaling:
             LedgerUnavailable: It is not written.
         """
         task = self._begun("intend", draft)
-        return self._checked(await self._answer(task, partial(self._take_back, draft)))
+        return self._checked(await self._answer(task, self._take_back, draft))
 
     def _take_back(self, draft: Draft, granted: object) -> None:
         if granted is None:
@@ -229,11 +229,11 @@ class Journaling:
         return await self._answer(self._errands.begin(self._called(method, question)), _let_go)
 
     async def _answer(
-        self, task: "asyncio.Future[object]", take_back: Callable[[object], None]
+        self, task: "asyncio.Future[object]", take_back: Callable[..., None], *about: object
     ) -> object:
         """Return what the journal says, before anything is sent."""
         try:
-            return await self._errands.claimed(task, take_back, ASKING)
+            return await self._errands.claimed(task, take_back, ASKING, *about)
         except _REFUSALS as refusal:
             return refusal
         except LedgerUnavailable as error:

@@ -43,7 +43,7 @@ from ihuyi_voice.errors import NotSent, OutcomeUnknown, RateLimited, VoiceError
 from ihuyi_voice.guards import Guard, Lease, Unset, Wait, check_guard
 from ihuyi_voice.http import Sent, step_at
 from ihuyi_voice.models import Operation, Submission
-from ihuyi_voice.protocol import Answer, Call, closes_the_account
+from ihuyi_voice.protocol import Call, closes_the_account
 
 _LONGEST_LOOK: Final = 3_600.0
 
@@ -316,16 +316,12 @@ class Submitter:
         try:
             telling.over(self.events, job, sent, began, None)
         finally:
-            del call, sent
-            told = await self._accepted(job, lease, answer)
-        return told
-
-    async def _accepted(self, job: Job, lease: Lease | None, answer: Answer) -> Submission:
-        told = job.answer = accepted_as(job, answer)
-        job.sent = None  # what it was made of goes now, not with dozens when their ends are written
-        if job.on_answer is not None:
-            job.on_answer(job)
-        put_off(await self._settle(job, told, self.guarding.commit(lease)))
+            told = job.answer = accepted_as(job, answer)
+            job.sent = None  # what it was made of goes now, not with dozens when they are settled
+            del call, sent, answer
+            if job.on_answer is not None:
+                job.on_answer(job)
+            put_off(await self._settle(job, told, self.guarding.commit(lease)))
         return told
 
     async def _settle_failed(
@@ -372,6 +368,7 @@ class Submitter:
             try:
                 cancelled = await settled_lease
             finally:
+                del settled_lease  # its frame, too, goes now
                 if written is not None:
                     cancelled = await entry.written(written) or cancelled
         return cancelled

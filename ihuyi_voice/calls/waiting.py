@@ -66,7 +66,7 @@ class Wait:
     def add_done_callback(self, wake: Wake, *, context: Context | None = None) -> None:
         """Note how the task is woken."""
         self._wake, self._context = wake, context
-        self._future.add_done_callback(self._ended, context=context)
+        self._future.add_done_callback(self, context=context)
 
     def cancel(self, msg: object = None) -> bool:
         """Wake the task with a cancellation; say whether it was not awake already."""
@@ -91,11 +91,12 @@ class Wait:
     def expire(self) -> None:
         """Wake the task although the future is not done."""
         if self._wake is not None:
-            self._future.remove_done_callback(self._ended)
+            self._future.remove_done_callback(self)
             loop, context = self.get_loop(), self._context
             loop.call_soon(self._over(self._wake), self, context=context)
 
-    def _ended(self, _: "asyncio.Future[Any]") -> None:
+    def __call__(self, _: "asyncio.Future[Any]") -> None:
+        """Wake the task, now that the future is done."""
         if self._wake is not None:
             self._over(self._wake)(self)  # it is a turn of the loop already
 

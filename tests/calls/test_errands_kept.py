@@ -107,8 +107,9 @@ def test_an_answer_that_does_not_come_is_told_with_its_time() -> None:
     async def main() -> None:
         errands = Errands()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        late = list[None]()
         with pytest.raises(TimeoutError, match=r"^no answer within 2\.5 s$"):
-            await errands.claimed(future, lambda _: None, 2.5)
+            await errands.claimed(future, late.append, 2.5)
 
     run_virtual(main())
 
