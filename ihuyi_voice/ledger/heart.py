@@ -28,9 +28,6 @@ logger = logging.getLogger("ihuyi_voice.ledger")
 T = TypeVar("T")
 
 as_ledger: Final = ToldAs(LedgerUnavailable, LedgerClosed, whose="the ledger")
-_MANY: Final = 8  # in flight, so that a commit waits for them
-_LINGER: Final = 0.002
-"""How long a commit waits for those that are in flight to end, in seconds."""
 
 LOCK_TIMEOUT: Final = 2.0
 """Seconds that a transaction waits for a lock; then is looked whether its holder is asleep."""
@@ -62,10 +59,7 @@ class Heart:
         self._database = database
         self._owners = owners
         self._commits = Commits(owners)
-        self._group = GroupCommit[Put, "Ending | None"](
-            self._commit, told=as_ledger.of, linger=_LINGER, coming=self._coming
-        )
-        self._aloft = 0  # attempts that were granted, and have not been settled
+        self._group = GroupCommit[Put, "Ending | None"](self._commit, told=as_ledger.of)
         self._owed: list[Outcome] = []
         self._owed_work: list[Callable[[], Work[None]]] = []
         self._later: set[asyncio.Task[Any]] = set()
@@ -144,8 +138,6 @@ class Heart:
 
     def put(self, row: Put) -> "asyncio.Future[Ending | None]":
         """Put a row into a commit; what is returned is done once it is written durably."""
-        if isinstance(row, Outcome) and row.flight:
-            self._aloft -= 1
         try:
             waiter = self._group.begin(row)
         except LedgerUnavailable as error:
@@ -228,16 +220,11 @@ class Heart:
             return None
         if not isinstance(answer, int):  # no answer is no grant
             return in_flight() if answer is None else answer
-        self._aloft += 1
         if row.withdrawn:
             self._put_later(row.given_up(answer, "it was cancelled before it was sent"))
         else:
             row.flights[row.draft.key] = Flight(answer, row.book.epoch, row.ticket, row.draft)
         return None
-
-    def _coming(self) -> int:
-        """Return how many attempts are in flight, if they are many: their ends will come."""
-        return self._aloft if self._aloft >= _MANY else 0
 
     def _put_later(self, row: Outcome) -> None:
         """Have a row written without anybody waiting for it."""

@@ -1,7 +1,8 @@
 """Group commit: rows that arrive while a commit runs are written together in the next one.
 
-A row that has been put is written even if whoever put it is cancelled meanwhile. Where a commit
-costs more than its rows do, it is worth a moment to let more rows come, if they are likely to.
+A row that has been put is written even if whoever put it is cancelled meanwhile. Rows come in
+bursts, one in each of a few turns of the event loop, and a commit costs more than its rows do: so
+it begins when the burst is over.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from ihuyi_voice.common.tasks import ended, is_cancelled
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable
 
 _MOST_WAITING: Final = 10_000
+_MOST_TURNS: Final = 16  # of the event loop that a burst may take
 ELSEWHERE: Final = "database was opened in another event loop: open one in each"
 """A future of another loop would never wake anybody."""
 
@@ -44,10 +46,6 @@ class _Group(Generic[Row, Result]):
                 waiter.exception()  # seen: whoever still cares has it from the future
 
 
-def _none() -> int:
-    return 0
-
-
 def _as_it_is(error: StorageUnavailable) -> Exception:
     return error
 
@@ -60,8 +58,6 @@ class GroupCommit(Generic[Row, Result]):
             none of its rows was written; later ones are tried as ever.
         most_waiting: So many rows wait for a commit at most, while another one runs.
         told: Returns the error that those whose rows were not written are told of it by.
-        linger: How long a group waits for more rows at the most, in seconds.
-        coming: Returns how many rows are likely to come; a group that is as large waits no longer.
     """
 
     def __init__(
@@ -70,15 +66,10 @@ class GroupCommit(Generic[Row, Result]):
         *,
         most_waiting: int = _MOST_WAITING,
         told: Callable[[StorageUnavailable], Exception] = _as_it_is,
-        linger: float = 0.0,
-        coming: Callable[[], int] = _none,
     ) -> None:
         self._write = write
         self._most_waiting = most_waiting
         self._told = told
-        self._linger = linger
-        self._coming = coming
-        self._enough: asyncio.Future[None] | None = None
         self._next = _Group[Row, Result](told)
         self._work = Signal()
         self._closing = False
@@ -108,7 +99,7 @@ class GroupCommit(Generic[Row, Result]):
             StorageClosed: This is closed.
         """
         loop = asyncio.get_running_loop()
-        if self._loop not in {None, loop}:
+        if self._loop is not loop and self._loop is not None:
             raise self._told(StorageUnavailable(ELSEWHERE))
         if self._closing:
             raise self._told(StorageClosed("database is being closed"))
@@ -120,8 +111,6 @@ class GroupCommit(Generic[Row, Result]):
         group.rows.append(row)
         if len(group.rows) == 1:  # else it knows already
             self._work.notify()
-        elif self._enough is not None and len(group.rows) >= self._coming():
-            _wake(self._enough)
         return waiter
 
     async def close(self) -> None:
@@ -131,8 +120,6 @@ class GroupCommit(Generic[Row, Result]):
         """
         self._closing = True
         self._work.notify()
-        if self._enough is not None:
-            _wake(self._enough)
         if self._task is not None:
             await ended(self._task)
 
@@ -140,8 +127,7 @@ class GroupCommit(Generic[Row, Result]):
         try:
             async for _ in self._work.rounds():
                 while self._next.rows:
-                    if self._linger and not self._closing:
-                        await self._gather()
+                    await self._gather()
                     await self._commit()
                 if self._closing:
                     break
@@ -153,17 +139,12 @@ class GroupCommit(Generic[Row, Result]):
         self._next.fail(StorageClosed("database was closed before this was written"))
 
     async def _gather(self) -> None:
-        """Let more rows come, if they are likely to."""
-        if len(self._next.rows) >= self._coming():
-            return
-        loop = asyncio.get_running_loop()
-        self._enough = loop.create_future()
-        timer = loop.call_later(self._linger, _wake, self._enough)
-        try:
-            await self._enough
-        finally:
-            self._enough = None
-            timer.cancel()
+        """Let those rows come that are on their way: until a turn of the loop has brought none."""
+        for _ in range(_MOST_TURNS):
+            count = len(self._next.rows)
+            await asyncio.sleep(0)
+            if len(self._next.rows) == count:
+                return
 
     async def _commit(self) -> None:
         group, self._next = self._next, _Group[Row, Result](self._told)
@@ -178,8 +159,3 @@ class GroupCommit(Generic[Row, Result]):
             group.fail(exc)
         else:
             group.succeed(paired)
-
-
-def _wake(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)

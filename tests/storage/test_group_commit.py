@@ -9,7 +9,6 @@ import pytest
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable
 from ihuyi_voice.storage import Address, Database, GroupCommit, Query, Schema, Work
 from tests.support.databases import Place
-from tests.support.virtual_time import run_virtual
 
 
 class Disk:
@@ -230,46 +229,43 @@ def insert(table: str, rows: Sequence[int]) -> Work[list[bool]]:
     return new
 
 
-@asynccontextmanager
-async def lingering(disk: Disk, coming: list[int]) -> AsyncGenerator[GroupCommit[str, int]]:
-    """Open a group commit that lingers for 2 ms, as long as more rows are coming."""
-    group_commit = GroupCommit[str, int](disk, linger=0.002, coming=lambda: coming[0])
-    group_commit.open()
-    yield group_commit
-    await group_commit.close()
+async def put_in_turns(to: GroupCommit[str, int], schedule: str) -> list[int]:
+    """Put a row in each turn of the event loop, but for a space; return their results."""
+    waiters: list[asyncio.Future[int]] = []
+    for row in schedule:
+        if row != " ":
+            waiters.append(to.begin(row))
+        await asyncio.sleep(0)
+    return await asyncio.gather(*waiters)
 
 
-def test_a_group_waits_a_moment_for_what_is_likely_to_come() -> None:
-    """Until it has come, or the moment is over; where nothing is likely to come, not at all."""
-
-    async def main() -> None:
-        disk, coming, loop = Disk(), [3], asyncio.get_running_loop()
-        async with lingering(disk, coming) as group_commit:
-            began = loop.time()
-            first = await put_all(group_commit, "a")
-            await put_all(group_commit, "b", "c")
-            await first[0]
-            assert (disk.groups, loop.time()) == ([["a", "b", "c"]], began)
-            await group_commit.put("d")
-            assert loop.time() == pytest.approx(began + 0.002)
-            coming[0] = 1
-            await group_commit.put("e")
-            assert loop.time() == pytest.approx(began + 0.002)
-
-    run_virtual(main())
+@pytest.mark.parametrize(
+    ("schedule", "groups"), [("a", ["a"]), ("abcd", ["abcd"]), ("ab     cd", ["ab", "cd"])]
+)
+async def test_a_commit_begins_when_a_burst_is_over(schedule: str, groups: list[str]) -> None:
+    """Rows that come turn by turn go together, and who comes later is not waited for."""
+    disk = Disk()
+    async with commits(disk) as group_commit:
+        await put_in_turns(group_commit, schedule)
+    assert ["".join(group) for group in disk.groups] == groups
 
 
-def test_a_group_that_is_closed_waits_for_nothing_more() -> None:
-    """What was put is written at once."""
+async def test_a_burst_without_an_end_is_written_in_parts() -> None:
+    """Nobody waits for others for ever."""
+    disk, rows = Disk(), "abcde" * 40
+    async with commits(disk) as group_commit:
+        assert await put_in_turns(group_commit, rows) == [1] * len(rows)
+    assert "".join(row for group in disk.groups for row in group) == rows
+    assert len(disk.groups) > 5
+    assert max(map(len, disk.groups)) < 25
 
-    async def main() -> None:
-        disk, loop = Disk(), asyncio.get_running_loop()
-        began = loop.time()
-        async with lingering(disk, [9]) as group_commit:
-            (task,) = await put_all(group_commit, "a")
-        assert (await task, disk.groups, loop.time()) == (1, [["a"]], began)
 
-    run_virtual(main())
+async def test_a_group_that_is_closed_waits_for_nothing_more() -> None:
+    """What was put is written, although it is closed before its commit has begun."""
+    disk = Disk()
+    async with commits(disk) as group_commit:
+        (task,) = await put_all(group_commit, "a")
+    assert (await task, disk.groups) == (1, [["a"]])
 
 
 class Odd(BaseException):
