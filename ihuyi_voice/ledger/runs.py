@@ -8,7 +8,7 @@ over.
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -50,9 +50,12 @@ _TAKE: Final = (
     " state = (SELECT state FROM {runs} WHERE id = :run)"  # its own may have been missed
     " WHERE run = :run AND part = :part RETURNING epoch"
 )
+_IN_FLIGHT: Final = (
+    "SELECT id FROM {entries}{by_state} WHERE run = :run AND part = :part AND state = {INTENT}"
+)
 _LOST: Final = (
-    "UPDATE {entries}{by_state} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
-    " at = {now} WHERE run = :run AND part = :part AND state = {INTENT} RETURNING 1"
+    "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text, at = {now}"
+    " WHERE run = :run AND {among_ids} AND state = {INTENT} RETURNING 1"
 )
 _ANY: Final = "SELECT 1 AS found FROM {entries}{by_state} WHERE run = :run LIMIT 1"
 _FREE: Final = (
@@ -208,12 +211,26 @@ class Runs:
         if holder is not None and not _counts_not(holder, insist):
             return holder
         (taken,) = yield Query(say(_TAKE), where | {"owner": owner} | now)
-        lost = yield Query(say(_LOST), where | {"text": DIED} | now)
+        lost = yield from self._lost(where)
         yield Query(say(USED), where | now)
         is_new = not (yield Query(say(_ANY), where))
         book = Book(where["run"], part, int(taken["epoch"]))
         taken_over = held["owner"] not in {None, owner}
-        return Opened(book, is_new, account in recently, taken_over, len(lost))
+        return Opened(book, is_new, account in recently, taken_over, lost)
+
+    def _lost(self, where: Mapping[str, int]) -> Work[int]:
+        """Make what was in flight in a part UNKNOWN, and return how many they are.
+
+        As a rule they are none; and PostgreSQL looks for them by several processes at once, unless
+        that statement changes something.
+        """
+        say = self.owners.say
+        ids = [row["id"] for row in (yield Query(say(_IN_FLIGHT), where))]
+        if not ids:
+            return 0
+        lost = say(_LOST.replace("{among_ids}", say.dialect.among("id", "ids")))
+        given = {"run": where["run"], "ids": say.dialect.values(ids), "text": DIED}
+        return len((yield Query(lost, given | self.owners.now())))
 
     def who_locks(self, account: str, key: str, part: int) -> Work[Held]:
         """Return who holds a part that could not be locked, dead or alive."""

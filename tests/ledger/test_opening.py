@@ -1,5 +1,7 @@
 """A run within one open ledger: in use, taken over, and left whatever is cancelled."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 from functools import partial
 from typing import Any
@@ -7,10 +9,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from ihuyi_voice import RunInUse, RunStopped
+from ihuyi_voice import OutcomeStatus, RunInUse, RunStopped
 from ihuyi_voice.ledger.heart import Heart
 from ihuyi_voice.ledger.journal import Journal
-from tests.support.ledgers import ACCOUNT, Process, World, draft
+from ihuyi_voice.ledger.runs import Runs
+from ihuyi_voice.storage import Query, Work
+from tests.support.ledgers import ACCOUNT, Process, World, accepted, draft
 from tests.support.looking import comes_true
 
 IN_USE = r"the run 'run', begun 7 s ago, .* last beat was 7\.0 s ago: this one, which has it"
@@ -69,6 +73,38 @@ async def test_a_run_whose_owner_was_buried_is_open_to_its_own_process(world: Wo
         await other.desk.heart.write(other.desk.owners.bury_all)
         async with process.ledger.run(ACCOUNT, "run") as journal:
             await granted(journal, "a")
+
+
+def lost_as_of_before(runs: Runs, where: dict[str, int]) -> Work[int]:
+    """Look for what is in flight at a time when everything still was, and go on now."""
+    work = LOST(runs, where)
+    next(work)
+    everything = runs.owners.say("SELECT id FROM {entries} WHERE run = :run")
+    try:
+        statement = work.send((yield Query(everything, {"run": where["run"]})))
+        work.send((yield statement))
+    except StopIteration as end:
+        return int(end.value)
+    raise AssertionError("there are more than two statements")
+
+
+LOST = Runs._lost
+
+
+async def test_what_ends_while_its_run_is_taken_over_has_its_own_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who takes it over has seen it in flight, and calls only that UNKNOWN which still is."""
+    first, second = await world.process(), await world.process()
+    earlier = await first.ledger.run(ACCOUNT, "run").__aenter__()
+    for key in "ab":
+        await granted(earlier, key)
+    await earlier.settle(draft("a"), accepted())
+    monkeypatch.setattr(Runs, "_lost", lost_as_of_before)
+    async with second.ledger.run(ACCOUNT, "run", takeover=True):
+        entries = [entry async for entry in second.ledger.entries("run")]
+    found = {entry.key: entry.status for entry in entries}
+    assert found == {"a": OutcomeStatus.ACCEPTED, "b": OutcomeStatus.UNKNOWN}
 
 
 async def test_a_run_that_was_taken_from_here_is_taken_back_from_the_dead_alone(
