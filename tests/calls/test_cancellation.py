@@ -21,6 +21,7 @@ from ihuyi_voice import (
     VoiceError,
 )
 from ihuyi_voice.calls.waiting import PATIENCE
+from ihuyi_voice.guards import Lease, Wait
 from ihuyi_voice.simulator import Fault, Simulator
 from tests.support.eager import eager_factory
 from tests.support.guards import SLOW, Manner, Method, Misbehaving
@@ -273,6 +274,35 @@ def test_a_cancellation_inside_reserve_releases_what_arrives_late() -> None:
         return task.cancelled(), guard.settled, guard.in_flight
 
     assert run_virtual(main()) == (True, ["release"], 0)
+
+
+class Waiting(Misbehaving):
+    """Says late that one has to wait."""
+
+    async def reserve(self, account: str, mobile: str) -> Wait:
+        """Make up its mind."""
+        await super().reserve(account, mobile)
+        return Wait(3.0)
+
+    async def release(self, lease: Lease) -> None:
+        """Take whatever is given back."""
+        self.settled.append(f"release of {lease}")
+
+
+def test_a_wait_that_arrives_late_is_no_lease_to_give_back() -> None:
+    """Who was to wait has gone."""
+
+    async def main() -> list[str]:
+        guard = Waiting("reserve", "is slow")
+        async with in_process(Simulator(clock=loop_time), guard=guard) as client:
+            task = calling(client)
+            await guard.begun.wait()
+            task.cancel()
+            await asyncio.wait({task})
+        assert task.cancelled()
+        return guard.settled
+
+    assert run_virtual(main()) == []
 
 
 @pytest.mark.parametrize("eager", [False, True])

@@ -107,6 +107,19 @@ async def test_what_ends_while_its_run_is_taken_over_has_its_own_end(
     assert found == {"a": OutcomeStatus.ACCEPTED, "b": OutcomeStatus.UNKNOWN}
 
 
+async def test_whoever_opens_a_part_leaves_the_others_alone(world: World) -> None:
+    """What a living process has in flight there is in flight; what it had here is UNKNOWN."""
+    first, second = await world.process(), await world.process()
+    async with first.ledger.parts.hold(ACCOUNT, "run", 1) as one:
+        await granted(one.journal, "a")
+        async with second.ledger.parts.hold(ACCOUNT, "run", 2) as two:
+            await granted(two.journal, "b")
+            assert (await second.ledger.summary("run"))["OPEN"] == 2
+            async with second.ledger.parts.hold(ACCOUNT, "run", 1, takeover=True):
+                entries = [entry async for entry in second.ledger.entries("run")]
+    assert {each.key: each.status for each in entries} == {"a": "UNKNOWN", "b": "OPEN"}
+
+
 async def test_a_run_that_was_taken_from_here_is_taken_back_from_the_dead_alone(
     world: World,
 ) -> None:
