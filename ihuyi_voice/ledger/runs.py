@@ -51,11 +51,11 @@ _TAKE: Final = (
     " WHERE run = :run AND part = :part RETURNING epoch"
 )
 _IN_FLIGHT: Final = (
-    "SELECT id FROM {entries}{by_state} WHERE run = :run AND part = :part AND state = {INTENT}"
+    "SELECT key FROM {entries}{by_state} WHERE run = :run AND part = :part AND state = {INTENT}"
 )
 _LOST: Final = (
-    "UPDATE {entries} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text, at = {now}"
-    " WHERE run = :run AND {among_ids} AND state = {INTENT} RETURNING 1"
+    "UPDATE {entries}{by_key} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
+    " at = {now} WHERE run = :run AND {among_keys} AND state = {INTENT} RETURNING 1"
 )
 _ANY: Final = "SELECT 1 AS found FROM {entries}{by_state} WHERE run = :run LIMIT 1"
 _FREE: Final = (
@@ -225,11 +225,12 @@ class Runs:
         that statement changes something.
         """
         say = self.owners.say
-        ids = [row["id"] for row in (yield Query(say(_IN_FLIGHT), where))]
-        if not ids:
+        keys = [row["key"] for row in (yield Query(say(_IN_FLIGHT), where))]
+        if not keys:
             return 0
-        lost = say(_LOST.replace("{among_ids}", say.dialect.among("id", "ids")))
-        given = {"run": where["run"], "ids": say.dialect.values(ids), "text": DIED}
+        yield from self.owners.pinned()
+        lost = say(_LOST.replace("{among_keys}", say.dialect.among("key", "keys")))
+        given = {"run": where["run"], "keys": say.dialect.values(keys), "text": DIED}
         return len((yield Query(lost, given | self.owners.now())))
 
     def who_locks(self, account: str, key: str, part: int) -> Work[Held]:

@@ -79,13 +79,13 @@ def lost_as_of_before(runs: Runs, where: dict[str, int]) -> Work[int]:
     """Look for what is in flight at a time when everything still was, and go on now."""
     work = LOST(runs, where)
     next(work)
-    everything = runs.owners.say("SELECT id FROM {entries} WHERE run = :run")
+    everything = runs.owners.say("SELECT key FROM {entries} WHERE run = :run")
+    found = yield Query(everything, {"run": where["run"]})
     try:
-        statement = work.send((yield Query(everything, {"run": where["run"]})))
-        work.send((yield statement))
+        while True:
+            found = yield work.send(found)
     except StopIteration as end:
         return int(end.value)
-    raise AssertionError("there are more than two statements")
 
 
 LOST = Runs._lost

@@ -45,7 +45,8 @@ PLANS = [
     (matching._UNSURE, STATE),
     (owners._LOST_OF, STATE),
     (entries._FIRST, STATE),
-    (runs._LOST, STATE),
+    (runs._IN_FLIGHT, STATE),
+    (runs._LOST, KEY),
     (runs._ANY, "ihuyi_entries_"),
     (entries._COUNTS["sqlite"], STATE),
     (entries._SOME["sqlite"], STATE),
@@ -115,6 +116,7 @@ SQL = {
     "known": (commits._KNOWN, "test_entries_key"),
     "mobiles": (recall._CALLS, "test_entries_mobile"),
     "numbers": (matching._REPORTS, "test_reports_mobile"),
+    "lost": (runs._LOST, "test_entries_key"),
 }
 
 
@@ -162,7 +164,7 @@ async def test_postgresql_goes_by_the_index_without_any_statistics(
         listed = "ANY(CAST(:values AS TEXT[]))"
         template = template.replace(f"{{among_{column}s}}", f"{column} = {listed}")
     sql, names = numbered(SAID(template))
-    given = {"values": [str(n) for n in range(100)], "run": 1}
+    given = {"values": [str(n) for n in range(100)], "run": 1, "text": ""}
     plan = await grown.fetch(f"EXPLAIN {sql}", *[given[name] for name in names])
     assert index in str(plan), plan
 
