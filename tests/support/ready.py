@@ -41,6 +41,7 @@ SELECT concat_ws(';',
     (SELECT count(*) FROM pg_class
         WHERE relname BETWEEN '{name}_' AND '{name}_zz' AND relkind = 'r'),
     (SELECT version FROM ihuyi_schema WHERE name = '{name}_ledger'),
+    to_regnamespace('{name}_jobs') IS NULL,
     obj_description(to_regnamespace('{name}_jobs'), 'pg_namespace'))
 """
 

@@ -95,6 +95,19 @@ async def test_a_schema_of_somebody_elses_is_not_dropped(postgres: str) -> None:
         assert await queued(postgres, prefix, "SELECT * FROM theirs") == []
 
 
+async def test_a_ledger_that_has_a_schema_beside_it_is_not_lent_to_another_test(
+    postgres: str,
+) -> None:
+    """It would find one that is somebody else's."""
+    async with own_ledger(postgres, queue=False) as (_, prefix):
+        await queued(postgres, prefix, f"CREATE SCHEMA {prefix}_jobs")
+    async with own_ledger(postgres, queue=False) as (_, other):
+        assert other != prefix
+    assert await queued(postgres, prefix, "SELECT to_regnamespace($1)", f"{prefix}_jobs") == [
+        (None,)
+    ]
+
+
 async def test_what_died_between_the_list_and_its_jobs_goes_on(postgres: str) -> None:
     """Loaded, and never deferred: workers give it its jobs."""
     simulator = Simulator(limits=())
