@@ -298,11 +298,7 @@ class Commits:
         self, template: str, book: Book, keys: Iterable[str], *, by_place: bool = False
     ) -> Query:
         parameters = {"run": book.run, "keys": self.owners.say.dialect.values(keys)}
-        return Query(self._among_keys(template), parameters, by_place=by_place)
-
-    def _among_keys(self, template: str) -> str:
-        say = self.owners.say
-        return say(template.replace("{among_keys}", say.dialect.among("key", "keys")))
+        return Query(self.owners.say(template), parameters, by_place=by_place)
 
 
 def stopped(cause: str | None) -> RunStopped:

@@ -172,10 +172,9 @@ def _by_mobile(
     found: dict[str, list[Row]] = defaultdict(list)
     if named:
         yield from owners.pinned()
-        dialect = owners.say.dialect
-        sql = template.replace("{among_mobiles}", dialect.among("mobile", "mobiles"))
-        given = {"mobiles": dialect.values(named), "dead": owners.timing.dead, **owners.now()}
-        for row in (yield Query(owners.say(sql), given)):
+        values = owners.say.dialect.values(named)
+        given = {"mobiles": values, "dead": owners.timing.dead, **owners.now()}
+        for row in (yield Query(owners.say(template), given)):
             found[row["mobile"]].append(row)
     return found
 

@@ -31,7 +31,7 @@ _BURY: Final = "DELETE FROM {owners} WHERE {among_owners} AND NOT {alive}"
 _BURY_ALL: Final = "DELETE FROM {owners} WHERE NOT {alive}"
 _LOST: Final = (
     "UPDATE {entries}{by_key} SET state = {UNKNOWN}, kind = 'OutcomeUnknown', text = :text,"
-    " at = {now} WHERE run = :run AND {among_keys} AND {among_owners}"
+    " at = {now} WHERE run = :run AND {among_keys} AND {owned_among}"
     " AND state = {INTENT}"
 )
 _SLEEPERS: Final = (
@@ -121,14 +121,14 @@ class Owners:
         """
         if not owners:
             return False
-        yield Query(self._among(_BURY), self._of(owners))
+        yield Query(self.say(_BURY), self._of(owners))
         living = yield from self.living(owners)
         dead = set(owners) - living
         if dead:
             yield from self.pinned()
             parameters = self._of(dead) | {"run": run, "text": DIED}
             parameters["keys"] = self.say.dialect.values(keys)
-            yield Query(self._among(_LOST), parameters)
+            yield Query(self.say(_LOST), parameters)
         return bool(dead)
 
     def bury_all(self) -> Work[None]:
@@ -145,7 +145,7 @@ class Owners:
         """Return those of these who live."""
         if not owners:
             return set()
-        rows = yield Query(self._among(_LIVING), self._of(owners))
+        rows = yield Query(self.say(_LIVING), self._of(owners))
         return {int(row["id"]) for row in rows}
 
     def _reborn(self, owner: int) -> Work[int]:
@@ -159,8 +159,3 @@ class Owners:
             "dead": self.timing.dead,
             **self.now(),
         }
-
-    def _among(self, template: str) -> str:
-        column = "owner" if "{entries}" in template else "id"
-        among = template.replace("{among_owners}", self.say.dialect.among(column, "owners"))
-        return self.say(among.replace("{among_keys}", self.say.dialect.among("key", "keys")))

@@ -26,7 +26,7 @@ def recall(
     say = owners.say
     yield from owners.pinned()
     rows = yield Query(
-        say(_CALLS.replace("{among_mobiles}", say.dialect.among("mobile", "mobiles"))),
+        say(_CALLS),
         {"mobiles": say.dialect.values(mobiles), **owners.now()},
     )
     runs = {row["id"] for row in (yield Query(say(_RUNS), {"account": account}))}

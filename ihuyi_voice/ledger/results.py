@@ -10,7 +10,7 @@ from ihuyi_voice.ledger.states import Ending, State, ending_of
 from ihuyi_voice.models import Draft
 from ihuyi_voice.storage import Query, Row, Work
 
-_ROWS: Final = "SELECT * FROM {entries} WHERE run = :run AND "
+_ROWS: Final = "SELECT * FROM {entries} WHERE run = :run AND {among_keys}"
 
 
 @attrs.frozen
@@ -30,9 +30,8 @@ class Kept:
 
 def kept(owners: Owners, run: int, keys: Iterable[str]) -> Work[Mapping[str, Kept]]:
     """Return those of a run's messages that have these keys."""
-    dialect = owners.say.dialect
-    sql = owners.say(_ROWS) + dialect.among("key", "keys")
-    rows = yield Query(sql, {"run": run, "keys": dialect.values(keys)})
+    say = owners.say
+    rows = yield Query(say(_ROWS), {"run": run, "keys": say.dialect.values(keys)})
     return {row["key"]: _kept(row) for row in rows}
 
 

@@ -229,9 +229,8 @@ class Runs:
         if not keys:
             return 0
         yield from self.owners.pinned()
-        lost = say(_LOST.replace("{among_keys}", say.dialect.among("key", "keys")))
         given = {"run": where["run"], "keys": say.dialect.values(keys), "text": DIED}
-        return len((yield Query(lost, given | self.owners.now())))
+        return len((yield Query(say(_LOST), given | self.owners.now())))
 
     def who_locks(self, account: str, key: str, part: int) -> Work[Held]:
         """Return who holds a part that could not be locked, dead or alive."""

@@ -46,6 +46,12 @@ _COLUMNS: Final = {
 
 _INDEXES: Final = ("entries_key", "entries_mobile", "entries_state", "reports_mobile")
 _BY: Final = dict(zip(("by_key", "by_mobile", "by_state", "by_number"), _INDEXES, strict=True))
+_AMONG: Final = {  # a column, and the parameter that has its values
+    "among_keys": ("key", "keys"),
+    "among_mobiles": ("mobile", "mobiles"),
+    "among_owners": ("id", "owners"),
+    "owned_among": ("owner", "owners"),
+}
 _TABLES: Final = (
     """CREATE TABLE {runs} (
         id {serial}, account TEXT NOT NULL, key TEXT NOT NULL, options TEXT NOT NULL,
@@ -143,6 +149,7 @@ class Spelling:
             "DAY": str(_DAY),
             "RECENTLY": str(_DAY + 300),
             **{word: _by(dialect, f"{prefix}_{index}") for word, index in _BY.items()},
+            **{word: dialect.among(*given) for word, given in _AMONG.items()},
             "serial": dialect.serial,
             "real": dialect.real,
         }
