@@ -115,7 +115,7 @@ class Errands:
             taken = await waited(task, patience)
         finally:
             if not taken:
-                _when_done(task, partial(_given_back, give_back, about))
+                when_done(task, partial(_given_back, give_back, about))
         if not taken:
             raise TimeoutError(f"no answer within {patience:g} s")
         return result(task)
@@ -199,7 +199,8 @@ def _cancelled(tasks: "set[asyncio.Future[Any]]") -> "set[asyncio.Future[Any]]":
     return tasks
 
 
-def _when_done(task: "asyncio.Future[T]", do: "Callable[[asyncio.Future[T]], None]") -> None:
+def when_done(task: "asyncio.Future[T]", do: "Callable[[asyncio.Future[T]], None]") -> None:
+    """Do something with an errand once it is done: now, if it is."""
     if task.done():
         do(task)  # at once: `aclose` may look before a callback ran
     else:

@@ -17,7 +17,7 @@ from math import isfinite
 from typing import Any, Final, cast
 
 from ihuyi_voice.calls.batches import Batches
-from ihuyi_voice.calls.errands import Errands, failed
+from ihuyi_voice.calls.errands import Errands, failed, when_done
 from ihuyi_voice.calls.journal import Ending, Journal, Page
 from ihuyi_voice.calls.waiting import PATIENCE, all_ended, ended
 from ihuyi_voice.common.foreign import ENDING, shown, words
@@ -202,10 +202,7 @@ class Journaling:
 
     def _heard(self, task: "asyncio.Future[Any]", draft: Draft) -> "asyncio.Future[Any]":
         """Have it said if it fails, whoever waits for it."""
-        if task.done():
-            self._note(draft, task)
-        else:
-            task.add_done_callback(partial(self._note, draft))
+        when_done(task, partial(self._note, draft))
         return task
 
     def _note(self, draft: Draft, task: "asyncio.Future[Any]") -> None:
