@@ -99,7 +99,7 @@ class GroupCommit(Generic[Row, Result]):
             StorageClosed: This is closed.
         """
         loop = asyncio.get_running_loop()
-        if self._loop is not loop and self._loop is not None:
+        if self._loop not in {None, loop}:
             raise self._told(StorageUnavailable(ELSEWHERE))
         if self._closing:
             raise self._told(StorageClosed("database is being closed"))

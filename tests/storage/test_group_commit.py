@@ -9,6 +9,7 @@ import pytest
 from ihuyi_voice.errors import StorageClosed, StorageUnavailable
 from ihuyi_voice.storage import Address, Database, GroupCommit, Query, Schema, Work
 from tests.support.databases import Place
+from tests.support.virtual_time import run_virtual
 
 
 class Disk:
@@ -260,12 +261,17 @@ async def test_a_burst_without_an_end_is_written_in_parts() -> None:
     assert max(map(len, disk.groups)) < 25
 
 
-async def test_a_group_that_is_closed_waits_for_nothing_more() -> None:
-    """What was put is written, although it is closed before its commit has begun."""
-    disk = Disk()
-    async with commits(disk) as group_commit:
-        (task,) = await put_all(group_commit, "a")
-    assert (await task, disk.groups) == (1, [["a"]])
+def test_a_group_that_is_closed_waits_for_nothing_more() -> None:
+    """What was put is written at once."""
+
+    async def main() -> None:
+        disk, loop = Disk(), asyncio.get_running_loop()
+        began = loop.time()
+        async with commits(disk) as group_commit:
+            (task,) = await put_all(group_commit, "a")
+        assert (await task, disk.groups, loop.time()) == (1, [["a"]], began)
+
+    run_virtual(main())
 
 
 class Odd(BaseException):
